@@ -1,0 +1,158 @@
+"""A model's own way of writing a conversation: its chat template, image placeholder and stop tokens, from its folder.
+
+The template is rendered once, with a mark where the user's words go. What stands before the mark is the opening of a
+user turn (the hook's whole prompt), what stands behind it closes the turn and opens the assistant's. Nothing is
+counted from an end, so any template of any family comes out right or is refused with the reason.
+
+The words of a request never pass through the template: they are tokenised apart, with special tokens switched off.
+So `<|im_end|>` inside an instruction is just these ten characters, and can't end a turn.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from oasis_ray.errors import RunError
+from oasis_ray.rows import Request, Sampling
+
+MARK = "\u2063oasis\u2063"  # invisible separators: no template and no user writes this
+EMOJI = range(0x1F000, 0x1FB00)  # the Unicode blocks of pictographs
+SYMBOLS = range(0x2600, 0x27C0)  # miscellaneous symbols and dingbats
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A user's turn as the template writes it: what stands before and behind the words."""
+
+    opening: str
+    closing: str
+
+
+class Chat:
+    """The conversation format of one model."""
+
+    def __init__(
+        self, tokenizer: Any, *, template: str | None = None, image_token: str | None = None, eos: tuple[int, ...] = ()
+    ) -> None:
+        self.tokenizer, self.image_token, self._eos = tokenizer, image_token, eos
+        self._template = template or tokenizer.chat_template
+        if not self._template:
+            raise RunError(f"the tokenizer of {tokenizer.name_or_path} has no chat template; is it an instruct model?")
+
+    @classmethod
+    def load(cls, model: str, revision: str | None = None) -> "Chat":
+        """Read the format from a model folder or the hub. Raises RunError where it says none."""
+        from transformers import AutoConfig, AutoTokenizer, GenerationConfig
+
+        tokenizer = AutoTokenizer.from_pretrained(model, revision=revision)
+        config = AutoConfig.from_pretrained(model, revision=revision)
+        image_id = getattr(config, "image_token_id", None)
+        try:
+            eos = GenerationConfig.from_pretrained(model, revision=revision).eos_token_id
+        except OSError:
+            eos = None
+        return cls(
+            tokenizer,
+            template=_processor_template(model, revision),
+            image_token=tokenizer.convert_ids_to_tokens(image_id) if image_id is not None else None,
+            eos=(eos,) if isinstance(eos, int) else tuple(eos or ()),
+        )
+
+    @cached_property
+    def plain(self) -> Turn:
+        """A user's turn without an image."""
+        return self._turn(MARK)
+
+    @cached_property
+    def pictured(self) -> Turn:
+        """A user's turn that begins with an image. Raises RunError where the model takes none, or puts it elsewhere."""
+        if self.image_token is None:
+            raise RunError(f"{self.tokenizer.name_or_path} takes no images (its config has no image_token_id)")
+        turn = self._turn([{"type": "image"}, {"type": "text", "text": MARK}])
+        count = turn.opening.count(self.image_token)
+        if count != 1 or self.image_token in turn.closing:
+            raise RunError(
+                f"the chat template of {self.tokenizer.name_or_path} writes {count} image placeholders "
+                f"{self.image_token!r} before the user's words, not one"
+            )
+        return turn
+
+    def _turn(self, content: Any) -> Turn:
+        said = self.tokenizer.apply_chat_template(
+            [{"role": "user", "content": content}],
+            chat_template=self._template,
+            tokenize=False,
+            add_generation_prompt=True,
+        )
+        opening, mark, closing = said.partition(MARK)
+        if not mark:
+            raise RunError(f"the chat template of {self.tokenizer.name_or_path} leaves the user's words out")
+        return Turn(opening, closing)
+
+    def ids(self, request: Request) -> list[int]:
+        """The token ids of the prompt; the image is one placeholder token, which the engine widens.
+
+        For the speaker "user" the prompt ends with the request's words: straight after the image where there are none.
+        """
+        turn = self.pictured if request.images else self.plain
+        ids = self._special(turn.opening) + self._words(request.text)
+        return ids if request.speaker == "user" else ids + self._special(turn.closing)
+
+    @cached_property
+    def stop_ids(self) -> list[int]:
+        """What ends a turn: the model's own end tokens, and the token its template closes a user's turn with."""
+        closing = self._special(self.plain.closing)[:1]
+        marks = [token for token in closing if token in self.tokenizer.all_special_ids]
+        own = self.tokenizer.eos_token_id
+        return sorted({*self._eos, *marks, *([own] if own is not None else [])})
+
+    def banned_ids(self, sampling: Sampling) -> list[int]:
+        """The tokens that `sampling.ban` names; never one that ends a turn."""
+        kinds = {"special": "_special_ids", "emoji": "_emoji_ids"}
+        banned: set[int] = set().union(*(getattr(self, kinds[kind]) for kind in sampling.ban))
+        return sorted(banned - set(self.stop_ids))
+
+    def harmless(self, text: str) -> str:
+        """The text with every special token in it broken by a zero-width space, for servers that tokenise themselves."""
+        for token in sorted(self.tokenizer.all_special_tokens, key=len, reverse=True):
+            text = text.replace(token, token[0] + "\u200b" + token[1:])
+        return text
+
+    @cached_property
+    def _special_ids(self) -> frozenset[int]:
+        return frozenset({*self.tokenizer.all_special_ids, *self.tokenizer.added_tokens_decoder})
+
+    @cached_property
+    def _emoji_ids(self) -> frozenset[int]:
+        # A byte-level token is a piece of UTF-8; one that begins a pictograph has its first bytes.
+        starts = {chr(point).encode()[:3] for block in (EMOJI, SYMBOLS) for point in block}
+        vocabulary: Mapping[str, int] = self.tokenizer.get_vocab()
+        found = set()
+        for token, index in vocabulary.items():
+            if not token.isascii():
+                data = self.tokenizer.convert_tokens_to_string([token]).encode("utf-8", "surrogateescape")
+                if any(data[i : i + 3] in starts for i in range(len(data))):
+                    found.add(index)
+        return frozenset(found)
+
+    def _special(self, text: str) -> list[int]:
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def _words(self, text: str) -> list[int]:
+        return list(self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]) if text else []
+
+
+def _processor_template(model: str, revision: str | None) -> str | None:
+    """The template of a multimodal processor, which some folders keep apart from the tokenizer's."""
+    import json
+
+    from transformers.utils import cached_file
+
+    for name in ("chat_template.jinja", "chat_template.json"):
+        path = cached_file(model, name, revision=revision, _raise_exceptions_for_missing_entries=False)
+        if path:
+            text = Path(path).read_text(encoding="utf-8")
+            return json.loads(text)["chat_template"] if name.endswith("json") else text
+    return None

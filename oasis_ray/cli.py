@@ -1,0 +1,165 @@
+"""The command line. The only module of the framework that knows the shipped stages, recipes and prompts."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+import prompts
+import stages
+from oasis_ray.errors import JobError, OasisError
+from oasis_ray.load import Shipped, load_job
+
+app = typer.Typer(
+    help="Multimodal instruction data from images alone: the Oasis method on shared vLLM engines, under Ray.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+SHIPPED = Shipped(stages.STAGES, Path(stages.__file__).parent / "recipes", Path(prompts.__path__[0]))
+FAILED_BEYOND_LIMIT = 3
+
+JobFile = Annotated[Path, typer.Argument(help="A job file: see docs/job.md.", metavar="JOB.yaml")]
+Sets = Annotated[list[str] | None, typer.Option("--set", help="Override a key: --set pools.vlm.replicas=2. Repeatable.")]
+RunFolder = Annotated[str, typer.Argument(help="A run folder: the job's output.path.", metavar="RUN")]
+
+
+@app.command()
+def run(job_file: JobFile, sets: Sets = None) -> None:
+    """Run a job. A run folder that holds a part of this run is taken up where it stands."""
+    from oasis_ray import show
+    from oasis_ray.run import Run
+    from oasis_ray.tally import of_run
+
+    job, recipe = load_job(job_file, SHIPPED, sets or [])
+    running = Run(job, recipe)
+    try:
+        with show.Progress(running, out) as progress:
+            manifest = running.execute(progress.step)
+    except (OasisError, KeyboardInterrupt) as error:
+        if running.travelling is not None:
+            err.print(f"what has ended is kept in {running.folder}; go on with: {_again(job_file, sets)}", soft_wrap=True)
+        if isinstance(error, KeyboardInterrupt):
+            raise typer.Exit(1) from None
+        raise
+    for note in running.notes:
+        out.print(note, soft_wrap=True)
+    tally = of_run(running.folder)
+    out.print(show.funnel(recipe, tally))
+    out.print(show.rates(recipe, tally, manifest["sessions"]))
+    counts = ", ".join(f"{count} {fate}" for fate, count in manifest["rows"].items())
+    out.print(f"\n{tally.rows} of {running.rows} rows ended: {counts}", soft_wrap=True)
+    out.print(f"look further:  oasis-ray audit {running.folder}    oasis-ray status {running.folder}", soft_wrap=True)
+    limit = job.failures_allowed(running.rows)
+    if tally.fates["failed"] > limit:
+        err.print(f"{tally.fates['failed']} rows failed; the job allows {limit:g} (max_failed: {job.max_failed})")
+        raise typer.Exit(FAILED_BEYOND_LIMIT)
+
+
+@app.command()
+def plan(job_file: JobFile, sets: Sets = None) -> None:
+    """Check a job and show what it would do: the graph, the input, the pools, and whether they fit this cluster."""
+    from oasis_ray import cluster, show
+    from oasis_ray.source import open_shards
+
+    job, recipe = load_job(job_file, SHIPPED, sets or [])
+    out.print(show.graph(recipe))
+    problems: list[str] = []
+    try:
+        shards = open_shards(job.input)
+        out.print(f"\ninput: {shards.rows} rows in {shards.files} files at {job.input.path}", soft_wrap=True)
+    except JobError as error:
+        problems = list(error.problems)
+    out.print(f"output: {job.output.path}")
+    cluster.join()
+    have = cluster.nodes()
+    wanted = cluster.needs(job.pools, cluster.on_gpus(job.pools, have))
+    for need in wanted:
+        pool = job.pools[need.pool]
+        most = f", growing to {pool.replicas[1]}" if pool.replicas[1] > pool.replicas[0] else ""
+        out.print(f"pool {need.pool}: {pool.model} ({pool.backend}): {need}{most}", soft_wrap=True)
+    if problems:
+        raise JobError(problems)
+    cluster.fit(wanted, have)
+    out.print("the job is right and fits this cluster")
+
+
+@app.command()
+def audit(run_folder: RunFolder) -> None:
+    """Prove from the files alone that every input row ended exactly once. Ends with code 1 where it does not hold."""
+    from oasis_ray.audit import audit as check
+
+    result = check(run_folder)
+    told = " + ".join(f"{count} {fate}" for fate, count in result.fates.items())
+    sign = "=" if sum(result.fates.values()) == result.rows else "≠"
+    out.print(f"{result.rows} input rows {sign} {told}   ({result.parts} parts read)", soft_wrap=True)
+    for note in result.notes:
+        out.print(f"note: {note}", soft_wrap=True)
+    for fault in result.faults:
+        err.print(f"fault: {fault}", soft_wrap=True)
+    if result.faults:
+        raise typer.Exit(1)
+    out.print("every row ended exactly once")
+
+
+@app.command()
+def status(run_folder: RunFolder) -> None:
+    """Show where a run stands, from its folder alone."""
+    from oasis_ray.manifest import read_manifest
+    from oasis_ray.tally import of_run
+
+    manifest = read_manifest(run_folder)
+    tally = of_run(run_folder)
+    out.print(f"{run_folder}: recipe {manifest['recipe']}, {manifest['state']}", soft_wrap=True)
+    counts = ", ".join(f"{tally.fates[fate]} {fate}" for fate in ("accepted", "captions", "rejected", "failed"))
+    out.print(f"{tally.rows} of {manifest['input']['rows']} rows ended: {counts}", soft_wrap=True)
+    for (fate, node, reason), rows in sorted(tally.reasons.items()):
+        out.print(f"  {fate} at {node}: {reason} {rows}")
+
+
+@app.command()
+def ingest(
+    source: Annotated[Path, typer.Argument(help="A folder of images, a tar, or a jsonl with a path a line.")],
+    folder: Annotated[Path, typer.Argument(help="Where the shards go.", metavar="OUT")],
+    rows_per_shard: Annotated[int, typer.Option(min=1, help="Images in one shard.")] = 1000,
+) -> None:
+    """Make Parquet shards from a folder of images, a tar, or a jsonl."""
+    from oasis_ray.ingest import ingest as make
+
+    made = make(source, folder, rows_per_shard=rows_per_shard)
+    for text in made.skipped:
+        err.print(f"skipped {text}", soft_wrap=True)
+    out.print(f"{made.rows} images in {made.shards} shards at {folder}, {len(made.skipped)} skipped", soft_wrap=True)
+
+
+@app.command()
+def recipes() -> None:
+    """List the recipes that ship, and their nodes."""
+    from oasis_ray.load import read_yaml
+
+    for path in sorted(SHIPPED.recipes.glob("*.yaml")):
+        nodes: list[dict[str, Any]] = read_yaml(path)["nodes"]
+        out.print(f"{path.stem}: {' → '.join(node['name'] for node in nodes if node.get('enabled', True))}", soft_wrap=True)
+
+
+def _again(job_file: Path, sets: list[str] | None) -> str:
+    return " ".join(["oasis-ray run", str(job_file), *(f"--set {text}" for text in sets or [])])
+
+
+def main() -> None:
+    """The command `oasis-ray`: an error that is ours is told in plain words, with its exit code."""
+    try:
+        app()
+    except OasisError as error:
+        err.print(f"{type(error).__name__}: {error}", soft_wrap=True, markup=False)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""The cluster as Ray knows it: join or start it, and see whether a job's pools fit into it."""
+
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+
+from oasis_ray.errors import FitError
+from oasis_ray.job import Pool
+from oasis_ray.pool import placement
+
+
+@dataclass(frozen=True)
+class Node:
+    """What a node of the cluster has in all."""
+
+    name: str
+    resources: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Need:
+    """What the least number of engines of one pool asks for."""
+
+    pool: str
+    engines: int
+    bundles: tuple[Mapping[str, float], ...]
+    strategy: str
+    gpus: bool
+
+    def __str__(self) -> str:
+        each = f"{len(self.bundles)} x {_shown(self.bundles[0])}" if self.gpus else "CPUs as they are free"
+        packed = " on one node" if self.gpus and len(self.bundles) > 1 and self.strategy == "STRICT_PACK" else ""
+        return f"{self.engines} engine{'s' * (self.engines > 1)}, each {each}{packed}"
+
+
+def join() -> None:
+    """Join the cluster that this process belongs to (a submitted job, RAY_ADDRESS), else start one here."""
+    if not ray.is_initialized():
+        ray.init(
+            address=None if os.environ.get("RAY_ADDRESS") or os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR") else "local",
+            logging_level=logging.ERROR,
+            log_to_driver=bool(os.environ.get("OASIS_RAY_LOGS")),
+        )
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    logging.getLogger("ray.serve").setLevel(logging.ERROR)
+
+
+def nodes() -> list[Node]:
+    """The nodes that are up."""
+    return [Node(n["NodeManagerAddress"], n["Resources"]) for n in ray.nodes() if n["Alive"]]
+
+
+def on_gpus(pools: Mapping[str, Pool], have: list[Node]) -> dict[str, bool]:
+    """For each pool, whether its engines run on GPUs here. A pool of a server or a script runs on none."""
+    any_gpu = any(node.resources.get("GPU", 0) > 0 for node in have)
+    return {
+        name: pool.backend == "vllm" and (pool.device == "gpu" or (pool.device == "auto" and any_gpu))
+        for name, pool in pools.items()
+    }
+
+
+def needs(pools: Mapping[str, Pool], gpus: Mapping[str, bool]) -> list[Need]:
+    """What each pool asks for before the run can start."""
+    found = []
+    for name, pool in pools.items():
+        bundles, strategy = placement(pool, gpus=gpus[name])
+        found.append(Need(name, pool.replicas[0], tuple(bundles), strategy, gpus[name]))
+    return found
+
+
+def fit(wanted: list[Need], have: list[Node]) -> None:
+    """Return if all needs fit together on these nodes. Raises FitError with what is lacking.
+
+    Engines are laid one by one, the widest first, on the node with the least room that still holds them, as Ray packs
+    them.
+    """
+    free = [dict(node.resources) for node in have]
+    missing = []
+    for need in sorted(wanted, key=lambda need: -len(need.bundles)):
+        placed = sum(_place(need, free) for _ in range(need.engines))
+        if placed < need.engines:
+            missing.append(f"pool '{need.pool}' needs {need}; there is room for {placed}")
+    if missing:
+        has = "; ".join(f"{node.name}: {_shown(_countable(node.resources))}" for node in have)
+        raise FitError("\n".join([*missing, f"this cluster has {has}"]))
+
+
+def _place(need: Need, free: list[dict[str, float]]) -> bool:
+    groups = [need.bundles] if need.strategy == "STRICT_PACK" else [(bundle,) for bundle in need.bundles]
+    trial = [dict(node) for node in free]
+    for group in groups:
+        total: dict[str, float] = {}
+        for bundle in group:
+            for key, amount in bundle.items():
+                total[key] = total.get(key, 0) + amount
+        room = [n for n in trial if all(n.get(key, 0) >= amount - 1e-9 for key, amount in total.items())]
+        if not room:
+            return False
+        tightest = min(room, key=lambda node: sum(node.get(key, 0) for key in total))
+        for key, amount in total.items():
+            tightest[key] -= amount
+    free[:] = trial
+    return True
+
+
+def _countable(resources: Mapping[str, Any]) -> dict[str, float]:
+    return {"CPU": resources.get("CPU", 0), "GPU": resources.get("GPU", 0)}
+
+
+def _shown(resources: Mapping[str, float]) -> str:
+    return ", ".join(f"{key} {amount:g}" for key, amount in resources.items())

@@ -1,0 +1,44 @@
+"""An engine answers requests. One protocol, and a module for each kind behind it.
+
+`vllm` is the only module of the project that imports vllm; `openai` asks a server; `scripted` asks a Python function.
+"""
+
+from typing import Protocol
+
+from oasis_ray.job import Pool
+from oasis_ray.rows import Call, Reply
+
+__all__ = ["Engine", "open_engine"]
+
+
+class Engine(Protocol):
+    """What a pool's replica holds."""
+
+    async def ask(self, call: Call) -> Reply:
+        """Answer one request. The same call gives the same reply.
+
+        Raises RowError where the request itself can't be answered (`prompt_over_context`), RunError or the engine's own
+        exception where the engine can't.
+        """
+        ...
+
+    async def check(self) -> None:
+        """Return if the engine is well, raise if it is not."""
+        ...
+
+
+def open_engine(pool: Pool, *, gpus: bool) -> Engine:
+    """Start the engine of a pool in this process; `gpus` tells whether it runs on GPUs."""
+    match pool.backend:
+        case "vllm":
+            from oasis_ray.engine.vllm import VllmEngine
+
+            return VllmEngine(pool, gpus=gpus)
+        case "openai":
+            from oasis_ray.engine.openai import OpenAIEngine
+
+            return OpenAIEngine(pool)
+        case "scripted":
+            from oasis_ray.engine.scripted import ScriptedEngine
+
+            return ScriptedEngine.named(pool.script or "")

@@ -1,0 +1,116 @@
+"""vLLM inside a replica: `AsyncLLM` with continuous batching over everything that the nodes ask."""
+
+import os
+from typing import Any
+from uuid import uuid4
+
+from oasis_ray.chat import Chat
+from oasis_ray.errors import RowError, RunError
+from oasis_ray.image import decode
+from oasis_ray.job import Pool
+from oasis_ray.rows import Call, Reply, Sample
+
+
+class VllmEngine:
+    """One vLLM engine on the GPUs of its replica's placement group, or on the CPU."""
+
+    def __init__(self, pool: Pool, *, gpus: bool) -> None:
+        # vLLM reads these when it is first imported.
+        os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", str(max(1, round(pool.kv_cache_gb))))
+        os.environ.setdefault("VLLM_RAY_PER_WORKER_GPUS", str(pool.gpu_share))
+        os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+        from vllm import AsyncEngineArgs
+        from vllm.v1.engine.async_llm import AsyncLLM
+
+        self._chat = Chat.load(pool.folder, pool.revision)
+        self._limit = pool.max_context_tokens
+        args = engine_args(pool, gpus=gpus)
+        try:
+            self._llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**args))
+        except TypeError as error:
+            raise RunError(f"pool of {pool.model}: vLLM does not take these engine_args: {error}") from None
+
+    async def ask(self, call: Call) -> Reply:
+        """Answer one call with vLLM. Raises RowError `prompt_over_context` where the prompt leaves no room."""
+        from vllm.exceptions import VLLMValidationError
+
+        prompt: dict[str, Any] = {"prompt_token_ids": self._chat.ids(call.request)}
+        if call.request.images:
+            prompt["multi_modal_data"] = {"image": [decode(image) for image in call.request.images]}
+            prompt["multi_modal_uuids"] = {"image": [image.digest for image in call.request.images]}
+        last = None
+        try:
+            async for last in self._llm.generate(
+                prompt, self._sampling(call), request_id=f"{call.row}-{uuid4().hex}", priority=call.priority
+            ):
+                pass
+        except VLLMValidationError as error:
+            raise RowError("prompt_over_context", f"{error} (max_context_tokens is {self._limit})") from None
+        if last is None:
+            raise RunError("vLLM ended a request without an answer")
+        samples = tuple(
+            Sample(
+                text=out.text,
+                finish="stop" if out.finish_reason == "stop" else "length",
+                tokens=len(out.token_ids),
+                likelihood=out.cumulative_logprob / max(1, len(out.token_ids)) if call.request.likelihood else None,
+            )
+            for out in sorted(last.outputs, key=lambda out: out.index)
+        )
+        return Reply(samples, len(last.prompt_token_ids or ()), last.num_cached_tokens or 0)
+
+    def _sampling(self, call: Call) -> Any:
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        wanted = call.request.sampling
+        banned = self._chat.banned_ids(wanted)
+        return SamplingParams(
+            n=call.request.n,
+            temperature=wanted.temperature,
+            top_k=wanted.top_k,
+            top_p=wanted.top_p,
+            max_tokens=wanted.max_tokens,
+            min_tokens=wanted.min_tokens,
+            frequency_penalty=wanted.frequency_penalty,
+            presence_penalty=wanted.presence_penalty,
+            logit_bias=dict.fromkeys(banned, -100.0) if banned else None,
+            logprobs=0 if call.request.likelihood else None,
+            seed=call.seed if wanted.temperature > 0 else None,
+            stop_token_ids=self._chat.stop_ids,
+            output_kind=RequestOutputKind.FINAL_ONLY,
+        )
+
+    async def check(self) -> None:
+        """Raise vLLM's EngineDeadError where its core process has died."""
+        await self._llm.check_health()
+
+
+def engine_args(pool: Pool, *, gpus: bool) -> dict[str, Any]:
+    """The arguments of vLLM's AsyncEngineArgs for a pool."""
+    context = pool.max_context_tokens
+    args: dict[str, Any] = {
+        "model": pool.folder,
+        "revision": pool.revision,
+        "max_model_len": context,
+        "max_num_seqs": pool.max_sequences,
+        "enable_prefix_caching": True,
+        "scheduling_policy": "priority",  # rows finish rather than pile up: see node.NodeRunner
+        "generation_config": "vllm",  # sampling is the recipe's alone
+    }
+    if Chat.load(pool.folder, pool.revision).image_token is not None:
+        args["limit_mm_per_prompt"] = {"image": 1, "video": 0}
+    if pool.image_pixels:
+        args["mm_processor_kwargs"] = {"min_pixels": pool.image_pixels[0], "max_pixels": pool.image_pixels[1]}
+    if gpus:
+        args |= {
+            "tensor_parallel_size": pool.tensor_parallel,
+            "pipeline_parallel_size": pool.pipeline_parallel,
+            "distributed_executor_backend": "ray",  # its workers take the bundles of the replica's placement group
+            "gpu_memory_utilization": round(0.9 * pool.gpu_share, 3),
+        }
+    else:
+        # A seeded request fails on CPUs where part of a prompt is put off ("CPU Generator does not use offset"),
+        # so prompts are kept whole: no chunked prefill, and a batch that holds the longest of them.
+        args |= {"enforce_eager": True, "enable_chunked_prefill": False, "max_num_batched_tokens": max(context, 4096)}
+    return args | pool.engine_args

@@ -1,0 +1,63 @@
+"""What can go wrong, in three kinds, and what becomes of each.
+
+    OasisError
+    ├── JobError         the job is wrong: raised before anything starts, all problems at once     exit code 2
+    ├── FitError         the job is right but this cluster can't hold it                           exit code 4
+    ├── RowError         one row is bad: it ends in `failed` with this reason, the run goes on
+    └── RunError         the machinery failed: what is done is kept, the run can be taken up again  exit code 1
+
+A stage never raises these. It returns a `Divert`, which is data. What a stage or an engine raises is given its kind in
+one place, `node.boundary`; what that does not recognise is taken for a failure of the machinery.
+Every class keeps its arguments in `args`, so that it survives the way between processes.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class OasisError(Exception):
+    """The root of this project's errors."""
+
+    exit_code = 1
+
+
+class JobError(OasisError):
+    """The job file, its recipe, prompts or input are wrong. `problems` holds every one that was found."""
+
+    exit_code = 2
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(self.problems)
+
+    def __str__(self) -> str:
+        count = len(self.problems)
+        head = "1 problem" if count == 1 else f"{count} problems"
+        return "\n".join([f"{head}:", *(f"  - {problem}" for problem in self.problems)])
+
+
+class FitError(OasisError):
+    """The pools of the job ask for more than this cluster has or may grow to."""
+
+    exit_code = 4
+
+
+class RunError(OasisError):
+    """The machinery failed: an engine that does not come up, a full disk, a server that does not answer."""
+
+
+class RowError(OasisError):
+    """One row can't be worked on. `reason` is a fixed word such as `image_truncated`, `detail` says what was seen."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        self.reason, self.detail = reason, detail
+        super().__init__(reason, detail)
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.detail}"
+
+
+def nearest(word: str, possible: Iterable[str]) -> str:
+    """Say which of `possible` may have been meant: ' Did you mean "x"?', or nothing where none is near."""
+    near = get_close_matches(word, list(possible), n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""

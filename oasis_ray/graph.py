@@ -1,0 +1,46 @@
+"""The graph: source, segment, sink, streaming through Ray Data with nothing materialised between them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import ray
+from ray.data import ActorPoolStrategy, DataContext, Dataset
+
+from oasis_ray.job import Job
+from oasis_ray.pool import PoolHandle
+from oasis_ray.recipe import Recipe
+from oasis_ray.segment import Segment
+from oasis_ray.source import Shards, ShardSource
+
+# Reading and writing wait more than they compute; a whole CPU each would starve the engines of a small machine.
+LIGHT_CPUS = 0.1
+
+
+def build(
+    shards: Shards,
+    job: Job,
+    recipe: Recipe,
+    pools: Mapping[str, PoolHandle],
+    digests: Mapping[str, str],
+    tally: Any,
+) -> Dataset:
+    """Packets of ended rows, lazily: nothing runs until they are written."""
+    context = DataContext.get_current()
+    # One block a packet, and so one task a packet: a row of Ray's is a packet of ours (docs/decisions.md).
+    context.target_max_block_size = context.target_min_block_size = 1
+    context.enable_progress_bars = False
+    packets = max(1, job.rows_in_flight // job.rows_per_task // job.workers)
+    rows = ray.data.read_datasource(
+        ShardSource(shards, job.rows_per_task), override_num_blocks=max(1, len(shards.groups)), num_cpus=LIGHT_CPUS
+    )
+    return rows.map_batches(
+        Segment,
+        fn_constructor_args=(job, recipe, dict(pools), dict(digests), tally),
+        batch_size=1,
+        batch_format="pyarrow",
+        zero_copy_batch=True,
+        num_cpus=LIGHT_CPUS,
+        compute=ActorPoolStrategy(
+            size=job.workers, max_tasks_in_flight_per_actor=packets, max_concurrent_calls_per_actor=packets
+        ),
+    )

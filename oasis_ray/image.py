@@ -1,0 +1,95 @@
+"""Admission: look at the image of a row before any model does, under limits, and say what is wrong with it.
+
+A picture is decoded whole once, so that a truncated one is found here and not in an engine. Modes that models do not
+take (CMYK, palette, 16 bit, transparency) and EXIF rotations are no fault: `decode` gives an upright RGB picture.
+"""
+
+import io
+import warnings
+from functools import lru_cache
+from hashlib import sha256
+
+import PIL.ExifTags
+import PIL.Image
+import PIL.ImageOps
+
+from oasis_ray.errors import RowError
+from oasis_ray.job import Limits
+from oasis_ray.rows import Image
+
+# Pillow warns of, and at twice the number refuses, many pixels; `admit` has looked at the size before it decodes.
+PIL.Image.MAX_IMAGE_PIXELS = None
+
+
+def admit(data: bytes | None, limits: Limits) -> Image:
+    """The image of a row. Raises RowError with one of the reasons that docs/run-folder.md lists."""
+    if not data:
+        raise RowError("image_missing", "the row has no image")
+    if len(data) > limits.max_bytes:
+        raise RowError("image_too_many_bytes", f"{len(data)} bytes, the limit is {limits.max_bytes}")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            picture = PIL.Image.open(io.BytesIO(data), formats=limits.formats)
+    except PIL.UnidentifiedImageError:
+        raise RowError("image_format", f"begins with {data[:12]!r}; taken: {', '.join(limits.formats)}") from None
+    except Exception as error:  # decoders raise what they like on bytes that lie
+        raise RowError("image_broken", f"{type(error).__name__}: {error}") from None
+    try:
+        _check_size(picture, limits)
+        _upright(picture)
+    except RowError:
+        raise
+    except Exception as error:
+        reason = "image_truncated" if "truncated" in str(error) else "image_broken"
+        raise RowError(reason, f"{type(error).__name__}: {error}") from None
+    return Image(data, sha256(data).hexdigest())
+
+
+def _check_size(picture: PIL.Image.Image, limits: Limits) -> None:
+    width, height = picture.size
+    short, long = sorted(picture.size)
+    if width * height > limits.max_pixels:
+        raise RowError("image_too_many_pixels", f"{width} x {height}, the limit is {limits.max_pixels} pixels")
+    if short < limits.min_side_px:
+        raise RowError("image_too_small", f"{width} x {height}, the shorter side must have {limits.min_side_px} pixels")
+    if long > short * limits.max_aspect:
+        raise RowError("image_too_long", f"{width} x {height}, the longer side may be {limits.max_aspect:g} times the other")
+    frames = getattr(picture, "n_frames", 1)
+    if frames > limits.max_frames:
+        raise RowError("image_animated", f"{frames} frames, the limit is {limits.max_frames}")
+
+
+def _upright(picture: PIL.Image.Image) -> PIL.Image.Image:
+    """The picture as a person sees it: turned as its EXIF says, on white where it is transparent, in RGB."""
+    picture = PIL.ImageOps.exif_transpose(picture)
+    if picture.mode.startswith("I;16") or picture.mode in ("I", "F"):
+        # Pillow clips 16-bit greys at 255 when it converts; spread the picture's own range instead.
+        low, high = picture.getextrema()
+        scale = 255 / ((high - low) or 1)
+        picture = picture.convert("F").point(lambda value: (value - low) * scale).convert("L")
+    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+        paper = PIL.Image.new("RGBA", picture.size, "white")
+        picture = PIL.Image.alpha_composite(paper, picture)
+    return picture.convert("RGB")
+
+
+@lru_cache(maxsize=16)  # the nodes of a row ask for the same picture one after the other
+def decode(image: Image) -> PIL.Image.Image:
+    """An admitted image as an upright RGB picture."""
+    return _upright(PIL.Image.open(io.BytesIO(image.data)))
+
+
+def portable(image: Image) -> tuple[bytes, str]:
+    """An admitted image as bytes that any server shows alike, and their media type.
+
+    Plain RGB JPEG, PNG and WebP go as they are; anything else as an upright RGB PNG.
+    """
+    picture = PIL.Image.open(io.BytesIO(image.data))
+    upright = picture.getexif().get(PIL.ExifTags.Base.Orientation, 1) == 1
+    if picture.mode == "RGB" and picture.format in ("JPEG", "PNG", "WEBP") and upright:
+        return image.data, PIL.Image.MIME[picture.format]
+    buffer = io.BytesIO()
+    decode(image).save(buffer, "PNG")
+    return buffer.getvalue(), "image/png"

@@ -1,0 +1,170 @@
+"""A job file: a recipe, an input, pools and an output, in one YAML. Every key of it is a field of a model here.
+
+The field descriptions are the documentation: `docs/job.md` is written from them.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+
+class Limits(BaseModel):
+    """What an image may be. A row whose image is more ends in `failed`, with the reason."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_bytes: int = Field(50_000_000, ge=1, description="Encoded size. Reason: `image_too_many_bytes`.")
+    max_pixels: int = Field(89_478_485, ge=1, description="Width times height. Reason: `image_too_many_pixels`.")
+    max_frames: int = Field(1, ge=1, description="Frames of an animation; models see the first. `image_animated`.")
+    min_side_px: int = Field(4, ge=1, description="The shorter side. Reason: `image_too_small`.")
+    max_aspect: float = Field(200, ge=1, description="Longer by shorter side; Qwen2-VL's own limit. `image_too_long`.")
+    formats: tuple[str, ...] = Field(
+        ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"), description="Formats that are decoded. `image_format`."
+    )
+
+
+class Input(BaseModel):
+    """Where the rows come from: Parquet shards."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str = Field(description="A Parquet file, a glob, a folder, or an fsspec URL of one of these.")
+    id: str | None = Field(None, description="The column of ids; left out, an id is made of file, row group and row.")
+    image: str | None = Field(
+        "image", description="The column of images: bytes, `struct<bytes, path>`, or a path below `root`. null: no images."
+    )
+    root: str | None = Field(None, description="The folder of images that are given as paths; no path leads out of it.")
+    columns: tuple[str, ...] = Field((), description="Text columns that the recipe reads as `source.<column>`.")
+    repeated_ids: Literal["error", "number"] = Field(
+        "error", description="An id that comes twice: refuse the input, or call the second one `id#2`."
+    )
+    limits: Limits = Field(default_factory=Limits, description="What an image may be.")
+
+
+class Output(BaseModel):
+    """Where the run's folder is, and how it is written."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str = Field(description="The run's folder, local or an fsspec URL. Relative paths: to the working directory.")
+    rows_per_part: int = Field(512, ge=1, description="Rows that are gathered before a part is written.")
+    keep_images: bool = Field(False, description="Write the images of rejected and failed rows too.")
+
+
+class Pool(BaseModel):
+    """Identical engines of one model, shared by every node that names the pool."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str = Field(description="A model folder, or the id of a model on the Hugging Face hub.")
+    revision: str | None = Field(None, description="The hub's revision to take.")
+    backend: Literal["vllm", "openai", "scripted"] = Field(
+        "vllm", description="vllm: engines in this cluster. openai: a server. scripted: a Python function, for tests."
+    )
+    replicas: tuple[int, int] = Field((1, 1), description="How many engines: a number, or [least, most] to scale between.")
+    device: Literal["gpu", "cpu", "auto"] = Field("gpu", description="auto: GPUs where the cluster has any, else CPUs.")
+    tensor_parallel: int = Field(1, ge=1, description="GPUs that share each layer of one engine.")
+    pipeline_parallel: int = Field(1, ge=1, description="Groups of GPUs that the layers of one engine are spread over.")
+    gpu_share: float = Field(1.0, gt=0, le=1, description="Less than 1 lets several small engines live on one GPU.")
+    max_context_tokens: int = Field(8192, ge=64, description="Prompt, images and reply of one request together.")
+    max_sequences: int = Field(128, ge=1, description="Requests that one engine works on at once.")
+    image_pixels: tuple[int, int] | None = Field(None, description="[least, most] pixels an image is scaled to.")
+    kv_cache_gb: float = Field(1.0, gt=0, description="Memory for the KV cache of an engine on CPUs.")
+    start_timeout_s: float = Field(1800, gt=0, description="An engine that is not up after this long has failed.")
+    engine_args: dict[str, Any] = Field(default_factory=dict, description="Further arguments of vLLM's AsyncEngineArgs.")
+    url: str | None = Field(None, description="openai: the server's base URL, such as http://host:8000/v1.")
+    api_key_env: str = Field("OPENAI_API_KEY", description="openai: the environment variable that holds the key.")
+    request_timeout_s: float = Field(600, gt=0, description="openai: how long one request may take.")
+    script: str | None = Field(None, description="scripted: `package.module:function`, from a Call to a Reply.")
+
+    @field_validator("replicas", mode="before")
+    @classmethod
+    def _a_number_is_both(cls, value: Any) -> Any:
+        return (value, value) if isinstance(value, int) else value
+
+    @field_validator("replicas")
+    @classmethod
+    def _in_order(cls, value: tuple[int, int]) -> tuple[int, int]:
+        if not 1 <= value[0] <= value[1]:
+            raise ValueError(f"least and most engines must be in order and at least 1, not {list(value)}")
+        return value
+
+    @model_validator(mode="after")
+    def _backend_has_what_it_needs(self) -> "Pool":
+        if self.backend == "openai" and not self.url:
+            raise ValueError("backend openai needs `url`, the server's base URL (http://host:8000/v1)")
+        if self.backend == "scripted" and not self.script:
+            raise ValueError("backend scripted needs `script`, a `package.module:function`")
+        if self.gpu_share < 1 and self.gpus_per_engine > 1:
+            raise ValueError("gpu_share below 1 is for engines of one GPU; take it out, or the parallel sizes")
+        local = Path(self.model).expanduser()
+        looks_local = self.model.startswith((".", "/", "~")) or self.model.count("/") > 1
+        if self.backend != "scripted" and looks_local and not (local / "config.json").is_file():
+            raise ValueError(f"model: there is no model folder {str(local)!r} (a folder with config.json) here")
+        return self
+
+    @property
+    def gpus_per_engine(self) -> int:
+        """GPUs of one engine, where it runs on GPUs."""
+        return self.tensor_parallel * self.pipeline_parallel
+
+    @property
+    def folder(self) -> str:
+        """What a loader is given: the absolute path of a model folder, or the hub's id."""
+        local = Path(self.model).expanduser()
+        return str(local.resolve()) if local.is_dir() else self.model
+
+
+class Job(BaseModel):
+    """A job file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    recipe: str = Field(description="What is done: the name of a shipped recipe, or the path of a recipe file.")
+    input: Input = Field(description="Where the rows come from.")
+    output: Output = Field(description="Where the run goes.")
+    pools: dict[str, Pool] = Field(description="The models, under the names that the recipe's nodes use.")
+    seed: int = Field(0, ge=0, description="All randomness of the run is drawn from this.")
+    nodes: dict[str, dict[str, Any]] = Field(
+        default_factory=dict,
+        description="Changes to nodes of the recipe, by name: `{helpful: {enabled: true}, hook: {with: {…}}}`.",
+    )
+    prompts: str | None = Field(None, description="A folder of prompts that is looked into before the shipped ones.")
+    score_in_full: float = Field(
+        0.02, ge=0, le=1, description="Share of rows that are judged on every axis even after one has rejected them."
+    )
+    max_failed: int | float = Field(
+        0.1, ge=0, description="More failed rows than this end the run with code 3: a count (20), or a share (0.1, 1.0)."
+    )
+    rows_in_flight: int = Field(128, ge=1, description="Rows that are worked on at once.")
+    rows_per_task: int = Field(8, ge=1, le=64, description="Rows that one task of Ray Data carries.")
+    workers: int = Field(1, ge=1, description="Processes that carry rows from node to node.")
+
+
+    @field_validator("max_failed")
+    @classmethod
+    def _a_share_is_one_at_most(cls, value: int | float) -> int | float:
+        if isinstance(value, float) and value > 1:
+            raise ValueError(f"a share is 1.0 at most, not {value}; write a count as a whole number")
+        return value
+
+    def failures_allowed(self, rows: int) -> float:
+        """How many of `rows` may fail."""
+        return self.max_failed * rows if isinstance(self.max_failed, float) else self.max_failed
+
+
+def patch(document: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`document` with `changes` laid over it, mapping by mapping."""
+    both = {**document}
+    for key, value in changes.items():
+        old = both.get(key)
+        both[key] = patch(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return both
+
+
+def expand(text: str) -> str:
+    """A path with `~` and environment variables filled in; URLs stay as they are."""
+    return text if "://" in text else os.path.expandvars(str(Path(text).expanduser()))

@@ -1,0 +1,144 @@
+"""Read a job file with everything that it names, and report all that is wrong with it at once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from oasis_ray.binding import bind
+from oasis_ray.errors import JobError, nearest
+from oasis_ray.explain import explain
+from oasis_ray.job import Job, patch
+from oasis_ray.recipe import Recipe, RecipeSpec
+from oasis_ray.rows import Image
+from oasis_ray.stage import Stage
+
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Shipped:
+    """What the project brings along: stages by name, and the folders of recipes and prompts."""
+
+    stages: Mapping[str, type[Stage]]
+    recipes: Path
+    prompts: Path
+
+
+def load_job(path: Path, shipped: Shipped, sets: Sequence[str] = ()) -> tuple[Job, Recipe]:
+    """The job in the file `path` with the overrides `a.b=value` laid over it, and its recipe, bound.
+
+    Raises JobError with every problem of the job file and of the recipe.
+    """
+    document = read_yaml(path)
+    for text in sets:
+        document = patch(document, _override(text))
+    problems: list[str] = []
+    job = _validated(Job, document, str(path), problems)
+    recipe = None
+    name = document.get("recipe")
+    if isinstance(name, str):
+        try:
+            recipe = _load_recipe(name, document, job, str(path), shipped)
+        except JobError as error:
+            problems.extend(error.problems)
+    if job is None or recipe is None or problems:
+        raise JobError(problems)
+    return job, recipe
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file. Raises JobError where there is none."""
+    if not path.is_file():
+        near = sorted(file.name for file in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
+        shown = f" (in that folder: {', '.join(near)})" if near else ""
+        raise JobError([f"there is no file {path}{shown}.{nearest(path.name, near)}"])
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise JobError([f"{path} is not YAML: {error}"]) from None
+    if not isinstance(document, dict):
+        raise JobError([f"{path} holds no mapping of keys to values"])
+    return document
+
+
+def _load_recipe(name: str, document: Mapping[str, Any], job: Job | None, where: str, shipped: Shipped) -> Recipe:
+    path = Path(name)
+    if path.suffix not in (".yaml", ".yml"):
+        path = shipped.recipes / f"{name}.yaml"
+        known = sorted(file.stem for file in shipped.recipes.glob("*.yaml"))
+        if name not in known:
+            shown = ", ".join(known)
+            raise JobError([f"{where}: there is no recipe {name!r} (shipped: {shown}; or give a path).{nearest(name, known)}"])
+    recipe = read_yaml(path)
+    problems: list[str] = []
+    recipe = _patched(recipe, document.get("nodes"), where, problems)
+    spec = _validated(RecipeSpec, recipe, str(path), problems)
+    if spec is None:
+        raise JobError(problems)
+    pools = document.get("pools")
+    folders = [Path(str(document["prompts"]))] if document.get("prompts") else []
+    if folders and not folders[0].is_dir():
+        problems.append(f"{where}: prompts: there is no folder {folders[0]}")
+    try:
+        bound = bind(
+            spec,
+            where=str(path),
+            stages=shipped.stages,
+            prompts=[*folders, shipped.prompts],
+            pools=list(pools) if isinstance(pools, dict) else [],
+            source=_source_types(document.get("input")),
+        )
+    except JobError as error:
+        problems.extend(error.problems)
+    if problems:
+        raise JobError(problems)
+    return bound
+
+
+def _patched(recipe: dict[str, Any], nodes: Any, where: str, problems: list[str]) -> dict[str, Any]:
+    """The recipe with the job's changes to its nodes."""
+    listed = recipe.get("nodes")
+    if not isinstance(nodes, dict) or not isinstance(listed, list):
+        return recipe
+    names = [node.get("name") for node in listed if isinstance(node, dict)]
+    for name in nodes:
+        if name not in names:
+            shown = ", ".join(str(known) for known in names)
+            problems.append(f"{where}: nodes: the recipe has no node '{name}' (it has: {shown}).{nearest(str(name), map(str, names))}")
+    changed = [patch(node, nodes.get(node.get("name")) or {}) if isinstance(node, dict) else node for node in listed]
+    return {**recipe, "nodes": changed}
+
+
+def _source_types(document: Any) -> dict[str, Any]:
+    """What the recipe may bind as `source.…`, also where the rest of the input is wrong."""
+    if not isinstance(document, dict):
+        return {"image": Image}
+    columns = document.get("columns") or ()
+    texts = {str(column): str for column in columns} if isinstance(columns, list | tuple) else {}
+    return texts if document.get("image", "image") is None else {"image": Image, **texts}
+
+
+def _validated(model: type[M], document: Mapping[str, Any], where: str, problems: list[str]) -> M | None:
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        problems.extend(explain(error, model, where))
+        return None
+
+
+def _override(text: str) -> dict[str, Any]:
+    """`a.b=value` as a mapping; the value is read as YAML. Raises JobError where it has no such form."""
+    key, equals, value = text.partition("=")
+    if not equals or not all(key.split(".")):
+        raise JobError([f"--set {text}: write it as key.key=value, such as --set pools.vlm.replicas=2"])
+    try:
+        nested: Any = yaml.safe_load(value)
+    except yaml.YAMLError:
+        nested = value
+    for part in reversed(key.split(".")):
+        nested = {part: nested}
+    return nested

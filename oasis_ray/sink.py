@@ -1,0 +1,76 @@
+"""The sink: Parquet parts by fate, each appearing whole or not at all.
+
+A part is named after the session and the write task that made it, so a task that Ray runs again replaces its own
+parts. On a local disk a part is written beside its place and renamed; an object store shows an object only when its
+upload is complete.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+from ray.data import Datasink
+
+from oasis_ray.job import expand
+from oasis_ray.recipe import Recipe
+from oasis_ray.rows import Fate
+from oasis_ray.schema import columns
+
+
+class PartSink(Datasink[dict[str, int]]):
+    """Writes packets of ended rows below `folder`; a write task returns its rows by fate."""
+
+    def __init__(self, folder: str, recipe: Recipe, *, session: str, rows_per_part: int, rows_per_task: int) -> None:
+        self._folder, self._session = folder, session
+        self._schemas = {fate: columns(recipe, fate) for fate in Fate}
+        self._packets = max(1, rows_per_part // rows_per_task)
+
+    @property
+    def min_rows_per_write(self) -> int:
+        """How many packets (rows, to Ray) are gathered for a part of each fate."""
+        return self._packets
+
+    def get_name(self) -> str:
+        """The operator's name in Ray's logs and dashboard."""
+        return "Parts"
+
+    def write(self, blocks: Iterable[pa.Table], ctx: Any) -> dict[str, int]:
+        """Write the rows of these packets, one part for each fate that occurs."""
+        packets = pa.concat_tables(list(blocks))
+        counts = {}
+        for fate, table in unpack(packets, self._schemas):
+            name = f"part-{self._session}-{ctx.task_idx:06d}.parquet"
+            write_part(table, f"{self._folder}/{fate}", name)
+            counts[str(fate)] = table.num_rows
+        return counts
+
+
+def unpack(packets: pa.Table, schemas: dict[Fate, pa.Schema]) -> Iterator[tuple[Fate, pa.Table]]:
+    """The rows in packets, as one table for each fate that occurs."""
+    for fate, schema in schemas.items():
+        lists = packets.column(str(fate)).combine_chunks()
+        rows = (lists.combine_chunks() if isinstance(lists, pa.ChunkedArray) else lists).flatten()
+        if len(rows):
+            yield fate, pa.Table.from_arrays(rows.flatten(), names=rows.type.names).cast(schema)
+
+
+def write_part(table: pa.Table, folder: str, name: str) -> None:
+    """Write a table as `folder/name`, whole or not at all."""
+    fs, base = fsspec.core.url_to_fs(expand(folder))
+    fs.makedirs(base, exist_ok=True)
+    if not isinstance(fs, fsspec.get_filesystem_class("file")):
+        pq.write_table(table, f"{base}/{name}", filesystem=fs, compression="zstd")
+        return
+    hidden = f"{base}/.{name}.{os.getpid()}"
+    try:
+        with open(hidden, "wb") as stream:  # noqa: PTH123  (its descriptor is needed)
+            pq.write_table(table, stream, compression="zstd")
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(hidden, f"{base}/{name}")  # noqa: PTH105
+    finally:
+        if os.path.exists(hidden):  # noqa: PTH110
+            os.unlink(hidden)  # noqa: PTH108

@@ -1,0 +1,236 @@
+"""The input: Parquet shards, addressed as (file, row group, row), read as packets of a few rows.
+
+`open_shards` looks at footers and ids alone and reports everything that is wrong with them; images are read only when
+the graph asks. A packet is one row of Ray Data whose list column holds the rows of one task: see docs/decisions.md.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import fsspec
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from ray.data import Datasource, ReadTask
+from ray.data.block import BlockMetadata
+
+from oasis_ray.errors import JobError, nearest
+from oasis_ray.job import Input, expand
+from oasis_ray.schema import ADDRESS, IMAGE
+
+
+@dataclass(frozen=True)
+class RowGroup:
+    """One row group of a shard: its rows' ids, and the rows that are still to be done (None: all of them)."""
+
+    file: str
+    name: str
+    index: int
+    ids: pa.StringArray
+    todo: pa.Int64Array | None = None
+
+
+@dataclass(frozen=True)
+class Shards:
+    """The input as it was found."""
+
+    input: Input
+    groups: tuple[RowGroup, ...] = field(repr=False)
+    files: int = 0
+
+    @property
+    def rows(self) -> int:
+        """Rows in all shards."""
+        return sum(len(group.ids) for group in self.groups)
+
+    def without(self, ended: pa.Array) -> "Shards":
+        """These shards with the rows in `ended` (ids) taken out of what is to be done."""
+        groups = []
+        for group in self.groups:
+            todo = pc.indices_nonzero(pc.invert(pc.is_in(group.ids, value_set=ended)))
+            if len(todo):
+                groups.append(RowGroup(group.file, group.name, group.index, group.ids, todo.cast(pa.int64())))
+        return Shards(self.input, tuple(groups), self.files)
+
+
+def open_shards(given: Input) -> Shards:
+    """Find the shards, check their columns, and read their ids. Raises JobError with every problem of every shard."""
+    fs, files = _find(given.path)
+    if not files:
+        raise JobError([f"input.path: there are no Parquet files at {given.path}"])
+    problems: list[str] = []
+    groups: list[RowGroup] = []
+    root = _common_folder(files)
+    for file in files:
+        name = file[len(root) :].removesuffix(".parquet")
+        try:
+            with fs.open(file, "rb") as stream:
+                shard = pq.ParquetFile(stream)
+                wrong = _wrong_columns(shard.schema_arrow, given, file)
+                problems.extend(wrong)
+                if not wrong:
+                    groups.extend(_groups(shard, given, file, name, problems))
+        except (pa.ArrowException, OSError) as error:
+            problems.append(f"{file} can't be read as Parquet: {error}")
+    if not problems:
+        groups = _told_apart(groups, given, problems)
+    if not problems and not sum(len(group.ids) for group in groups):
+        problems.append(f"input.path: the {len(files)} Parquet files at {given.path} hold no rows")
+    if problems:
+        raise JobError(problems)
+    return Shards(given, tuple(groups), len(files))
+
+
+def _find(path: str) -> tuple[Any, list[str]]:
+    fs, found = fsspec.core.url_to_fs(expand(path))
+    try:
+        if fs.isdir(found):
+            return fs, sorted(fs.glob(f"{found.rstrip('/')}/**/*.parquet"))
+        return fs, sorted(fs.glob(found)) if any(c in found for c in "*?[") else [found] * fs.exists(found)
+    except OSError as error:
+        raise JobError([f"input.path: {path} can't be looked into: {error}"]) from None
+
+
+def _common_folder(files: Sequence[str]) -> str:
+    """What all paths begin with, up to a slash."""
+    first, last = min(files), max(files)
+    same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
+    return first[: first.rfind("/", 0, same) + 1]
+
+
+def _wrong_columns(schema: pa.Schema, given: Input, file: str) -> list[str]:
+    """What keeps this shard from being read."""
+    wanted = {"input.id": given.id, "input.image": given.image} | {f"input.columns: {c}": c for c in given.columns}
+    problems = []
+    for key, column in wanted.items():
+        if column is None:
+            continue
+        if column not in schema.names:
+            has = ", ".join(schema.names)
+            problems.append(f"{file} has no column '{column}' ({key}); it has: {has}.{nearest(column, schema.names)}")
+            continue
+        kind = schema.field(column).type
+        if key == "input.image" and not _holds_images(kind):
+            problems.append(f"{file}: column '{column}' is {kind}; images are binary, struct<bytes, path>, or a path (string)")
+        elif key == "input.image" and pa.types.is_string(kind) and given.root is None:
+            problems.append(f"{file}: column '{column}' holds paths; say in `input.root` which folder they are below")
+        elif key.startswith("input.columns") and not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+            problems.append(f"{file}: column '{column}' is {kind}; columns of `input.columns` hold text")
+    return problems
+
+
+def _holds_images(kind: pa.DataType) -> bool:
+    if pa.types.is_struct(kind):
+        return {"bytes", "path"} <= {kind.field(i).name for i in range(kind.num_fields)}
+    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_string(kind)
+
+
+def _groups(shard: pq.ParquetFile, given: Input, file: str, name: str, problems: list[str]) -> Iterator[RowGroup]:
+    for index in range(shard.num_row_groups):
+        count = shard.metadata.row_group(index).num_rows
+        if given.id is None:
+            ids = pa.array([f"{name}:{index}:{row}" for row in range(count)], pa.string())
+        else:
+            column = shard.read_row_group(index, columns=[given.id]).column(0)
+            if column.null_count:
+                problems.append(f"{file}: {column.null_count} rows have no id in column '{given.id}'; fill it, or leave "
+                                "`input.id` out and ids are made of file, row group and row")  # fmt: skip
+                continue
+            ids = pa.concat_arrays(column.cast(pa.string()).chunks) if count else pa.array([], pa.string())
+        yield RowGroup(file, name, index, ids)
+
+
+def _told_apart(groups: list[RowGroup], given: Input, problems: list[str]) -> list[RowGroup]:
+    """The groups with every id once: as they are, or with repeated ids numbered, or with the problem told."""
+    ids = pa.chunked_array([group.ids for group in groups], pa.string())
+    if pc.count_distinct(ids).as_py() == len(ids):
+        return groups
+    counts = pc.value_counts(pa.concat_arrays(ids.chunks))
+    repeated = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
+    if given.repeated_ids == "error":
+        shown = ", ".join(repr(value) for value in repeated[:5].to_pylist())
+        problems.append(
+            f"input.id: {len(repeated)} ids of column '{given.id}' come more than once ({shown}{', …' * (len(repeated) > 5)}); "
+            "make them unique, or say `input.repeated_ids: number`"
+        )
+        return groups
+    taken, again = set(pc.unique(ids).to_pylist()), dict.fromkeys(repeated.to_pylist(), 0)
+    return [
+        RowGroup(g.file, g.name, g.index, pa.array([_numbered(i, again, taken) for i in g.ids.to_pylist()], pa.string()))
+        for g in groups
+    ]
+
+
+def _numbered(name: str, again: dict[str, int], taken: set[str]) -> str:
+    """The first `id` stays, the next ones are `id#2`, `id#3`, leaving out what the input itself uses."""
+    if name not in again:
+        return name
+    again[name] += 1
+    numbered = name if again[name] == 1 else f"{name}#{again[name]}"
+    if again[name] > 1 and numbered in taken:
+        return _numbered(name, again, taken)
+    return numbered
+
+
+class ShardSource(Datasource):
+    """Ray Data's view of the shards: one read task a row group, yielding packets of `rows_per_task` rows."""
+
+    def __init__(self, shards: Shards, rows_per_task: int) -> None:
+        self._shards, self._rows_per_task = shards, rows_per_task
+
+    def get_name(self) -> str:
+        """The operator's name in Ray's logs and dashboard."""
+        return "Shards"
+
+    def estimate_inmemory_data_size(self) -> int | None:
+        """Not known without reading the images."""
+        return None
+
+    def get_read_tasks(self, parallelism: int, *_: Any, **__: Any) -> list[ReadTask]:
+        """One task a row group: the address of a row never depends on Ray's blocks."""
+        given, size = self._shards.input, self._rows_per_task
+        return [
+            ReadTask(lambda group=group: read(group, given, size), BlockMetadata(len(group.ids), None, None, None))  # type: ignore[misc]
+            for group in self._shards.groups
+        ]
+
+
+def read(group: RowGroup, given: Input, size: int) -> Iterator[pa.Table]:
+    """Packets of the rows of `group` that are to be done: tables of one row, whose column `rows` is a list of structs
+    (id, source, image, and the text columns).
+    """
+    fs, _ = fsspec.core.url_to_fs(expand(given.path))
+    todo = set(group.todo.to_pylist()) if group.todo is not None else None
+    names = [name for name in (given.image, *given.columns) if name is not None]
+    with fs.open(group.file, "rb") as stream:
+        at = 0
+        for batch in pq.ParquetFile(stream).iter_batches(batch_size=size, row_groups=[group.index], columns=names or None):
+            places = [at + i for i in range(batch.num_rows) if todo is None or at + i in todo]
+            if places:
+                yield _packet(batch.take([place - at for place in places]), places, group, given)
+            at += batch.num_rows
+
+
+def _packet(batch: pa.RecordBatch, places: list[int], group: RowGroup, given: Input) -> pa.Table:
+    columns: dict[str, pa.Array] = {
+        "id": group.ids.take(pa.array(places)),
+        "source": pa.array([{"file": group.name, "row_group": group.index, "row": row} for row in places], ADDRESS),
+    }
+    if given.image is not None:
+        columns["image"] = _images(batch.column(given.image))
+    columns |= {name: batch.column(name).cast(pa.string()) for name in given.columns}
+    rows = pa.StructArray.from_arrays(list(columns.values()), names=list(columns))
+    return pa.table({"rows": pa.ListArray.from_arrays([0, len(rows)], rows)})
+
+
+def _images(column: pa.Array) -> pa.Array:
+    """Images in whatever form as struct<bytes, path>."""
+    if pa.types.is_struct(column.type):
+        parts = [pc.struct_field(column, "bytes"), pc.struct_field(column, "path")]
+    elif pa.types.is_string(column.type):
+        parts = [pa.nulls(len(column), pa.binary()), column]
+    else:
+        parts = [column, pa.nulls(len(column), pa.string())]
+    kinds = [IMAGE.field("bytes").type, IMAGE.field("path").type]
+    return pa.StructArray.from_arrays([part.cast(kind) for part, kind in zip(parts, kinds, strict=True)], fields=list(IMAGE))

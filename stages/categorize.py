@@ -1,0 +1,64 @@
+"""Tell instructions from captions, and take one instruction out of the text (Oasis, arXiv 2503.08741, step 2)."""
+
+import re
+from dataclasses import dataclass
+from typing import ClassVar
+
+from oasis_ray.stage import GREEDY, Divert, ModelStage, PromptField, Reply, Request, Route, Sampling
+
+KIND = re.compile(r"^[\s*#>-]*kind[\s*]*[:\uff1a][\s*]*(instruction|caption)\b", re.IGNORECASE | re.MULTILINE)
+INSTRUCTION = re.compile(r"^[\s*#>-]*instruction[\s*]*[:\uff1a][ \t*]*(.+)", re.IGNORECASE | re.MULTILINE | re.DOTALL)
+QUOTES = (('"', '"'), ("“", "”"), ("「", "」"), ("'", "'"), ("`", "`"))
+
+
+@dataclass(frozen=True, slots=True)
+class In:
+    """A text that a model wrote at the place of a user."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Out:
+    """The one instruction of the text, and the whole reply, kept for audit."""
+
+    instruction: str
+    reply: str
+
+
+class Categorize(ModelStage[In, Out]):
+    """Asks for the kind of a text. A caption leaves for the caption route."""
+
+    routes: ClassVar[tuple[Route, ...]] = (Route.CAPTION,)
+
+    prompt: PromptField
+    sampling: Sampling = GREEDY
+
+    def requests(self, row: In) -> list[Request]:
+        """The few-shot prompt with the text at its end."""
+        return [Request(self.prompt.fill({"text": row.text}), sampling=self.sampling)]
+
+    def parse(self, row: In, replies: list[Reply]) -> Out | Divert:
+        """The lines `Kind:` and `Instruction:`; the first kind counts, the instruction may go on over several lines."""
+        reply = replies[0].text
+        kind = KIND.search(reply)
+        if kind is None:
+            return Divert(Route.FAILED, "no_kind", reply)
+        if kind[1].lower() == "caption":
+            return Divert(Route.CAPTION, "caption", reply)
+        found = INSTRUCTION.search(reply, kind.end())
+        instruction = _unquoted(found[1].strip()) if found else ""
+        if not instruction:
+            return Divert(Route.FAILED, "no_instruction", reply)
+        if replies[0].samples[0].finish == "length":
+            return Divert(Route.FAILED, "instruction_truncated", reply)
+        return Out(instruction, reply)
+
+
+def _unquoted(text: str) -> str:
+    """Without one pair of quotes around the whole text, where a judge added it."""
+    for left, right in QUOTES:
+        inner = text[len(left) : -len(right)]
+        if len(text) > 1 and text.startswith(left) and text.endswith(right) and left not in inner and right not in inner:
+            return inner.strip()
+    return text

@@ -1,0 +1,55 @@
+"""Accept or reject by rules over several scores at once (MM-INF's accept rule has one: solvability + clarity ≥ 7)."""
+
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from oasis_ray.stage import Divert, Route, RowStage
+
+
+@dataclass(frozen=True, slots=True)
+class In:
+    """Scores by axis."""
+
+    scores: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Out:
+    """The sum of all scores that came in."""
+
+    total: int
+
+
+class Sum(BaseModel):
+    """A rule over the sum of some axes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    axes: tuple[str, ...] = Field(min_length=1)
+    at_least: int
+
+
+class Gate(RowStage[In, Out]):
+    """Lets a row through that keeps every rule; the reason names the first rule that is broken."""
+
+    at_least: dict[str, int] = Field(default_factory=dict, description="The lowest score of single axes.")
+    sums: tuple[Sum, ...] = Field((), description="The lowest sum of several axes.")
+
+    @field_validator("sums")
+    @classmethod
+    def _in_reach(cls, value: tuple[Sum, ...]) -> tuple[Sum, ...]:
+        for rule in value:
+            if rule.at_least > 5 * len(rule.axes):
+                raise ValueError(f"{' + '.join(rule.axes)} can't reach {rule.at_least}: a score is 5 at most")
+        return value
+
+    def apply(self, row: In) -> Out | Divert:
+        """The sum of the scores, or the rule that is broken. An axis that a rule names and the row lacks is broken."""
+        for axis, least in self.at_least.items():
+            if row.scores.get(axis, 0) < least:
+                return Divert(Route.REJECTED, f"{axis}_below_{least}", str(row.scores))
+        for rule in self.sums:
+            if sum(row.scores.get(axis, 0) for axis in rule.axes) < rule.at_least:
+                return Divert(Route.REJECTED, f"{'_'.join(rule.axes)}_below_{rule.at_least}", str(row.scores))
+        return Out(sum(row.scores.values()))
