@@ -7,10 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
+import ray.data  # configures its logger, which `join` quietens
+import ray.serve
 
 from oasis_ray.errors import FitError
 from oasis_ray.job import Pool
 from oasis_ray.pool import placement
+
+
+NAMESPACE = "oasis_ray"
 
 
 @dataclass(frozen=True)
@@ -40,13 +45,18 @@ class Need:
 def join() -> None:
     """Join the cluster that this process belongs to (a submitted job, RAY_ADDRESS), else start one here."""
     if not ray.is_initialized():
-        ray.init(
-            address=None if os.environ.get("RAY_ADDRESS") or os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR") else "local",
-            logging_level=logging.ERROR,
-            log_to_driver=bool(os.environ.get("OASIS_RAY_LOGS")),
-        )
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
-    logging.getLogger("ray.serve").setLevel(logging.ERROR)
+        if os.environ.get("RAY_ADDRESS") or os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR"):
+            ray.init(namespace=NAMESPACE, logging_level=logging.ERROR, log_to_driver=False)
+        else:
+            # Ray's own processes tell a laptop's user of things that are as they should be; these keep them quiet.
+            os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+            os.environ.setdefault("RAY_worker_maximum_startup_concurrency", "16")
+            ray.init(address="local", namespace=NAMESPACE, logging_level=logging.ERROR, log_to_driver=False)
+    for name in ("ray.data", "ray.serve"):
+        for handler in logging.getLogger(name).handlers:
+            # Their log files keep everything; on the terminal a run tells its own errors, once and in plain words.
+            if type(handler).__module__ in ("logging", "ray._private.log"):
+                handler.setLevel(logging.CRITICAL)
 
 
 def nodes() -> list[Node]:

@@ -1,5 +1,6 @@
 """One run of a job: open or take up its folder, start the pools, stream the rows, close the books."""
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -149,7 +150,10 @@ def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
 
 
 def _root(error: BaseException) -> str:
-    """The innermost cause that Ray wrapped, in a line."""
+    """The first cause of a failure, in a line: Ray hands it on as the text of a trace inside its own errors."""
+    ours = re.findall(r"^oasis_ray\.errors\.\w+: (.+)$", str(error), re.MULTILINE)
+    if ours:
+        return str(ours[0])
     cause = getattr(error, "cause", None) or error.__cause__
     if cause is not None and cause is not error:
         return _root(cause)

@@ -74,7 +74,7 @@ def funnel(recipe: Recipe, tally: Tally) -> Table:
     for column, justify in (("node", "left"), ("rows in", "right"), ("left here", "right"), ("why", "left")):
         table.add_column(column, justify=justify)  # type: ignore[arg-type]
     for passage in passages(recipe, tally):
-        why = ", ".join(f"{reason} {rows}" for reason, rows in passage.left.items())
+        why = ", ".join(f"{reason} {rows}" for reason, rows in passage.left.items() if rows)
         table.add_row(passage.node, str(passage.rows), str(passage.rows - passage.through or ""), why)
     return table
 

@@ -1,0 +1,88 @@
+"""What the tests share: one Ray cluster a session, pictures, shards, and one pair of tiny models."""
+
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import PIL.Image
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+SHARED = ROOT.parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[None]:
+    """One local cluster for all tests that run a job; its workers can import `tests.scripts`."""
+    os.environ["PYTHONPATH"] = str(ROOT)
+    import ray
+
+    from oasis_ray import cluster
+
+    cluster.join()
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `vlm` and `llm`: tiny models with random weights."""
+    folder = tmp_path_factory.mktemp("models")
+    subprocess.run([sys.executable, ROOT / "benchmarks/random_pair.py", folder], check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_images() -> Path:
+    """64 real photographs, charts and documents, which stand beside the checkout on some machines."""
+    if not SHARED.is_dir():
+        pytest.skip(f"the real images are not at {SHARED}")
+    return SHARED
+
+
+def picture(colour: str = "teal", size: tuple[int, int] = (112, 112), kind: str = "PNG", **options: Any) -> bytes:
+    """An encoded picture of one colour."""
+    buffer = io.BytesIO()
+    PIL.Image.new("RGB", size, colour).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def shard(path: Path, rows: list[dict[str, Any]], row_group_size: int = 4) -> Path:
+    """A shard with columns id and image (bytes and path) of rows {id, bytes}."""
+    image = pa.struct({"bytes": pa.binary(), "path": pa.string()})
+    table = pa.table(
+        {
+            "id": pa.array([row["id"] for row in rows], pa.string()),
+            "image": pa.array([{"bytes": row["bytes"], "path": row.get("path")} for row in rows], image),
+        }
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, path, row_group_size=row_group_size)
+    return path
+
+
+@pytest.fixture
+def job_file(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a job file into the test's folder; keys given are laid over a scripted job."""
+
+    def write(**keys: Any) -> Path:
+        scripted = {"backend": "scripted", "model": "script", "script": "tests.scripts:oasis", "device": "cpu"}
+        job = {
+            "recipe": "oasis",
+            "input": {"path": str(tmp_path / "shards"), "id": "id"},
+            "output": {"path": str(tmp_path / "run")},
+            "pools": {"vlm": scripted, "llm": scripted},
+            "max_failed": 1.0,
+        } | keys
+        path = tmp_path / "job.yaml"
+        path.write_text(yaml.safe_dump(job))
+        return path
+
+    return write
