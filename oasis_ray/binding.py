@@ -58,7 +58,9 @@ class _Binder:
             if record is not None:
                 records[route] = self.record(record, route)
         if any(Route.CAPTION in node.stage.routes for node in self.nodes) and self.spec.records.captions is None:
-            self.problems.append(f"{self.where}: rows can end as captions, but `records` does not say what a caption holds")
+            self.problems.append(
+                f"{self.where}: rows can end as captions, but `records` does not say what a caption holds"
+            )
         for rate in self.spec.rates:
             for name in (rate.from_, rate.to):
                 if name not in named:
@@ -122,7 +124,9 @@ class _Binder:
             at = f"{place}: input '{name}'"
             if name not in wanted:
                 reads = ", ".join(wanted)
-                self.problems.append(f"{at} is not one of stage '{node.stage}' (it reads: {reads}).{nearest(name, wanted)}")
+                self.problems.append(
+                    f"{at} is not one of stage '{node.stage}' (it reads: {reads}).{nearest(name, wanted)}"
+                )
             elif (get_origin(wanted[name]) is dict) != isinstance(wiring, dict):
                 form = "a mapping of names to `node.field`" if get_origin(wanted[name]) is dict else "one `node.field`"
                 self.problems.append(f"{at} is bound to {form}, not to {wiring!r}")
@@ -159,7 +163,9 @@ class _Binder:
         have = dict(self.source) if name == "source" else types_of(seen[name].out_type)
         if column not in have:
             meant = nearest(wire, [f"{name}.{known}" for known in have])
-            self.problems.append(f"{at} is bound to '{wire}', but '{name}' writes: {', '.join(have) or 'nothing'}.{meant}")
+            self.problems.append(
+                f"{at} is bound to '{wire}', but '{name}' writes: {', '.join(have) or 'nothing'}.{meant}"
+            )
         elif not accepts(want, have[column]):
             self.problems.append(f"{at} wants {name_of(want)}, but '{wire}' is {name_of(have[column])}")
         return Ref(name, column)

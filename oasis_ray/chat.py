@@ -141,7 +141,9 @@ class Chat:
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def _words(self, text: str) -> list[int]:
-        return list(self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]) if text else []
+        return (
+            list(self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]) if text else []
+        )
 
 
 def _processor_template(model: str, revision: str | None) -> str | None:

@@ -26,7 +26,9 @@ SHIPPED = Shipped(stages.STAGES, Path(stages.__file__).parent / "recipes", Path(
 FAILED_BEYOND_LIMIT = 3
 
 JobFile = Annotated[Path, typer.Argument(help="A job file: see docs/job.md.", metavar="JOB.yaml")]
-Sets = Annotated[list[str] | None, typer.Option("--set", help="Override a key: --set pools.vlm.replicas=2. Repeatable.")]
+Sets = Annotated[
+    list[str] | None, typer.Option("--set", help="Override a key: --set pools.vlm.replicas=2. Repeatable.")
+]
 RunFolder = Annotated[str, typer.Argument(help="A run folder: the job's output.path.", metavar="RUN")]
 
 
@@ -44,7 +46,9 @@ def run(job_file: JobFile, sets: Sets = None) -> None:
             manifest = running.execute(progress.step)
     except (OasisError, KeyboardInterrupt) as error:
         if running.travelling is not None:
-            err.print(f"what has ended is kept in {running.folder}; go on with: {_again(job_file, sets)}", soft_wrap=True)
+            err.print(
+                f"what has ended is kept in {running.folder}; go on with: {_again(job_file, sets)}", soft_wrap=True
+            )
         if isinstance(error, KeyboardInterrupt):
             raise typer.Exit(1) from None
         raise
@@ -145,7 +149,9 @@ def recipes() -> None:
 
     for path in sorted(SHIPPED.recipes.glob("*.yaml")):
         nodes: list[dict[str, Any]] = read_yaml(path)["nodes"]
-        out.print(f"{path.stem}: {' → '.join(node['name'] for node in nodes if node.get('enabled', True))}", soft_wrap=True)
+        out.print(
+            f"{path.stem}: {' → '.join(node['name'] for node in nodes if node.get('enabled', True))}", soft_wrap=True
+        )
 
 
 def _again(job_file: Path, sets: list[str] | None) -> str:

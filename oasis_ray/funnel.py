@@ -53,6 +53,8 @@ def shares(recipe: Recipe, tally: Tally) -> list[tuple[RateSpec, int, int]]:
     found = []
     for rate in recipe.rates:
         between = [by_name[name] for name in order[order.index(rate.from_) : order.index(rate.to) + 1]]
-        failed = sum(rows for passage in between for reason, rows in passage.left.items() if reason.startswith("failed"))
+        failed = sum(
+            rows for passage in between for reason, rows in passage.left.items() if reason.startswith("failed")
+        )
         found.append((rate, between[-1].through, between[0].rows - failed))
     return found

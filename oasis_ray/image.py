@@ -54,7 +54,9 @@ def _check_size(picture: PIL.Image.Image, limits: Limits) -> None:
     if short < limits.min_side_px:
         raise RowError("image_too_small", f"{width} x {height}, the shorter side must have {limits.min_side_px} pixels")
     if long > short * limits.max_aspect:
-        raise RowError("image_too_long", f"{width} x {height}, the longer side may be {limits.max_aspect:g} times the other")
+        raise RowError(
+            "image_too_long", f"{width} x {height}, the longer side may be {limits.max_aspect:g} times the other"
+        )
     frames = getattr(picture, "n_frames", 1)
     if frames > limits.max_frames:
         raise RowError("image_animated", f"{frames} frames, the limit is {limits.max_frames}")

@@ -48,7 +48,9 @@ def ingest(source: Path, out: Path, *, rows_per_shard: int = 1000) -> Ingested:
     count = shards = 0
     out.mkdir(parents=True, exist_ok=True)
     for batch in _batches(rows, rows_per_shard):
-        table = pa.Table.from_pylist([{"id": name, "image": {"bytes": data, "path": name}} for name, data in batch], SCHEMA)
+        table = pa.Table.from_pylist(
+            [{"id": name, "image": {"bytes": data, "path": name}} for name, data in batch], SCHEMA
+        )
         # Small row groups: a run reads, and takes up, a shard by them.
         pq.write_table(table, out / f"shard-{shards:05d}.parquet", row_group_size=100)
         count, shards = count + len(batch), shards + 1

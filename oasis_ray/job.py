@@ -34,7 +34,8 @@ class Input(BaseModel):
     path: str = Field(description="A Parquet file, a glob, a folder, or an fsspec URL of one of these.")
     id: str | None = Field(None, description="The column of ids; left out, an id is made of file, row group and row.")
     image: str | None = Field(
-        "image", description="The column of images: bytes, `struct<bytes, path>`, or a path below `root`. null: no images."
+        "image",
+        description="The column of images: bytes, `struct<bytes, path>`, or a path below `root`. null: no images.",
     )
     root: str | None = Field(None, description="The folder of images that are given as paths; no path leads out of it.")
     columns: tuple[str, ...] = Field((), description="Text columns that the recipe reads as `source.<column>`.")
@@ -64,7 +65,9 @@ class Pool(BaseModel):
     backend: Literal["vllm", "openai", "scripted"] = Field(
         "vllm", description="vllm: engines in this cluster. openai: a server. scripted: a Python function, for tests."
     )
-    replicas: tuple[int, int] = Field((1, 1), description="How many engines: a number, or [least, most] to scale between.")
+    replicas: tuple[int, int] = Field(
+        (1, 1), description="How many engines: a number, or [least, most] to scale between."
+    )
     device: Literal["gpu", "cpu", "auto"] = Field("gpu", description="auto: GPUs where the cluster has any, else CPUs.")
     tensor_parallel: int = Field(1, ge=1, description="GPUs that share each layer of one engine.")
     pipeline_parallel: int = Field(1, ge=1, description="Groups of GPUs that the layers of one engine are spread over.")
@@ -74,8 +77,13 @@ class Pool(BaseModel):
     image_pixels: tuple[int, int] | None = Field(None, description="[least, most] pixels an image is scaled to.")
     kv_cache_gb: float = Field(1.0, gt=0, description="Memory for the KV cache of an engine on CPUs.")
     start_timeout_s: float = Field(1800, gt=0, description="An engine that is not up after this long has failed.")
-    engine_args: dict[str, Any] = Field(default_factory=dict, description="Further arguments of vLLM's AsyncEngineArgs.")
+    engine_args: dict[str, Any] = Field(
+        default_factory=dict, description="Further arguments of vLLM's AsyncEngineArgs."
+    )
     url: str | None = Field(None, description="openai: the server's base URL, such as http://host:8000/v1.")
+    tokenizer: str | None = Field(
+        None, description="openai: the model folder or hub id with the chat format, where the server's name is another."
+    )
     api_key_env: str = Field("OPENAI_API_KEY", description="openai: the environment variable that holds the key.")
     request_timeout_s: float = Field(600, gt=0, description="openai: how long one request may take.")
     script: str | None = Field(None, description="scripted: `package.module:function`, from a Call to a Reply.")
@@ -102,7 +110,7 @@ class Pool(BaseModel):
             raise ValueError("gpu_share below 1 is for engines of one GPU; take it out, or the parallel sizes")
         local = Path(self.model).expanduser()
         looks_local = self.model.startswith((".", "/", "~")) or self.model.count("/") > 1
-        if self.backend != "scripted" and looks_local and not (local / "config.json").is_file():
+        if self.backend == "vllm" and looks_local and not (local / "config.json").is_file():
             raise ValueError(f"model: there is no model folder {str(local)!r} (a folder with config.json) here")
         return self
 
@@ -137,12 +145,13 @@ class Job(BaseModel):
         0.02, ge=0, le=1, description="Share of rows that are judged on every axis even after one has rejected them."
     )
     max_failed: int | float = Field(
-        0.1, ge=0, description="More failed rows than this end the run with code 3: a count (20), or a share (0.1, 1.0)."
+        0.1,
+        ge=0,
+        description="More failed rows than this end the run with code 3: a count (20), or a share (0.1, 1.0).",
     )
     rows_in_flight: int = Field(128, ge=1, description="Rows that are worked on at once.")
     rows_per_task: int = Field(8, ge=1, le=64, description="Rows that one task of Ray Data carries.")
     workers: int = Field(1, ge=1, description="Processes that carry rows from node to node.")
-
 
     @field_validator("max_failed")
     @classmethod

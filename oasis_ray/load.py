@@ -72,7 +72,9 @@ def _load_recipe(name: str, document: Mapping[str, Any], job: Job | None, where:
         known = sorted(file.stem for file in shipped.recipes.glob("*.yaml"))
         if name not in known:
             shown = ", ".join(known)
-            raise JobError([f"{where}: there is no recipe {name!r} (shipped: {shown}; or give a path).{nearest(name, known)}"])
+            raise JobError(
+                [f"{where}: there is no recipe {name!r} (shipped: {shown}; or give a path).{nearest(name, known)}"]
+            )
     recipe = read_yaml(path)
     problems: list[str] = []
     recipe = _patched(recipe, document.get("nodes"), where, problems)
@@ -108,7 +110,9 @@ def _patched(recipe: dict[str, Any], nodes: Any, where: str, problems: list[str]
     for name in nodes:
         if name not in names:
             shown = ", ".join(str(known) for known in names)
-            problems.append(f"{where}: nodes: the recipe has no node '{name}' (it has: {shown}).{nearest(str(name), map(str, names))}")
+            problems.append(
+                f"{where}: nodes: the recipe has no node '{name}' (it has: {shown}).{nearest(str(name), map(str, names))}"
+            )
     changed = [patch(node, nodes.get(node.get("name")) or {}) if isinstance(node, dict) else node for node in listed]
     return {**recipe, "nodes": changed}
 

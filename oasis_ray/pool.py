@@ -67,8 +67,10 @@ class PoolHandle:
                 lost = error
                 await asyncio.sleep(min(8, 0.2 * 2**attempt))
             except RayTaskError as error:
-                raise error.cause if isinstance(error.cause, OasisError) else RunError(
-                    f"pool '{self.name}': {type(error.cause).__name__}: {error.cause}"
+                raise (
+                    error.cause
+                    if isinstance(error.cause, OasisError)
+                    else RunError(f"pool '{self.name}': {type(error.cause).__name__}: {error.cause}")
                 ) from None
             else:
                 return reply
@@ -137,7 +139,9 @@ def _cause(handles: Mapping[str, PoolHandle], error: RuntimeError) -> str:
     for name, handle in handles.items():
         app = serve.status().applications.get(handle.app)
         for deployment in app.deployments.values() if app else ():
-            lines = [line.strip() for line in deployment.message.splitlines() if re.match(r"[\w.]*(Error|Exception)\b", line)]
+            lines = [
+                line.strip() for line in deployment.message.splitlines() if re.match(r"[\w.]*(Error|Exception)\b", line)
+            ]
             told += [f"pool '{name}': {lines[-1].removeprefix('oasis_ray.errors.RunError: ')}"] if lines else []
     return "; ".join(told) or str(error)
 

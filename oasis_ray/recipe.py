@@ -42,7 +42,9 @@ class RecordSpec(BaseModel):
     data_source: str = Field(description="Written into each record, to tell its kind.")
     instruction: str = Field(description="The user's turn: `node.field`.")
     response: str = Field(description="The assistant's turn: `node.field`.")
-    scores: dict[str, str] = Field(default_factory=dict, description="Scores to keep in the record: name to `node.field`.")
+    scores: dict[str, str] = Field(
+        default_factory=dict, description="Scores to keep in the record: name to `node.field`."
+    )
 
 
 class RecordsSpec(BaseModel):

@@ -35,7 +35,9 @@ class Segment:
 
     def __post_init__(self) -> None:
         self._runners = [
-            NodeRunner(node, self.pools[node.pool] if node.pool else None, self.digests[node.name], self.job.seed, -place)
+            NodeRunner(
+                node, self.pools[node.pool] if node.pool else None, self.digests[node.name], self.job.seed, -place
+            )
             for place, node in enumerate(self.recipe.nodes)
         ]
 

@@ -27,9 +27,7 @@ def progress_line(run: Run, tally: Tally) -> str:
     done, rate = run.before + tally.rows, tally.rows / seconds
     left = f"{_clock((run.rows - done) / rate)} left" if rate else "time left unknown"
     fates = "  ".join(f"{fate} {tally.fates[fate]}" for fate in FATES)
-    return (
-        f"{done}/{run.rows} rows  {fates}  {rate:.1f} rows/s  {tally.reply_tokens / seconds:.0f} tokens/s  {left}"
-    )
+    return f"{done}/{run.rows} rows  {fates}  {rate:.1f} rows/s  {tally.reply_tokens / seconds:.0f} tokens/s  {left}"
 
 
 class Progress:
@@ -82,13 +80,21 @@ def funnel(recipe: Recipe, tally: Tally) -> Table:
 def rates(recipe: Recipe, tally: Tally, sessions: list[Mapping[str, Any]]) -> Group:
     """This run's rates beside the published ones, and what an accepted row has cost."""
     lines = [
-        Text(f"{rate.say}: {f'{part / whole:.1%}' if whole else '-'} ({part} of {whole}); published: {rate.published:.1%}")
+        Text(
+            f"{rate.say}: {f'{part / whole:.1%}' if whole else '-'} ({part} of {whole}); published: {rate.published:.1%}"
+        )
         for rate, part, whole in shares(recipe, tally)
     ]
     accepted = tally.fates["accepted"]
     seconds = sum(session.get("seconds", 0) for session in sessions)
-    per = f"{seconds / accepted:.1f} s and {tally.reply_tokens / accepted:.0f} tokens" if accepted else "none was accepted"
-    lines.append(Text(f"each accepted row took: {per}  ({seconds:.0f} s and {tally.reply_tokens} written tokens in all)"))
+    per = (
+        f"{seconds / accepted:.1f} s and {tally.reply_tokens / accepted:.0f} tokens"
+        if accepted
+        else "none was accepted"
+    )
+    lines.append(
+        Text(f"each accepted row took: {per}  ({seconds:.0f} s and {tally.reply_tokens} written tokens in all)")
+    )
     return Group(*lines)
 
 

@@ -112,7 +112,9 @@ def _wrong_columns(schema: pa.Schema, given: Input, file: str) -> list[str]:
             continue
         kind = schema.field(column).type
         if key == "input.image" and not _holds_images(kind):
-            problems.append(f"{file}: column '{column}' is {kind}; images are binary, struct<bytes, path>, or a path (string)")
+            problems.append(
+                f"{file}: column '{column}' is {kind}; images are binary, struct<bytes, path>, or a path (string)"
+            )
         elif key == "input.image" and pa.types.is_string(kind) and given.root is None:
             problems.append(f"{file}: column '{column}' holds paths; say in `input.root` which folder they are below")
         elif key.startswith("input.columns") and not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
@@ -157,7 +159,9 @@ def _told_apart(groups: list[RowGroup], given: Input, problems: list[str]) -> li
         return groups
     taken, again = set(pc.unique(ids).to_pylist()), dict.fromkeys(repeated.to_pylist(), 0)
     return [
-        RowGroup(g.file, g.name, g.index, pa.array([_numbered(i, again, taken) for i in g.ids.to_pylist()], pa.string()))
+        RowGroup(
+            g.file, g.name, g.index, pa.array([_numbered(i, again, taken) for i in g.ids.to_pylist()], pa.string())
+        )
         for g in groups
     ]
 
@@ -205,7 +209,9 @@ def read(group: RowGroup, given: Input, size: int) -> Iterator[pa.Table]:
     names = [name for name in (given.image, *given.columns) if name is not None]
     with fs.open(group.file, "rb") as stream:
         at = 0
-        for batch in pq.ParquetFile(stream).iter_batches(batch_size=size, row_groups=[group.index], columns=names or None):
+        for batch in pq.ParquetFile(stream).iter_batches(
+            batch_size=size, row_groups=[group.index], columns=names or None
+        ):
             places = [at + i for i in range(batch.num_rows) if todo is None or at + i in todo]
             if places:
                 yield _packet(batch.take([place - at for place in places]), places, group, given)
@@ -233,4 +239,6 @@ def _images(column: pa.Array) -> pa.Array:
     else:
         parts = [column, pa.nulls(len(column), pa.string())]
     kinds = [IMAGE.field("bytes").type, IMAGE.field("path").type]
-    return pa.StructArray.from_arrays([part.cast(kind) for part, kind in zip(parts, kinds, strict=True)], fields=list(IMAGE))
+    return pa.StructArray.from_arrays(
+        [part.cast(kind) for part, kind in zip(parts, kinds, strict=True)], fields=list(IMAGE)
+    )

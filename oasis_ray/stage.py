@@ -72,7 +72,9 @@ def contract(stage: type[Stage]) -> tuple[type, type]:
     outs = [kind for kind in _members(hints.get("return")) if kind is not Divert]
     row = hints.get("row")
     if not (is_dataclass(row) and isinstance(row, type) and len(outs) == 1 and is_dataclass(outs[0])):
-        raise TypeError(f"stage {stage.__name__}: annotate parse() or apply() with dataclasses: row: In -> Out | Divert")
+        raise TypeError(
+            f"stage {stage.__name__}: annotate parse() or apply() with dataclasses: row: In -> Out | Divert"
+        )
     return row, outs[0]
 
 

@@ -59,6 +59,12 @@ def _unquoted(text: str) -> str:
     """Without one pair of quotes around the whole text, where a judge added it."""
     for left, right in QUOTES:
         inner = text[len(left) : -len(right)]
-        if len(text) > 1 and text.startswith(left) and text.endswith(right) and left not in inner and right not in inner:
+        if (
+            len(text) > 1
+            and text.startswith(left)
+            and text.endswith(right)
+            and left not in inner
+            and right not in inner
+        ):
             return inner.strip()
     return text

@@ -37,7 +37,9 @@ class Respond(ModelStage[In, Out]):
     @model_validator(mode="after")
     def _can_differ(self) -> "Respond":
         if self.best_of > 1 and self.sampling.temperature == 0:
-            raise ValueError(f"best_of {self.best_of} draws the same answer each time at temperature 0; set sampling.temperature")
+            raise ValueError(
+                f"best_of {self.best_of} draws the same answer each time at temperature 0; set sampling.temperature"
+            )
         return self
 
     def requests(self, row: In) -> list[Request]:

@@ -191,9 +191,7 @@ def test_rows_that_are_left_are_done_when_the_job_runs_again(done: Path, tmp_pat
     assert {path.name for path in done.rglob("*.parquet")} > kept - {part.name}
 
 
-def test_scoring_in_full_changes_no_fate_and_fills_every_axis(
-    ray_cluster: None, done: Path, tmp_path: Path
-) -> None:
+def test_scoring_in_full_changes_no_fate_and_fills_every_axis(ray_cluster: None, done: Path, tmp_path: Path) -> None:
     folder = tmp_path / "full"
     execute(done.parent / "job.yaml", f"output.path={folder}", "score_in_full=1.0")
     ends = {row["id"]: fate for fate in ENDS for row in rows_of(folder, fate)}

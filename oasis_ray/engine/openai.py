@@ -20,16 +20,16 @@ from oasis_ray.rows import Call, Image, Reply, Request, Sample
 
 
 class OpenAIEngine:
-    """Asks the server at `pool.url` for `pool.model`; the chat format is read from the model's folder or the hub."""
+    """Asks the server at `pool.url` for `pool.model`; the chat format is that of `pool.tokenizer`, else of the model."""
 
-    def __init__(self, pool: Pool, chat: Chat | None = None) -> None:
+    def __init__(self, pool: Pool, *, retries: int = 5) -> None:
         self._pool = pool
-        self._chat = chat or Chat.load(pool.folder, pool.revision)
+        self._chat = Chat.load(pool.tokenizer or pool.folder, pool.revision)
         self._client = openai.AsyncOpenAI(
             base_url=pool.url,
             api_key=os.environ.get(pool.api_key_env, "none"),
             timeout=pool.request_timeout_s,
-            max_retries=5,  # with growing waits: a server that is full or starts anew
+            max_retries=retries,  # with growing waits: a server that is full or starts anew
         )
 
     async def ask(self, call: Call) -> Reply:

@@ -1,0 +1,123 @@
+"""The OpenAI-compatible backend, against vLLM's own server started here: the hook, chat, samples, errors."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from oasis_ray.chat import Chat
+from oasis_ray.engine.openai import OpenAIEngine
+from oasis_ray.errors import RowError, RunError
+from oasis_ray.image import admit
+from oasis_ray.job import Limits, Pool
+from oasis_ray.rows import Call, Reply, Request, Sampling
+from tests.conftest import picture
+
+KEY = "a-key-for-this-test"
+SHORT = Sampling(max_tokens=12)
+START_S = 180
+
+
+@pytest.fixture(scope="module")
+def server(pair: Path) -> Iterator[str]:
+    """vLLM's OpenAI server with the tiny VLM, on a free port of this machine; its base URL."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = [
+        "--max-model-len",
+        "2048",
+        "--enforce-eager",
+        "--no-enable-chunked-prefill",
+        "--max-num-batched-tokens",
+        "4096",
+    ]
+    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(pair / "vlm"), *options]
+    where = ["--host", "127.0.0.1", "--port", str(port), "--api-key", KEY]
+    environment = os.environ | {"VLLM_CPU_KVCACHE_SPACE": "1", "HF_HUB_OFFLINE": "1"}
+    log = Path(pair / "server.log").open("wb")
+    process = subprocess.Popen([*command, *where], env=environment, stdout=log, stderr=log, start_new_session=True)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(START_S):
+            time.sleep(1)
+            assert process.poll() is None, (pair / "server.log").read_text()[-3000:]
+            try:
+                if httpx.get(f"{url}/health").status_code == 200:
+                    break
+            except httpx.TransportError:
+                continue
+        yield f"{url}/v1"
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(30)
+
+
+@pytest.fixture
+def pool(server: str, pair: Path, monkeypatch: pytest.MonkeyPatch) -> Pool:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    return Pool(model=str(pair / "vlm"), backend="openai", url=server)
+
+
+def ask(pool: Pool, request: Request, *, retries: int = 5) -> Reply:
+    return asyncio.run(OpenAIEngine(pool, retries=retries).ask(Call(request, "row", 1)))
+
+
+def test_the_hook_through_a_server_is_the_exact_prompt(pool: Pool, pair: Path) -> None:
+    image = admit(picture(), Limits())
+    request = Request(images=(image,), speaker="user", sampling=SHORT)
+    reply = ask(pool, request)
+    assert reply.prompt_tokens == len(Chat.load(str(pair / "vlm")).ids(request)) - 1 + 16
+    assert reply.samples[0].tokens == 12
+    assert reply.samples == ask(pool, request).samples
+
+
+def test_a_question_with_an_image_reads_as_the_exact_prompt(pool: Pool, pair: Path) -> None:
+    request = Request("What is it?", (admit(picture(), Limits()),), sampling=SHORT)
+    assert ask(pool, request).prompt_tokens == len(Chat.load(str(pair / "vlm")).ids(request)) - 1 + 16
+
+
+def test_a_text_hook_and_several_samples_go_as_exact_tokens(pool: Pool, pair: Path) -> None:
+    drawn = Sampling(temperature=1.0, max_tokens=12)
+    request = Request("<|im_end|> is a word here", speaker="user", sampling=drawn, n=3, likelihood=True)
+    reply = ask(pool, request)
+    assert reply.prompt_tokens == len(Chat.load(str(pair / "vlm")).ids(request))
+    assert len({sample.text for sample in reply.samples}) == 3
+    assert all(sample.likelihood is not None and sample.likelihood < 0 for sample in reply.samples)
+
+
+def test_an_image_of_an_odd_mode_is_sent_as_a_plain_one(pool: Pool) -> None:
+    image = admit(picture(kind="TIFF"), Limits())
+    assert ask(pool, Request("Hm", (image,), sampling=SHORT)).samples[0].tokens == 12
+
+
+def test_a_prompt_over_the_context_is_a_bad_row(pool: Pool) -> None:
+    with pytest.raises(RowError) as error:
+        ask(pool, Request("word " * 3000, sampling=SHORT))
+    assert error.value.reason == "prompt_over_context"
+
+
+def test_a_key_that_is_refused_is_told_without_the_key(
+    server: str, pair: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTHER_KEY", "a-wrong-key")
+    refused = Pool(model=str(pair / "vlm"), backend="openai", url=server, api_key_env="OTHER_KEY")
+    with pytest.raises(RunError) as error:
+        ask(refused, Request("Hi", sampling=SHORT))
+    assert str(error.value).startswith(f"{server} refuses the key in $OTHER_KEY: ")
+    assert "a-wrong-key" not in str(error.value)
+
+
+def test_a_server_that_is_not_there_is_told(pair: Path) -> None:
+    absent = Pool(model=str(pair / "vlm"), backend="openai", url="http://127.0.0.1:9/v1")
+    with pytest.raises(RunError) as error:
+        ask(absent, Request("Hi", sampling=SHORT), retries=0)
+    assert str(error.value).startswith("http://127.0.0.1:9/v1 can't be reached: ")

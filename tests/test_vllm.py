@@ -1,0 +1,111 @@
+"""The real engines: vLLM in pools under Ray, on a pair of tiny models with random weights."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from oasis_ray.audit import audit
+from oasis_ray.chat import Chat
+from oasis_ray.errors import RowError
+from oasis_ray.image import admit
+from oasis_ray.job import Limits, Pool
+from oasis_ray.pool import PoolHandle, start_pools, stop_pools
+from oasis_ray.rows import Call, Image, Reply, Request, Sampling
+from tests.conftest import picture
+from tests.test_run import execute, rows_of
+
+DRAWN = Sampling(temperature=1.0, top_k=20, max_tokens=16, min_tokens=4)
+SHORT = Sampling(max_tokens=16)
+IMAGE_TOKENS = 16  # 112 x 112 pixels: 8 x 8 patches of 14, merged two by two
+
+
+@pytest.fixture(scope="module")
+def pools(ray_cluster: None, pair: Path) -> Iterator[dict[str, PoolHandle]]:
+    """Both models of the pair, an engine each."""
+    given = {
+        name: Pool(model=str(pair / name), device="cpu", max_context_tokens=2048, max_sequences=16)
+        for name in ("vlm", "llm")
+    }
+    handles = start_pools(given, "test-vllm", gpus={"vlm": False, "llm": False})
+    yield handles
+    stop_pools(handles)
+
+
+def ask(pool: PoolHandle, *calls: Call) -> list[Reply]:
+    """Ask all calls at once."""
+
+    async def gather() -> list[Reply]:
+        return list(await asyncio.gather(*(pool.ask(call) for call in calls)))
+
+    return asyncio.run(gather())
+
+
+def hook(image: Image, row: str = "r", seed: int = 1) -> Call:
+    return Call(Request(images=(image,), speaker="user", sampling=DRAWN), row, seed)
+
+
+def test_the_same_call_gives_the_same_reply_and_another_seed_another(pools: dict[str, PoolHandle]) -> None:
+    image = admit(picture("navy"), Limits())
+    first, again, other = ask(pools["vlm"], hook(image), hook(image), hook(image, seed=2))
+    assert first.samples == again.samples
+    assert first.text != other.text
+
+
+def test_the_engine_reads_the_prompt_and_the_whole_image(pools: dict[str, PoolHandle], pair: Path) -> None:
+    image = admit(picture("olive"), Limits())
+    prompt = Chat.load(str(pair / "vlm")).ids(hook(image).request)
+    assert ask(pools["vlm"], hook(image))[0].prompt_tokens == len(prompt) - 1 + IMAGE_TOKENS
+
+
+def test_an_image_is_read_once_for_all_its_requests_with_the_same_replies(pools: dict[str, PoolHandle]) -> None:
+    image = admit(picture("maroon", (448, 448)), Limits())
+    question = Call(Request("What is it?", (image,), sampling=SHORT), "r", 1)
+    cold = ask(pools["vlm"], question)[0]
+    ask(pools["vlm"], hook(image))
+    warm = ask(pools["vlm"], question)[0]
+    # vLLM caches whole blocks, of 128 tokens on CPUs: the image has 256.
+    assert cold.cached_tokens < 128 < warm.cached_tokens
+    assert warm.samples == cold.samples
+
+
+def test_different_images_give_different_replies(pools: dict[str, PoolHandle]) -> None:
+    one, other = (admit(picture(colour), Limits()) for colour in ("red", "blue"))
+    assert ask(pools["vlm"], hook(one))[0].text != ask(pools["vlm"], hook(other))[0].text
+
+
+def test_several_samples_come_with_their_likelihoods(pools: dict[str, PoolHandle]) -> None:
+    reply = ask(pools["llm"], Call(Request("Hi", sampling=DRAWN, n=3, likelihood=True), "r", 1))[0]
+    assert len({sample.text for sample in reply.samples}) == 3
+    assert all(sample.likelihood is not None and sample.likelihood < 0 for sample in reply.samples)
+
+
+def test_a_prompt_over_the_context_is_a_bad_row(pools: dict[str, PoolHandle]) -> None:
+    with pytest.raises(RowError) as error:
+        ask(pools["llm"], Call(Request("word " * 3000, sampling=SHORT), "r", 1))
+    assert error.value.reason == "prompt_over_context"
+    assert error.value.detail.endswith("(max_context_tokens is 2048)")
+
+
+def test_a_reply_keeps_to_its_bounds(pools: dict[str, PoolHandle]) -> None:
+    sampling = Sampling(temperature=1.0, max_tokens=8, min_tokens=8, ban=("special", "emoji"))
+    sample = ask(pools["llm"], Call(Request("Hi", sampling=sampling), "r", 1))[0].samples[0]
+    assert (sample.tokens, sample.finish) == (8, "length")
+
+
+def test_real_images_run_through_vllm_and_every_row_ends_once(
+    ray_cluster: None, real_images: Path, pair: Path, tmp_path: Path, job_file: Callable[..., Path]
+) -> None:
+    engine = {"device": "auto", "max_context_tokens": 2048, "max_sequences": 32}
+    short = {"with": {"sampling": {"max_tokens": 16, "min_tokens": 4}}}
+    job = job_file(
+        input={"path": str(real_images / "*.parquet"), "id": "id"},
+        pools={name: {"model": str(pair / name), **engine} for name in ("vlm", "llm")},
+        nodes={"hook": short, "categorize": short},
+    )
+    execute(job)
+    result = audit(str(tmp_path / "run"))
+    assert (result.rows, sum(result.fates.values()), result.faults, result.notes) == (64, 64, [], [])
+    ended = [row for fate in result.fates for row in rows_of(tmp_path / "run", fate)]
+    assert all(row["nodes"]["hook"]["text"] for row in ended)
