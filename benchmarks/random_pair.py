@@ -1,4 +1,4 @@
-"""Write a pair of tiny models with random weights, in the real formats: a Qwen2-VL and a Qwen2 that vLLM loads as it loads the large ones.
+"""Write a pair of tiny models with random weights: a Qwen2-VL and a Qwen2 that vLLM loads as it loads the large ones.
 
 They know nothing: their replies are noise. They are for running everything else (engines, pools, the graph, the
 sinks) on any machine, in minutes and without a network. The tokenizer is a real byte-level BPE, trained here on the
@@ -66,8 +66,8 @@ def tokenizer(texts: list[str]) -> PreTrainedTokenizerFast:
     bpe.add_special_tokens(SPECIAL)
     return PreTrainedTokenizerFast(
         tokenizer_object=bpe,
-        eos_token="<|im_end|>",
-        pad_token="<|endoftext|>",
+        eos_token="<|im_end|>",  # noqa: S106
+        pad_token="<|endoftext|>",  # noqa: S106
         extra_special_tokens=SPECIAL[3:],
         chat_template=TEMPLATE,
         model_max_length=32768,
@@ -96,8 +96,9 @@ def main(out: Path) -> None:
         "tie_word_embeddings": True, "eos_token_id": ids("<|im_end|>"), "bos_token_id": ids("<|endoftext|>"),
     }  # fmt: skip
     write(out / "llm", Qwen2ForCausalLM(Qwen2Config(**text)), words)
+    rope = {"rope_type": "default", "mrope_section": [8, 12, 12], "rope_theta": 1e6}
     config = Qwen2VLConfig(
-        text_config=text | {"rope_parameters": {"rope_type": "default", "mrope_section": [8, 12, 12], "rope_theta": 1e6}},
+        text_config=text | {"rope_parameters": rope},
         vision_config={"depth": 2, "embed_dim": 160, "num_heads": 5, "mlp_ratio": 4, "hidden_size": 256},
         image_token_id=ids("<|image_pad|>"),
         video_token_id=ids("<|video_pad|>"),

@@ -29,7 +29,7 @@ def bind(
     pools: Sequence[str],
     source: Mapping[str, Any],
 ) -> Recipe:
-    """Make a recipe that can run: `source` maps the input's columns to their types. Raises JobError with all problems."""
+    """Make a recipe that can run; `source` maps the input's columns to types. Raises JobError with all problems."""
     binder = _Binder(spec, where, stages, prompts, pools, source)
     return binder.recipe()
 
@@ -191,12 +191,12 @@ class _Binder:
             return
         texts = {name for name in node.inputs if name in wanted and accepts(wanted[name], str)}
         for slot in sorted(set(prompt.slots) - texts):
+            reads = f"{place}: prompt '{prompt.name}' reads {{{{{slot}}}}}"
             if slot in wanted:
-                self.problems.append(f"{place}: prompt '{prompt.name}' reads {{{{{slot}}}}}, which is not bound; "
-                                     f"add `{slot}: node.field`")  # fmt: skip
+                self.problems.append(f"{reads}, which is not bound; add `{slot}: node.field`")
             else:
-                self.problems.append(f"{place}: prompt '{prompt.name}' reads {{{{{slot}}}}}, but stage '{node.stage}' has "
-                                     f"no such input (it reads: {', '.join(wanted)}).{nearest(slot, wanted)}")  # fmt: skip
+                has = f"stage '{node.stage}' has no such input (it reads: {', '.join(wanted)})"
+                self.problems.append(f"{reads}, but {has}.{nearest(slot, wanted)}")
         for name in sorted(texts - set(prompt.slots)):
             self.problems.append(f"{place}: prompt '{prompt.name}' does not read {{{{{name}}}}}; "
                                  "take the input out, or use another prompt")  # fmt: skip
@@ -205,10 +205,10 @@ class _Binder:
         at = f"{self.where}, records"
         return Record(
             spec.data_source,
-            self.ref(spec.instruction, str, f"{at}: 'instruction' of a record on route '{route}'", route),
-            self.ref(spec.response, str, f"{at}: 'response' of a record on route '{route}'", route),
+            self.ref(spec.instruction, str, f"{at}, route '{route}': 'instruction'", route),
+            self.ref(spec.response, str, f"{at}, route '{route}': 'response'", route),
             {
-                axis: self.ref(wire, int, f"{at}: score '{axis}' of a record on route '{route}'", route)
+                axis: self.ref(wire, int, f"{at}, route '{route}': score '{axis}'", route)
                 for axis, wire in self.live(spec.scores).items()
             },
         )

@@ -115,7 +115,7 @@ class Chat:
         return sorted(banned - set(self.stop_ids))
 
     def harmless(self, text: str) -> str:
-        """The text with every special token in it broken by a zero-width space, for servers that tokenise themselves."""
+        """The text with its special tokens broken by a zero-width space, for servers that tokenise themselves."""
         for token in sorted(self.tokenizer.all_special_tokens, key=len, reverse=True):
             text = text.replace(token, token[0] + "\u200b" + token[1:])
         return text

@@ -14,7 +14,6 @@ from oasis_ray.errors import FitError
 from oasis_ray.job import Pool
 from oasis_ray.pool import placement
 
-
 NAMESPACE = "oasis_ray"
 
 

@@ -27,10 +27,10 @@ class Passage:
 def passages(recipe: Recipe, tally: Tally) -> list[Passage]:
     """Every node in order, admission first. A row that is scored in full counts where it was first rejected."""
     left: dict[str, dict[str, int]] = {}
-    for (fate, node, reason), rows in sorted(tally.reasons.items()):
+    for (fate, at, reason), rows in sorted(tally.reasons.items()):
         # A caption keeps the reason for which it left the main route; it is counted below, with the route's own.
         if fate in ("rejected", "failed"):
-            left.setdefault(node, {})[f"{fate}: {reason}"] = rows
+            left.setdefault(at, {})[f"{fate}: {reason}"] = rows
     found = [Passage(ADMIT, tally.rows, left.get(ADMIT, {}))]
     here = {Route.MAIN: found[0].through, Route.CAPTION: 0}
     captions = tally.fates["captions"] + sum(

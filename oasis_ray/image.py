@@ -9,6 +9,7 @@ import warnings
 from functools import lru_cache
 from hashlib import sha256
 
+import numpy as np
 import PIL.ExifTags
 import PIL.Image
 import PIL.ImageOps
@@ -67,9 +68,9 @@ def _upright(picture: PIL.Image.Image) -> PIL.Image.Image:
     picture = PIL.ImageOps.exif_transpose(picture)
     if picture.mode.startswith("I;16") or picture.mode in ("I", "F"):
         # Pillow clips 16-bit greys at 255 when it converts; spread the picture's own range instead.
-        low, high = picture.getextrema()
-        scale = 255 / ((high - low) or 1)
-        picture = picture.convert("F").point(lambda value: (value - low) * scale).convert("L")
+        grey = np.asarray(picture, np.float64)
+        spread = (grey - grey.min()) * (255 / (np.ptp(grey) or 1))
+        picture = PIL.Image.fromarray(spread.round().astype(np.uint8))
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
         picture = picture.convert("RGBA")
         paper = PIL.Image.new("RGBA", picture.size, "white")

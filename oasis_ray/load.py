@@ -42,7 +42,7 @@ def load_job(path: Path, shipped: Shipped, sets: Sequence[str] = ()) -> tuple[Jo
     name = document.get("recipe")
     if isinstance(name, str):
         try:
-            recipe = _load_recipe(name, document, job, str(path), shipped)
+            recipe = _load_recipe(name, document, str(path), shipped)
         except JobError as error:
             problems.extend(error.problems)
     if job is None or recipe is None or problems:
@@ -65,7 +65,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return document
 
 
-def _load_recipe(name: str, document: Mapping[str, Any], job: Job | None, where: str, shipped: Shipped) -> Recipe:
+def _load_recipe(name: str, document: Mapping[str, Any], where: str, shipped: Shipped) -> Recipe:
     path = Path(name)
     if path.suffix not in (".yaml", ".yml"):
         path = shipped.recipes / f"{name}.yaml"
@@ -109,10 +109,8 @@ def _patched(recipe: dict[str, Any], nodes: Any, where: str, problems: list[str]
     names = [node.get("name") for node in listed if isinstance(node, dict)]
     for name in nodes:
         if name not in names:
-            shown = ", ".join(str(known) for known in names)
-            problems.append(
-                f"{where}: nodes: the recipe has no node '{name}' (it has: {shown}).{nearest(str(name), map(str, names))}"
-            )
+            shown, meant = ", ".join(map(str, names)), nearest(str(name), map(str, names))
+            problems.append(f"{where}: nodes: the recipe has no node '{name}' (it has: {shown}).{meant}")
     changed = [patch(node, nodes.get(node.get("name")) or {}) if isinstance(node, dict) else node for node in listed]
     return {**recipe, "nodes": changed}
 
@@ -139,10 +137,11 @@ def _override(text: str) -> dict[str, Any]:
     key, equals, value = text.partition("=")
     if not equals or not all(key.split(".")):
         raise JobError([f"--set {text}: write it as key.key=value, such as --set pools.vlm.replicas=2"])
+    *outer, inner = key.split(".")
     try:
-        nested: Any = yaml.safe_load(value)
+        nested: dict[str, Any] = {inner: yaml.safe_load(value)}
     except yaml.YAMLError:
-        nested = value
-    for part in reversed(key.split(".")):
+        nested = {inner: value}
+    for part in reversed(outer):
         nested = {part: nested}
     return nested

@@ -26,7 +26,7 @@ def now() -> str:
 
 
 def model_digest(pool: Pool) -> str:
-    """What tells one model from another: of a folder, its files' names, sizes and small texts; of the hub, id and revision.
+    """What tells one model from another: a folder's file names, sizes and small texts; a hub model's id and revision.
 
     Weights are not read: a digest of 140 GB at every start would cost more than it tells.
     """

@@ -12,7 +12,7 @@ from oasis_ray.errors import OasisError, RowError, RunError
 from oasis_ray.recipe import Node, Ref
 from oasis_ray.rows import Call, Divert, Reply, Route
 from oasis_ray.schema import Ended
-from oasis_ray.stage import ModelStage, RowStage
+from oasis_ray.stage import ModelStage
 
 
 class Asked(Protocol):
@@ -41,19 +41,18 @@ class NodeRunner:
         try:
             with boundary(self.node.name, row.id):
                 given = self.node.in_type(**{k: _value(w, row, source) for k, w in self.node.inputs.items()})
-                if isinstance(self.node.stage, RowStage):
-                    return self.node.stage.apply(given)
-                return await self._ask(self.node.stage, given, row)  # type: ignore[arg-type]
+                if isinstance(self.node.stage, ModelStage) and self.pool is not None:
+                    return await self._ask(self.node.stage, self.pool, given, row)
+                return self.node.stage.apply(given)  # type: ignore[attr-defined]
         except RowError as error:
             return Divert(Route.FAILED, error.reason, error.detail)
 
-    async def _ask(self, stage: ModelStage[Any, Any], given: Any, row: Ended) -> Any:
-        assert self.pool is not None, "a model stage without a pool does not pass the binding"
+    async def _ask(self, stage: ModelStage[Any, Any], pool: Asked, given: Any, row: Ended) -> Any:
         asked = stage.requests(given)
         seeds = [seed(self.seed, row.id, self.node.name, attempt) for attempt in range(len(asked))]
         start = time.monotonic()
         replies = await asyncio.gather(
-            *(self.pool.ask(Call(request, row.id, s, self.priority)) for request, s in zip(asked, seeds, strict=True))
+            *(pool.ask(Call(request, row.id, s, self.priority)) for request, s in zip(asked, seeds, strict=True))
         )
         seconds = time.monotonic() - start
         for reply, s in zip(replies, seeds, strict=True):

@@ -9,6 +9,7 @@ outside the job, waits for the driver's end and deletes them.
 import asyncio
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -162,10 +163,8 @@ class _Janitor:
         self._task = asyncio.ensure_future(self._wait(leash, apps))
 
     async def _wait(self, leash: Any, apps: list[str]) -> None:
-        try:
+        with suppress(RayActorError):
             await leash.hold.remote()
-        except RayActorError:
-            pass
         for app in apps:
             await asyncio.to_thread(serve.delete, app)
         ray.actor.exit_actor()
@@ -176,6 +175,6 @@ _leash: Any = None
 
 def _keep_watch(apps: list[str]) -> None:
     global _leash  # held as long as this process lives
-    _leash = _Leash.remote()
+    _leash = _Leash.remote()  # type: ignore[attr-defined]  # Ray ships no types
     janitor = _Janitor.options(name=f"janitor-{apps[0]}", namespace="oasis_ray").remote()  # type: ignore[attr-defined]
     ray.get(janitor.watch.remote(_leash, apps))

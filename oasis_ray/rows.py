@@ -1,4 +1,4 @@
-"""The values that cross a boundary: what a stage asks, what an engine replies, where a row is headed, where it ended."""
+"""The values that cross a boundary: what a stage asks, what an engine replies, where a row is headed and ends."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum

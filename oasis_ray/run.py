@@ -112,7 +112,7 @@ class Run:
         return {**manifest, "state": "running"}, shards.without(ended) if self.before else shards
 
     def _stream(self, todo: Shards, pools: Any, digests: dict[str, str]) -> None:
-        self.actor = TallyActor.remote()
+        self.actor = TallyActor.remote()  # type: ignore[attr-defined]  # Ray ships no types
         self.travelling = time.monotonic()
         output = self.job.output
         rows = build(todo, self.job, self.recipe, pools, digests, self.actor)

@@ -19,6 +19,7 @@ STEP = pa.struct(
         "prompt_tokens": pa.int64(), "cached_tokens": pa.int64(), "reply_tokens": pa.int64(), "seconds": pa.float64(),
     }
 )  # fmt: skip
+PLACEHOLDER = "<image>"
 SCALARS = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 
 
@@ -87,10 +88,12 @@ def record(ended: Ended, recipe: Recipe, *, keep_images: bool) -> dict[str, Any]
         told = "error" if ended.fate is Fate.FAILED else "detail"
         return {**row, "node": ended.node, "reason": ended.reason, told: ended.detail}
     instruction, response = ended.value(made.instruction), ended.value(made.response)
-    opening = "<image>\n" if ended.digest else ""
+    # A placeholder in the text would stand for a second picture wherever the record is loaded.
+    asked, answered = (text.replace(PLACEHOLDER, "").strip() for text in (instruction, response))
+    opening = f"{PLACEHOLDER}\n" if ended.digest else ""
     return {
         **row,
-        "conversations": [{"from": "human", "value": opening + instruction}, {"from": "gpt", "value": response}],
+        "conversations": [{"from": "human", "value": opening + asked}, {"from": "gpt", "value": answered}],
         "data_source": made.data_source,
         "instruction": instruction,
         "response": response,

@@ -79,12 +79,10 @@ def funnel(recipe: Recipe, tally: Tally) -> Table:
 
 def rates(recipe: Recipe, tally: Tally, sessions: list[Mapping[str, Any]]) -> Group:
     """This run's rates beside the published ones, and what an accepted row has cost."""
-    lines = [
-        Text(
-            f"{rate.say}: {f'{part / whole:.1%}' if whole else '-'} ({part} of {whole}); published: {rate.published:.1%}"
-        )
-        for rate, part, whole in shares(recipe, tally)
-    ]
+    lines = []
+    for rate, part, whole in shares(recipe, tally):
+        share = f"{part / whole:.1%}" if whole else "-"
+        lines.append(Text(f"{rate.say}: {share} ({part} of {whole}); published: {rate.published:.1%}"))
     accepted = tally.fates["accepted"]
     seconds = sum(session.get("seconds", 0) for session in sessions)
     per = (

@@ -20,7 +20,7 @@ from oasis_ray.rows import Fate
 from oasis_ray.schema import columns
 
 
-class PartSink(Datasink[dict[str, int]]):
+class PartSink(Datasink[dict[str, int]]):  # type: ignore[misc]  # Ray ships no types
     """Writes packets of ended rows below `folder`; a write task returns its rows by fate."""
 
     def __init__(self, folder: str, recipe: Recipe, *, session: str, rows_per_part: int, rows_per_task: int) -> None:

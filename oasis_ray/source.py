@@ -6,6 +6,7 @@ the graph asks. A packet is one row of Ray Data whose list column holds the rows
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import fsspec
@@ -125,7 +126,7 @@ def _wrong_columns(schema: pa.Schema, given: Input, file: str) -> list[str]:
 def _holds_images(kind: pa.DataType) -> bool:
     if pa.types.is_struct(kind):
         return {"bytes", "path"} <= {kind.field(i).name for i in range(kind.num_fields)}
-    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_string(kind)
+    return any(test(kind) for test in (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_string))
 
 
 def _groups(shard: pq.ParquetFile, given: Input, file: str, name: str, problems: list[str]) -> Iterator[RowGroup]:
@@ -136,8 +137,10 @@ def _groups(shard: pq.ParquetFile, given: Input, file: str, name: str, problems:
         else:
             column = shard.read_row_group(index, columns=[given.id]).column(0)
             if column.null_count:
-                problems.append(f"{file}: {column.null_count} rows have no id in column '{given.id}'; fill it, or leave "
-                                "`input.id` out and ids are made of file, row group and row")  # fmt: skip
+                problems.append(
+                    f"{file}: {column.null_count} rows have no id in column '{given.id}'; fill it in, or leave "
+                    "`input.id` out, and ids are made of file, row group and row"
+                )
                 continue
             ids = pa.concat_arrays(column.cast(pa.string()).chunks) if count else pa.array([], pa.string())
         yield RowGroup(file, name, index, ids)
@@ -151,9 +154,9 @@ def _told_apart(groups: list[RowGroup], given: Input, problems: list[str]) -> li
     counts = pc.value_counts(pa.concat_arrays(ids.chunks))
     repeated = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
     if given.repeated_ids == "error":
-        shown = ", ".join(repr(value) for value in repeated[:5].to_pylist())
+        shown = ", ".join(repr(value) for value in repeated[:5].to_pylist()) + ", …" * (len(repeated) > 5)
         problems.append(
-            f"input.id: {len(repeated)} ids of column '{given.id}' come more than once ({shown}{', …' * (len(repeated) > 5)}); "
+            f"input.id: {len(repeated)} ids of column '{given.id}' come more than once ({shown}); "
             "make them unique, or say `input.repeated_ids: number`"
         )
         return groups
@@ -177,7 +180,7 @@ def _numbered(name: str, again: dict[str, int], taken: set[str]) -> str:
     return numbered
 
 
-class ShardSource(Datasource):
+class ShardSource(Datasource):  # type: ignore[misc]  # Ray ships no types
     """Ray Data's view of the shards: one read task a row group, yielding packets of `rows_per_task` rows."""
 
     def __init__(self, shards: Shards, rows_per_task: int) -> None:
@@ -195,7 +198,7 @@ class ShardSource(Datasource):
         """One task a row group: the address of a row never depends on Ray's blocks."""
         given, size = self._shards.input, self._rows_per_task
         return [
-            ReadTask(lambda group=group: read(group, given, size), BlockMetadata(len(group.ids), None, None, None))  # type: ignore[misc]
+            ReadTask(partial(read, group, given, size), BlockMetadata(len(group.ids), None, None, None))
             for group in self._shards.groups
         ]
 

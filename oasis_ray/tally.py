@@ -19,7 +19,7 @@ Told = tuple[str, str | None, str | None, list[Mapping[str, Any]]]
 
 @dataclass
 class Cost:
-    """What a node asked of its pool: requests, tokens read (of these: from the cache), tokens written, seconds waited."""
+    """What a node asked of its pool: requests, tokens read (and of these from the cache), tokens written, seconds."""
 
     requests: int = 0
     prompt_tokens: int = 0

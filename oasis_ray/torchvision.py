@@ -4,8 +4,8 @@ The registry's torchvision is built for CUDA. Beside a CPU build of torch its sh
 Python part then stops at the first operator that it wants to describe. Nothing here uses these operators (they are
 for detection boxes), so naming their signatures is enough, just before torchvision is first imported. vLLM imports it
 in processes of its own before its plugins are loaded, so the cure must sit where every process of the environment
-finds it: a .pth file, which Python reads at every start. `python -m oasis_ray.torchvision` writes it (`make setup`
-does so on a CPU machine). This module imports nothing heavy, for the same reason.
+finds it: a .pth file, which Python reads at every start. `install` writes it, and `make setup` calls that on a CPU
+machine. This module imports nothing heavy, for the same reason.
 """
 
 import sys
@@ -42,7 +42,7 @@ def define_missing_operators() -> None:
         _library.define(signature)
 
 
-_library: object = None
+_library: Any = None
 
 
 class Watch(MetaPathFinder):
@@ -61,6 +61,7 @@ def watch() -> None:
         sys.meta_path.insert(0, Watch())
 
 
-if __name__ == "__main__":
+def install() -> None:
+    """Write the .pth file that makes every process of this environment call `watch`."""
     pth = Path(sysconfig.get_path("purelib")) / "oasis_ray_torchvision.pth"
     pth.write_text("import oasis_ray.torchvision; oasis_ray.torchvision.watch()\n")

@@ -1,4 +1,4 @@
-"""Show a model an image and the opening of a user's turn, and let it write the turn (Oasis, arXiv 2503.08741, step 1)."""
+"""Show a model an image and the opening of a user's turn: it writes the turn (Oasis, arXiv 2503.08741, step 1)."""
 
 from dataclasses import dataclass
 

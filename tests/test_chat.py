@@ -22,11 +22,11 @@ QWEN3 = """\
 {%- elif 'text' in part %}{{ part.text }}{% endif %}{% endfor %}{% endif %}{{ '<|im_end|>\n' }}{% endfor %}
 {%- if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"""
 LLAVA = """\
-{%- for message in messages %}{{ message.role | upper }}: {% for part in message.content %}
-{%- if part.type == 'image' %}<|image_pad|>
-{% endif %}{% endfor %}
-{%- if message.content is string %}{{ message.content }}
-{%- else %}{% for part in message.content %}{% if part.type == 'text' %}{{ part.text }}{% endif %}{% endfor %}{% endif %} {% endfor %}
+{%- for message in messages %}{{ message.role | upper }}: {% if message.content is string %}{{ message.content }}
+{%- else %}
+{%- for part in message.content %}{% if part.type == 'image' %}<|image_pad|>{{ '\n' }}{% endif %}{% endfor %}
+{%- for part in message.content %}{% if part.type == 'text' %}{{ part.text }}{% endif %}{% endfor %}
+{%- endif %} {% endfor %}
 {%- if add_generation_prompt %}ASSISTANT:{% endif %}"""
 
 

@@ -18,8 +18,8 @@ from tests.conftest import picture, shard
 from tests.scripts import CAPTION
 
 IDS = [
-    "good", "good-2", "caption", "poor-caption", "unclear", "impossible", "invented", "garbled", "middling", "unreadable",
-    "mute", "long", "broken-image",
+    "good", "good-2", "caption", "poor-caption", "unclear", "impossible", "invented", "garbled", "middling",
+    "unreadable", "mute", "long", "broken-image",
 ]  # fmt: skip
 ENDS = {
     "accepted": {"good", "good-2"},

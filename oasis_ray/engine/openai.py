@@ -20,7 +20,7 @@ from oasis_ray.rows import Call, Image, Reply, Request, Sample
 
 
 class OpenAIEngine:
-    """Asks the server at `pool.url` for `pool.model`; the chat format is that of `pool.tokenizer`, else of the model."""
+    """Asks the server at `pool.url` for `pool.model`; the chat format is `pool.tokenizer`'s, else the model's."""
 
     def __init__(self, pool: Pool, *, retries: int = 5) -> None:
         self._pool = pool
@@ -73,7 +73,7 @@ class OpenAIEngine:
             parameters["extra_body"] |= {"continue_final_message": True, "add_generation_prompt": False}
         said = await self._client.chat.completions.create(
             model=self._pool.model,
-            messages=[{"role": "user", "content": self._content(request)}],  # type: ignore[typeddict-item, list-item]
+            messages=self._messages(request),
             logprobs=request.likelihood,
             **parameters,
         )
@@ -88,9 +88,10 @@ class OpenAIEngine:
         ]
         return _reply(samples, said.usage)
 
-    def _content(self, request: Request) -> list[dict[str, Any]]:
+    def _messages(self, request: Request) -> Any:
         pictures = [{"type": "image_url", "image_url": {"url": _data_url(image)}} for image in request.images]
-        return [*pictures, {"type": "text", "text": self._chat.harmless(request.text)}]
+        words = {"type": "text", "text": self._chat.harmless(request.text)}
+        return [{"role": "user", "content": [*pictures, words]}]
 
     def _parameters(self, call: Call) -> dict[str, Any]:
         wanted = call.request.sampling

@@ -40,10 +40,10 @@ class VllmEngine:
             prompt["multi_modal_uuids"] = {"image": [image.digest for image in call.request.images]}
         last = None
         try:
-            async for last in self._llm.generate(
+            async for output in self._llm.generate(
                 prompt, self._sampling(call), request_id=f"{call.row}-{uuid4().hex}", priority=call.priority
             ):
-                pass
+                last = output
         except VLLMValidationError as error:
             raise RowError("prompt_over_context", f"{error} (max_context_tokens is {self._limit})") from None
         if last is None:
