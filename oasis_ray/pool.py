@@ -135,15 +135,16 @@ def _application(pool: Pool, *, gpus: bool) -> serve.Application:
 
 
 def _cause(handles: Mapping[str, PoolHandle], error: RuntimeError) -> str:
-    """What Serve knows of the failure: the last line of each failed deployment's trace."""
+    """What Serve knows of the failure: the last exception of each failed trace, with the lines that explain it."""
     told = []
     for name, handle in handles.items():
         app = serve.status().applications.get(handle.app)
         for deployment in app.deployments.values() if app else ():
-            lines = [
-                line.strip() for line in deployment.message.splitlines() if re.match(r"[\w.]*(Error|Exception)\b", line)
-            ]
-            told += [f"pool '{name}': {lines[-1].removeprefix('oasis_ray.errors.RunError: ')}"] if lines else []
+            lines = [line.strip() for line in deployment.message.splitlines() if line.strip()]
+            named = [i for i, line in enumerate(lines) if re.match(r"[\w.]*(Error|Exception)\b", line)]
+            if named:
+                cause = " ".join(lines[named[-1] : named[-1] + 3]).removeprefix("oasis_ray.errors.RunError: ")
+                told.append(f"pool '{name}': {cause}")
     return "; ".join(told) or str(error)
 
 

@@ -60,8 +60,8 @@ class Phrases:
 def load_prompt(name: str, folders: Sequence[Path]) -> Prompt:
     """Read the prompt `name` from the first folder that has it. Raises ValueError with the names that exist."""
     for folder in folders:
-        path = folder / f"{name}.txt"
-        if path.is_file() and path.resolve().is_relative_to(folder.resolve()):
+        path = {path.stem: path for path in folder.glob("*.txt")}.get(name)
+        if path is not None:
             return Prompt(name, path.read_text(encoding="utf-8").strip())
     known = sorted({path.stem for folder in folders for path in folder.glob("*.txt")})
     raise ValueError(f"there is no prompt {name!r} (known: {', '.join(known)}).{nearest(name, known)}")
@@ -70,7 +70,7 @@ def load_prompt(name: str, folders: Sequence[Path]) -> Prompt:
 def load_phrases(name: str, folders: Sequence[Path]) -> Phrases:
     """Read the phrases `name` from the first folder that has them. Raises ValueError with the names that exist."""
     for folder in folders:
-        files = sorted((folder / name).glob("*.txt"))
+        files = sorted(path for path in folder.glob("*/*.txt") if path.parent.name == name)
         if files:
             texts = {path.stem: path.read_text(encoding="utf-8").splitlines() for path in files}
             return Phrases(name, {lang: tuple(line for line in lines if line) for lang, lines in texts.items()})
@@ -79,11 +79,11 @@ def load_phrases(name: str, folders: Sequence[Path]) -> Phrases:
 
 
 def _prompt(value: Any, info: ValidationInfo) -> Prompt:
-    return value if isinstance(value, Prompt) else load_prompt(value, (info.context or {})["prompts"])
+    return value if isinstance(value, Prompt) else load_prompt(str(value), (info.context or {})["prompts"])
 
 
 def _phrases(value: Any, info: ValidationInfo) -> Phrases:
-    return value if isinstance(value, Phrases) else load_phrases(value, (info.context or {})["prompts"])
+    return value if isinstance(value, Phrases) else load_phrases(str(value), (info.context or {})["prompts"])
 
 
 def _known_by(value: Prompt | Phrases) -> dict[str, str]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Route(StrEnum):
@@ -57,6 +57,12 @@ class Sampling(BaseModel):
     ban: tuple[Literal["special", "emoji"], ...] = Field(
         (), description="Kinds of token that are never drawn (the end of the turn stays possible)."
     )
+
+    @model_validator(mode="after")
+    def _min_within_max(self) -> "Sampling":
+        if self.min_tokens > self.max_tokens:
+            raise ValueError(f"min_tokens {self.min_tokens} is more than max_tokens {self.max_tokens}")
+        return self
 
 
 GREEDY = Sampling()

@@ -6,8 +6,13 @@ from typing import ClassVar
 
 from oasis_ray.stage import GREEDY, Divert, ModelStage, PromptField, Reply, Request, Route, Sampling
 
-KIND = re.compile(r"^[\s*#>-]*kind[\s*]*[:\uff1a][\s*]*(instruction|caption)\b", re.IGNORECASE | re.MULTILINE)
-INSTRUCTION = re.compile(r"^[\s*#>-]*instruction[\s*]*[:\uff1a][ \t*]*(.+)", re.IGNORECASE | re.MULTILINE | re.DOTALL)
+KIND = re.compile(r"^[ \t*#>-]*kind[\s*]*[:\uff1a][\s*]*(instruction|caption)\b", re.IGNORECASE | re.MULTILINE)
+# Up to the next label, a further example, the end of a code fence, or the end.
+INSTRUCTION = re.compile(
+    r"^[ \t*#>-]*instruction[\s*]*[:\uff1a](?:\*\*)?(.+?)"
+    r"(?=^[ \t*#>-]*(?:kind|instruction)[ \t*]*[:\uff1a]|^Text:[ \t]*$|^```[ \t]*\Z|\Z)",
+    re.IGNORECASE | re.MULTILINE | re.DOTALL,
+)
 QUOTES = (('"', '"'), ("“", "”"), ("「", "」"), ("'", "'"), ("`", "`"))
 
 

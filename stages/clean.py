@@ -13,14 +13,18 @@ from pydantic import Field
 from oasis_ray.stage import Divert, Route, RowStage
 
 SPECIAL = re.compile(r"<\|[^|<>\n]{1,40}\|>|</?(?:s|image|img|pad|unk|box|ref|quad|bos|eos)>", re.IGNORECASE)
-MOJIBAKE = re.compile(r"(?:[ÃÂ][\u0080-\u00bf]|â[\u0080-\u00bf€][\u0080-\u00bf™œž“”˜¦]?|ï¿½)+")
-# A run of 1 to 80 characters that stands at least four times in a row, or a sentence that stands twice.
+MOJIBAKE = re.compile(
+    r"(?:[ÃÂ][\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc\u2013-\u203a\u20ac\u2122]"
+    r"|â[\u0080-\u00bf€][\u0080-\u00bf™œž“”˜¦]?|ï¿½)+"
+)
+# A run of 1 to 80 characters that stands at least four times in a row.
 LOOP = re.compile(r"(.{1,80}?)\1{3,}", re.DOTALL)
-STOP = r".!?\u2026\u3002\uff01\uff1f"  # the last three: ideographic full stop, full-width ! and ?
-CLOSE = r"[\"'\u2019\u201d)\]\u300d\u300f]*"  # quotes and brackets that may follow
-SENTENCE = re.compile(rf"[^{STOP}\n]*[{STOP}]+{CLOSE}\s*|[^{STOP}\n]+\n*|\n+")
+STOP = r".!?\u2026\u3002\uff01\uff1f\u061f\u06d4\u0964"  # ideographic, Arabic, Urdu and Hindi ends among them
+CLOSE = r"[\"'\u2019\u201d)\]\u300d\u300f\uff09\u3011\u300b\u00bb*_]*"  # quotes and brackets that may follow
+SENTENCE = re.compile(rf"(?:[^{STOP}\n]|[.!?](?![{STOP}\s]|{CLOSE}(?:\s|$)))*+(?:[{STOP}]+{CLOSE}\s*|\n+)|[^\n]+|\n+")
 END = re.compile(rf"[{STOP}]{CLOSE}$")
-INNER_END = re.compile(rf"[{STOP}]{CLOSE}(?=\s)|[\u3002\uff01\uff1f]{CLOSE}")
+INNER_END = re.compile(rf"(?<!^\d)(?<!\n\d)[{STOP}]{CLOSE}(?=\s)|[\u3002\uff01\uff1f]{CLOSE}")
+SHORT = 12  # characters that may repeat without being a fault: "Mr.", "10000"
 UNWANTED = {"Cc", "Cf", "Co", "Cn", "Cs"}
 JOINERS = "\u200c\u200d"  # these shape words in some scripts
 
@@ -50,12 +54,11 @@ class Clean(RowStage[In, Out]):
         """The cleaned caption."""
         text = unicodedata.normalize("NFC", row.text)
         whole = max(1, len(text))
-        text = MOJIBAKE.sub("", SPECIAL.sub("", text))
+        text = MOJIBAKE.sub("", text)
         text = "".join(c for c in text if c in "\n\t" or c in JOINERS or unicodedata.category(c) not in UNWANTED)
-        text = text.replace("\ufffd", "")
-        text = LOOP.sub(lambda loop: loop[0] if not loop[1].strip(" .-_=*·…") else loop[1], text)
-        text = _whole_sentences(_without_repeats(text))
-        text = re.sub(r"[ \t]+", " ", re.sub(r"\s*\n\s*\n\s*", "\n\n", text)).strip()
+        text = SPECIAL.sub("", SPECIAL.sub("", text.replace("\ufffd", "")))
+        text = _whole_sentences(_without_repeats(LOOP.sub(_once, text)))
+        text = re.sub(r"[ \t]+", " ", re.sub(r"(?<!\s)[^\S\n]*\n(?:[^\S\n]*\n)+\s*", "\n\n", text)).strip()
         removed = 1 - len(text) / whole
         if _length(text) < self.min_chars:
             return Divert(Route.REJECTED, "caption_too_short", text)
@@ -64,13 +67,20 @@ class Clean(RowStage[In, Out]):
         return Out(text, round(max(0.0, removed), 3))
 
 
+def _once(loop: re.Match[str]) -> str:
+    """A fragment that repeats itself, once. Ruled lines ("....") and short runs of signs ("10000") are no loops."""
+    whole, fragment = loop[0], loop[1]
+    says_something = fragment.strip(" .-_=*·…\n\t") and (len(whole) > SHORT or any(map(str.isalpha, fragment)))
+    return fragment if says_something else whole
+
+
 def _without_repeats(text: str) -> str:
     """Each sentence once."""
     seen: set[str] = set()
     kept = []
     for sentence in SENTENCE.findall(text):
         key = " ".join(sentence.split()).casefold()
-        if not key or key not in seen:
+        if len(key) < SHORT or key not in seen:
             kept.append(sentence)
         seen.add(key)
     return "".join(kept)

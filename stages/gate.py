@@ -44,6 +44,14 @@ class Gate(RowStage[In, Out]):
                 raise ValueError(f"{' + '.join(rule.axes)} can't reach {rule.at_least}: a score is 5 at most")
         return value
 
+    @field_validator("at_least")
+    @classmethod
+    def _on_the_scale(cls, value: dict[str, int]) -> dict[str, int]:
+        for axis, least in value.items():
+            if least > 5:
+                raise ValueError(f"{axis} can't reach {least}: a score is 5 at most")
+        return value
+
     def apply(self, row: In) -> Out | Divert:
         """The sum of the scores, or the rule that is broken. An axis that a rule names and the row lacks is broken."""
         for axis, least in self.at_least.items():

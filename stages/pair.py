@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from hashlib import sha256
 
+from pydantic import model_validator
+
 from oasis_ray.stage import PhrasesField, RowStage
 
 
@@ -27,6 +29,12 @@ class Pair(RowStage[In, Out]):
 
     phrases: PhrasesField
     fallback: str = "en"
+
+    @model_validator(mode="after")
+    def _can_fall_back(self) -> "Pair":
+        if not self.phrases.languages.get(self.fallback):
+            raise ValueError(f"there are no phrases in the fallback {self.fallback!r}")
+        return self
 
     def apply(self, row: In) -> Out:
         """A phrase; the same caption always gets the same."""

@@ -4,6 +4,7 @@
 response filtering. It is 1 by default, because the paper found that filtering hurts (−0.7%).
 """
 
+import math
 from dataclasses import dataclass
 
 from pydantic import Field, model_validator
@@ -56,5 +57,5 @@ class Respond(ModelStage[In, Out]):
             return Divert(Route.REJECTED, "response_truncated", samples[0].text)
         if not said:
             return Divert(Route.REJECTED, "empty_response", samples[0].text)
-        best = max(said, key=lambda sample: sample.likelihood if sample.likelihood is not None else 0.0)
+        best = max(said, key=lambda sample: sample.likelihood if sample.likelihood is not None else -math.inf)
         return Out(best.text.strip(), best.likelihood)

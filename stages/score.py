@@ -12,10 +12,10 @@ from pydantic import Field, field_validator
 
 from oasis_ray.stage import GREEDY, Divert, Image, ModelStage, PromptField, Reply, Request, Route, Sampling
 
-NUMBER = r"-?\d+(?:\.\d+)?"
-OF_FIVE = r"(?:\s*(?:/|out of|von|sur|de)\s*5(?!\d))?"  # "4/5" says 4
+NUMBER = r"-?\d+(?:[.,]\d+)?"
+OF_FIVE = r"(?:[\s*_(]*(?:/|\uff0f|out of|von|sur|de)\s*[5\uff15](?!\d))?"  # "4/5" says 4
 BRACKETED = re.compile(rf"\[\[\s*({NUMBER}){OF_FIVE}\s*\]\]", re.IGNORECASE)
-BARE = re.compile(rf"(?<![\w.\[-])({NUMBER}){OF_FIVE}(?!\w)", re.IGNORECASE)
+BARE = re.compile(rf"(?<![a-z_\d.-])({NUMBER}){OF_FIVE}(?![a-z_\d])", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Score(ModelStage[In, Out]):
         found = BRACKETED.findall(reply) or (BARE.findall(reply) if finish == "stop" else [])
         if not found:
             return Divert(Route.FAILED, "no_verdict", reply)
-        if "." in found[-1] or not 1 <= int(found[-1]) <= 5:
+        if len(found[-1]) > 2 or not found[-1].isdecimal() or not 1 <= int(found[-1]) <= 5:
             return Divert(Route.FAILED, "verdict_out_of_range", reply)
         out = Out(int(found[-1]), reply)
         if out.score not in self.accept:

@@ -1,0 +1,133 @@
+"""Score reads a verdict from 1 to 5 out of whatever a judge says, and never takes a number for one that is none."""
+
+import pickle
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from oasis_ray.stage import Divert, Image, Reply, Request, Route, Sample, Sampling
+from stages.score import In, Out, Score
+
+CONTEXT = {"prompts": (Path(__file__).parents[2] / "prompts",)}
+STAGE = Score.model_validate({"prompt": "clarity", "accept": [3, 4, 5]}, context=CONTEXT)
+ROW = In(instruction="How many?")
+PICTURE = Image(b"bytes of a picture", "a digest")
+
+
+def test_score_asks_once_with_the_image_where_there_is_one():
+    asked = STAGE.prompt.text.replace("{{instruction}}", "What is {{caption}}?")
+    row = In(PICTURE, "What is {{caption}}?")
+    assert STAGE.requests(row) == [Request(asked, (PICTURE,), "assistant", Sampling())]
+    assert STAGE.requests(In(None, row.instruction)) == [Request(asked, (), "assistant", Sampling())]
+
+
+def test_score_fills_the_texts_that_its_prompt_names():
+    helpful = Score.model_validate({"prompt": "helpful", "accept": [5]}, context=CONTEXT)
+    text = helpful.requests(In(instruction="How many?", response="Two.", caption="unused"))[0].text
+    assert "Request:\nHow many?\n\nAnswer:\nTwo.\n" in text
+    assert "unused" not in text
+
+
+@pytest.mark.parametrize(
+    ("reply", "score"),
+    [
+        ("Plain enough. [[4]]", 4),
+        ("[[ 4\n]]", 4),
+        ("**[[4]]**", 4),
+        ("```\n[[4]]\n```", 4),
+        ("[[4/5]]", 4),
+        ("[[4 out of 5]]", 4),
+        ("[[４]]", 4),
+        ("［［4］］", 4),
+        ("得分：[[4]]。", 4),
+        ("النتيجة [[4]]", 4),
+        ("[[4]]\0", 4),
+        ("[[4]]<|im_end|>", 4),
+        ("[[5]] at first, but [[2]], so [[4]]", 4),  # the last verdict binds
+        ("[[4]] for 3 of 5 people", 4),  # a verdict binds over numbers
+        ("4", 4),
+        ("Score: 4.", 4),
+        ("**4**", 4),
+        ("4/5", 4),
+        ("4 / 5", 4),
+        ("4 out of 5.", 4),
+        ("３ people, so ４", 4),
+        ("On a scale of 1-5: 4", 4),
+        ("[4]", 4),
+        ("[[4: clear", 4),
+        ("**4**/5", 4),
+        ("4 (out of 5)", 4),
+        ("４／５", 4),
+        ("评分：4分", 4),
+        pytest.param("1 of [[" * 150_000 + "[[4]]", 4, id="a megabyte before it"),
+        pytest.param("[[4]]" + " x" * 500_000, 4, id="a megabyte after it"),
+    ],
+)
+def test_score_takes_the_last_verdict_else_the_last_number(reply, score):
+    assert STAGE.parse(ROW, [Reply.of(reply)]) == Out(score, reply)
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        ("", "no_verdict"),
+        ("Very clear.", "no_verdict"),
+        ("很清楚。五分", "no_verdict"),
+        ("[[n]]", "no_verdict"),
+        ("v4 and x5", "no_verdict"),
+        ("[[9]]", "verdict_out_of_range"),
+        ("[[0]]", "verdict_out_of_range"),
+        ("[[-1]]", "verdict_out_of_range"),
+        ("-1", "verdict_out_of_range"),
+        ("[[4.5]]", "verdict_out_of_range"),
+        ("4.5", "verdict_out_of_range"),
+        ("[[4,5]]", "verdict_out_of_range"),
+        ("[[8/10]]", "verdict_out_of_range"),
+        ("[[4]], no: [[45]]", "verdict_out_of_range"),  # the last one binds, good or bad
+        pytest.param("[[" + "1" * 5_000 + "]]", "verdict_out_of_range", id="thousands of digits"),
+        pytest.param("1" * 1_000_000, "verdict_out_of_range", id="a megabyte of digits"),
+        pytest.param("[[ " * 350_000, "no_verdict", id="a megabyte of brackets"),
+    ],
+)
+def test_a_reply_without_a_whole_score_fails_with_the_whole_reply(reply, reason):
+    assert STAGE.parse(ROW, [Reply.of(reply)]) == Divert(Route.FAILED, reason, reply)
+
+
+@pytest.mark.parametrize("reply", ["There are 3 boats, and the 4", "1. It asks for 5", "4", "[[4"])
+def test_numbers_in_the_reasons_of_a_reply_that_was_cut_off_are_no_verdict(reply):
+    assert STAGE.parse(ROW, [Reply((Sample(reply, "length"),))]) == Divert(Route.FAILED, "no_verdict", reply)
+    said = reply + " [[4]] and"
+    assert STAGE.parse(ROW, [Reply((Sample(said, "length"),))]) == Out(4, said)
+
+
+@pytest.mark.parametrize("score", [1, 2])
+def test_a_score_that_isnt_accepted_rejects_the_row_and_is_kept(score):
+    reply = f"Vague. [[{score}]]"
+    expected = Divert(Route.REJECTED, f"score_{score}", reply, Out(score, reply))
+    assert STAGE.parse(ROW, [Reply.of(reply)]) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"accept": []}, "accept lists scores from 1 to 5, such as [4, 5], not []"),
+        ({"accept": [5, 6]}, "accept lists scores from 1 to 5, such as [4, 5], not [5, 6]"),
+        ({"accept": [0]}, "accept lists scores from 1 to 5, such as [4, 5], not [0]"),
+        ({"accept": 5}, "accept\n  Input should be a valid tuple"),
+        ({"accept": [5], "prompt": "claritty"}, "there is no prompt 'claritty' (known: caption_coherence, "),
+        ({"accept": [5], "prompt": False}, "there is no prompt"),  # YAML reads `prompt: no` as this
+    ],
+)
+def test_score_refuses_parameters_that_cant_be_meant(given, message):
+    with pytest.raises(ValidationError) as error:
+        Score.model_validate({"prompt": "clarity"} | given, context=CONTEXT)
+    assert message in str(error.value)
+
+
+def test_score_keeps_the_rest_of_its_sampling_is_frozen_and_survives_pickling():
+    stage = Score.model_validate({"prompt": "clarity", "accept": [5], "sampling": {"max_tokens": 9}}, context=CONTEXT)
+    assert stage.sampling == Sampling(max_tokens=9)
+    with pytest.raises(ValidationError, match="Instance is frozen"):
+        stage.accept = (1,)
+    assert pickle.loads(pickle.dumps(stage)) == stage
