@@ -1,6 +1,6 @@
 """Draw small pictures for the demo: coloured shapes, bars, and lines as of a page; with a few broken files among them.
 
-    python benchmarks/pictures.py data/demo
+python benchmarks/pictures.py data/demo
 """
 
 import io

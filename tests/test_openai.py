@@ -43,8 +43,8 @@ def server(pair: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(pair / "vlm"), *options]
     where = ["--host", "127.0.0.1", "--port", str(port), "--api-key", KEY]
     environment = os.environ | {"VLLM_CPU_KVCACHE_SPACE": "1", "HF_HUB_OFFLINE": "1"}
-    log = Path(pair / "server.log").open("wb")
-    process = subprocess.Popen([*command, *where], env=environment, stdout=log, stderr=log, start_new_session=True)
+    with (pair / "server.log").open("wb") as log:
+        process = subprocess.Popen([*command, *where], env=environment, stdout=log, stderr=log, start_new_session=True)
     url = f"http://127.0.0.1:{port}"
     try:
         for _ in range(START_S):
