@@ -38,7 +38,7 @@ COLUMNS = {
     "detail": "The text that shows why, such as the judge's reply.",
     "error": "What was seen: the reply that could not be read, the decoder's message.",
     "nodes": "What each node wrote, by node; null where the row did not come to it.",
-    "lineage": "One entry a request: node, its digest (see `run.json`), seed, tokens read (and of these from the cache), "
+    "lineage": "One entry a request: node, its digest (see `run.json`), seed, tokens read (and of these cached), "
     "tokens written, seconds, and how the reply ended.",
     "scored_in_full": "True where the row was drawn to be judged on every axis (`score_in_full`).",
     "image_sha256": "The SHA-256 of the image's bytes.",

@@ -17,6 +17,7 @@ from oasis_ray.job import Input
 from oasis_ray.ledger import parts
 from oasis_ray.manifest import read_manifest
 from oasis_ray.rows import Fate
+from oasis_ray.schema import STEP
 from oasis_ray.source import open_shards
 
 SHOWN = 5
@@ -52,6 +53,9 @@ def audit(folder: str) -> Audit:
                 with fs.open(path, "rb") as stream:
                     for batch in pq.ParquetFile(stream).iter_batches(batch_size=64):  # every page, images too
                         batch.validate()
+                for column, kind in (("id", pa.string()), ("lineage", pa.list_(STEP))):
+                    if table.schema.field(column).type != kind:
+                        raise pa.ArrowTypeError(f"column '{column}' is {table.schema.field(column).type}, not {kind}")
             except (pa.ArrowException, OSError) as error:
                 result.faults.append(f"{path} can't be read: {error}")
                 continue

@@ -12,12 +12,13 @@ from typing import Any, get_args, get_origin
 
 from pydantic import ValidationError
 
+from oasis_ray.contract import accepts, contract, name_of, required, types_of
 from oasis_ray.errors import JobError, nearest
 from oasis_ray.explain import explain
 from oasis_ray.prompt import Prompt
 from oasis_ray.recipe import Inputs, Node, NodeSpec, Recipe, RecipeSpec, Record, RecordSpec, Ref, Wiring, passed
 from oasis_ray.rows import Route
-from oasis_ray.stage import ModelStage, Stage, accepts, contract, name_of, required, types_of
+from oasis_ray.stage import ModelStage, Stage
 
 
 def bind(
@@ -32,6 +33,9 @@ def bind(
     """Make a recipe that can run; `source` maps the input's columns to types. Raises JobError with all problems."""
     binder = _Binder(spec, where, stages, prompts, pools, source)
     return binder.recipe()
+
+
+TAKEN = ("source", "admit")  # what the input and its admission are called
 
 
 @dataclass
@@ -50,7 +54,7 @@ class _Binder:
             if node.enabled:
                 self.add(node)
         named = [node.name for node in self.spec.nodes]
-        for name in dict.fromkeys(name for name in named if named.count(name) > 1 or name == "source"):
+        for name in dict.fromkeys(name for name in named if named.count(name) > 1 or name in TAKEN):
             self.problems.append(f"{self.where}, node '{name}': the name is taken; give each node its own")
         records = {}
         specs = {Route.MAIN: self.spec.records.accepted, Route.CAPTION: self.spec.records.captions}
@@ -65,6 +69,8 @@ class _Binder:
             for name in (rate.from_, rate.to):
                 if name not in named:
                     self.problems.append(f"{self.where}, rates: there is no node '{name}'.{nearest(name, named)}")
+            if {rate.from_, rate.to} <= set(named) and named.index(rate.from_) > named.index(rate.to):
+                self.problems.append(f"{self.where}, rates: node '{rate.from_}' does not stand before node '{rate.to}'")
         if self.problems:
             raise JobError(self.problems)
         return Recipe(self.spec.name, tuple(self.nodes), records, self.spec.rates)
@@ -82,6 +88,8 @@ class _Binder:
         self.check_pool(node, stage, place)
         inputs = self.inputs(node, stage, place)
         self.check_prompt(node, stage, place)
+        if set(inputs) == set(node.inputs):  # else the problem is told, and this would only follow from it
+            self.problems.extend(f"{place}: {problem}" for problem in stage.problems(inputs))
         self.nodes.append(Node(node.name, stage, node.pool, route, inputs))
 
     def stage(self, node: NodeSpec, place: str) -> Stage | None:
@@ -148,15 +156,16 @@ class _Binder:
         off = {node.name for node in self.spec.nodes if not node.enabled}
         return {key: wire for key, wire in wires.items() if wire.partition(".")[0] not in off}
 
-    def ref(self, wire: str, want: Any, at: str, route: Route) -> Ref:
+    def ref(self, wire: str, want: Any, at: str, route: Route, *, source: bool = True) -> Ref:
         name, _, column = wire.partition(".")
         seen = {node.name: node for node in passed(self.nodes, route)}
-        possible = ["source", *seen]
+        possible = [*(["source"] if source else []), *seen]
         if name not in possible and self.unsure(name):
             return Ref(name, column)
         if name not in possible:
-            self.problems.append(f"{at} is bound to '{wire}', but {self.absence(name, route)} "
-                                 f"(possible: {', '.join(possible)}).{nearest(name, possible)}")  # fmt: skip
+            meant = "" if any(node.name == name for node in self.spec.nodes) else nearest(name, possible)
+            why = f"{self.absence(name, route)} (possible: {', '.join(possible)})"
+            self.problems.append(f"{at} is bound to '{wire}', but {why}.{meant}")
             return Ref("", "")
         if name != "source" and isinstance(seen[name].stage, _Broken):
             return Ref(name, column)
@@ -205,10 +214,10 @@ class _Binder:
         at = f"{self.where}, records"
         return Record(
             spec.data_source,
-            self.ref(spec.instruction, str, f"{at}, route '{route}': 'instruction'", route),
-            self.ref(spec.response, str, f"{at}, route '{route}': 'response'", route),
+            self.ref(spec.instruction, str, f"{at}, route '{route}': 'instruction'", route, source=False),
+            self.ref(spec.response, str, f"{at}, route '{route}': 'response'", route, source=False),
             {
-                axis: self.ref(wire, int, f"{at}, route '{route}': score '{axis}'", route)
+                axis: self.ref(wire, int, f"{at}, route '{route}': score '{axis}'", route, source=False)
                 for axis, wire in self.live(spec.scores).items()
             },
         )

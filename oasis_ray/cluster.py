@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from oasis_ray.job import Pool
 from oasis_ray.pool import placement
 
 NAMESPACE = "oasis_ray"
+ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -85,11 +86,11 @@ def fit(wanted: list[Need], have: list[Node]) -> None:
     """Return if all needs fit together on these nodes. Raises FitError with what is lacking.
 
     Engines are laid one by one, the widest first, on the node with the least room that still holds them, as Ray packs
-    them.
+    them. A share of a GPU is a share of one GPU.
     """
-    free = [dict(node.resources) for node in have]
+    free = [_Room(node.resources.get("CPU", 0), [1.0] * int(node.resources.get("GPU", 0))) for node in have]
     missing = []
-    for need in sorted(wanted, key=lambda need: -len(need.bundles)):
+    for need in sorted(wanted, key=lambda need: (-len(need.bundles), -need.bundles[0].get("GPU", 0))):
         placed = sum(_place(need, free) for _ in range(need.engines))
         if placed < need.engines:
             missing.append(f"pool '{need.pool}' needs {need}; there is room for {placed}")
@@ -98,21 +99,35 @@ def fit(wanted: list[Need], have: list[Node]) -> None:
         raise FitError("\n".join([*missing, f"this cluster has {has}"]))
 
 
-def _place(need: Need, free: list[dict[str, float]]) -> bool:
+@dataclass
+class _Room:
+    """What is free on a node: CPUs, and the free share of each GPU."""
+
+    cpus: float
+    gpus: list[float]
+
+    def take(self, bundles: Iterable[Mapping[str, float]]) -> bool:
+        """Take all bundles if there is room for them, else none."""
+        cpus, gpus = self.cpus, list(self.gpus)
+        for bundle in bundles:
+            cpus -= bundle.get("CPU", 0)
+            share = bundle.get("GPU", 0)
+            fitting = [place for place, rest in enumerate(gpus) if rest >= share - ROUNDING]
+            if cpus < -ROUNDING or (share and not fitting):
+                return False
+            if share:
+                gpus[min(fitting, key=gpus.__getitem__)] -= share
+        self.cpus, self.gpus = cpus, gpus
+        return True
+
+
+def _place(need: Need, free: list[_Room]) -> bool:
     groups = [need.bundles] if need.strategy == "STRICT_PACK" else [(bundle,) for bundle in need.bundles]
-    trial = [dict(node) for node in free]
+    before = [_Room(room.cpus, list(room.gpus)) for room in free]
     for group in groups:
-        total: dict[str, float] = {}
-        for bundle in group:
-            for key, amount in bundle.items():
-                total[key] = total.get(key, 0) + amount
-        room = [n for n in trial if all(n.get(key, 0) >= amount - 1e-9 for key, amount in total.items())]
-        if not room:
+        if not any(room.take(group) for room in sorted(free, key=lambda room: sum(room.gpus))):
+            free[:] = before
             return False
-        tightest = min(room, key=lambda node: sum(node.get(key, 0) for key in total))
-        for key, amount in total.items():
-            tightest[key] -= amount
-    free[:] = trial
     return True
 
 

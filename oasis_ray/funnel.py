@@ -52,6 +52,8 @@ def shares(recipe: Recipe, tally: Tally) -> list[tuple[RateSpec, int, int]]:
     order = list(by_name)
     found = []
     for rate in recipe.rates:
+        if rate.from_ not in by_name or rate.to not in by_name:
+            continue  # the job has switched one of them off
         between = [by_name[name] for name in order[order.index(rate.from_) : order.index(rate.to) + 1]]
         failed = sum(
             rows for passage in between for reason, rows in passage.left.items() if reason.startswith("failed")

@@ -33,18 +33,30 @@ def admit(data: bytes | None, limits: Limits) -> Image:
             warnings.simplefilter("ignore")
             picture = PIL.Image.open(io.BytesIO(data), formats=limits.formats)
     except PIL.UnidentifiedImageError:
+        if any(_begins_as(data, name) for name in limits.formats):
+            raise RowError("image_broken", "it begins as an image and goes on as none") from None
         raise RowError("image_format", f"begins with {data[:12]!r}; taken: {', '.join(limits.formats)}") from None
     except Exception as error:  # decoders raise what they like on bytes that lie
-        raise RowError("image_broken", f"{type(error).__name__}: {error}") from None
+        raise _broken(error) from None
     try:
         _check_size(picture, limits)
         _upright(picture)
     except RowError:
         raise
     except Exception as error:
-        reason = "image_truncated" if "truncated" in str(error) else "image_broken"
-        raise RowError(reason, f"{type(error).__name__}: {error}") from None
+        raise _broken(error) from None
     return Image(data, sha256(data).hexdigest())
+
+
+def _broken(error: Exception) -> RowError:
+    reason = "image_truncated" if "truncated" in str(error).lower() else "image_broken"
+    return RowError(reason, f"{type(error).__name__}: {error}")
+
+
+def _begins_as(data: bytes, name: str) -> bool:
+    """Whether the first bytes are those of a format."""
+    accept = PIL.Image.OPEN[name][1]
+    return accept is not None and accept(data[:16]) is True
 
 
 def _check_size(picture: PIL.Image.Image, limits: Limits) -> None:
@@ -58,7 +70,8 @@ def _check_size(picture: PIL.Image.Image, limits: Limits) -> None:
         raise RowError(
             "image_too_long", f"{width} x {height}, the longer side may be {limits.max_aspect:g} times the other"
         )
-    frames = getattr(picture, "n_frames", 1)
+    # A phone's JPEG may carry a second picture for the camera (MPO); that is no animation.
+    frames = 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)
     if frames > limits.max_frames:
         raise RowError("image_animated", f"{frames} frames, the limit is {limits.max_frames}")
 
@@ -69,7 +82,8 @@ def _upright(picture: PIL.Image.Image) -> PIL.Image.Image:
     if picture.mode.startswith("I;16") or picture.mode in ("I", "F"):
         # Pillow clips 16-bit greys at 255 when it converts; spread the picture's own range instead.
         grey = np.asarray(picture, np.float64)
-        spread = (grey - grey.min()) * (255 / (np.ptp(grey) or 1))
+        low, span = (grey.min(), np.ptp(grey)) if np.ptp(grey) else (0, 65535)
+        spread = ((grey - low) * (255 / span)).clip(0, 255)
         picture = PIL.Image.fromarray(spread.round().astype(np.uint8))
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
         picture = picture.convert("RGBA")
@@ -91,7 +105,8 @@ def portable(image: Image) -> tuple[bytes, str]:
     """
     picture = PIL.Image.open(io.BytesIO(image.data))
     upright = picture.getexif().get(PIL.ExifTags.Base.Orientation, 1) == 1
-    if picture.mode == "RGB" and picture.format in ("JPEG", "PNG", "WEBP") and upright:
+    plain = picture.mode == "RGB" and "transparency" not in picture.info and getattr(picture, "n_frames", 1) == 1
+    if plain and upright and picture.format in ("JPEG", "PNG", "WEBP"):
         return image.data, PIL.Image.MIME[picture.format]
     buffer = io.BytesIO()
     decode(image).save(buffer, "PNG")

@@ -41,7 +41,7 @@ def ingest(source: Path, out: Path, *, rows_per_shard: int = 1000) -> Ingested:
         rows = _folder(source)
     elif tarfile_like(source):
         rows = _tar(source, skipped)
-    elif source.suffix == ".jsonl":
+    elif source.suffix == ".jsonl" and source.is_file():
         rows = _jsonl(source, skipped)
     else:
         raise JobError([f"{source} is none of: a folder, a tar, a .jsonl"])
@@ -67,33 +67,40 @@ def tarfile_like(path: Path) -> bool:
 def _folder(source: Path) -> Iterator[tuple[str, bytes]]:
     for path in sorted(source.rglob("*")):
         if path.suffix.lower() in SUFFIXES and path.is_file():
-            yield path.relative_to(source).as_posix(), path.read_bytes()
+            # A name that is no UTF-8 keeps its odd bytes as \\x..; Parquet holds text.
+            name = path.relative_to(source).as_posix().encode("utf-8", "surrogateescape")
+            yield name.decode("utf-8", "backslashreplace"), path.read_bytes()
 
 
 def _tar(source: Path, skipped: list[str]) -> Iterator[tuple[str, bytes]]:
-    with tarfile.open(source) as tar:
-        for member in tar:
-            stream = tar.extractfile(member) if member.isfile() else None  # links in a tar are not followed
-            if stream is None or Path(member.name).suffix.lower() not in SUFFIXES:
-                if not member.isdir():
-                    skipped.append(f"{member.name}: not an image file")
-            elif member.size > MAX_BYTES:
-                skipped.append(f"{member.name}: {member.size} bytes")
-            else:
-                yield member.name, stream.read()
+    try:
+        with tarfile.open(source) as tar:
+            for member in tar:
+                stream = tar.extractfile(member) if member.isfile() else None  # links in a tar are not followed
+                if stream is None or Path(member.name).suffix.lower() not in SUFFIXES:
+                    if not member.isdir():
+                        skipped.append(f"{member.name}: not an image file")
+                elif member.size > MAX_BYTES:
+                    skipped.append(f"{member.name}: {member.size} bytes")
+                else:
+                    yield member.name, stream.read()
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise JobError([f"{source} can't be read to its end: {error}"]) from None
 
 
 def _jsonl(source: Path, skipped: list[str]) -> Iterator[tuple[str, bytes]]:
     """Lines of {"image": path below the jsonl's folder, "id": optional}."""
-    with source.open(encoding="utf-8") as lines:
+    with source.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
             if not line.strip():
                 continue
             where = f"{source.name}, line {number}"
             try:
                 entry = json.loads(line)
-                path = entry["image"]
-                yield str(entry.get("id", path)), fetch(str(source.parent), path, MAX_BYTES)
+                path, name = entry["image"], entry.get("id")
+                if not isinstance(path, str):
+                    raise TypeError("the image is no text")
+                yield path if name is None else str(name), fetch(str(source.parent), path, MAX_BYTES)
             except (ValueError, TypeError, KeyError) as error:
                 skipped.append(f'{where}: not a line of {{"image": "path"}} ({type(error).__name__}: {error})')
             except RowError as error:

@@ -8,7 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+import PIL.Image
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from oasis_ray.errors import nearest
 
 
 class Limits(BaseModel):
@@ -25,6 +28,15 @@ class Limits(BaseModel):
         ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"), description="Formats that are decoded. `image_format`."
     )
 
+    @field_validator("formats")
+    @classmethod
+    def _pillow_knows_them(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        PIL.Image.init()
+        for name in value:
+            if name not in PIL.Image.OPEN:
+                raise ValueError(f"there is no format {name!r}.{nearest(name, PIL.Image.OPEN)}")
+        return value
+
 
 class Input(BaseModel):
     """Where the rows come from: Parquet shards."""
@@ -39,10 +51,17 @@ class Input(BaseModel):
     )
     root: str | None = Field(None, description="The folder of images that are given as paths; no path leads out of it.")
     columns: tuple[str, ...] = Field((), description="Text columns that the recipe reads as `source.<column>`.")
+
     repeated_ids: Literal["error", "number"] = Field(
         "error", description="An id that comes twice: refuse the input, or call the second one `id#2`."
     )
     limits: Limits = Field(default_factory=Limits, description="What an image may be.")
+
+    @model_validator(mode="after")
+    def _one_image(self) -> "Input":
+        if self.image is not None and "image" in self.columns:
+            raise ValueError("columns: `source.image` is the row's picture; give the text column another name")
+        return self
 
 
 class Output(BaseModel):
@@ -92,6 +111,13 @@ class Pool(BaseModel):
     @classmethod
     def _a_number_is_both(cls, value: Any) -> Any:
         return (value, value) if isinstance(value, int) else value
+
+    @field_validator("image_pixels")
+    @classmethod
+    def _pixels_in_order(cls, value: tuple[int, int] | None) -> tuple[int, int] | None:
+        if value is not None and not 1 <= value[0] <= value[1]:
+            raise ValueError(f"least and most pixels must be in order and at least 1, not {list(value)}")
+        return value
 
     @field_validator("replicas")
     @classmethod

@@ -1,5 +1,6 @@
 """Read a job file with everything that it names, and report all that is wrong with it at once."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,9 +35,12 @@ def load_job(path: Path, shipped: Shipped, sets: Sequence[str] = ()) -> tuple[Jo
     Raises JobError with every problem of the job file and of the recipe.
     """
     document = read_yaml(path)
-    for text in sets:
-        document = patch(document, _override(text))
     problems: list[str] = []
+    for text in sets:
+        try:
+            document = patch(document, _override(text))
+        except JobError as error:
+            problems.extend(error.problems)
     job = _validated(Job, document, str(path), problems)
     recipe = None
     name = document.get("recipe")
@@ -58,7 +62,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise JobError([f"there is no file {path}{shown}.{nearest(path.name, near)}"])
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: text that is no UTF-8, a date that is none
         raise JobError([f"{path} is not YAML: {error}"]) from None
     if not isinstance(document, dict):
         raise JobError([f"{path} holds no mapping of keys to values"])
@@ -78,7 +82,9 @@ def _load_recipe(name: str, document: Mapping[str, Any], where: str, shipped: Sh
     recipe = read_yaml(path)
     problems: list[str] = []
     recipe = _patched(recipe, document.get("nodes"), where, problems)
-    spec = _validated(RecipeSpec, recipe, str(path), problems)
+    told: list[str] = []
+    spec = _validated(RecipeSpec, recipe, str(path), told)
+    problems.extend(_by_name(problem, recipe) for problem in told)
     if spec is None:
         raise JobError(problems)
     pools = document.get("pools")
@@ -111,8 +117,18 @@ def _patched(recipe: dict[str, Any], nodes: Any, where: str, problems: list[str]
         if name not in names:
             shown, meant = ", ".join(map(str, names)), nearest(str(name), map(str, names))
             problems.append(f"{where}: nodes: the recipe has no node '{name}' (it has: {shown}).{meant}")
-    changed = [patch(node, nodes.get(node.get("name")) or {}) if isinstance(node, dict) else node for node in listed]
+    changes = {name: change for name, change in nodes.items() if isinstance(change, dict)}
+    changed = [patch(node, changes.get(node.get("name"), {})) if isinstance(node, dict) else node for node in listed]
     return {**recipe, "nodes": changed}
+
+
+def _by_name(problem: str, recipe: Mapping[str, Any]) -> str:
+    """A problem of `nodes.3.stge` told as one of the node by its name."""
+    found = re.match(r"(.*?): nodes\.(\d+)\.?(.*)", problem, re.DOTALL)
+    node = recipe["nodes"][int(found[2])] if found else None
+    if found is None or not isinstance(node, dict) or "name" not in node:
+        return problem
+    return f"{found[1]}, node '{node['name']}': {found[3]}"
 
 
 def _source_types(document: Any) -> dict[str, Any]:
@@ -140,7 +156,7 @@ def _override(text: str) -> dict[str, Any]:
     *outer, inner = key.split(".")
     try:
         nested: dict[str, Any] = {inner: yaml.safe_load(value)}
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):
         nested = {inner: value}
     for part in reversed(outer):
         nested = {part: nested}

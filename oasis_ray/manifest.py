@@ -99,6 +99,8 @@ def read_manifest(folder: str) -> dict[str, Any]:
         raise JobError([f"{folder} is no run folder: it has no run.json"]) from None
     except ValueError as error:
         raise JobError([f"{folder}/run.json can't be read: {error}"]) from None
+    if not isinstance(found, dict) or found.get("format") != FORMAT:
+        raise JobError([f"{folder}/run.json can't be read: it is no manifest of a run"])
     return found
 
 

@@ -89,5 +89,8 @@ def boundary(node: str, row: str) -> Iterator[None]:
 
 def _value(wire: Ref | Mapping[str, Ref], row: Ended, source: Mapping[str, Any]) -> Any:
     if isinstance(wire, Ref):
-        return source[wire.field] if wire.node == "source" else row.value(wire)
+        value = source[wire.field] if wire.node == "source" else row.value(wire)
+        if wire.node == "source" and value is None:
+            raise RowError("text_missing", f"column '{wire.field}' is null")
+        return value
     return {key: _value(ref, row, source) for key, ref in wire.items()}

@@ -12,8 +12,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from oasis_ray.contract import contract
 from oasis_ray.rows import Route
-from oasis_ray.stage import Stage, contract
+from oasis_ray.stage import Stage
 
 Wiring = str | dict[str, str]
 

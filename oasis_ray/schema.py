@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, is_dataclass
-from typing import Any, get_args, get_origin
+from typing import Any
 
 import pyarrow as pa
 
+from oasis_ray.contract import arrow, types_of
 from oasis_ray.recipe import Node, Recipe, Ref, passed
 from oasis_ray.rows import FATE_OF, Fate, Route
-from oasis_ray.stage import types_of
 
 IMAGE = pa.struct({"bytes": pa.binary(), "path": pa.string()})  # what `datasets` loads as pictures
 ADDRESS = pa.struct({"file": pa.string(), "row_group": pa.int32(), "row": pa.int64()})
@@ -20,7 +20,6 @@ STEP = pa.struct(
     }
 )  # fmt: skip
 PLACEHOLDER = "<image>"
-SCALARS = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 
 
 @dataclass(slots=True)
@@ -58,8 +57,8 @@ def columns(recipe: Recipe, fate: Fate) -> pa.Schema:
         scores = pa.struct([(axis, pa.int64()) for axis in recipe.records[route].scores])
         ending = {
             "conversations": pa.list_(TURN), "data_source": pa.string(), "instruction": pa.string(),
-            "response": pa.string(), "scores": scores,
-        }  # fmt: skip
+            "response": pa.string(),
+        } | ({"scores": scores} if len(scores) else {})  # fmt: skip  # Parquet knows no empty struct
     else:
         nodes = list(recipe.nodes)
         ending = {"node": pa.string(), "reason": pa.string(), "detail": pa.string()}
@@ -89,7 +88,7 @@ def record(ended: Ended, recipe: Recipe, *, keep_images: bool) -> dict[str, Any]
         return {**row, "node": ended.node, "reason": ended.reason, told: ended.detail}
     instruction, response = ended.value(made.instruction), ended.value(made.response)
     # A placeholder in the text would stand for a second picture wherever the record is loaded.
-    asked, answered = (text.replace(PLACEHOLDER, "").strip() for text in (instruction, response))
+    asked, answered = (_without(PLACEHOLDER, text).strip() for text in (instruction, response))
     opening = f"{PLACEHOLDER}\n" if ended.digest else ""
     return {
         **row,
@@ -99,6 +98,13 @@ def record(ended: Ended, recipe: Recipe, *, keep_images: bool) -> dict[str, Any]
         "response": response,
         "scores": {axis: ended.value(ref) for axis, ref in made.scores.items()},
     }
+
+
+def _without(mark: str, text: str) -> str:
+    """The text without the mark, also where taking one out would make another."""
+    while mark in text:
+        text = text.replace(mark, "")
+    return text
 
 
 def packet(rows: Iterable[Ended], recipe: Recipe, *, keep_images: bool) -> pa.Table:
@@ -116,18 +122,3 @@ def packet(rows: Iterable[Ended], recipe: Recipe, *, keep_images: bool) -> pa.Ta
 
 def _written_by(node: Node) -> pa.DataType:
     return pa.struct([(name, arrow(kind)) for name, kind in types_of(node.out_type).items()])
-
-
-def arrow(kind: Any) -> pa.DataType:
-    """The Arrow type of a field of an `Out`: str, int, float, bool, lists of these, and any of them or None.
-
-    Raises TypeError for anything else.
-    """
-    options = [option for option in get_args(kind) or (kind,) if option is not type(None)]
-    if get_origin(kind) is list:
-        return pa.list_(arrow(get_args(kind)[0]))
-    if len(options) == 1 and options[0] in SCALARS:
-        return SCALARS[options[0]]
-    if len(options) == 1 and get_origin(options[0]) is list:
-        return arrow(options[0])
-    raise TypeError(f"an Out may hold str, int, float, bool, lists of these, and None, not {kind}")

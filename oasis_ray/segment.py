@@ -6,6 +6,7 @@ Ray replays a lost task by position, and rows that come back in another order wo
 """
 
 import asyncio
+import errno
 import os
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -52,7 +53,7 @@ class Segment:
     async def carry(self, row: Mapping[str, Any]) -> Ended:
         """One row from the source to its end."""
         ended = Ended(row["id"], row["source"], row.get("image"), None)
-        source: dict[str, Any] = {name: row[name] for name in self.job.input.columns}
+        source: dict[str, Any] = dict(row.get("texts") or {})
         if self.job.input.image is not None:
             try:
                 image = await asyncio.to_thread(self._admit, row["image"])
@@ -70,6 +71,10 @@ class Segment:
         return admit(data, self.job.input.limits)
 
 
+# What an operating system answers to a path that leads to no file: absent, a folder, too long, links in a circle.
+NO_SUCH_FILE = {errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
+
+
 async def walk(ended: Ended, source: Mapping[str, Any], runners: list[NodeRunner], *, in_full: bool) -> None:
     """Take a row through the nodes of its route until one sends it to an end, or none is left.
 
@@ -79,10 +84,10 @@ async def walk(ended: Ended, source: Mapping[str, Any], runners: list[NodeRunner
     first: tuple[str, Divert] | None = None
     for runner in runners:
         node = runner.node
-        if first is not None and not node.stage.judges:
-            break
         if node.route is not ended.route:
             continue
+        if first is not None and not node.stage.judges:
+            break
         result = await runner.run(ended, source)
         if not isinstance(result, Divert):
             ended.values[node.name] = result
@@ -115,12 +120,14 @@ def fetch(root: str, path: str, max_bytes: int) -> bytes:
     fs, base = fsspec.core.url_to_fs(expand(root))
     place = f"{base.rstrip('/')}/{path}"
     if fs.protocol == "file" or "file" in fs.protocol:
-        inside = os.path.realpath(place).startswith(os.path.realpath(base) + os.sep)
+        inside = os.path.realpath(place).startswith(os.path.realpath(base).rstrip(os.sep) + os.sep)
         if not inside:
             raise RowError("image_path", f"{path!r} is a link that leads out of input.root")
     try:
         with fs.open(place, "rb") as stream:
             data: bytes = stream.read(max_bytes + 1)
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+    except OSError as error:
+        if error.errno not in NO_SUCH_FILE and not isinstance(error, FileNotFoundError):
+            raise
         raise RowError("image_missing", f"there is no file {path!r} below input.root") from None
     return data

@@ -51,10 +51,11 @@ class PartSink(Datasink[dict[str, int]]):  # type: ignore[misc]  # Ray ships no 
 def unpack(packets: pa.Table, schemas: dict[Fate, pa.Schema]) -> Iterator[tuple[Fate, pa.Table]]:
     """The rows in packets, as one table for each fate that occurs."""
     for fate, schema in schemas.items():
-        lists = packets.column(str(fate)).combine_chunks()
-        rows = (lists.combine_chunks() if isinstance(lists, pa.ChunkedArray) else lists).flatten()
-        if len(rows):
-            yield fate, pa.Table.from_arrays(rows.flatten(), names=rows.type.names).cast(schema)
+        # Packet by packet: their images in one array could be more than Arrow's 2 GiB.
+        lists = [chunk.flatten() for chunk in packets.column(str(fate)).chunks]
+        tables = [pa.Table.from_arrays(rows.flatten(), names=rows.type.names) for rows in lists if len(rows)]
+        if tables:
+            yield fate, pa.concat_tables(tables).cast(schema)
 
 
 def write_part(table: pa.Table, folder: str, name: str) -> None:

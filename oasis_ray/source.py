@@ -84,12 +84,12 @@ def open_shards(given: Input) -> Shards:
 
 
 def _find(path: str) -> tuple[Any, list[str]]:
-    fs, found = fsspec.core.url_to_fs(expand(path))
     try:
+        fs, found = fsspec.core.url_to_fs(expand(path))
         if fs.isdir(found):
-            return fs, sorted(fs.glob(f"{found.rstrip('/')}/**/*.parquet"))
-        return fs, sorted(fs.glob(found)) if any(c in found for c in "*?[") else [found] * fs.exists(found)
-    except OSError as error:
+            return fs, sorted(file for file in fs.find(found) if file.endswith(".parquet"))
+        return fs, [found] if fs.exists(found) else sorted(fs.glob(found))
+    except (OSError, ValueError, ImportError) as error:
         raise JobError([f"input.path: {path} can't be looked into: {error}"]) from None
 
 
@@ -112,21 +112,32 @@ def _wrong_columns(schema: pa.Schema, given: Input, file: str) -> list[str]:
             problems.append(f"{file} has no column '{column}' ({key}); it has: {has}.{nearest(column, schema.names)}")
             continue
         kind = schema.field(column).type
-        if key == "input.image" and not _holds_images(kind):
+        if key == "input.id" and (pa.types.is_nested(kind) or pa.types.is_binary(kind)):
+            problems.append(f"{file}: column '{column}' is {kind}; ids are text or numbers")
+        elif key == "input.image" and not _holds_images(kind):
             problems.append(
                 f"{file}: column '{column}' is {kind}; images are binary, struct<bytes, path>, or a path (string)"
             )
-        elif key == "input.image" and pa.types.is_string(kind) and given.root is None:
+        elif key == "input.image" and _is_text(kind) and given.root is None:
             problems.append(f"{file}: column '{column}' holds paths; say in `input.root` which folder they are below")
-        elif key.startswith("input.columns") and not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        elif key.startswith("input.columns") and not _is_text(kind):
             problems.append(f"{file}: column '{column}' is {kind}; columns of `input.columns` hold text")
     return problems
 
 
 def _holds_images(kind: pa.DataType) -> bool:
     if pa.types.is_struct(kind):
-        return {"bytes", "path"} <= {kind.field(i).name for i in range(kind.num_fields)}
-    return any(test(kind) for test in (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_string))
+        parts = {kind.field(i).name: kind.field(i).type for i in range(kind.num_fields)}
+        return _is_bytes(parts.get("bytes", pa.null())) and _is_text(parts.get("path", pa.null()))
+    return _is_bytes(kind) or _is_text(kind)
+
+
+def _is_bytes(kind: pa.DataType) -> bool:
+    return any(test(kind) for test in (pa.types.is_binary, pa.types.is_large_binary))
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return any(test(kind) for test in (pa.types.is_string, pa.types.is_large_string))
 
 
 def _groups(shard: pq.ParquetFile, given: Input, file: str, name: str, problems: list[str]) -> Iterator[RowGroup]:
@@ -205,7 +216,7 @@ class ShardSource(Datasource):  # type: ignore[misc]  # Ray ships no types
 
 def read(group: RowGroup, given: Input, size: int) -> Iterator[pa.Table]:
     """Packets of the rows of `group` that are to be done: tables of one row, whose column `rows` is a list of structs
-    (id, source, image, and the text columns).
+    (id, source, image, texts).
     """
     fs, _ = fsspec.core.url_to_fs(expand(given.path))
     todo = set(group.todo.to_pylist()) if group.todo is not None else None
@@ -228,7 +239,9 @@ def _packet(batch: pa.RecordBatch, places: list[int], group: RowGroup, given: In
     }
     if given.image is not None:
         columns["image"] = _images(batch.column(given.image))
-    columns |= {name: batch.column(name).cast(pa.string()) for name in given.columns}
+    if given.columns:  # apart from the row's own columns, whatever their names
+        texts = [batch.column(name).cast(pa.string()) for name in given.columns]
+        columns["texts"] = pa.StructArray.from_arrays(texts, names=list(given.columns))
     rows = pa.StructArray.from_arrays(list(columns.values()), names=list(columns))
     return pa.table({"rows": pa.ListArray.from_arrays([0, len(rows)], rows)})
 
@@ -237,7 +250,7 @@ def _images(column: pa.Array) -> pa.Array:
     """Images in whatever form as struct<bytes, path>."""
     if pa.types.is_struct(column.type):
         parts = [pc.struct_field(column, "bytes"), pc.struct_field(column, "path")]
-    elif pa.types.is_string(column.type):
+    elif _is_text(column.type):
         parts = [pa.nulls(len(column), pa.binary()), column]
     else:
         parts = [column, pa.nulls(len(column), pa.string())]

@@ -3,12 +3,11 @@
 A stage is a frozen pydantic model whose fields are its parameters, so a node's `with:` in a recipe validates straight
 into it, and two pure methods over a small dataclass `In`, giving a small dataclass `Out` or a `Divert`. It does no
 I/O, knows no clock and no randomness, and sees neither Ray nor an engine. `ModelStage` asks a model; `RowStage` does
-not. `In` and `Out` are read from the methods' own annotations.
+not. `In` and `Out` are read from the methods' own annotations (`contract`).
 """
 
-from dataclasses import MISSING, fields, is_dataclass
-from types import NoneType, UnionType
-from typing import Any, ClassVar, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
+from collections.abc import Mapping
+from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
@@ -33,6 +32,10 @@ class Stage(BaseModel):
     routes: ClassVar[tuple[Route, ...]] = ()
     # True where the stage only judges: a row that is scored in full goes on past its rejection (see segment.walk).
     judges: ClassVar[bool] = False
+
+    def problems(self, inputs: Mapping[str, Any]) -> list[str]:
+        """What is wrong with how this stage is bound, beyond names and types. `inputs` maps each to what feeds it."""
+        return []
 
 
 class ModelStage(Stage, Generic[In, Out]):
@@ -60,48 +63,3 @@ class RowStage(Stage, Generic[In, Out]):
     def apply(self, row: In) -> Out | Divert:
         """What becomes of this row."""
         raise TypeError(f"{type(self).__name__} has no apply()")
-
-
-def contract(stage: type[Stage]) -> tuple[type, type]:
-    """The dataclasses `In` and `Out` of a stage, from the annotations of `parse` or `apply`.
-
-    Raises TypeError where the stage does not say them.
-    """
-    method = getattr(stage, "parse", None) or getattr(stage, "apply", None)
-    hints = get_type_hints(method) if method else {}
-    outs = [kind for kind in _members(hints.get("return")) if kind is not Divert]
-    row = hints.get("row")
-    if not (is_dataclass(row) and isinstance(row, type) and len(outs) == 1 and is_dataclass(outs[0])):
-        raise TypeError(
-            f"stage {stage.__name__}: annotate parse() or apply() with dataclasses: row: In -> Out | Divert"
-        )
-    return row, outs[0]  # type: ignore[return-value]  # is_dataclass() is also true of an instance
-
-
-def types_of(dataclass: type) -> dict[str, Any]:
-    """The fields of a dataclass and their types."""
-    return get_type_hints(dataclass)
-
-
-def required(dataclass: type) -> set[str]:
-    """The fields of a dataclass that have no default."""
-    return {f.name for f in fields(dataclass) if f.default is MISSING and f.default_factory is MISSING}
-
-
-def accepts(want: Any, have: Any) -> bool:
-    """Tell whether a value of type `have` may be given where `want` is asked for."""
-    wanted = _members(want)
-    return all(any(_same(w, h) for w in wanted) for h in _members(have))
-
-
-def name_of(kind: Any) -> str:
-    """A type as a reader would write it: `str`, `Image | None`."""
-    return " | ".join("None" if k is NoneType else getattr(k, "__name__", str(k)) for k in _members(kind))
-
-
-def _members(kind: Any) -> tuple[Any, ...]:
-    return get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
-
-
-def _same(want: Any, have: Any) -> bool:
-    return want == have or (want is float and have is int)

@@ -1,6 +1,8 @@
 """Accept or reject by rules over several scores at once (MM-INF's accept rule has one: solvability + clarity ≥ 7)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -51,6 +53,17 @@ class Gate(RowStage[In, Out]):
             if least > 5:
                 raise ValueError(f"{axis} can't reach {least}: a score is 5 at most")
         return value
+
+    def problems(self, inputs: Mapping[str, Any]) -> list[str]:
+        """Rules over axes that are not bound: they would reject every row."""
+        bound = inputs.get("scores", {})
+        ruled = dict.fromkeys([*self.at_least, *(axis for rule in self.sums for axis in rule.axes)])
+        return [
+            f"a rule reads the score '{axis}', which is not bound or comes from a node that is off; "
+            f"take the rule out, or switch the node on (bound: {', '.join(bound)})"
+            for axis in ruled
+            if axis not in bound
+        ]
 
     def apply(self, row: In) -> Out | Divert:
         """The sum of the scores, or the rule that is broken. An axis that a rule names and the row lacks is broken."""

@@ -144,7 +144,7 @@ def test_a_name_that_is_taken_is_refused(name: str) -> None:
 
 
 def test_a_record_is_made_of_what_nodes_of_its_route_wrote() -> None:
-    at, passed = "records, route 'main': 'response' is bound to", "source, hook, sort, judge, gate, answer"
+    at, passed = "records, route 'main': 'response' is bound to", "hook, sort, judge, gate, answer"
     assert problems("response: answer.text", "response: idle.reply") == [
         f"{at} 'idle.reply', but node 'idle' is switched off (possible: {passed})."
     ]

@@ -92,7 +92,7 @@ LACKS = {
     "the rests of two GPUs": ({"vlm": engine(gpu_share=0.6, replicas=3)}, (2,),
                               ["pool 'vlm' needs 3 engines, each 1 x GPU 0.6; there is room for 2"]),
     "a whole one beside shares": ({"vlm": engine(gpu_share=0.4, replicas=2), "llm": engine(replicas=2)}, (2,),
-                                  ["pool 'llm' needs 2 engines, each 1 x GPU 1; there is room for 1"]),
+                                  ["pool 'vlm' needs 2 engines, each 1 x GPU 0.4; there is room for 0"]),
 }  # fmt: skip
 
 

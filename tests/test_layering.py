@@ -8,8 +8,8 @@ import pytest
 from tests.conftest import ROOT
 
 LAYERS = """
-torchvision errors explain rows prompt stage recipe binding job load image schema source chat engine pool node segment
-graph sink ledger tally funnel manifest cluster run audit ingest show cli
+torchvision errors explain rows prompt stage contract recipe binding job load image schema source chat engine pool node
+segment graph sink ledger tally funnel manifest cluster run audit ingest show cli
 """.split()  # noqa: SIM905
 LIMIT = 300
 

@@ -159,7 +159,8 @@ UNLIKE: dict[str, tuple[Any, dict[str, Any], str]] = {
                      f": column 'image' is struct<bytes: int64, path: string>; {IMAGES}"),
     "paths without root": ({"image": ["a.png"]}, {"image": "image"},
                            ": column 'image' holds paths; say in `input.root` which folder they are below"),
-    "no text": (ROWS, {"columns": ("image",)}, ": column 'image' is binary; columns of `input.columns` hold text"),
+    "no text": (ROWS, {"image": None, "columns": ("image",)},
+                ": column 'image' is binary; columns of `input.columns` hold text"),
 }  # fmt: skip
 
 
