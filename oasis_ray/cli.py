@@ -9,7 +9,7 @@ from rich.console import Console
 
 import prompts
 import stages
-from oasis_ray.errors import JobError, OasisError
+from oasis_ray.errors import OasisError
 from oasis_ray.load import Shipped, load_job
 
 app = typer.Typer(
@@ -70,16 +70,15 @@ def run(job_file: JobFile, sets: Sets = None) -> None:
 def plan(job_file: JobFile, sets: Sets = None) -> None:
     """Check a job and show what it would do: the graph, the input, the pools, and whether they fit this cluster."""
     from oasis_ray import cluster, show
-    from oasis_ray.source import open_shards
+    from oasis_ray.source import find_files, open_shards
 
     job, recipe = load_job(job_file, SHIPPED, sets or [])
     out.print(show.graph(recipe))
-    problems: list[str] = []
-    try:
+    if find_files(job.input.path)[1]:
         shards = open_shards(job.input)
         out.print(f"\ninput: {shards.rows} rows in {shards.files} files at {job.input.path}", soft_wrap=True)
-    except JobError as error:
-        problems = list(error.problems)
+    else:
+        out.print(f"\ninput: there are no Parquet files yet at {job.input.path} (input.path)", soft_wrap=True)
     out.print(f"output: {job.output.path}")
     cluster.join()
     have = cluster.nodes()
@@ -88,8 +87,6 @@ def plan(job_file: JobFile, sets: Sets = None) -> None:
         pool = job.pools[need.pool]
         most = f", growing to {pool.replicas[1]}" if pool.replicas[1] > pool.replicas[0] else ""
         out.print(f"pool {need.pool}: {pool.model} ({pool.backend}): {need}{most}", soft_wrap=True)
-    if problems:
-        raise JobError(problems)
     cluster.fit(wanted, have)
     out.print("the job is right and fits this cluster")
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from oasis_ray.binding import bind
 from oasis_ray.errors import JobError, nearest
 from oasis_ray.explain import explain
-from oasis_ray.job import Job, patch
+from oasis_ray.job import Job, expand, patch
 from oasis_ray.recipe import Recipe, RecipeSpec
 from oasis_ray.rows import Image
 from oasis_ray.stage import Stage
@@ -44,14 +44,17 @@ def load_job(path: Path, shipped: Shipped, sets: Sequence[str] = ()) -> tuple[Jo
     job = _validated(Job, document, str(path), problems)
     recipe = None
     name = document.get("recipe")
-    if isinstance(name, str):
+    # Without pools every node would be told to lack its own; the missing key is told already.
+    if isinstance(name, str) and isinstance(document.get("pools"), dict):
         try:
             recipe = _load_recipe(name, document, str(path), shipped)
         except JobError as error:
             problems.extend(error.problems)
     if job is None or recipe is None or problems:
         raise JobError(problems)
-    return job, recipe
+    # A pool that no node asks is not started.
+    used = {node.pool for node in recipe.nodes}
+    return job.model_copy(update={"pools": {name: pool for name, pool in job.pools.items() if name in used}}), recipe
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -70,7 +73,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def _load_recipe(name: str, document: Mapping[str, Any], where: str, shipped: Shipped) -> Recipe:
-    path = Path(name)
+    path = Path(expand(name))
     if path.suffix not in (".yaml", ".yml"):
         path = shipped.recipes / f"{name}.yaml"
         known = sorted(file.stem for file in shipped.recipes.glob("*.yaml"))
@@ -87,8 +90,7 @@ def _load_recipe(name: str, document: Mapping[str, Any], where: str, shipped: Sh
     problems.extend(_by_name(problem, recipe) for problem in told)
     if spec is None:
         raise JobError(problems)
-    pools = document.get("pools")
-    folders = [Path(str(document["prompts"]))] if document.get("prompts") else []
+    folders = [Path(expand(str(document["prompts"])))] if document.get("prompts") else []
     if folders and not folders[0].is_dir():
         problems.append(f"{where}: prompts: there is no folder {folders[0]}")
     try:
@@ -97,7 +99,7 @@ def _load_recipe(name: str, document: Mapping[str, Any], where: str, shipped: Sh
             where=str(path),
             stages=shipped.stages,
             prompts=[*folders, shipped.prompts],
-            pools=list(pools) if isinstance(pools, dict) else [],
+            pools=list(document["pools"]),
             source=_source_types(document.get("input")),
         )
     except JobError as error:

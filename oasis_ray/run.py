@@ -91,25 +91,21 @@ class Run:
 
     def _open(self, shards: Shards, digests: dict[str, str]) -> tuple[dict[str, Any], Shards]:
         fresh = describe(self.job, self.recipe, digests, shards.rows)
-        try:
-            manifest = read_manifest(self.folder)
-        except JobError:
-            if len(ended_ids(self.folder)):
-                raise
+        for file in sweep(self.folder):
+            self.notes.append(f"removed an unfinished part of an earlier session: {file}")
+        ended = ended_ids(self.folder)
+        if not len(ended):
             return fresh, shards
+        manifest = read_manifest(self.folder)
         changed = differences(manifest, fresh)
         if changed:
             raise JobError(
                 [f"{self.folder} holds a run of another make: {change}" for change in changed]
                 + ["give this run its own folder: --set output.path=…"]
             )
-        for file in sweep(self.folder):
-            self.notes.append(f"removed an unfinished part of an earlier session: {file}")
-        ended = ended_ids(self.folder)
         self.before = len(ended)
-        if self.before:
-            self.notes.append(f"going on: {self.before} of {shards.rows} rows had ended before")
-        return {**manifest, "state": "running"}, shards.without(ended) if self.before else shards
+        self.notes.append(f"going on: {self.before} of {shards.rows} rows had ended before")
+        return {**manifest, "state": "running"}, shards.without(ended)
 
     def _stream(self, todo: Shards, pools: Any, digests: dict[str, str]) -> None:
         self.actor = TallyActor.remote()  # type: ignore[attr-defined]  # Ray ships no types

@@ -57,7 +57,7 @@ class Shards:
 
 def open_shards(given: Input) -> Shards:
     """Find the shards, check their columns, and read their ids. Raises JobError with every problem of every shard."""
-    fs, files = _find(given.path)
+    fs, files = find_files(given.path)
     if not files:
         raise JobError([f"input.path: there are no Parquet files at {given.path}"])
     problems: list[str] = []
@@ -83,7 +83,8 @@ def open_shards(given: Input) -> Shards:
     return Shards(given, tuple(groups), len(files))
 
 
-def _find(path: str) -> tuple[Any, list[str]]:
+def find_files(path: str) -> tuple[Any, list[str]]:
+    """The file system of a path, and the Parquet files there. Raises JobError where it can't be looked into."""
     try:
         fs, found = fsspec.core.url_to_fs(expand(path))
         if fs.isdir(found):

@@ -31,16 +31,22 @@ def test_a_wrong_job_is_told_whole_and_ends_with_2(tmp_path: Path, job_file: Cal
     assert done.stderr.rstrip().endswith("Did you mean 'clarity'?")
 
 
-def test_a_job_that_does_not_fit_ends_with_4_and_says_what_lacks(tmp_path: Path) -> None:
-    shard(tmp_path / "shards/a.parquet", [{"id": "a", "bytes": picture()}])
-    for job in ("paper", "small"):
-        done = call("plan", ROOT / f"cluster/jobs/{job}.yaml", "--set", f"input.path={tmp_path}/shards")
-        if "GPU 0" not in done.stderr:
-            pytest.skip("this machine has GPUs")
-        assert done.returncode == 4
-        assert "input: 1 rows in 1 files" in done.stdout
-        assert "FitError: pool 'vlm' needs 1 engine, each " in done.stderr
-        assert "this cluster has " in done.stderr
+@pytest.mark.parametrize("job", ["paper", "small"])
+def test_a_shipped_job_is_right_and_says_what_this_machine_lacks(job: str, tmp_path: Path) -> None:
+    done = call("plan", ROOT / f"cluster/jobs/{job}.yaml", cwd=tmp_path)
+    if done.returncode == 0:
+        pytest.skip(f"this machine has the GPUs for {job}")
+    assert done.returncode == 4
+    assert "input: there are no Parquet files yet at shards/*.parquet (input.path)" in done.stdout
+    assert "FitError: pool 'vlm' needs 1 engine, each " in done.stderr
+    assert "this cluster has " in done.stderr
+
+
+def test_an_input_that_is_not_there_is_told_before_anything_starts(job_file: Callable[..., Path]) -> None:
+    done = call("run", job_file())
+    assert done.returncode == 2
+    assert "input.path: there are no Parquet files at " in done.stderr
+    assert "starting the engines" not in done.stdout
 
 
 def test_a_run_prints_its_funnel_and_too_many_failures_end_with_3(

@@ -8,6 +8,7 @@ import pytest
 
 from oasis_ray.audit import audit
 from oasis_ray.chat import Chat
+from oasis_ray.cluster import nodes, on_gpus
 from oasis_ray.errors import RowError
 from oasis_ray.image import admit
 from oasis_ray.job import Limits, Pool
@@ -25,10 +26,10 @@ IMAGE_TOKENS = 16  # 112 x 112 pixels: 8 x 8 patches of 14, merged two by two
 def pools(ray_cluster: None, pair: Path) -> Iterator[dict[str, PoolHandle]]:
     """Both models of the pair, an engine each."""
     given = {
-        name: Pool(model=str(pair / name), device="cpu", max_context_tokens=2048, max_sequences=16)
+        name: Pool(model=str(pair / name), device="auto", gpu_share=0.4, max_context_tokens=2048, max_sequences=16)
         for name in ("vlm", "llm")
     }
-    handles = start_pools(given, "test-vllm", gpus={"vlm": False, "llm": False})
+    handles = start_pools(given, "test-vllm", gpus=on_gpus(given, nodes()))
     yield handles
     stop_pools(handles)
 
@@ -97,7 +98,7 @@ def test_a_reply_keeps_to_its_bounds(pools: dict[str, PoolHandle]) -> None:
 def test_real_images_run_through_vllm_and_every_row_ends_once(
     ray_cluster: None, real_images: Path, pair: Path, tmp_path: Path, job_file: Callable[..., Path]
 ) -> None:
-    engine = {"device": "auto", "max_context_tokens": 2048, "max_sequences": 32}
+    engine = {"device": "auto", "gpu_share": 0.4, "max_context_tokens": 2048, "max_sequences": 32}
     short = {"with": {"sampling": {"max_tokens": 16, "min_tokens": 4}}}
     job = job_file(
         input={"path": str(real_images / "*.parquet"), "id": "id"},
