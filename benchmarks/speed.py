@@ -64,7 +64,7 @@ async def floor(path: Path) -> list[float]:
     segment = Segment(job, recipe, engines, node_digests(job, recipe))
     groups = open_shards(job.input).groups
     rows = [row for group in groups for table in read(group, job.input, 8) for row in table.column("rows")[0].as_py()]
-    gate, moments = asyncio.Semaphore(job.rows_in_flight), [time.monotonic()]
+    gate, moments = asyncio.Semaphore(job.rows_in_flight), list[float]()
 
     async def carry(row: dict[str, Any]) -> None:
         async with gate:
@@ -81,11 +81,10 @@ def service(path: Path) -> tuple[list[float], dict[str, Any]]:
 
     def watch() -> None:
         while not stop.wait(0.1):
-            if run.travelling is None or run.step != "working":
-                continue
-            moments.extend(
-                [time.monotonic()] * (run.tally().fates["accepted"] - max(0, len(moments) - 1) + (not moments))
-            )
+            if run.travelling is not None and run.step == "working":
+                tally = run.tally()
+                ended = tally.rows - tally.fates["failed"]  # the pictures that can't be decoded cost nothing
+                moments.extend([time.monotonic()] * (ended - len(moments)))
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
@@ -125,7 +124,7 @@ def main() -> None:
         "service_over_floor": rate(through) / rate(direct),
         "service_seconds_with_start_up": manifest["sessions"][0]["seconds"],
         "service_seconds_loading": manifest["sessions"][0]["seconds_loading"],
-        "rows": len(direct) - 1,
+        "rows": len(direct),
         "requests_per_row": len(cost),
         "prompt_tokens_from_cache": seen,
         "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores",
