@@ -9,6 +9,7 @@ outside the job, waits for the driver's end and deletes them.
 import asyncio
 import re
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -105,8 +106,8 @@ def start_pools(pools: Mapping[str, Pool], run: str, *, gpus: Mapping[str, bool]
 
 def stop_pools(handles: Mapping[str, PoolHandle]) -> None:
     """Delete the pools' applications, and no other application of the cluster."""
-    for handle in handles.values():
-        serve.delete(handle.app)
+    with ThreadPoolExecutor() as threads:  # each waits for its engines to end
+        list(threads.map(serve.delete, [handle.app for handle in handles.values()]))
 
 
 def _application(pool: Pool, *, gpus: bool) -> serve.Application:

@@ -23,14 +23,14 @@ from oasis_ray.tally import Tally, TallyActor, of_run
 
 @dataclass
 class Run:
-    """A run as the terminal watches it. `step` says what is being done; `tally` is an actor while rows travel."""
+    """A run as the terminal watches it: `step` since `since`, and while rows travel the tally of `actor`."""
 
     job: Job
     recipe: Recipe
     step: str = "reading the input"
     rows: int = 0
     before: int = 0
-    started: float = field(default_factory=time.monotonic)
+    since: float = field(default_factory=time.monotonic)
     travelling: float | None = None
     actor: Any = None
     notes: list[str] = field(default_factory=list)
@@ -54,7 +54,7 @@ class Run:
         """
 
         def step(text: str) -> None:
-            self.step = text
+            self.step, self.since = text, time.monotonic()
             on_step(text)
 
         step("reading the input")
@@ -77,11 +77,12 @@ class Run:
             try:
                 step("working")
                 self._stream(todo, pools, digests)
+                session["seconds"] = round(time.monotonic() - (self.travelling or self.since), 1)
             finally:
                 step("stopping the engines")
                 stop_pools(pools)
         step("closing the books")
-        session |= {"ended": now(), "seconds": round(time.monotonic() - (self.travelling or self.started), 1)}
+        session["ended"] = now()
         tally = of_run(self.folder)
         session["rows"] = tally.rows - self.before
         manifest["sessions"].append(session)

@@ -22,7 +22,7 @@ LINE_EVERY_S = 10.0
 def progress_line(run: Run, tally: Tally) -> str:
     """Where a run stands, in a line: rows by fate, rates, time left."""
     if run.travelling is None or not run.step.startswith("working"):
-        return f"{run.step} …"
+        return f"{run.step} … {time.monotonic() - run.since:.0f} s"
     seconds = max(time.monotonic() - run.travelling, 1e-6)
     done, rate = run.before + tally.rows, tally.rows / seconds
     left = f"{_clock((run.rows - done) / rate)} left" if rate else "time left unknown"
