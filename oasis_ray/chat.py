@@ -8,7 +8,6 @@ The words of a request never pass through the template: they are tokenised apart
 So `<|im_end|>` inside an instruction is just these ten characters, and can't end a turn.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,8 +17,9 @@ from oasis_ray.errors import RunError
 from oasis_ray.rows import Request, Sampling
 
 MARK = "\u2063oasis\u2063"  # invisible separators: no template and no user writes this
-EMOJI = range(0x1F000, 0x1FB00)  # the Unicode blocks of pictographs
-SYMBOLS = range(0x2600, 0x27C0)  # miscellaneous symbols and dingbats
+# The first two bytes of pictographs (U+1F000 to U+1FFFF) and of symbols and dingbats (U+2600 to U+27BF) in UTF-8. What
+# is written byte by byte, in tokens of one byte, can't be told from other characters beforehand.
+EMOJI_STARTS = (b"\xf0\x9f", *(bytes([0xE2, second]) for second in range(0x98, 0x9F)))
 
 
 @dataclass(frozen=True)
@@ -126,15 +126,16 @@ class Chat:
 
     @cached_property
     def _emoji_ids(self) -> frozenset[int]:
-        # A byte-level token is a piece of UTF-8; one that begins a pictograph has its first bytes.
-        starts = {chr(point).encode()[:3] for block in (EMOJI, SYMBOLS) for point in block}
-        vocabulary: Mapping[str, int] = self.tokenizer.get_vocab()
+        from transformers.convert_slow_tokenizer import bytes_to_unicode
+
+        # A byte-level vocabulary writes each byte as one letter; a token may hold just the beginning of a character.
+        byte_of = {letter: bytes([byte]) for byte, letter in bytes_to_unicode().items()}
         found = set()
-        for token, index in vocabulary.items():
-            if not token.isascii():
-                data = self.tokenizer.convert_tokens_to_string([token]).encode("utf-8", "surrogateescape")
-                if any(data[i : i + 3] in starts for i in range(len(data))):
-                    found.add(index)
+        for token, index in self.tokenizer.get_vocab().items():
+            bytewise = all(letter in byte_of for letter in token)
+            data = b"".join(byte_of[letter] for letter in token) if bytewise else token.encode()
+            if any(start in data for start in EMOJI_STARTS):
+                found.add(index)
         return frozenset(found)
 
     def _special(self, text: str) -> list[int]:

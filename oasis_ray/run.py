@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 import ray
 
@@ -72,12 +73,15 @@ class Run:
             write_manifest(self.folder, manifest)
             step("starting the engines")
             loading = time.monotonic()
-            pools = start_pools(self.job.pools, f"oasis-{int(time.time())}", gpus=gpus)
+            pools = start_pools(self.job.pools, f"oasis-{uuid4().hex[:8]}", gpus=gpus)
             session["seconds_loading"] = round(time.monotonic() - loading, 1)
             try:
                 step("working")
                 self._stream(todo, pools, digests)
                 session["seconds"] = round(time.monotonic() - (self.travelling or self.since), 1)
+            except BaseException:
+                write_manifest(self.folder, manifest | {"state": "stopped"})
+                raise
             finally:
                 step("stopping the engines")
                 stop_pools(pools)
@@ -116,7 +120,7 @@ class Run:
         sink = PartSink(
             self.folder,
             self.recipe,
-            session=f"{int(time.time()):x}",
+            session=uuid4().hex[:8],
             rows_per_part=output.rows_per_part,
             rows_per_task=self.job.rows_per_task,
         )

@@ -105,11 +105,13 @@ def test_banned_tokens_never_hold_the_end_of_a_turn(words: PreTrainedTokenizerFa
 
 
 def test_emoji_are_banned_by_the_bytes_they_begin_with() -> None:
-    words = tokenizer(["sun 😀 moon 😀😀 star ☀ 是什么 日本語 déjà"] * 20)
-    banned = chat(words).banned_ids(Sampling(ban=("emoji",)))
-    written = words("sun 日本語 是什么 déjà vu", add_special_tokens=False)["input_ids"]
-    assert not set(banned) & set(written)
-    assert set(banned) & set(words("😀", add_special_tokens=False)["input_ids"])
+    # Three faces share the first three bytes, so the vocabulary has a token for the beginning and one for each end.
+    words = tokenizer(["sun 😀 moon 😁😂 star ☀ ☁ 是什么 日本語 déjà – “quoted” €"] * 20)
+    banned = set(chat(words).banned_ids(Sampling(ban=("emoji",))))
+    for text in ("sun 日本語 是什么 déjà – “quoted” € 1/2", "<|im_end|>"):
+        assert not banned & set(words(text, add_special_tokens=False)["input_ids"])
+    for text in (" 😀", " 😁😂", " ☀", " ☁"):  # as they stood in the training text
+        assert banned & set(words(text, add_special_tokens=False)["input_ids"]), text
 
 
 @pytest.mark.parametrize(

@@ -223,7 +223,7 @@ def test_an_engine_that_fails_stops_the_run_and_keeps_what_was_done(
     with pytest.raises(RunError) as error:
         execute(job_file(pools={"vlm": pool, "llm": pool}))
     assert str(error.value) == "the run stopped: pool 'vlm': OSError: the cable is out"
-    assert read_manifest(str(tmp_path / "run"))["state"] == "running"
+    assert read_manifest(str(tmp_path / "run"))["state"] == "stopped"
     # Nothing has ended, so there is nothing that another make of the run could contradict.
     assert execute(job_file(seed=9))["rows"] == {"accepted": 1, "captions": 0, "rejected": 0, "failed": 0}
 
