@@ -48,8 +48,7 @@ def join() -> None:
         if os.environ.get("RAY_ADDRESS") or os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR"):
             ray.init(namespace=NAMESPACE, logging_level=logging.ERROR, log_to_driver=False)
         else:
-            # Ray's own processes tell a laptop's user of things that are as they should be; these keep them quiet.
-            os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+            # Ray warns of more worker processes than cores, which is as it should be here.
             os.environ.setdefault("RAY_worker_maximum_startup_concurrency", "16")
             ray.init(address="local", namespace=NAMESPACE, logging_level=logging.ERROR, log_to_driver=False)
     for name in ("ray.data", "ray.serve"):

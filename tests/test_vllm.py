@@ -1,12 +1,11 @@
 """The real engines: vLLM in pools under Ray, on a pair of tiny models with random weights."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from oasis_ray.audit import audit
 from oasis_ray.chat import Chat
 from oasis_ray.cluster import nodes, on_gpus
 from oasis_ray.errors import RowError
@@ -15,7 +14,6 @@ from oasis_ray.job import Limits, Pool
 from oasis_ray.pool import PoolHandle, start_pools, stop_pools
 from oasis_ray.rows import Call, Image, Reply, Request, Sampling
 from tests.conftest import picture
-from tests.test_run import execute, rows_of
 
 DRAWN = Sampling(temperature=1.0, top_k=20, max_tokens=16, min_tokens=4)
 SHORT = Sampling(max_tokens=16)
@@ -93,20 +91,3 @@ def test_a_reply_keeps_to_its_bounds(pools: dict[str, PoolHandle]) -> None:
     sampling = Sampling(temperature=1.0, max_tokens=8, min_tokens=8, ban=("special", "emoji"))
     sample = ask(pools["llm"], Call(Request("Hi", sampling=sampling), "r", 1))[0].samples[0]
     assert (sample.tokens, sample.finish) == (8, "length")
-
-
-def test_real_images_run_through_vllm_and_every_row_ends_once(
-    ray_cluster: None, real_images: Path, pair: Path, tmp_path: Path, job_file: Callable[..., Path]
-) -> None:
-    engine = {"device": "auto", "gpu_share": 0.4, "max_context_tokens": 2048, "max_sequences": 32}
-    short = {"with": {"sampling": {"max_tokens": 16, "min_tokens": 4}}}
-    job = job_file(
-        input={"path": str(real_images / "*.parquet"), "id": "id"},
-        pools={name: {"model": str(pair / name), **engine} for name in ("vlm", "llm")},
-        nodes={"hook": short, "categorize": short},
-    )
-    execute(job)
-    result = audit(str(tmp_path / "run"))
-    assert (result.rows, sum(result.fates.values()), result.faults, result.notes) == (64, 64, [], [])
-    ended = [row for fate in result.fates for row in rows_of(tmp_path / "run", fate)]
-    assert all(row["nodes"]["hook"]["text"] for row in ended)

@@ -1,0 +1,24 @@
+"""A whole job on real images and real engines. In a module of its own: two engines at a time are enough for two cores."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from oasis_ray.audit import audit
+from tests.test_run import execute, rows_of
+
+
+def test_real_images_run_through_vllm_and_every_row_ends_once(
+    ray_cluster: None, real_images: Path, pair: Path, tmp_path: Path, job_file: Callable[..., Path]
+) -> None:
+    engine = {"device": "auto", "gpu_share": 0.4, "max_context_tokens": 2048, "max_sequences": 32}
+    short = {"with": {"sampling": {"max_tokens": 16, "min_tokens": 4}}}
+    job = job_file(
+        input={"path": str(real_images / "*.parquet"), "id": "id"},
+        pools={name: {"model": str(pair / name), **engine} for name in ("vlm", "llm")},
+        nodes={"hook": short, "categorize": short},
+    )
+    execute(job)
+    result = audit(str(tmp_path / "run"))
+    assert (result.rows, sum(result.fates.values()), result.faults, result.notes) == (64, 64, [], [])
+    ended = [row for fate in result.fates for row in rows_of(tmp_path / "run", fate)]
+    assert all(row["nodes"]["hook"]["text"] for row in ended)
