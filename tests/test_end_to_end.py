@@ -1,4 +1,4 @@
-"""A whole job on real images and real engines. In a module of its own: two engines at a time are enough for two cores."""
+"""A whole job on real images and real engines, in a module of its own: two engines at a time suffice for two cores."""
 
 from collections.abc import Callable
 from pathlib import Path
