@@ -24,7 +24,7 @@ class VllmEngine:
 
         self._chat = Chat.load(pool.folder, pool.revision)
         self._limit = pool.max_context_tokens
-        args = engine_args(pool, gpus=gpus)
+        args = engine_args(pool, gpus=gpus, images=self._chat.image_token is not None)
         try:
             self._llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**args))
         except TypeError as error:
@@ -86,8 +86,8 @@ class VllmEngine:
         await self._llm.check_health()
 
 
-def engine_args(pool: Pool, *, gpus: bool) -> dict[str, Any]:
-    """The arguments of vLLM's AsyncEngineArgs for a pool."""
+def engine_args(pool: Pool, *, gpus: bool, images: bool) -> dict[str, Any]:
+    """The arguments of vLLM's AsyncEngineArgs for a pool; `images` tells whether its model takes them."""
     context = pool.max_context_tokens
     args: dict[str, Any] = {
         "model": pool.folder,
@@ -98,7 +98,7 @@ def engine_args(pool: Pool, *, gpus: bool) -> dict[str, Any]:
         "scheduling_policy": "priority",  # rows finish rather than pile up: see node.NodeRunner
         "generation_config": "vllm",  # sampling is the recipe's alone
     }
-    if Chat.load(pool.folder, pool.revision).image_token is not None:
+    if images:
         args["limit_mm_per_prompt"] = {"image": 1, "video": 0}
     if pool.image_pixels:
         args["mm_processor_kwargs"] = {"min_pixels": pool.image_pixels[0], "max_pixels": pool.image_pixels[1]}
