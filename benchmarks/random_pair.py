@@ -49,8 +49,8 @@ SYSTEM<|im_end|>
 {% endif %}""".replace("SYSTEM", SYSTEM)
 
 
-def tokenizer(texts: list[str]) -> PreTrainedTokenizerFast:
-    """A byte-level BPE of 2,048 entries trained on `texts`, with the special tokens of the Qwen2 family."""
+def bpe_tokenizer(texts: list[str], template: str = TEMPLATE) -> PreTrainedTokenizerFast:
+    """A byte-level BPE of at most 2,048 entries trained on `texts`, with the special tokens of the Qwen2 family."""
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -69,7 +69,7 @@ def tokenizer(texts: list[str]) -> PreTrainedTokenizerFast:
         eos_token="<|im_end|>",  # noqa: S106
         pad_token="<|endoftext|>",  # noqa: S106
         extra_special_tokens=SPECIAL[3:],
-        chat_template=TEMPLATE,
+        chat_template=template,
         model_max_length=32768,
     )
 
@@ -88,7 +88,7 @@ def main(out: Path) -> None:
     """Write `out/vlm` and `out/llm`, the same bytes each time."""
     torch.manual_seed(0)
     prompts = sorted((Path(__file__).parents[1] / "prompts").rglob("*.txt"))
-    words = tokenizer([path.read_text(encoding="utf-8") for path in prompts])
+    words = bpe_tokenizer([path.read_text(encoding="utf-8") for path in prompts])
     ids = words.convert_tokens_to_ids
     text = {
         "vocab_size": len(words), "hidden_size": 256, "num_hidden_layers": 4, "num_attention_heads": 4,

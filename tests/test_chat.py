@@ -5,7 +5,7 @@ and for templates of other families. No weights are needed.
 import pytest
 from transformers import PreTrainedTokenizerFast
 
-from benchmarks.random_pair import TEMPLATE, tokenizer
+from benchmarks.random_pair import TEMPLATE, bpe_tokenizer
 from oasis_ray.chat import Chat
 from oasis_ray.errors import RunError
 from oasis_ray.rows import Image, Request, Sampling
@@ -33,7 +33,7 @@ LLAVA = """\
 @pytest.fixture(scope="module")
 def words() -> PreTrainedTokenizerFast:
     """A byte-level BPE with the special tokens of the Qwen2 family."""
-    return tokenizer(["What is written on the sign? Describe the picture: 是什么 <|im_end|>"] * 3)
+    return bpe_tokenizer(["What is written on the sign? Describe the picture: 是什么 <|im_end|>"] * 3)
 
 
 def chat(words: PreTrainedTokenizerFast, template: str = TEMPLATE, image: str | None = "<|image_pad|>") -> Chat:
@@ -106,7 +106,7 @@ def test_banned_tokens_never_hold_the_end_of_a_turn(words: PreTrainedTokenizerFa
 
 def test_emoji_are_banned_by_the_bytes_they_begin_with() -> None:
     # Three faces share the first three bytes, so the vocabulary has a token for the beginning and one for each end.
-    words = tokenizer(["sun 😀 moon 😁😂 star ☀ ☁ 是什么 日本語 déjà – “quoted” €"] * 20)
+    words = bpe_tokenizer(["sun 😀 moon 😁😂 star ☀ ☁ 是什么 日本語 déjà – “quoted” €"] * 20)
     banned = set(chat(words).banned_ids(Sampling(ban=("emoji",))))
     for text in ("sun 日本語 是什么 déjà – “quoted” € 1/2", "<|im_end|>"):
         assert not banned & set(words(text, add_special_tokens=False)["input_ids"])

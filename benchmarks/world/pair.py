@@ -1,0 +1,97 @@
+"""The pair of small models in the real formats: a Qwen2-VL of 4.5 and a Qwen2 of 2.7 million parameters, untrained."""
+
+from pathlib import Path
+
+import torch
+from transformers import (
+    PreTrainedTokenizerFast,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+    Qwen2VLConfig,
+    Qwen2VLForConditionalGeneration,
+    Qwen2VLImageProcessorPil,
+)
+
+from benchmarks.random_pair import bpe_tokenizer
+from benchmarks.world import lessons, phrases
+from benchmarks.world.picture import SIDE
+from benchmarks.world.scene import VALUES, WORDS
+
+# A user's turn with the image first and the words straight behind it. There is no system turn: it would say nothing.
+TEMPLATE = """\
+{%- for message in messages %}<|im_start|>{{ message.role }}
+{% if message.content is string %}{{ message.content }}
+{%- else %}
+{%- for part in message.content %}
+{%- if part.type == 'image' %}<|vision_start|><|image_pad|><|vision_end|>
+{%- else %}{{ part.text }}{% endif %}
+{%- endfor %}
+{%- endif %}<|im_end|>
+{% endfor %}
+{%- if add_generation_prompt %}<|im_start|>assistant
+{% endif %}"""
+HEAD = 32  # a head's width, the smallest that vLLM runs on CPUs
+
+
+def known_words() -> list[str]:
+    """Every word that is said in the world, by users, models and judges."""
+    words: set[str] = set("一二三四")
+    tables = [phrases.REQUESTS, phrases.ANSWERS, phrases.MISSING, phrases.CAPTIONS]
+    texts = [text for table in tables for kind in table.values() for text in kind.values()]
+    flat = [phrases.UNSOLVABLE, phrases.UNCLEAR, phrases.CHART, phrases.EMPTY, phrases.ASIDE, phrases.GREETING]
+    texts += [text for table in flat for text in table.values()]
+    texts += [name for names in phrases.NAMES.values() for name in names.values()] + [WORDS, tuple(map(str, VALUES))]
+    for text in texts:
+        for phrase in (text,) if isinstance(text, str) else text:
+            words.update(phrase.split(" "))
+    spoken = [path.read_text(encoding="utf-8") for path in sorted(lessons.PROMPTS.glob("*.txt"))]
+    spoken += ["user assistant Kind: instruction caption Instruction: " + lesson for lesson in lessons.JUDGEMENTS]
+    words.update(word for text in spoken for word in text.split())
+    return sorted(words)
+
+
+def world_tokenizer() -> PreTrainedTokenizerFast:
+    """A byte-level BPE in which each word of the world is one token, with a space before it and without."""
+    known = known_words()
+    return bpe_tokenizer([*known, *(f" {word}" for word in known if word[0] < "\u2e80")], TEMPLATE)
+
+
+def text_config(words: PreTrainedTokenizerFast, layers: int, width: int) -> dict[str, object]:
+    """The shape of a language model."""
+    ids = words.convert_tokens_to_ids
+    return {
+        "vocab_size": len(words), "hidden_size": width, "num_hidden_layers": layers,
+        "num_attention_heads": width // HEAD, "num_key_value_heads": width // HEAD, "intermediate_size": width * 5 // 2,
+        "max_position_embeddings": 4096, "tie_word_embeddings": True, "initializer_range": 0.04,
+        "eos_token_id": ids("<|im_end|>"), "bos_token_id": ids("<|endoftext|>"),
+    }  # fmt: skip
+
+
+def new_llm(words: PreTrainedTokenizerFast) -> Qwen2ForCausalLM:
+    """The model that reads text alone."""
+    return Qwen2ForCausalLM(Qwen2Config(**text_config(words, layers=4, width=224)))
+
+
+def new_vlm(words: PreTrainedTokenizerFast) -> Qwen2VLForConditionalGeneration:
+    """The model that sees. Its tower looks at patches of 14 pixels; four make a token."""
+    ids = words.convert_tokens_to_ids
+    rope = {"rope_type": "default", "mrope_section": [4, 6, 6], "rope_theta": 1e4}
+    config = Qwen2VLConfig(
+        text_config=text_config(words, layers=4, width=256) | {"rope_parameters": rope},
+        vision_config={"depth": 2, "embed_dim": 160, "num_heads": 5, "mlp_ratio": 4, "hidden_size": 256},
+        image_token_id=ids("<|image_pad|>"),
+        video_token_id=ids("<|video_pad|>"),
+        vision_start_token_id=ids("<|vision_start|>"),
+        vision_end_token_id=ids("<|vision_end|>"),
+        tie_word_embeddings=True,
+    )  # fmt: skip
+    return Qwen2VLForConditionalGeneration(config)
+
+
+def save(folder: Path, model: torch.nn.Module, words: PreTrainedTokenizerFast) -> None:
+    """Write a model folder: configuration, weights (bfloat16), tokenizer and, where it sees, the image processor."""
+    from benchmarks.random_pair import write
+
+    write(folder, model, words)
+    if isinstance(model, Qwen2VLForConditionalGeneration):
+        Qwen2VLImageProcessorPil(min_pixels=SIDE * SIDE, max_pixels=SIDE * SIDE).save_pretrained(folder)

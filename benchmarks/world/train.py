@@ -1,0 +1,99 @@
+"""Train the pair. Everything is drawn afresh from the seed: no picture and no lesson is seen twice.
+
+    python -m benchmarks.world.train vlm OUT      # the tower first, then the words with the tower held still
+    python -m benchmarks.world.train llm OUT
+
+Each writes a model folder at OUT and a checkpoint beside it every few minutes; called again, it goes on from there.
+"""
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks.world.desk import TOKENS, Desk, said_loss
+from benchmarks.world.forward import patches, read, see
+from benchmarks.world.learner import Learner, Log, Plan
+from benchmarks.world.lessons import picture_lessons, text_lesson
+from benchmarks.world.pair import new_llm, new_vlm, save, world_tokenizer
+from benchmarks.world.picture import draw_picture
+from benchmarks.world.scene import scenes
+from benchmarks.world.tower import train_tower
+
+SEED = 0
+TOWER = Plan(steps=400, batch=64, matrices=0.01, rest=2e-3)
+VLM = Plan(steps=2800, batch=8, matrices=0.01, rest=2e-3)
+LLM = Plan(steps=2600, batch=48, matrices=0.01, rest=2e-3)
+
+
+def train_vlm(out: Path, plan: Plan = VLM) -> None:
+    """Tower, then words."""
+    torch.manual_seed(SEED)
+    words, log, checkpoint = world_tokenizer(), out.with_suffix(".log.jsonl"), out.with_suffix(".checkpoint.pt")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    model, desk = new_vlm(words).to(torch.bfloat16), Desk(words)
+    state = torch.load(checkpoint, weights_only=True) if checkpoint.exists() else None
+    if state is None:
+        train_tower(model, words, TOWER, f"tower {SEED}", log)
+        torch.save({"model": model.state_dict()}, checkpoint)
+    else:
+        model.load_state_dict(state["model"])
+    language = model.model.language_model
+    learner = Learner(dict(language.named_parameters()), plan)
+    if state and "learner" in state:
+        learner.restore(state["learner"])
+    start = [*desk.opening, *desk.image]
+    picture = slice(start.index(desk.image[1]), start.index(desk.image[1]) + TOKENS)
+    report = Log(log, "vlm")
+    for rng, batch in scenes(f"vlm {SEED} {learner.step}", plan.batch):
+        if learner.step >= plan.steps:
+            break
+        pixels = patches(np.stack([np.asarray(draw_picture(scene, rng)) for scene in batch]))
+        rows = [picture_lessons(scene, rng) for scene in batch]
+        groups = desk.groups(rows)
+        with torch.no_grad():
+            seen = see(model, pixels)
+        prefix = language.embed_tokens(torch.tensor(start)).expand(len(batch), -1, -1).clone()
+        prefix[:, picture] = seen
+        first, states = read(model, prefix, picture, [group.ids for group in groups])
+        loss, right = said_loss(model.lm_head, first, states, groups)
+        learner.learn(loss)
+        report.add(learner.step, loss=loss.item(), **right)
+        if report.due():
+            torch.save({"model": model.state_dict(), "learner": learner.state()}, checkpoint)
+    save(out, model, words)
+    (out / "training.json").write_text(
+        json.dumps({"seed": SEED, "tower": asdict(TOWER), "words": asdict(plan)}, indent=2)
+    )
+
+
+def train_llm(out: Path, plan: Plan = LLM) -> None:
+    """The model that sorts, copies and judges text."""
+    torch.manual_seed(SEED)
+    words, checkpoint = world_tokenizer(), out.with_suffix(".checkpoint.pt")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    model, desk = new_llm(words).to(torch.bfloat16), Desk(words)
+    learner = Learner(dict(model.model.named_parameters()), plan)
+    if checkpoint.exists():
+        learner.restore(torch.load(checkpoint, weights_only=True))
+    start, report = torch.tensor(desk.opening), Log(out.with_suffix(".log.jsonl"), "llm")
+    for rng, batch in scenes(f"llm {SEED} {learner.step}", plan.batch):
+        if learner.step >= plan.steps:
+            break
+        rows = [[text_lesson(rng, scene) for scene in batch]]
+        groups = desk.groups(rows)
+        first, states = read(model, model.model.embed_tokens(start)[None], None, [group.ids for group in groups])
+        loss, right = said_loss(model.lm_head, first, states, groups)
+        learner.learn(loss)
+        report.add(learner.step, loss=loss.item(), **right)
+        if report.due():
+            torch.save(learner.state(), checkpoint)
+    save(out, model, words)
+    (out / "training.json").write_text(json.dumps({"seed": SEED, "words": asdict(plan)}, indent=2))
+
+
+if __name__ == "__main__":
+    {"vlm": train_vlm, "llm": train_llm}[sys.argv[1]](Path(sys.argv[2]))
