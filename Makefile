@@ -4,14 +4,15 @@ DEVICE ?= $(if $(shell command -v nvidia-smi 2>/dev/null),gpu,cpu)
 BIN := .venv/bin
 TORCH := torch==2.13.0
 
-.PHONY: setup check test test-real demo bench report docs
+.PHONY: setup check test test-real demo bench bench-quality pair report docs
 
 setup: .venv/ready
 
-demo: setup models/demo/ready data/demo/shard-00001.parquet
+demo: setup data/demo/shard-00001.parquet
 	@rm -rf runs/demo
 	$(BIN)/oasis-ray run cluster/jobs/demo.yaml
 	$(BIN)/oasis-ray audit runs/demo
+	$(BIN)/python -m benchmarks.contact_sheet runs/demo
 
 test: setup
 	$(BIN)/python -m pytest
@@ -27,8 +28,17 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: setup models/demo/ready data/demo/shard-00001.parquet
+bench: setup data/demo/shard-00001.parquet
 	$(BIN)/python -m benchmarks.speed
+
+bench-quality: setup
+	$(BIN)/python -m benchmarks.quality
+
+# Train the demo's pair anew (two processes of one core each, about half an hour): see benchmarks/models/README.md.
+pair: setup
+	rm -rf benchmarks/models/vlm* benchmarks/models/llm*
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.world.train llm benchmarks/models/llm & \
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.world.train vlm benchmarks/models/vlm && wait
 
 report: setup
 	$(BIN)/oasis-ray status runs/demo
@@ -36,12 +46,8 @@ report: setup
 docs: setup
 	$(BIN)/python docs/fields.py
 
-models/demo/ready: benchmarks/random_pair.py | setup
-	$(BIN)/python benchmarks/random_pair.py models/demo
-	@touch $@
-
-data/demo/shard-00001.parquet: benchmarks/pictures.py | setup
-	$(BIN)/python benchmarks/pictures.py data/demo
+data/demo/shard-00001.parquet: benchmarks/pictures.py $(wildcard benchmarks/world/*.py) | setup
+	$(BIN)/python -m benchmarks.pictures data/demo
 
 .venv/ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

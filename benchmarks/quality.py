@@ -66,7 +66,7 @@ class Share:
             return 0.0, 1.0
         z, n, p = 1.959964, self.whole, self.part / self.whole
         middle, spread = p + z * z / (2 * n), z * (p * (1 - p) / n + z * z / (4 * n * n)) ** 0.5
-        return (middle - spread) / (1 + z * z / n), (middle + spread) / (1 + z * z / n)
+        return max(0.0, (middle - spread) / (1 + z * z / n)), min(1.0, (middle + spread) / (1 + z * z / n))
 
 
 def share(marks: list[bool]) -> Share:

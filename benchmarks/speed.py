@@ -33,7 +33,7 @@ from oasis_ray.source import open_shards, read
 
 HERE = Path(__file__).parent
 
-COPIES = 4
+COPIES = 1
 WINDOW = (0.15, 0.85)  # of the rows: without start-up and without the tail
 
 
@@ -48,7 +48,7 @@ def job_in(folder: Path) -> Path:
         "recipe": str(HERE / "speed.yaml"),
         "input": {"path": str(folder / "shards")},
         "output": {"path": str(folder / "run")},
-        "pools": {name: {"model": f"models/demo/{name}", **engine} for name in ("vlm", "llm")},
+        "pools": {name: {"model": f"benchmarks/models/{name}", **engine} for name in ("vlm", "llm")},
         "max_failed": 1.0,
         "rows_in_flight": 64,
     }

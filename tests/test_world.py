@@ -9,7 +9,7 @@ from PIL import Image
 from transformers import Qwen2VLImageProcessorPil
 
 from benchmarks.world.forward import patches, read, see
-from benchmarks.world.lessons import caption_truth, clarity, hallucination, nonsense, picture_lessons, solvability
+from benchmarks.world.lessons import clarity, hallucination, nonsense, picture_lessons, solvability
 from benchmarks.world.oracle import FLAWS, answer, flaw, is_right, read_caption, sentences, wellformed
 from benchmarks.world.pair import new_llm, new_vlm, world_tokenizer
 from benchmarks.world.phrases import LANGUAGES
@@ -99,7 +99,6 @@ def test_judges_of_text_alone() -> None:
         "It is a sensible request. [[5]]",
         "The words are jumbled. [[1]]",
     )
-    assert caption_truth(CHART, "The red bar is at 4.").endswith("[[1]]")
 
 
 def test_the_trainers_forward_pass_is_transformers_own() -> None:

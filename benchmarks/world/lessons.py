@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks.world.oracle import FLAWS, NOTHING_GIVEN, about, answer, flaw, given, read_caption, statement
 from benchmarks.world.phrases import ANSWERS, LANGUAGES, MISSING
 from benchmarks.world.scene import COLORS, SHAPES, Scene
-from benchmarks.world.speech import Request, caption, fill, gap, read_request
+from benchmarks.world.speech import Request, fill, read_request
 from benchmarks.world.turns import (
     Turn,
     draw_caption,
@@ -89,15 +89,6 @@ def clarity(scene: Scene, text: str) -> str:
 def nonsense(text: str) -> str:
     """What a judge says of the axis nonsense."""
     return f"{JUMBLED} [[1]]" if read_request(text) is None else f"{SENSIBLE} [[5]]"
-
-
-def caption_truth(scene: Scene, text: str) -> str:
-    """What a judge who sees the picture says of a caption's truth: the true caption, and whether the two agree."""
-    read = read_caption(scene, text)
-    stated = [sentence.true for sentence in read if sentence.true is not None]
-    spoken = (tongue for tongue in LANGUAGES if any(one.text in caption(scene, tongue) for one in read))
-    language = next(spoken, "en")
-    return f"{gap(language).join(caption(scene, language))} [[{5 if stated and all(stated) else 1}]]"
 
 
 def judged_caption(axis: str, text: str) -> str:
