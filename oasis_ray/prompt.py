@@ -17,6 +17,7 @@ from pydantic import BeforeValidator, PlainSerializer, ValidationInfo
 from oasis_ray.errors import nearest
 
 SLOT = re.compile(r"\{\{(\w+)\}\}")
+LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z]{2,4})?")  # a file of phrases is named so; a folder may hold prompts instead
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,8 @@ def load_phrases(name: str, folders: Sequence[Path]) -> Phrases:
         if files:
             texts = {path.stem: path.read_text(encoding="utf-8").splitlines() for path in files}
             return Phrases(name, {lang: tuple(line for line in lines if line) for lang, lines in texts.items()})
-    known = sorted({path.parent.name for folder in folders for path in folder.glob("*/*.txt")})
+    files = [path for folder in folders for path in folder.glob("*/*.txt") if LANGUAGE.fullmatch(path.stem)]
+    known = sorted({path.parent.name for path in files})
     raise ValueError(f"there are no phrases {name!r} (known: {', '.join(known)}).{nearest(name, known)}")
 
 
