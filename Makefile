@@ -4,7 +4,7 @@ DEVICE ?= $(if $(shell command -v nvidia-smi 2>/dev/null),gpu,cpu)
 BIN := .venv/bin
 TORCH := torch==2.13.0
 
-.PHONY: setup check test test-real demo bench bench-quality pair report docs
+.PHONY: setup check test test-real demo bench bench-quality chaos pair report docs
 
 setup: .venv/ready
 
@@ -31,14 +31,18 @@ check: setup
 bench: setup data/demo/shard-00001.parquet
 	$(BIN)/python -m benchmarks.speed
 
+# Kill engines, workers, writers and drivers at random, resume, and count what was lost or done twice.
+chaos: setup
+	$(BIN)/python -m benchmarks.chaos
+
 bench-quality: setup
 	$(BIN)/python -m benchmarks.quality
 
 # Train the demo's pair anew (two processes of one core each, about half an hour): see benchmarks/models/README.md.
 pair: setup
 	rm -rf benchmarks/models/vlm* benchmarks/models/llm*
-	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.world.train llm benchmarks/models/llm & \
-	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.world.train vlm benchmarks/models/vlm && wait
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.world.train llm benchmarks/models/llm & llm=$$!; \
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.world.train vlm benchmarks/models/vlm; vlm=$$?; wait $$llm && exit $$vlm
 
 report: setup
 	$(BIN)/oasis-ray status runs/demo

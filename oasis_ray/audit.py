@@ -40,7 +40,8 @@ def audit(folder: str) -> Audit:
     result = Audit(manifest["input"]["rows"])
     if manifest["state"] != "done":
         result.faults.append(f"the run is {manifest['state']}, not done")
-    digests = {(node["name"], node["digest"]) for node in manifest["nodes"]}
+    makes = [manifest, *manifest["earlier"]]
+    digests = {(node["name"], node["digest"]) for make in makes for node in make["nodes"]}
     chunks: list[pa.Array] = []
     for fate in Fate:
         fs, paths = parts(folder, fate)

@@ -1,16 +1,22 @@
 """The command line. The only module of the framework that knows the shipped stages, recipes and prompts."""
 
+import signal
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
 import prompts
 import stages
-from oasis_ray.errors import OasisError
+from oasis_ray.errors import FAILED_BEYOND_LIMIT, JobError, OasisError
 from oasis_ray.load import Shipped, load_job
+
+if TYPE_CHECKING:
+    from oasis_ray.run import Run
 
 app = typer.Typer(
     help="Multimodal instruction data from images alone: the Oasis method on shared vLLM engines, under Ray.",
@@ -23,7 +29,6 @@ out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
 SHIPPED = Shipped(stages.STAGES, Path(stages.__file__).parent / "recipes", Path(prompts.__path__[0]))
-FAILED_BEYOND_LIMIT = 3
 
 JobFile = Annotated[Path, typer.Argument(help="A job file: see docs/job.md.", metavar="JOB.yaml")]
 Sets = Annotated[
@@ -33,18 +38,37 @@ RunFolder = Annotated[str, typer.Argument(help="A run folder: the job's output.p
 
 
 @app.command()
-def run(job_file: JobFile, sets: Sets = None) -> None:
-    """Run a job. A run folder that holds a part of this run is taken up where it stands."""
+def run(
+    job_file: JobFile,
+    sets: Sets = None,
+    retry: Annotated[
+        str | None,
+        typer.Option(help="Try failed rows again: `failed`, or those of one reason: `failed:image_missing`."),
+    ] = None,
+    accept_changes: Annotated[
+        bool, typer.Option("--accept-changes", help="Go on in a run folder whose recipe, models or input were others.")
+    ] = False,
+) -> None:
+    """Run a job. A run folder that holds a part of this run is taken up where it stands.
+
+    Ctrl-C or SIGTERM lets the rows in flight end and stops; a second one breaks off at once.
+    """
     from oasis_ray import show
     from oasis_ray.run import Run
     from oasis_ray.tally import of_run
 
     job, recipe = load_job(job_file, SHIPPED, sets or [])
-    running = Run(job, recipe)
+    running = Run(job, recipe, _reason(retry), accept_changes)
     try:
-        with show.Progress(running, out) as progress:
-            manifest = running.execute(progress.step)
+        with show.Progress(running, out) as progress, _stopped_by_signals(running) as listen:
+
+            def step(text: str) -> None:
+                listen()  # once more: Ray sets handlers of its own when a cluster is joined
+                progress.step(text)
+
+            manifest = running.execute(step)
     except (OasisError, KeyboardInterrupt) as error:
+        _tell_notes(running)
         if running.travelling is not None:
             err.print(
                 f"what has ended is kept in {running.folder}; go on with: {_again(job_file, sets)}", soft_wrap=True
@@ -52,8 +76,7 @@ def run(job_file: JobFile, sets: Sets = None) -> None:
         if isinstance(error, KeyboardInterrupt):
             raise typer.Exit(1) from None
         raise
-    for note in running.notes:
-        out.print(note, soft_wrap=True)
+    _tell_notes(running)
     tally = of_run(running.folder)
     out.print(show.funnel(recipe, tally))
     out.print(show.rates(recipe, tally, manifest["sessions"]))
@@ -64,6 +87,41 @@ def run(job_file: JobFile, sets: Sets = None) -> None:
     if tally.fates["failed"] > limit:
         err.print(f"{tally.fates['failed']} rows failed; the job allows {limit:g} (max_failed: {job.max_failed})")
         raise typer.Exit(FAILED_BEYOND_LIMIT)
+
+
+def _tell_notes(running: "Run") -> None:
+    for note in running.notes:
+        out.print(note, soft_wrap=True)
+
+
+def _reason(retry: str | None) -> str | None:
+    """The reason in `failed:reason`, "" for all reasons, None where nothing is to be tried again."""
+    fate, _, reason = (retry or "failed").partition(":")
+    if fate != "failed":
+        raise JobError([f"--retry takes `failed` or `failed:REASON`, not {retry!r}"])
+    return None if retry is None else reason
+
+
+@contextmanager
+def _stopped_by_signals(running: "Run") -> Iterator[Callable[[], None]]:
+    """The first SIGINT or SIGTERM drains the run, the second one interrupts it. Yields what sets the handlers."""
+
+    def stop(number: int, _: object) -> None:
+        if running.stopping.is_set() or running.step != "working":
+            raise KeyboardInterrupt
+        running.stop()
+        err.print(f"{signal.Signals(number).name}: the rows in flight come to their ends; once more breaks off at once")
+
+    def listen() -> None:
+        for number in before:
+            signal.signal(number, stop)
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield listen
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @app.command()

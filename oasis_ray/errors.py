@@ -5,6 +5,8 @@
     ├── FitError         the job is right but this cluster can't hold it                           exit code 4
     ├── RowError         one row is bad: it ends in `failed` with this reason, the run goes on
     └── RunError         the machinery failed: what is done is kept, the run can be taken up again  exit code 1
+        ├── EngineLostError  the engine that worked on a request is gone; another is asked
+        └── StoppedError     somebody or something ended the run before its rows had                  exit code 1 or 3
 
 A stage never raises these. It returns a `Divert`, which is data. What a stage or an engine raises is given its kind in
 one place, `node.boundary`; what that does not recognise is taken for a failure of the machinery.
@@ -13,6 +15,8 @@ Every class keeps its arguments in `args`, so that it survives the way between p
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+
+FAILED_BEYOND_LIMIT = 3  # the exit code where more rows failed than the job allows
 
 
 class OasisError(Exception):
@@ -44,6 +48,21 @@ class FitError(OasisError):
 
 class RunError(OasisError):
     """The machinery failed: an engine that does not come up, a full disk, a server that does not answer."""
+
+
+class EngineLostError(RunError):
+    """The engine that worked on a request has died or does not move any more."""
+
+
+class StoppedError(RunError):
+    """A run was ended before its rows had: asked to, beyond its limit of failed rows, or because nothing moved."""
+
+    def __init__(self, text: str, exit_code: int = 1) -> None:
+        super().__init__(text, exit_code)
+        self.text, self.exit_code = text, exit_code
+
+    def __str__(self) -> str:
+        return self.text
 
 
 class RowError(OasisError):

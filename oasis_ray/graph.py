@@ -22,7 +22,7 @@ def build(
     recipe: Recipe,
     pools: Mapping[str, PoolHandle],
     digests: Mapping[str, str],
-    tally: Any,
+    watch: Any,
 ) -> Dataset:
     """Packets of ended rows, lazily: nothing runs until they are written."""
     context = DataContext.get_current()
@@ -30,12 +30,11 @@ def build(
     context.target_max_block_size = context.target_min_block_size = 1
     context.enable_progress_bars = False
     packets = max(1, job.rows_in_flight // job.rows_per_task // job.workers)
-    rows = ray.data.read_datasource(
-        ShardSource(shards, job.rows_per_task), override_num_blocks=max(1, len(shards.groups)), num_cpus=LIGHT_CPUS
-    )
+    source = ShardSource(shards, job.rows_per_task, watch)
+    rows = ray.data.read_datasource(source, override_num_blocks=len(source.get_read_tasks(0)), num_cpus=LIGHT_CPUS)
     return rows.map_batches(
         Segment,
-        fn_constructor_args=(job, recipe, dict(pools), dict(digests), tally),
+        fn_constructor_args=(job, recipe, dict(pools), dict(digests), watch),
         batch_size=1,
         batch_format="pyarrow",
         zero_copy_batch=True,

@@ -96,6 +96,9 @@ class Pool(BaseModel):
     image_pixels: tuple[int, int] | None = Field(None, description="[least, most] pixels an image is scaled to.")
     kv_cache_gb: float = Field(1.0, gt=0, description="Memory for the KV cache of an engine on CPUs.")
     start_timeout_s: float = Field(1800, gt=0, description="An engine that is not up after this long has failed.")
+    stall_timeout_s: float = Field(
+        300, gt=0, description="An engine that has requests and makes no step for this long is replaced."
+    )
     engine_args: dict[str, Any] = Field(
         default_factory=dict, description="Further arguments of vLLM's AsyncEngineArgs."
     )
@@ -173,7 +176,14 @@ class Job(BaseModel):
     max_failed: int | float = Field(
         0.1,
         ge=0,
-        description="More failed rows than this end the run with code 3: a count (20), or a share (0.1, 1.0).",
+        description="More failed rows than this end the run with code 3: a count (20), or a share (0.1) of the rows "
+        "that have ended, looked at from 1,000 of them on and at the end.",
+    )
+    no_progress_s: float = Field(
+        1800, gt=0, description="A run in which no request is answered for this long is ended, with what stood where."
+    )
+    drain_s: float = Field(
+        120, gt=0, description="A run that is told to stop lets its rows in flight end, for this long at most."
     )
     rows_in_flight: int = Field(128, ge=1, description="Rows that are worked on at once.")
     rows_per_task: int = Field(8, ge=1, le=64, description="Rows that one task of Ray Data carries.")

@@ -1,17 +1,27 @@
 """The ledger: which rows have ended and how, read from the parts themselves.
 
-There is no second book that could disagree with the data: a row has ended when a part holds it.
+There is no second book that could disagree with the data: a row has ended when a part holds it. What a killed session
+may have left behind is put right when the next one begins: see `mend`.
 """
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import Any, TypeVar
 
 import fsspec
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from oasis_ray.job import expand
 from oasis_ray.rows import Fate
+from oasis_ray.sink import write_part
+
+READERS = 8  # threads: a part's footer and ids are small, and a store is far away
+BROKEN = "broken"  # the folder of a run where unreadable parts are set aside
+
+T = TypeVar("T")
 
 
 def parts(folder: str, fate: Fate) -> tuple[Any, list[str]]:
@@ -23,23 +33,124 @@ def parts(folder: str, fate: Fate) -> tuple[Any, list[str]]:
 def read_parts(folder: str, fate: Fate, columns: list[str]) -> Iterator[pa.Table]:
     """These columns of every part of one fate, a table a part."""
     fs, paths = parts(folder, fate)
-    for path in paths:
-        with fs.open(path, "rb") as stream:
-            yield pq.read_table(stream, columns=columns)
+    yield from _side_by_side(lambda path: _read(fs, path, columns), paths)
 
 
-def ended_ids(folder: str) -> pa.Array:
+def ended_ids(folder: str) -> pa.ChunkedArray:
     """The ids of all rows that have ended. Reads the id columns alone."""
     chunks = [
         chunk for fate in Fate for table in read_parts(folder, fate, ["id"]) for chunk in table.column("id").chunks
     ]
-    return pa.concat_arrays(chunks) if chunks else pa.array([], pa.string())
+    return pa.chunked_array(chunks, pa.string())
 
 
-def sweep(folder: str) -> list[str]:
+def mend(folder: str) -> tuple[pa.ChunkedArray, list[str]]:
+    """Put right what a killed session left behind: the ids of all rows that have ended, and what was done, a line each.
+
+    Unfinished files are removed. A part that can't be read is set aside, and its rows are to do again. Of a row that
+    stands in two parts (a write task of the old session that outlived its driver) the first is kept.
+    """
+    told = [f"removed an unfinished part of an earlier session: {file}" for file in _sweep(folder)]
+    held: list[tuple[Fate, str, pa.ChunkedArray]] = []
+    for fate in Fate:
+        fs, paths = parts(folder, fate)
+        for path, ids in zip(paths, _side_by_side(lambda path: _ids_or_fault(fs, path), paths), strict=True):  # noqa: B023
+            if isinstance(ids, str):
+                told.append(f"set aside a part that can't be read ({ids}): {_set_aside(fs, folder, fate, path)}")
+            else:
+                held.append((fate, path, ids))
+    ended = pa.chunked_array([chunk for *_, ids in held for chunk in ids.chunks], pa.string())
+    twice = _more_than_once(ended)
+    if twice:
+        told.append(f"{len(twice)} rows had been written twice; one of each is kept: {_some(twice)}")
+        _keep_first(folder, held, twice)
+        ended = ended_ids(folder)
+    return ended, told
+
+
+def take_back(folder: str, reason: str | None) -> int:
+    """Take the failed rows, or those with this reason, out of the parts, so that they are to do again; how many."""
+    fs, paths = parts(folder, Fate.FAILED)
+    count = 0
+    for path in paths:
+        reasons = _read(fs, path, ["reason"]).column("reason")
+        keep = pc.fill_null(pc.not_equal(reasons, reason), True) if reason else pa.array([False] * len(reasons))
+        gone = len(reasons) - pc.sum(keep).as_py() if len(reasons) else 0
+        if gone:
+            _rewrite(fs, folder, Fate.FAILED, path, keep)
+            count += gone
+    return count
+
+
+def _keep_first(folder: str, held: list[tuple[Fate, str, pa.ChunkedArray]], twice: set[str]) -> None:
+    seen: set[str] = set()
+    for fate, path, ids in held:
+        keep = []
+        for name in ids.to_pylist() if pc.any(pc.is_in(ids, pa.array(list(twice)))).as_py() else ():
+            keep.append(name not in seen)
+            seen.update({name} & twice)
+        if not all(keep):
+            _rewrite(parts(folder, fate)[0], folder, fate, path, pa.array(keep))
+
+
+def _rewrite(fs: Any, folder: str, fate: Fate, path: str, keep: pa.Array) -> None:
+    """Leave in a part the rows to `keep`; a part without rows is removed."""
+    if not pc.any(keep).as_py():
+        fs.rm(path)
+        return
+    with fs.open(path, "rb") as stream:
+        table = pq.read_table(stream)
+    write_part(table.filter(keep), f"{folder.rstrip('/')}/{fate}", path.rsplit("/", 1)[1])
+
+
+def _set_aside(fs: Any, folder: str, fate: Fate, path: str) -> str:
+    _, base = fsspec.core.url_to_fs(expand(folder))
+    place = f"{base.rstrip('/')}/{BROKEN}/{fate}-{path.rsplit('/', 1)[1]}"
+    fs.makedirs(place.rsplit("/", 1)[0], exist_ok=True)
+    fs.mv(path, place)
+    return place
+
+
+def _ids_or_fault(fs: Any, path: str) -> pa.ChunkedArray | str:
+    """The ids of a part, or why it is no readable part. What a store or a disk refuses to give is raised."""
+    try:
+        return _read(fs, path, ["id"]).column("id")
+    except pa.ArrowInvalid as error:
+        return str(error).splitlines()[0]
+    except OSError as error:
+        if error.errno is None and "thrift" in str(error).lower():  # how Arrow tells of a garbled footer
+            return str(error).splitlines()[0]
+        raise
+
+
+def _read(fs: Any, path: str, columns: list[str]) -> pa.Table:
+    with fs.open(path, "rb") as stream:
+        return pq.read_table(stream, columns=columns)
+
+
+def _sweep(folder: str) -> list[str]:
     """Remove the unfinished files that a killed writer left behind; their names."""
     fs, base = fsspec.core.url_to_fs(expand(folder))
     left = [path for fate in Fate for path in fs.glob(f"{base.rstrip('/')}/{fate}/.part-*")]
     for path in left:
         fs.rm(path)
     return left
+
+
+def _more_than_once(ids: pa.ChunkedArray) -> set[str]:
+    if pc.count_distinct(ids).as_py() == len(ids):
+        return set()
+    counts = pc.value_counts(ids)
+    return set(counts.filter(pc.greater(counts.field("counts"), 1)).field("values").to_pylist())
+
+
+def _side_by_side(read: Callable[[str], T], paths: list[str]) -> Iterator[T]:
+    """`read` of every path, in order, a few at a time."""
+    waiting = iter(paths)
+    with ThreadPoolExecutor(READERS) as threads:
+        while some := list(islice(waiting, 8 * READERS)):
+            yield from threads.map(read, some)
+
+
+def _some(names: set[str]) -> str:
+    return ", ".join(sorted(names)[:5]) + ", …" * (len(names) > 5)

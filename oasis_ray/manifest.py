@@ -13,7 +13,8 @@ import fsspec
 
 from oasis_ray.errors import JobError
 from oasis_ray.job import Job, Pool, expand
-from oasis_ray.recipe import Recipe
+from oasis_ray.prompt import Prompt
+from oasis_ray.recipe import Node, Recipe
 from oasis_ray.tally import Tally
 
 FORMAT = 1
@@ -65,16 +66,23 @@ def describe(job: Job, recipe: Recipe, digests: Mapping[str, str], rows: int) ->
                 "stage": f"{type(node.stage).__module__}:{type(node.stage).__qualname__}",
                 "pool": node.pool,
                 "route": str(node.route),
+                "inputs": node.wires,
                 "digest": digests[node.name],
                 "with": node.stage.model_dump(mode="json"),
             }
             for node in recipe.nodes
         ],
+        "prompts": {prompt.name: prompt.text for node in recipe.nodes for prompt in _prompts(node)},
         "pools": {name: {"model": pool.model, "digest": model_digest(pool)} for name, pool in job.pools.items()},
         "input": {"path": job.input.path, "rows": rows},
         "versions": {"python": sys.version.split()[0], **_versions()},
         "sessions": [],
+        "earlier": [],
     }
+
+
+def _prompts(node: Node) -> list[Prompt]:
+    return [value for _, value in node.stage if isinstance(value, Prompt)]
 
 
 def summary(tally: Tally) -> dict[str, Any]:

@@ -7,6 +7,8 @@ outside the job, waits for the driver's end and deletes them.
 """
 
 import asyncio
+import logging
+import os
 import re
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+import psutil
 import ray
 from ray import serve
 from ray.exceptions import RayActorError, RayTaskError
@@ -22,12 +25,12 @@ from ray.serve.exceptions import BackPressureError, ReplicaUnavailableError
 from ray.serve.schema import LoggingConfig
 
 from oasis_ray.engine import open_engine
-from oasis_ray.errors import OasisError, RunError
+from oasis_ray.errors import EngineLostError, OasisError, RunError
 from oasis_ray.job import Pool
 from oasis_ray.rows import Call, Reply
 
 ROUTER = "ray.serve.experimental.consistent_hash_router.ConsistentHashRouter"
-ATTEMPTS = 5
+GRACE_S = 60  # for calls in flight when there is one engine too many
 CPU_BUNDLE = {"CPU": 0.1}  # an engine on CPUs takes what is free; the placement group needs some resource to hold
 
 
@@ -38,12 +41,28 @@ class Replica:
         self._engine = open_engine(pool, gpus=gpus)
 
     async def ask(self, call: Call) -> Reply:
-        """Answer one call."""
-        return await self._engine.ask(call)
+        """Answer one call. A replica whose engine is lost ends at once, and Serve starts another."""
+        try:
+            return await self._engine.ask(call)
+        except EngineLostError as error:
+            _end(error)
+            raise
 
     async def check_health(self) -> None:
-        """Serve replaces the replica when this raises."""
-        await self._engine.check()
+        """Serve asks this every few seconds."""
+        try:
+            await self._engine.check()
+        except EngineLostError as error:
+            _end(error)
+
+
+def _end(reason: EngineLostError) -> None:
+    """End this process and what it has started, at once: those who wait for it are to hear of it."""
+    logging.getLogger("ray.serve").error("this engine is given up: %s", reason)
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            child.kill()
+    os._exit(1)
 
 
 @dataclass
@@ -57,17 +76,16 @@ class PoolHandle:
     async def ask(self, call: Call) -> Reply:
         """Answer one call on the replica that its row sticks to.
 
-        A replica that dies takes its calls with it; they are asked again, of another. This is safe because a call is
-        a pure function of row, node and seed. Raises what the engine raised, or RunError after five lost replicas.
+        Raises what the engine raised, or EngineLostError where the replica has died: it takes its calls with it.
         """
         self._handle = self._handle or serve.get_app_handle(self.app)
-        lost: Exception | None = None
-        for attempt in range(ATTEMPTS):
+        while True:
             try:
                 reply: Reply = await self._handle.options(session_id=call.row).ask.remote(call)
-            except (RayActorError, BackPressureError, ReplicaUnavailableError) as error:
-                lost = error
-                await asyncio.sleep(min(8, 0.2 * 2**attempt))
+            except RayActorError as error:
+                raise EngineLostError(str(error).strip().splitlines()[0]) from None
+            except (BackPressureError, ReplicaUnavailableError):
+                await asyncio.sleep(1)
             except RayTaskError as error:
                 raise (
                     error.cause
@@ -76,7 +94,6 @@ class PoolHandle:
                 ) from None
             else:
                 return reply
-        raise RunError(f"pool '{self.name}': {ATTEMPTS} replicas were lost on one request: {lost}")
 
 
 def placement(pool: Pool, *, gpus: bool) -> tuple[list[dict[str, float]], str]:
@@ -110,6 +127,19 @@ def stop_pools(handles: Mapping[str, PoolHandle]) -> None:
         list(threads.map(serve.delete, [handle.app for handle in handles.values()]))
 
 
+def states(handles: Mapping[str, PoolHandle]) -> str:
+    """How each pool stands, in plain words: engines by state, and what Serve says where it is not well."""
+    told = []
+    applications = serve.status().applications
+    for name, handle in handles.items():
+        app = applications.get(handle.app)
+        for deployment in app.deployments.values() if app else ():
+            engines = ", ".join(f"{n} {str(state).lower()}" for state, n in deployment.replica_states.items())
+            said = f" ({deployment.message.strip().splitlines()[-1]})" if deployment.message.strip() else ""
+            told.append(f"pool '{name}': {engines or 'no engine'}{said}")
+    return "; ".join(told)
+
+
 def _application(pool: Pool, *, gpus: bool) -> serve.Application:
     bundles, strategy = placement(pool, gpus=gpus)
     least, most = pool.replicas
@@ -128,7 +158,7 @@ def _application(pool: Pool, *, gpus: bool) -> serve.Application:
         ray_actor_options={"num_cpus": 0, "num_gpus": 0},
         max_ongoing_requests=2 * pool.max_sequences,
         request_router_config=RequestRouterConfig(request_router_class=ROUTER),
-        graceful_shutdown_timeout_s=5,
+        graceful_shutdown_timeout_s=GRACE_S,
         health_check_period_s=5,
         **size,
     )

@@ -113,12 +113,16 @@ class Node:
         """The dataclass that the stage writes."""
         return contract(type(self.stage))[1]
 
+    @property
+    def wires(self) -> dict[str, Any]:
+        """What feeds each input, as the recipe writes it."""
+        return {key: str(wire) if isinstance(wire, Ref) else {k: str(w) for k, w in wire.items()}
+                for key, wire in self.inputs.items()}  # fmt: skip
+
     def digest(self, model: str | None) -> str:
         """What this node computes, in 16 hex digits: stage, parameters, prompt texts, what feeds it, and the model."""
         kind = f"{type(self.stage).__module__}.{type(self.stage).__qualname__}"
-        wires = {key: str(wire) if isinstance(wire, Ref) else {k: str(w) for k, w in wire.items()}
-                 for key, wire in self.inputs.items()}  # fmt: skip
-        content = [kind, self.stage.model_dump(mode="json"), wires, model]
+        content = [kind, self.stage.model_dump(mode="json"), self.wires, model]
         return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 

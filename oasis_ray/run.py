@@ -1,59 +1,81 @@
 """One run of a job: open or take up its folder, start the pools, stream the rows, close the books."""
 
 import re
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import filelock
 import ray
 
 from oasis_ray import cluster
+from oasis_ray.changes import changes
 from oasis_ray.errors import JobError, OasisError, RunError
 from oasis_ray.graph import LIGHT_CPUS, build
-from oasis_ray.job import Job
-from oasis_ray.ledger import ended_ids, sweep
+from oasis_ray.job import Job, expand
+from oasis_ray.ledger import ended_ids, mend, take_back
 from oasis_ray.manifest import describe, node_digests, now, read_manifest, summary, write_manifest
-from oasis_ray.pool import start_pools, stop_pools
+from oasis_ray.monitor import Monitor
+from oasis_ray.pool import start_pools, states, stop_pools
 from oasis_ray.recipe import Recipe
 from oasis_ray.sink import PartSink
 from oasis_ray.source import Shards, open_shards
-from oasis_ray.tally import Tally, TallyActor, of_run
+from oasis_ray.tally import Tally, of_run
+from oasis_ray.watch import View, start_watch
 
 
 @dataclass
 class Run:
-    """A run as the terminal watches it: `step` since `since`, and while rows travel the tally of `actor`."""
+    """A run as the terminal watches it: `step` since `since`, and while rows travel what its `watch` sees.
+
+    `retry` names failed rows that are tried again: a reason, or "" for all of them. With `accept_changes` a folder that
+    holds a run of another make is taken up all the same, and the change is written down.
+    """
 
     job: Job
     recipe: Recipe
+    retry: str | None = None
+    accept_changes: bool = False
     step: str = "reading the input"
     rows: int = 0
     before: int = 0
     since: float = field(default_factory=time.monotonic)
     travelling: float | None = None
-    actor: Any = None
+    watch: Any = None
     notes: list[str] = field(default_factory=list)
+    stopping: threading.Event = field(default_factory=threading.Event)
 
     @property
     def folder(self) -> str:
         """The run folder."""
         return self.job.output.path.rstrip("/")
 
+    def stop(self) -> None:
+        """Let the rows in flight end, begin no other, and end."""
+        self.stopping.set()
+
     def tally(self) -> Tally:
         """What this session has done so far."""
-        if self.actor is None:
+        if self.watch is None:
             return Tally()
-        result: Tally = ray.get(self.actor.read.remote())
-        return result
+        view: View = ray.get(self.watch.view.remote())
+        return view.tally
 
     def execute(self, on_step: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
         """Run the job to its end; the manifest of what was done.
 
-        A folder that holds a part of this same run is taken up where it stands. Raises JobError, FitError or RunError.
+        A folder that holds a part of this same run is taken up where it stands. Raises JobError, FitError, RunError, or
+        StoppedError where the run was ended before its rows had.
         """
+        with _locked(self.folder):
+            return self._execute(on_step)
 
+    def _execute(self, on_step: Callable[[str], None]) -> dict[str, Any]:
         def step(text: str) -> None:
             self.step, self.since = text, time.monotonic()
             on_step(text)
@@ -63,7 +85,8 @@ class Run:
         digests = node_digests(self.job, self.recipe)
         self.rows = shards.rows
         manifest, todo = self._open(shards, digests)
-        session = {"started": now(), "rows": self.before}
+        session: dict[str, Any] = {"started": now()}
+        why: BaseException | None = None
         if todo.groups:
             step("joining the cluster")
             cluster.join()
@@ -78,76 +101,103 @@ class Run:
             try:
                 step("working")
                 self._stream(todo, pools, digests)
-                session["seconds"] = round(time.monotonic() - (self.travelling or self.since), 1)
-            except BaseException:
-                write_manifest(self.folder, manifest | {"state": "stopped"})
-                raise
-            finally:
-                step("stopping the engines")
-                stop_pools(pools)
+            except BaseException as error:
+                why = error
+            session["seconds"] = round(time.monotonic() - self.since, 1)
+            step("stopping the engines")
+            stop_pools(pools)
         step("closing the books")
-        session["ended"] = now()
-        tally = of_run(self.folder)
-        session["rows"] = tally.rows - self.before
-        manifest["sessions"].append(session)
-        manifest |= {"state": "done" if tally.rows == self.rows else "incomplete", **summary(tally)}
-        write_manifest(self.folder, manifest)
+        self._close(manifest, session, why)
+        if why is not None:
+            raise why
         return manifest
 
+    def _close(self, manifest: dict[str, Any], session: dict[str, Any], why: BaseException | None) -> None:
+        """Write down what the parts hold, whatever came."""
+        self.notes += mend(self.folder)[1]
+        tally = of_run(self.folder)
+        session |= {"ended": now(), "rows": tally.rows - self.before}
+        if why is not None:
+            session["stopped"] = f"{type(why).__name__}: {why}"
+        manifest["sessions"].append(session)
+        state = "stopped" if why else "done" if tally.rows == self.rows else "incomplete"
+        write_manifest(self.folder, manifest | {"state": state, **summary(tally)})
+        manifest |= {"state": state, **summary(tally)}
+
     def _open(self, shards: Shards, digests: dict[str, str]) -> tuple[dict[str, Any], Shards]:
+        """The manifest to go on with, and what is left to do."""
         fresh = describe(self.job, self.recipe, digests, shards.rows)
-        for file in sweep(self.folder):
-            self.notes.append(f"removed an unfinished part of an earlier session: {file}")
-        ended = ended_ids(self.folder)
+        ended, self.notes = mend(self.folder)
         if not len(ended):
             return fresh, shards
         manifest = read_manifest(self.folder)
-        changed = differences(manifest, fresh)
-        if changed:
+        changed = changes(manifest, fresh)
+        if changed and not self.accept_changes:
             raise JobError(
                 [f"{self.folder} holds a run of another make: {change}" for change in changed]
-                + ["give this run its own folder: --set output.path=…"]
+                + ["give this run its own folder (--set output.path=…), or go on as it is now (--accept-changes)"]
             )
+        if changed:
+            nodes = [{"name": node["name"], "digest": node["digest"]} for node in manifest["nodes"]]
+            earlier = {"until": now(), "changes": changed, "nodes": nodes}
+            manifest = fresh | {"sessions": manifest["sessions"], "earlier": [*manifest["earlier"], earlier]}
+            self.notes.append(f"going on although {len(changed)} things changed, as run.json says under `earlier`")
+        if self.retry is not None:
+            count = take_back(self.folder, self.retry or None)
+            self.notes.append(f"{count} failed rows are tried again")
+            ended = ended_ids(self.folder)
         self.before = len(ended)
         self.notes.append(f"going on: {self.before} of {shards.rows} rows had ended before")
         return {**manifest, "state": "running"}, shards.without(ended)
 
     def _stream(self, todo: Shards, pools: Any, digests: dict[str, str]) -> None:
-        self.actor = TallyActor.remote()  # type: ignore[attr-defined]  # Ray ships no types
+        self.watch = start_watch()
         self.travelling = time.monotonic()
-        output = self.job.output
-        rows = build(todo, self.job, self.recipe, pools, digests, self.actor)
+        rows = build(todo, self.job, self.recipe, pools, digests, self.watch)
         sink = PartSink(
             self.folder,
             self.recipe,
             session=uuid4().hex[:8],
-            rows_per_part=output.rows_per_part,
+            rows_per_part=self.job.output.rows_per_part,
             rows_per_task=self.job.rows_per_task,
         )
+        failed_before = of_run(self.folder).fates["failed"] if self.before else 0
+        monitor = Monitor(
+            self.job, self.recipe, self.watch, self.rows, failed_before, self.stopping, lambda: states(pools)
+        )
         try:
-            rows.write_datasink(sink, ray_remote_args={"num_cpus": LIGHT_CPUS})
+            with monitor:
+                rows.write_datasink(sink, ray_remote_args={"num_cpus": LIGHT_CPUS})
         except OasisError:
             raise
-        except Exception as error:
-            raise RunError(f"the run stopped: {_root(error)}") from error
+        except BaseException as error:
+            if monitor.why is None and not isinstance(error, Exception):
+                raise
+            if monitor.why is None:
+                raise RunError(f"the run stopped: {_root(error)}") from error
+        if monitor.broken_off:
+            self.notes.append(f"rows in flight did not end within {self.job.drain_s:g} s (drain_s) and are left to do")
+        if monitor.why is not None:
+            raise monitor.why
 
 
-def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """What makes two manifests different runs: nodes, models, seed, input."""
-    before, after = ({node["name"]: node for node in manifest["nodes"]} for manifest in (old, new))
-    changes = [f"node '{name}' is new" for name in after if name not in before]
-    changes += [f"node '{name}' is gone" for name in before if name not in after]
-    for name in after:
-        if name in before and before[name]["digest"] != after[name]["digest"]:
-            keys = [k for k in ("stage", "with") if before[name][k] != after[name][k]]
-            what = f"{', '.join(keys)} of node" if keys else "the model or the inputs of node"
-            changes.append(f"{what} '{name}' changed")
-    for key in ("seed", "recipe"):
-        if old[key] != new[key]:
-            changes.append(f"{key} was {old[key]!r} and is {new[key]!r}")
-    if old["input"] != new["input"]:
-        changes.append(f"input was {old['input']} and is {new['input']}")
-    return changes
+@contextmanager
+def _locked(folder: str) -> Iterator[None]:
+    """Keep a second run out of a local folder. An object store knows no locks: see docs/failures.md."""
+    if "://" in folder:
+        yield
+        return
+    place = Path(expand(folder))
+    place.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(place / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise RunError(f"{folder} is being worked on by another oasis-ray run; wait for it, or stop it") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _root(error: BaseException) -> str:

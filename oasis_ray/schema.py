@@ -1,5 +1,6 @@
 """The columns of a run's Parquet parts, one schema a fate. `docs/run-folder.md` describes each."""
 
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, is_dataclass
 from typing import Any
@@ -24,7 +25,7 @@ PLACEHOLDER = "<image>"
 
 @dataclass(slots=True)
 class Ended:
-    """A row at its end: where it came from, what each node made of it, and how it ended."""
+    """A row on its way to its end: where it came from, what nodes made of it, where it stands, and how it ended."""
 
     id: str
     address: Mapping[str, Any]
@@ -37,6 +38,8 @@ class Ended:
     in_full: bool = False
     values: dict[str, Any] = field(default_factory=dict)
     lineage: list[dict[str, Any]] = field(default_factory=list)
+    at: str = "admit"
+    since: float = field(default_factory=time.monotonic)
 
     @property
     def fate(self) -> Fate:

@@ -3,25 +3,34 @@
 A packet comes in, its rows go their ways at the same time, and a packet of ended rows goes out, in input order. Many
 packets are in flight in each worker, so the engines never wait for a slow row. The order within a packet is fixed:
 Ray replays a lost task by position, and rows that come back in another order would be lost and doubled.
+
+Rows that have not ended are left out of the packet that goes out: no part holds them, so the next session has them to
+do. That is what becomes of rows for which the machinery failed, and of those that are not begun any more.
 """
 
 import asyncio
 import errno
 import os
+import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 import fsspec
 import pyarrow as pa
 
-from oasis_ray.errors import RowError
+from oasis_ray.errors import OasisError, RowError
+from oasis_ray.guard import Guard, blame, turn
 from oasis_ray.image import admit
 from oasis_ray.job import Job, expand
 from oasis_ray.node import Asked, NodeRunner, drawn
 from oasis_ray.recipe import Recipe
 from oasis_ray.rows import Divert, Image, Route
 from oasis_ray.schema import Ended, packet
+from oasis_ray.watch import WORKERS, Standing
+
+TELL_S = 2.0
 
 
 @dataclass
@@ -32,37 +41,102 @@ class Segment:
     recipe: Recipe
     pools: Mapping[str, Asked]
     digests: Mapping[str, str]
-    tally: Any = None
+    watch: Any = None
 
     def __post_init__(self) -> None:
+        pools: Mapping[str, Asked] = self.pools
+        if self.watch is not None:
+            pools = {name: Guard(name, pool, self.watch) for name, pool in pools.items()}
         self._runners = [
-            NodeRunner(
-                node, self.pools[node.pool] if node.pool else None, self.digests[node.name], self.job.seed, -place
-            )
+            NodeRunner(node, pools[node.pool] if node.pool else None, self.digests[node.name], self.job.seed, -place)
             for place, node in enumerate(self.recipe.nodes)
         ]
+        self._flying: dict[str, Ended] = {}
+        self._steps, self._name = 0, uuid4().hex
+        self._telling: asyncio.Future[None] | None = None
 
     async def __call__(self, batch: pa.Table) -> AsyncIterator[pa.Table]:
-        """One packet of rows in, one packet of ended rows out."""
+        """One packet of rows in, one packet of the rows that have ended out."""
+        self._telling = self._telling or asyncio.ensure_future(self._tell())
         for rows in batch.column("rows"):
-            ended = await asyncio.gather(*(self.carry(row) for row in rows.as_py()))
-            if self.tally is not None:
-                self.tally.add.remote([(row.fate, row.node, row.reason, row.lineage) for row in ended])
+            ended = await self._carry_all(rows.as_py())
             yield packet(ended, self.recipe, keep_images=self.job.output.keep_images)
+
+    async def _carry_all(self, rows: list[dict[str, Any]]) -> list[Ended]:
+        """The rows that have ended, in input order."""
+        ids = [row["id"] for row in rows]
+        suspects = await self.watch.begin.remote(ids)
+        if suspects is None:
+            return []
+        found = await asyncio.gather(*(self._try(row) for row in rows if row["id"] not in suspects))
+        found += [await self._try_alone(row) for row in rows if row["id"] in suspects]
+        ended = sorted((row for row in found if row is not None), key=lambda row: ids.index(row.id))
+        self.watch.ended.remote(ids, [(row.fate, row.node, row.reason, row.lineage) for row in ended])
+        return ended
+
+    async def _try(self, row: Mapping[str, Any]) -> Ended | None:
+        """The row at its end, or None where the machinery failed, which the watch is told."""
+        try:
+            return await self.carry(row)
+        except OasisError as error:
+            self.watch.fail.remote(str(error))
+        except Exception as error:
+            self.watch.fail.remote(f"row '{row['id']}': {type(error).__name__}: {error}")
+        return None
+
+    async def _try_alone(self, row: Mapping[str, Any]) -> Ended | None:
+        """The same for a row that was there when workers were lost, when its turn comes."""
+        try:
+            blame(await turn(self.watch, WORKERS, row["id"]), "a worker", "its process ended")
+        except RowError as error:
+            return settle(
+                Ended(row["id"], row["source"], row.get("image"), None),
+                "worker",
+                Divert(Route.FAILED, error.reason, error.detail),
+            )
+        except OasisError as error:
+            self.watch.fail.remote(str(error))
+            return None
+        ended = await self._try(row)
+        self.watch.cleared.remote(WORKERS, row["id"])
+        return ended
+
+    async def _tell(self) -> None:
+        """Tell the watch every few seconds what was answered and where rows stand."""
+        while True:
+            await asyncio.sleep(TELL_S)
+            nodes: dict[str, list[Ended]] = {}
+            for row in self._flying.values():
+                nodes.setdefault(row.at, []).append(row)
+            now, standing = time.monotonic(), []
+            for node, rows in nodes.items():
+                oldest = min(rows, key=lambda row: row.since)
+                standing.append(Standing(node, len(rows), oldest.id, now - oldest.since))
+            steps = self._steps + sum(len(row.lineage) for row in self._flying.values())
+            self.watch.stand.remote(self._name, steps, standing)
 
     async def carry(self, row: Mapping[str, Any]) -> Ended:
         """One row from the source to its end."""
         ended = Ended(row["id"], row["source"], row.get("image"), None)
+        self._flying[ended.id] = ended
+        try:
+            await self._carry(ended, row)
+        finally:
+            self._flying.pop(ended.id)
+            self._steps += len(ended.lineage)
+        return ended
+
+    async def _carry(self, ended: Ended, row: Mapping[str, Any]) -> None:
         source: dict[str, Any] = dict(row.get("texts") or {})
         if self.job.input.image is not None:
             try:
                 image = await asyncio.to_thread(self._admit, row["image"])
             except RowError as error:
-                return settle(ended, "admit", Divert(Route.FAILED, error.reason, error.detail))
+                settle(ended, "admit", Divert(Route.FAILED, error.reason, error.detail))
+                return
             source["image"], ended.digest = image, image.digest
             ended.image = {"bytes": image.data, "path": (row["image"] or {}).get("path")}
         await walk(ended, source, self._runners, in_full=drawn(self.job.seed, ended.id, self.job.score_in_full))
-        return ended
 
     def _admit(self, image: Mapping[str, Any] | None) -> Image:
         data, path = (image or {}).get("bytes"), (image or {}).get("path")
@@ -88,6 +162,7 @@ async def walk(ended: Ended, source: Mapping[str, Any], runners: list[NodeRunner
             continue
         if first is not None and not node.stage.judges:
             break
+        ended.at, ended.since = node.name, time.monotonic()
         result = await runner.run(ended, source)
         if not isinstance(result, Divert):
             ended.values[node.name] = result

@@ -1,12 +1,14 @@
 """The sink: Parquet parts by fate, each appearing whole or not at all.
 
 A part is named after the session and the write task that made it, so a task that Ray runs again replaces its own
-parts. On a local disk a part is written beside its place and renamed; an object store shows an object only when its
-upload is complete.
+parts: those of fates that do not occur any more are removed first, because a row that is carried again may end
+otherwise. On a local disk a part is written beside its place and renamed; an object store shows an object only when
+its upload is complete.
 """
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import fsspec
@@ -14,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from ray.data import Datasink
 
+from oasis_ray.errors import RunError
 from oasis_ray.job import expand
 from oasis_ray.recipe import Recipe
 from oasis_ray.rows import Fate
@@ -39,13 +42,17 @@ class PartSink(Datasink[dict[str, int]]):  # type: ignore[misc]  # Ray ships no 
 
     def write(self, blocks: Iterable[pa.Table], ctx: Any) -> dict[str, int]:
         """Write the rows of these packets, one part for each fate that occurs."""
-        packets = pa.concat_tables(list(blocks))
-        counts = {}
-        for fate, table in unpack(packets, self._schemas):
-            name = f"part-{self._session}-{ctx.task_idx:06d}.parquet"
-            write_part(table, f"{self._folder}/{fate}", name)
-            counts[str(fate)] = table.num_rows
-        return counts
+        tables = dict(unpack(pa.concat_tables(list(blocks)), self._schemas))
+        name = f"part-{self._session}-{ctx.task_idx:06d}.parquet"
+        try:
+            for fate in self._schemas:
+                if fate not in tables:
+                    remove_part(f"{self._folder}/{fate}", name)
+            for fate, table in tables.items():
+                write_part(table, f"{self._folder}/{fate}", name)
+        except OSError as error:
+            raise RunError(f"{self._folder} can't be written to: {error}") from error
+        return {str(fate): table.num_rows for fate, table in tables.items()}
 
 
 def unpack(packets: pa.Table, schemas: dict[Fate, pa.Schema]) -> Iterator[tuple[Fate, pa.Table]]:
@@ -56,6 +63,13 @@ def unpack(packets: pa.Table, schemas: dict[Fate, pa.Schema]) -> Iterator[tuple[
         tables = [pa.Table.from_arrays(rows.flatten(), names=rows.type.names) for rows in lists if len(rows)]
         if tables:
             yield fate, pa.concat_tables(tables).cast(schema)
+
+
+def remove_part(folder: str, name: str) -> None:
+    """Remove `folder/name` where it is there."""
+    fs, base = fsspec.core.url_to_fs(expand(folder))
+    with suppress(FileNotFoundError):
+        fs.rm_file(f"{base}/{name}")
 
 
 def write_part(table: pa.Table, folder: str, name: str) -> None:

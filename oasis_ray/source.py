@@ -13,6 +13,7 @@ import fsspec
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+import ray
 from ray.data import Datasource, ReadTask
 from ray.data.block import BlockMetadata
 
@@ -45,11 +46,15 @@ class Shards:
         """Rows in all shards."""
         return sum(len(group.ids) for group in self.groups)
 
-    def without(self, ended: pa.Array) -> "Shards":
+    def without(self, ended: pa.ChunkedArray) -> "Shards":
         """These shards with the rows in `ended` (ids) taken out of what is to be done."""
-        groups = []
+        groups, at = [], 0
+        # In one go: each search builds its table of `ended` anew.
+        every = pa.chunked_array([group.ids for group in self.groups], pa.string())
+        left = pc.invert(pc.is_in(every, value_set=ended)).combine_chunks()
         for group in self.groups:
-            todo = pc.indices_nonzero(pc.invert(pc.is_in(group.ids, value_set=ended)))
+            todo = pc.indices_nonzero(left.slice(at, len(group.ids)))
+            at += len(group.ids)
             if len(todo):
                 groups.append(RowGroup(group.file, group.name, group.index, group.ids, todo.cast(pa.int64())))
         return Shards(self.input, tuple(groups), self.files)
@@ -192,11 +197,14 @@ def _numbered(name: str, again: dict[str, int], taken: set[str]) -> str:
     return numbered
 
 
-class ShardSource(Datasource):  # type: ignore[misc]  # Ray ships no types
-    """Ray Data's view of the shards: one read task a row group, yielding packets of `rows_per_task` rows."""
+READ_TASKS = 2000  # at most: Ray Data keeps book of every task from the start
 
-    def __init__(self, shards: Shards, rows_per_task: int) -> None:
-        self._shards, self._rows_per_task = shards, rows_per_task
+
+class ShardSource(Datasource):  # type: ignore[misc]  # Ray ships no types
+    """Ray Data's view of the shards: read tasks that yield packets of `rows_per_task` rows."""
+
+    def __init__(self, shards: Shards, rows_per_task: int, watch: Any = None) -> None:
+        self._shards, self._rows_per_task, self._watch = shards, rows_per_task, watch
 
     def get_name(self) -> str:
         """The operator's name in Ray's logs and dashboard."""
@@ -207,12 +215,24 @@ class ShardSource(Datasource):  # type: ignore[misc]  # Ray ships no types
         return None
 
     def get_read_tasks(self, parallelism: int, *_: Any, **__: Any) -> list[ReadTask]:
-        """One task a row group: the address of a row never depends on Ray's blocks."""
-        given, size = self._shards.input, self._rows_per_task
+        """Whole row groups, one a task or a few in a row: the address of a row never depends on Ray's blocks."""
+        groups, each = self._shards.groups, -(-len(self._shards.groups) // READ_TASKS)
+        tasks = [groups[at : at + each] for at in range(0, len(groups), max(1, each))]
         return [
-            ReadTask(partial(read, group, given, size), BlockMetadata(len(group.ids), None, None, None))
-            for group in self._shards.groups
+            ReadTask(
+                partial(read_groups, some, self._shards.input, self._rows_per_task, self._watch),
+                BlockMetadata(sum(len(group.ids) for group in some), None, None, None),
+            )
+            for some in tasks
         ]
+
+
+def read_groups(groups: Sequence[RowGroup], given: Input, size: int, watch: Any) -> Iterator[pa.Table]:
+    """Packets of the rows of `groups` that are to be done, until the watch says that no row is to be begun."""
+    for group in groups:
+        if watch is not None and ray.get(watch.draining.remote()):
+            return
+        yield from read(group, given, size)
 
 
 def read(group: RowGroup, given: Input, size: int) -> Iterator[pa.Table]:

@@ -1,6 +1,6 @@
 """What a run has done so far: rows by fate, node and reason, and tokens and seconds by node.
 
-While a run goes on, an actor keeps a tally of what the segments report. When it has ended, the same tally is taken
+While a run goes on, its watch keeps a tally of what the workers report. When it has ended, the same tally is taken
 from its parts, which is what the manifest and every later question rest on.
 """
 
@@ -9,11 +9,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import ray
+import pyarrow as pa
 
 from oasis_ray.ledger import read_parts
 from oasis_ray.rows import Fate
 
+SUMS = ("prompt_tokens", "cached_tokens", "reply_tokens", "seconds")
 Told = tuple[str, str | None, str | None, list[Mapping[str, Any]]]
 
 
@@ -64,28 +65,22 @@ class Tally:
         return sum(cost.reply_tokens for cost in self.costs.values())
 
 
-@ray.remote(num_cpus=0, max_concurrency=1)
-class TallyActor:
-    """The tally of a run that goes on. A worker that is lost may be counted twice; the parts are not."""
-
-    def __init__(self) -> None:
-        self._tally = Tally()
-
-    def add(self, rows: list[Told]) -> None:
-        """Count ended rows."""
-        self._tally.add(rows)
-
-    def read(self) -> Tally:
-        """The tally so far."""
-        return self._tally
-
-
 def of_run(folder: str) -> Tally:
     """The tally of what a run folder holds."""
     tally = Tally()
     for fate in Fate:
         ends = ["node", "reason"] if fate in (Fate.REJECTED, Fate.FAILED) else []
         for table in read_parts(folder, fate, ["lineage", *ends]):
-            for row in table.to_pylist():
-                tally.add([(fate, row.get("node"), row.get("reason"), row["lineage"])])
+            tally.fates[str(fate)] += table.num_rows
+            if ends:
+                for place in table.group_by(ends).aggregate([([], "count_all")]).to_pylist():
+                    tally.reasons[str(fate), place["node"] or "", place["reason"]] += place["count_all"]
+            steps = pa.Table.from_struct_array(table.column("lineage").combine_chunks().flatten())
+            for node in (
+                steps.group_by("node").aggregate([([], "count_all"), *((name, "sum") for name in SUMS)]).to_pylist()
+            ):
+                cost = tally.costs.setdefault(node["node"], Cost())
+                cost.requests += node["count_all"]
+                for name in SUMS:
+                    setattr(cost, name, getattr(cost, name) + node[f"{name}_sum"])
     return tally

@@ -1,5 +1,8 @@
 """Scripts for `ScriptedEngine`: what the models say is a function of the call."""
 
+import asyncio
+import os
+
 from oasis_ray.errors import RowError
 from oasis_ray.rows import Call, Reply
 
@@ -52,3 +55,23 @@ def _judged(row: str, axis: str) -> Reply:
 def broken(call: Call) -> Reply:
     """An engine that fails."""
     raise OSError("the cable is out")
+
+
+def fragile(call: Call) -> Reply:
+    """Engines that end with their whole process whenever the row `poison` is to be sorted."""
+    if "poison" in call.row and call.request.text.startswith("You sort texts"):
+        os._exit(1)
+    return oasis(call)
+
+
+async def slow(call: Call) -> Reply:
+    """Each request takes a third of a second."""
+    await asyncio.sleep(0.3)
+    return oasis(call)
+
+
+async def deaf(call: Call) -> Reply:
+    """No request of the row `stuck` is ever answered."""
+    if call.row == "stuck":
+        await asyncio.Event().wait()
+    return oasis(call)

@@ -9,7 +9,7 @@ from tests.conftest import ROOT
 
 LAYERS = """
 torchvision errors explain rows prompt stage contract recipe binding job load image schema source chat engine pool node
-segment graph sink ledger tally funnel manifest cluster run audit ingest show cli
+sink ledger tally suspects watch guard segment graph funnel manifest changes cluster monitor run audit ingest show cli
 """.split()  # noqa: SIM905
 LIMIT = 300
 

@@ -1,6 +1,7 @@
 """A node asks, reads and notes; a row walks from node to node and ends once. The engine is a function of the call."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from oasis_ray.cli import SHIPPED
 from oasis_ray.engine.scripted import ScriptedEngine
-from oasis_ray.errors import RowError, RunError
+from oasis_ray.errors import EngineLostError, RowError, RunError
 from oasis_ray.load import load_job
 from oasis_ray.node import NodeRunner, drawn, seed
 from oasis_ray.prompt import Prompt
@@ -20,9 +21,10 @@ from oasis_ray.rows import Call, Divert, Reply, Request, Route, Sample
 from oasis_ray.schema import Ended
 from oasis_ray.segment import Segment, walk
 from oasis_ray.stage import ModelStage, RowStage
+from oasis_ray.watch import WORKERS, Watch
 from stages import categorize, clean, respond, score
 from tests import scripts
-from tests.conftest import picture
+from tests.conftest import Near, picture
 
 
 @dataclass(frozen=True)
@@ -139,11 +141,11 @@ def test_what_is_not_the_rows_fault_stops_the_run_and_names_the_row(node: NodeRu
 def segment(job_file: Callable[..., Path], tmp_path: Path) -> Make:
     """The shipped recipe with a script in place of both models."""
 
-    def make(share: float = 0.0, script: Callable[[Call], Any] = scripts.oasis) -> Segment:
+    def make(share: float = 0.0, script: Callable[[Call], Any] = scripts.oasis, watch: Any = None) -> Segment:
         given = {"path": "x", "id": "id", "root": str(tmp_path)}
         job, recipe = load_job(job_file(score_in_full=share, input=given), SHIPPED)
         pools = {name: ScriptedEngine(script) for name in job.pools}
-        return Segment(job, recipe, pools, {node.name: node.name for node in recipe.nodes})
+        return Segment(job, recipe, pools, {node.name: node.name for node in recipe.nodes}, watch)
 
     return make
 
@@ -237,7 +239,68 @@ def test_a_packet_goes_out_in_the_order_in_which_it_came(segment: Make) -> None:
 
     async def out() -> list[pa.Table]:
         batch = pa.table({"rows": [[given("a"), given("b")], [given("c")]]})
-        return [table async for table in segment(0.0, slow_first)(batch)]
+        return [table async for table in segment(0.0, slow_first, Near(Watch()))(batch)]
 
     packets = asyncio.run(out())
     assert [[row["id"] for row in packet["accepted"].to_pylist()[0]] for packet in packets] == [["a", "b"], ["c"]]
+
+
+def carried(segment: Segment, *packets: list[str]) -> list[dict[str, list[str]]]:
+    """The ids by fate of what comes out for packets of rows that go in."""
+
+    async def out() -> list[pa.Table]:
+        batch = pa.table({"rows": [[given(name) for name in packet] for packet in packets]})
+        return [table async for table in segment(batch)]
+
+    return [
+        {
+            fate: [row["id"] for row in packet[fate].to_pylist()[0]]
+            for fate in packet.column_names
+            if packet[fate].to_pylist()[0]
+        }
+        for packet in asyncio.run(out())
+    ]
+
+
+def test_a_row_that_loses_every_engine_is_poison_and_those_beside_it_are_not(segment: Make) -> None:
+    asked = Counter[str]()
+
+    def dies(call: Call) -> Reply:
+        """An engine that goes down when `bad` is asked about, twice with everything that was in flight."""
+        if call.request.text.startswith("You sort texts"):
+            asked[call.row] += 1
+            if call.row == "bad" or asked[call.row] <= 2:
+                raise EngineLostError("it fell over")
+        return scripts.oasis(call)
+
+    watch = Watch()
+    assert carried(segment(0.0, dies, Near(watch)), ["a", "bad", "b"]) == [{"accepted": ["a", "b"], "failed": ["bad"]}]
+    assert [(key[1:], rows) for key, rows in watch.view().tally.reasons.items()] == [(("categorize", "poison"), 1)]
+    assert asked == {"a": 3, "bad": 4, "b": 3}
+
+
+def test_a_row_that_ends_every_worker_is_tried_alone_and_then_given_up(segment: Make) -> None:
+    watch = Watch()
+    suspects = [watch.begin(["a", "bad"]) for _ in range(3)]  # a worker ended twice, with both
+    assert suspects == [[], [], ["a", "bad"]]
+    watch.cleared(WORKERS, "a")
+    assert watch.verdict(WORKERS, "bad") == "trial"
+    watch.begin(["bad"])
+    assert watch.verdict(WORKERS, "bad") == "trial"
+    assert carried(segment(0.0, scripts.oasis, Near(watch)), ["a", "bad"]) == [{"accepted": ["a"], "failed": ["bad"]}]
+
+
+def test_rows_for_which_the_machinery_failed_have_not_ended(segment: Make) -> None:
+    def script(call: Call) -> Reply:
+        return scripts.broken(call) if call.row == "b" else scripts.oasis(call)
+
+    watch = Watch()
+    assert carried(segment(0.0, script, Near(watch)), ["a", "b"], ["c"]) == [{"accepted": ["a"]}, {"accepted": ["c"]}]
+    assert watch.view().errors == ["node 'hook', row 'b': OSError: the cable is out"]
+
+
+def test_no_row_is_begun_once_the_run_drains(segment: Make) -> None:
+    watch = Watch()
+    watch.drain()
+    assert carried(segment(0.0, scripts.oasis, Near(watch)), ["a"], ["b"]) == [{}, {}]
+    assert watch.view().begun == 0

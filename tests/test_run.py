@@ -175,9 +175,9 @@ def test_a_run_of_another_make_is_refused_with_what_changed(done: Path) -> None:
     with pytest.raises(JobError) as error:
         execute(done.parent / "job.yaml", "nodes.clarity.with.accept=[5]", "seed=8")
     assert error.value.problems == (
-        f"{done} holds a run of another make: with of node 'clarity' changed",
+        f"{done} holds a run of another make: node 'clarity': with.accept was [3, 4, 5] and is [5]",
         f"{done} holds a run of another make: seed was 7 and is 8",
-        "give this run its own folder: --set output.path=…",
+        "give this run its own folder (--set output.path=…), or go on as it is now (--accept-changes)",
     )
 
 
@@ -222,7 +222,7 @@ def test_an_engine_that_fails_stops_the_run_and_keeps_what_was_done(
     pool = {"backend": "scripted", "model": "script", "script": "tests.scripts:broken"}
     with pytest.raises(RunError) as error:
         execute(job_file(pools={"vlm": pool, "llm": pool}))
-    assert str(error.value) == "the run stopped: pool 'vlm': OSError: the cable is out"
+    assert str(error.value) == "pool 'vlm': OSError: the cable is out"
     assert read_manifest(str(tmp_path / "run"))["state"] == "stopped"
     # Nothing has ended, so there is nothing that another make of the run could contradict.
     assert execute(job_file(seed=9))["rows"] == {"accepted": 1, "captions": 0, "rejected": 0, "failed": 0}

@@ -1,11 +1,13 @@
 """vLLM inside a replica: `AsyncLLM` with continuous batching over everything that the nodes ask."""
 
 import os
+import time
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
 from oasis_ray.chat import Chat
-from oasis_ray.errors import RowError, RunError
+from oasis_ray.errors import EngineLostError, RowError, RunError
 from oasis_ray.image import decode
 from oasis_ray.job import Pool
 from oasis_ray.rows import Call, Reply, Sample
@@ -23,22 +25,30 @@ class VllmEngine:
         from vllm.v1.engine.async_llm import AsyncLLM
 
         self._chat = Chat.load(pool.folder, pool.revision)
-        self._limit = pool.max_context_tokens
+        self._limit, self._stall = pool.max_context_tokens, pool.stall_timeout_s
+        self._asked, self._moved = 0, time.monotonic()
         args = engine_args(pool, gpus=gpus, images=self._chat.image_token is not None)
         try:
-            self._llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**args))
+            self._llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**args), stat_loggers=[_pulse(self._beat)])
         except TypeError as error:
             raise RunError(f"pool of {pool.model}: vLLM does not take these engine_args: {error}") from None
 
     async def ask(self, call: Call) -> Reply:
-        """Answer one call with vLLM. Raises RowError `prompt_over_context` where the prompt leaves no room."""
+        """Answer one call with vLLM.
+
+        Raises RowError `prompt_over_context` where the prompt leaves no room, EngineLostError where its core has died.
+        """
         from vllm.exceptions import VLLMValidationError
+        from vllm.v1.engine.exceptions import EngineDeadError
 
         prompt: dict[str, Any] = {"prompt_token_ids": self._chat.ids(call.request)}
         if call.request.images:
             prompt["multi_modal_data"] = {"image": [decode(image) for image in call.request.images]}
             prompt["multi_modal_uuids"] = {"image": [image.digest for image in call.request.images]}
         last = None
+        if not self._asked:
+            self._beat()  # it was idle, which is no standing still
+        self._asked += 1
         try:
             async for output in self._llm.generate(
                 prompt, self._sampling(call), request_id=f"{call.row}-{uuid4().hex}", priority=call.priority
@@ -46,6 +56,10 @@ class VllmEngine:
                 last = output
         except VLLMValidationError as error:
             raise RowError("prompt_over_context", f"{error} (max_context_tokens is {self._limit})") from None
+        except EngineDeadError as error:
+            raise EngineLostError(f"vLLM's core process has died: {error}") from None
+        finally:
+            self._asked -= 1
         if last is None:
             raise RunError("vLLM ended a request without an answer")
         samples = tuple(
@@ -82,8 +96,34 @@ class VllmEngine:
         )
 
     async def check(self) -> None:
-        """Raise vLLM's EngineDeadError where its core process has died."""
-        await self._llm.check_health()
+        """Raise EngineLostError where vLLM's core process has died, or has requests and makes no step."""
+        if self._llm.errored:
+            raise EngineLostError(f"vLLM's core process has died: {self._llm.dead_error}")
+        still = time.monotonic() - self._moved
+        if self._asked and still > self._stall:
+            raise EngineLostError(
+                f"vLLM has {self._asked} requests and has made no step for {still:.0f} s (stall_timeout_s)"
+            )
+
+    def _beat(self) -> None:
+        self._moved = time.monotonic()
+
+
+def _pulse(beat: Callable[[], None]) -> Any:
+    """A logger of vLLM's that calls `beat` at every step of the core."""
+    from vllm.v1.metrics.loggers import StatLoggerBase
+
+    class Pulse(StatLoggerBase):  # type: ignore[misc]  # vLLM is not there where mypy runs
+        def __init__(self, vllm_config: Any, engine_index: int = 0) -> None:
+            pass
+
+        def record(self, *_: Any, **__: Any) -> None:
+            beat()
+
+        def log_engine_initialized(self) -> None:
+            pass
+
+    return Pulse
 
 
 def engine_args(pool: Pool, *, gpus: bool, images: bool) -> dict[str, Any]:

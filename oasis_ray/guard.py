@@ -1,0 +1,58 @@
+"""A pool as rows ask it: an engine that is lost is asked again, and a row that loses one after the other is stopped."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from oasis_ray.errors import EngineLostError, RowError, RunError
+from oasis_ray.node import Asked
+from oasis_ray.rows import Call, Reply
+from oasis_ray.suspects import Verdict
+
+PATIENCE_S = 0.5  # between two looks whether a suspect's turn has come
+
+
+@dataclass(frozen=True)
+class Guard:
+    """The pool `place`, with the watch that knows who else was there."""
+
+    place: str
+    pool: Asked
+    watch: Any
+
+    async def ask(self, call: Call) -> Reply:
+        """Answer one call. A call is a pure function of row, node and seed, so it may be asked again.
+
+        Raises RowError `poison` where this row has lost every engine that worked on it, RunError where no row at all
+        gets through, and whatever else the pool raises.
+        """
+        verdict: Verdict = "free"
+        while True:
+            try:
+                reply = await self.pool.ask(call)
+            except EngineLostError as error:
+                await self.watch.lost.remote(self.place, call.row)
+                verdict = await turn(self.watch, self.place, call.row)
+                blame(verdict, f"pool '{self.place}'", str(error))
+            else:
+                if verdict == "trial":
+                    await self.watch.cleared.remote(self.place, call.row)
+                return reply
+
+
+async def turn(watch: Any, place: str, row: str) -> Verdict:
+    """The verdict on a row that may be a suspect, once it is its turn."""
+    while True:
+        verdict: Verdict = await watch.verdict.remote(place, row)
+        if verdict != "wait":
+            return verdict
+        await asyncio.sleep(PATIENCE_S)
+
+
+def blame(verdict: Verdict, place: str, lost: str) -> None:
+    """Return where the row may be tried again. Raises RowError `poison`, or RunError where the place is broken."""
+    if verdict == "poison":
+        told = f"{place} was lost each time it worked on this row, the last times on no other suspect: {lost}"
+        raise RowError("poison", told)
+    if verdict == "broken":
+        raise RunError(f"{place} was lost on row after row, so it is not the rows: {lost}")

@@ -1,0 +1,130 @@
+"""The watch over a run that goes on: an actor that workers tell what they begin and end, and that the driver asks.
+
+It knows which rows are in flight, so it notices rows that were begun and never ended: their worker was lost. It holds
+the suspects of every place, so that one at a time is tried in the whole cluster. It carries the word to stop from the
+driver to the workers, and a failure of the machinery from the workers to the driver.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import ray
+
+from oasis_ray.suspects import Suspects, Verdict
+from oasis_ray.tally import Tally, Told
+
+WORKERS = "workers"  # the place where a row is carried; the other places are pools
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Rows of one worker that stand at one node: how many, which of them the longest, and since how many seconds."""
+
+    node: str
+    rows: int
+    oldest: str
+    seconds: float
+
+
+@dataclass
+class View:
+    """What the driver sees: the tally, a count that grows as long as anything moves, where rows stand, what failed."""
+
+    tally: Tally = field(default_factory=Tally)
+    moved: int = 0
+    begun: int = 0
+    errors: list[str] = field(default_factory=list)
+    standing: list[Standing] = field(default_factory=list)
+
+
+class Watch:
+    """One run's watch. What a lost worker had told may be counted twice in the tally; the parts are not."""
+
+    def __init__(self) -> None:
+        self._tally, self._steps, self._errors = Tally(), dict[str, int](), list[str]()
+        self._standing = dict[str, tuple[float, list[Standing]]]()
+        self._flying: set[str] = set()
+        self._begun, self._draining = 0, False
+        self._places: dict[str, Suspects] = {}
+
+    def begin(self, rows: list[str]) -> list[str] | None:
+        """A worker takes these rows up: those of them that are suspects, or None where no row is to be begun."""
+        if self._draining:
+            return None
+        self._begun += len(rows)
+        for row in self._flying.intersection(rows):
+            for name, suspects in self._places.items():
+                if name != WORKERS:
+                    suspects.forget(row)
+            self._at(WORKERS).lost(row)
+        self._flying.update(rows)
+        return [row for row in rows if self._at(WORKERS).suspected(row)]
+
+    def lost(self, place: str, row: str) -> None:
+        """The engine that worked on this row was lost."""
+        self._at(place).lost(row)
+
+    def verdict(self, place: str, row: str) -> Verdict:
+        """How a suspect may be tried again, now."""
+        return self._at(place).verdict(row)
+
+    def cleared(self, place: str, row: str) -> None:
+        """A suspect's work was done."""
+        self._at(place).cleared(row)
+
+    def ended(self, rows: list[str], told: list[Told]) -> None:
+        """These rows are no longer in flight; `told` counts those of them that have ended."""
+        self._tally.add(told)
+        self._flying.difference_update(rows)
+        for suspects in self._places.values():
+            for row in rows:
+                suspects.forget(row)
+
+    def stand(self, worker: str, steps: int, standing: list[Standing]) -> None:
+        """A worker tells how many requests it has had answered, and where its rows stand."""
+        self._steps[worker], self._standing[worker] = steps, (time.monotonic(), standing)
+
+    def fail(self, error: str) -> None:
+        """The machinery failed for a row."""
+        self._errors.append(error)
+
+    def drain(self) -> None:
+        """From now on no row is begun."""
+        self._draining = True
+
+    def draining(self) -> bool:
+        """Whether the rows that are in flight are the last."""
+        return self._draining
+
+    def view(self) -> View:
+        """Where the run stands."""
+        # A worker that has not told anything for long is gone, and its rows stand elsewhere by now.
+        fresh = [told for at, told in self._standing.values() if time.monotonic() - at < 60]
+        standing = [one for told in fresh for one in told]
+        moved = self._tally.rows + sum(self._steps.values())
+        return View(self._tally, moved, self._begun, self._errors, standing)
+
+    def _at(self, place: str) -> Suspects:
+        return self._places.setdefault(place, Suspects())
+
+
+def start_watch() -> Any:
+    """The watch as an actor. Should its process be lost, a new one begins with an empty book."""
+    actor = ray.remote(Watch).options(num_cpus=0, max_restarts=-1, max_task_retries=-1)
+    return actor.remote()
+
+
+def told_of(standing: list[Standing], pools: Mapping[str, str | None]) -> str:
+    """In plain words where rows stand, the most first: `96 rows at respond (pool vlm), the longest 'a' for 90 s`."""
+    by_node: dict[str, list[Standing]] = {}
+    for one in standing:
+        by_node.setdefault(one.node, []).append(one)
+    lines = []
+    for node, ones in sorted(by_node.items(), key=lambda item: -sum(one.rows for one in item[1])):
+        longest = max(ones, key=lambda one: one.seconds)
+        where = f" (pool '{pools[node]}')" if pools.get(node) else ""
+        rows = sum(one.rows for one in ones)
+        lines.append(f"{rows} rows at {node}{where}, the longest '{longest.oldest}' for {longest.seconds:.0f} s")
+    return "; ".join(lines) or "no row is in flight"
