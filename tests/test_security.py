@@ -10,17 +10,24 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from benchmarks.contact_sheet import sheet
 from oasis_ray.engine.openai import OpenAIEngine
 from oasis_ray.errors import OasisError, RunError
 from oasis_ray.job import Pool
 from oasis_ray.rows import Call, Request
+from oasis_ray.schema import packet
+from oasis_ray.sink import PartSink
 from tests.conftest import ROOT, picture, shard
+from tests.test_schema import RECIPE, ended
 
 CODE = sorted(file for folder in ("oasis_ray", "stages", "benchmarks") for file in (ROOT / folder).rglob("*.py"))
 # Modules that turn bytes into objects by running what the bytes say.
@@ -99,6 +106,25 @@ def test_a_models_own_code_is_not_run_even_where_somebody_at_a_terminal_says_yes
     assert done.returncode == 1
     assert "contains custom code" in done.stderr
     assert not (tmp_path / "it-ran").exists()
+
+
+def test_an_id_is_never_part_of_a_path(tmp_path: Path) -> None:
+    folder = tmp_path / "a/run"
+    rows = [ended(id=name) for name in ("../../out", str(tmp_path / "out"), "con/../x.parquet", "\0", "")]
+    sink = PartSink(str(folder), RECIPE, session="5f", rows_per_part=8, rows_per_task=8)
+    sink.write([packet(rows, RECIPE, keep_images=False)], SimpleNamespace(task_idx=3))
+    assert [file for file in tmp_path.rglob("*") if file.is_file()] == [folder / "accepted/part-5f-000003.parquet"]
+
+
+def test_a_page_shows_words_as_words(tmp_path: Path) -> None:
+    evil = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
+    row = {"id": evil, "image": {"bytes": picture()}, "instruction": evil, "response": evil}
+    (tmp_path / "accepted").mkdir()
+    pq.write_table(pa.Table.from_pylist([row]), tmp_path / "accepted/part.parquet")
+    page = sheet(tmp_path)
+    assert page.count(escape(evil)) == 3
+    assert "<script" not in page
+    assert page.count("<img") == 1
 
 
 class Echo(BaseHTTPRequestHandler):
