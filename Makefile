@@ -3,8 +3,10 @@ PYTHON ?= python3
 DEVICE ?= $(if $(shell command -v nvidia-smi 2>/dev/null),gpu,cpu)
 BIN := .venv/bin
 TORCH := torch==2.13.0
+LOCK := $(BIN)/uv pip compile -q --generate-hashes --custom-compile-command 'make lock' \
+  --python-version 3.11 --python-platform x86_64-manylinux_2_28
 
-.PHONY: setup check test test-real demo bench bench-quality chaos pair report docs
+.PHONY: setup check test test-real demo bench bench-quality chaos pair report docs lock audit-deps
 
 setup: .venv/ready
 
@@ -49,6 +51,16 @@ report: setup
 
 docs: setup
 	$(BIN)/python docs/fields.py
+
+# What a release installs, as exact versions with hashes: docs/security.md. What is pinned stays as it is while it fits;
+# for newer versions: rm requirements/*.txt && make lock
+lock: setup
+	$(BIN)/pip install -q uv
+	$(LOCK) -o requirements/release.txt --extra gpu pyproject.toml
+	grep -o '^setuptools==[^ ]*' requirements/release.txt | $(LOCK) -o requirements/build.txt -
+
+audit-deps: setup
+	@$(BIN)/python requirements/vulnerabilities.py
 
 data/demo/shard-00001.parquet: benchmarks/pictures.py $(wildcard benchmarks/world/*.py) | setup
 	$(BIN)/python -m benchmarks.pictures data/demo

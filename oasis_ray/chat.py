@@ -46,8 +46,9 @@ class Chat:
         """Read the format from a model folder or the hub. Raises RunError where it says none."""
         from transformers import AutoConfig, AutoTokenizer, GenerationConfig
 
-        tokenizer = AutoTokenizer.from_pretrained(model, revision=revision)
-        config = AutoConfig.from_pretrained(model, revision=revision)
+        # Left unsaid, transformers asks at a terminal whether to run the code that a model brings.
+        tokenizer = AutoTokenizer.from_pretrained(model, revision=revision, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(model, revision=revision, trust_remote_code=False)
         image_id = getattr(config, "image_token_id", None)
         try:
             eos = GenerationConfig.from_pretrained(model, revision=revision).eos_token_id

@@ -24,6 +24,13 @@ def test_what_a_page_points_to_is_there(page: Path) -> None:
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+def test_a_test_that_a_page_names_is_there(page: Path) -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", page.read_text(encoding="utf-8"))
+    assert [(file, name) for file, name in named if f"\ndef {name}(" not in (ROOT / file).read_text("utf-8")] == []
+    assert named or page.stem != "security"
+
+
 def test_every_reason_that_the_code_gives_is_documented() -> None:
     page = (ROOT / "docs/run-folder.md").read_text(encoding="utf-8")
     files = [*(ROOT / "oasis_ray").rglob("*.py"), *(ROOT / "stages").glob("*.py")]

@@ -4,10 +4,15 @@ Requests without an image go to /completions as token ids, so the prompt is exac
 tokens. /completions takes no images; requests with one go to /chat/completions. There the hook is a user message that
 the server is asked to continue (`continue_final_message`, an extension of vLLM and SGLang), and special tokens in the
 words are broken before they are sent. Fields beyond the OpenAI API travel as extra body.
+
+The key comes from the environment and goes into the request's header alone. A server may repeat it in what it says of a
+request that it refuses, so every error is told without it.
 """
 
 import base64
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import openai
@@ -23,31 +28,44 @@ class OpenAIEngine:
     """Asks the server at `pool.url` for `pool.model`; the chat format is `pool.tokenizer`'s, else the model's."""
 
     def __init__(self, pool: Pool, *, retries: int = 5) -> None:
-        self._pool = pool
+        self._pool, self._key = pool, _key(pool.api_key_env)
         self._chat = Chat.load(pool.tokenizer or pool.folder, pool.revision)
         self._client = openai.AsyncOpenAI(
             base_url=pool.url,
-            api_key=os.environ.get(pool.api_key_env, "none"),
+            api_key=self._key or "none",
             timeout=pool.request_timeout_s,
             max_retries=retries,  # with growing waits: a server that is full or starts anew
         )
 
     async def ask(self, call: Call) -> Reply:
         """Answer one call. Raises RowError where the server refuses this prompt, RunError where it can't be reached."""
-        try:
+        with self._told():
             return await (self._chat_completion(call) if call.request.images else self._completion(call))
-        except openai.BadRequestError as error:
-            raise RowError(_reason(error), error.message) from None
-        except openai.AuthenticationError as error:
-            raise RunError(f"{self._pool.url} refuses the key in ${self._pool.api_key_env}: {error.message}") from None
-        except openai.APIConnectionError as error:
-            raise RunError(f"{self._pool.url} can't be reached: {error.__cause__ or error}") from None
-        except openai.APIStatusError as error:
-            raise RunError(f"{self._pool.url} answers {error.status_code}: {error.message}") from None
 
     async def check(self) -> None:
         """Raise where the server does not list its models."""
-        await self._client.models.list()
+        with self._told():
+            await self._client.models.list()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Whatever the client raises, as an error of ours that does not hold the key."""
+        try:
+            yield
+        except openai.BadRequestError as error:
+            raise RowError(_reason(error), self._keyless(error.message)) from None
+        except openai.AuthenticationError as error:
+            raise RunError(
+                f"{self._pool.url} refuses the key in ${self._pool.api_key_env}: {self._keyless(error.message)}"
+            ) from None
+        except openai.APIConnectionError as error:
+            cause = self._keyless(str(error.__cause__ or error))
+            raise RunError(f"{self._pool.url} can't be reached: {cause}") from None
+        except openai.APIStatusError as error:
+            raise RunError(f"{self._pool.url} answers {error.status_code}: {self._keyless(error.message)}") from None
+
+    def _keyless(self, text: str) -> str:
+        return text.replace(self._key, f"${self._pool.api_key_env}") if self._key else text
 
     async def _completion(self, call: Call) -> Reply:
         said = await self._client.completions.create(
@@ -110,6 +128,17 @@ class OpenAIEngine:
                 "stop_token_ids": self._chat.stop_ids,
             },
         }
+
+
+def _key(name: str) -> str:
+    """The key in the environment variable `name`, empty where there is none. A key from a file often ends in a newline.
+
+    Raises RunError where no header can carry it: the client's own error would show it.
+    """
+    key = os.environ.get(name, "").strip()
+    if not (key.isascii() and key.isprintable()):
+        raise RunError(f"the key in ${name} holds a character that an HTTP header can't carry; was it copied whole?")
+    return key
 
 
 def _data_url(image: Image) -> str:

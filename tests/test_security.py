@@ -1,0 +1,275 @@
+"""What docs/security.md promises: no code comes out of data, and no key is in anything that a run leaves behind."""
+
+import ast
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from html import escape
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from benchmarks.contact_sheet import sheet
+from oasis_ray.engine.openai import OpenAIEngine
+from oasis_ray.errors import OasisError, RunError
+from oasis_ray.job import Pool
+from oasis_ray.rows import Call, Request
+from oasis_ray.schema import packet
+from oasis_ray.sink import PartSink
+from tests.conftest import ROOT, picture, shard
+from tests.test_schema import RECIPE, ended
+
+CODE = sorted(file for folder in ("oasis_ray", "stages", "benchmarks") for file in (ROOT / folder).rglob("*.py"))
+# Modules that turn bytes into objects by running what the bytes say.
+UNPICKLING = {"pickle", "_pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib", "jsonpickle"}
+# Calls that run text as code, or read a file that may hold code.
+FORBIDDEN = {"eval", "exec", "compile", "yaml.load", "yaml.load_all", "yaml.unsafe_load", "yaml.full_load",
+             "pandas.read_pickle", "pd.read_pickle"}  # fmt: skip
+# Calls that read such files unless an argument says otherwise.
+ONLY_WITH = {"torch.load": ("weights_only", True)}
+NEVER_BUT = {"trust_remote_code": False, "allow_pickle": False}
+SECRET = "planted-4815162342-sesame"
+
+
+def dangers(tree: ast.AST) -> Iterator[str]:
+    """What a module does that could run code out of data, each with its line."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = [getattr(node, "module", None), *(name.name for name in node.names)]
+            parts = {part for name in names if name for part in name.split(".")}
+            yield from (f"{node.lineno}: imports {part}" for part in sorted(parts & UNPICKLING))
+        if not isinstance(node, ast.Call):
+            continue
+        called, given = ast.unparse(node.func), {word.arg: word.value for word in node.keywords}
+        if called in FORBIDDEN:
+            yield f"{node.lineno}: calls {called}"
+        if called in ONLY_WITH and not says(given.get(ONLY_WITH[called][0]), ONLY_WITH[called][1]):
+            yield f"{node.lineno}: calls {called} without {ONLY_WITH[called][0]}={ONLY_WITH[called][1]}"
+        for word, safe in NEVER_BUT.items():
+            if word in given and not says(given[word], safe):
+                yield f"{node.lineno}: gives {word}"
+
+
+def says(value: ast.expr | None, constant: object) -> bool:
+    return isinstance(value, ast.Constant) and value.value is constant
+
+
+@pytest.mark.parametrize("file", CODE, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_no_module_runs_code_out_of_data(file: Path) -> None:
+    assert list(dangers(ast.parse(file.read_text(encoding="utf-8")))) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("import pickle", "imports pickle"),
+        ("import numpy as np, dill.source", "imports dill"),
+        ("from ray import cloudpickle", "imports cloudpickle"),
+        ("from ray.cloudpickle import loads", "imports cloudpickle"),
+        ("eval('1')", "calls eval"),
+        ("re.compile('a')", None),
+        ("torch.load(f)", "calls torch.load without weights_only=True"),
+        ("torch.load(f, weights_only=False)", "calls torch.load without weights_only=True"),
+        ("torch.load(f, weights_only=True)", None),
+        ("yaml.load(f, Loader)", "calls yaml.load"),
+        ("yaml.safe_load(f)", None),
+        ("np.load(f, allow_pickle=True)", "gives allow_pickle"),
+        ("A.from_pretrained(m, trust_remote_code=trust)", "gives trust_remote_code"),
+        ("A.from_pretrained(m, trust_remote_code=False)", None),
+    ],
+)
+def test_what_is_looked_for_is_found(text: str, expected: str | None) -> None:
+    assert list(dangers(ast.parse(text))) == ([f"1: {expected}"] if expected else [])
+
+
+def test_a_models_own_code_is_not_run_even_where_somebody_at_a_terminal_says_yes(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "odd", "auto_map": {"AutoConfig": "odd.Odd"}}')
+    (tmp_path / "tokenizer_config.json").write_text(
+        '{"tokenizer_class": "Odd", "auto_map": {"AutoTokenizer": ["odd.Odd", null]}}'
+    )
+    (tmp_path / "odd.py").write_text(f"open({str(tmp_path / 'it-ran')!r}, 'w')\nclass Odd: pass\n")
+    load = f"from oasis_ray.chat import Chat; Chat.load({str(tmp_path)!r})"
+    done = subprocess.run(
+        [sys.executable, "-c", load],
+        env=os.environ | {"PYTHONPATH": str(ROOT)}, input="y\n" * 9, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "contains custom code" in done.stderr
+    assert not (tmp_path / "it-ran").exists()
+
+
+def test_an_id_is_never_part_of_a_path(tmp_path: Path) -> None:
+    folder = tmp_path / "a/run"
+    rows = [ended(id=name) for name in ("../../out", str(tmp_path / "out"), "con/../x.parquet", "\0", "")]
+    sink = PartSink(str(folder), RECIPE, session="5f", rows_per_part=8, rows_per_task=8)
+    sink.write([packet(rows, RECIPE, keep_images=False)], SimpleNamespace(task_idx=3))
+    assert [file for file in tmp_path.rglob("*") if file.is_file()] == [folder / "accepted/part-5f-000003.parquet"]
+
+
+def test_a_page_shows_words_as_words(tmp_path: Path) -> None:
+    evil = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
+    row = {"id": evil, "image": {"bytes": picture()}, "instruction": evil, "response": evil}
+    (tmp_path / "accepted").mkdir()
+    pq.write_table(pa.Table.from_pylist([row]), tmp_path / "accepted/part.parquet")
+    page = sheet(tmp_path)
+    assert page.count(escape(evil)) == 3
+    assert "<script" not in page
+    assert page.count("<img") == 1
+
+
+class Echo(BaseHTTPRequestHandler):
+    """A server that lists its models, and says no to all else: with the status that its path begins with, and with the
+    caller's key in the reason. Under `/sick/` it does not list its models either.
+    """
+
+    keys: list[str] = []  # noqa: RUF012
+
+    def do_GET(self) -> None:
+        if self.path.startswith("/sick/"):
+            self.refuse(401)
+        else:
+            self.answer(200, {"object": "list", "data": []})
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        self.refuse(int(self.path.split("/")[1]))
+
+    def refuse(self, status: int) -> None:
+        self.keys.append(self.headers["authorization"])
+        self.answer(status, {"error": {"message": f"no good: {self.headers['authorization']}"}})
+
+    def answer(self, status: int, body: object) -> None:
+        data = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """The base URL of the server that repeats keys."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Echo) as http:
+        threading.Thread(target=http.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{http.server_port}"
+        http.shutdown()
+
+
+def said(url: str, model: Path, what: str) -> OasisError:
+    """The error of an engine whose key is in $OTHER_KEY."""
+    engine = OpenAIEngine(Pool(model=str(model), backend="openai", url=url, api_key_env="OTHER_KEY"), retries=0)
+    with pytest.raises(OasisError) as error:
+        asyncio.run(engine.ask(Call(Request("Hi"), "row", 1)) if what == "ask" else engine.check())  # type: ignore[arg-type]
+    return error.value
+
+
+@pytest.mark.parametrize(
+    ("path", "what", "expected"),
+    [
+        ("400/v1", "ask", "request_refused: Error code: 400 - no good: Bearer $OTHER_KEY"),
+        ("401/v1", "ask", "{url} refuses the key in $OTHER_KEY: Error code: 401 - no good: Bearer $OTHER_KEY"),
+        ("403/v1", "ask", "{url} answers 403: Error code: 403 - no good: Bearer $OTHER_KEY"),
+        ("500/v1", "ask", "{url} answers 500: Error code: 500 - no good: Bearer $OTHER_KEY"),
+        ("sick/v1", "check", "{url} refuses the key in $OTHER_KEY: Error code: 401 - no good: Bearer $OTHER_KEY"),
+    ],
+)
+def test_a_server_that_repeats_the_key_is_quoted_without_it(
+    path: str, what: str, expected: str, server: str, pair: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTHER_KEY", SECRET)
+    error = said(f"{server}/{path}", pair / "llm", what)
+    assert str(error) == expected.format(url=f"{server}/{path}")
+    assert SECRET not in repr(error)
+    assert Echo.keys[-1] == f"Bearer {SECRET}"
+
+
+@pytest.mark.parametrize("around", ["{}\n", " {}\r\n", "\t{}"])
+def test_a_key_from_a_file_is_sent_without_the_space_around_it(
+    around: str, server: str, pair: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTHER_KEY", around.format(SECRET))
+    assert str(said(f"{server}/400/v1", pair / "llm", "ask")).endswith("Bearer $OTHER_KEY")
+    assert Echo.keys[-1] == f"Bearer {SECRET}"
+
+
+@pytest.mark.parametrize("inside", ["\n", "é", "\x7f"])
+def test_a_key_that_no_header_can_carry_is_refused_without_being_shown(
+    inside: str, server: str, pair: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTHER_KEY", f"{SECRET}{inside}{SECRET}")
+    with pytest.raises(RunError) as error:
+        said(f"{server}/400/v1", pair / "llm", "ask")
+    assert str(error.value) == (
+        "the key in $OTHER_KEY holds a character that an HTTP header can't carry; was it copied whole?"
+    )
+
+
+@pytest.fixture
+def ray_folder() -> Iterator[Path]:
+    """A folder for Ray's own files; short, because it holds sockets."""
+    folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def readable(file: Path) -> str:
+    """All that a file says; a Parquet part is compressed, so it is read as what it is."""
+    if file.suffix == ".parquet":
+        return repr(pq.read_table(file).to_pylist())
+    return file.read_bytes().decode(errors="replace")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "told"),
+    [
+        (400, 0, "2 of 2 rows ended: 0 accepted, 0 captions, 0 rejected, 2 failed"),
+        (401, 1, "refuses the key in $OTHER_KEY"),
+    ],
+)
+def test_a_run_leaves_no_key_behind(
+    status: int, code: int, told: str, server: str, pair: Path, tmp_path: Path, ray_folder: Path,
+    job_file: Callable[..., Path],
+) -> None:  # fmt: skip
+    shard(tmp_path / "shards/a.parquet", [{"id": name, "bytes": picture()} for name in "ab"])
+    pool = {"backend": "openai", "url": f"{server}/{status}/v1", "api_key_env": "OTHER_KEY", "model": str(pair / "vlm")}
+    keys = {"OTHER_KEY": SECRET, "OPENAI_API_KEY": SECRET[::-1], "HF_TOKEN": SECRET[::-1]}
+    job = job_file(pools={"vlm": pool, "llm": pool | {"api_key_env": "OPENAI_API_KEY"}})
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / "oasis-ray"), "run", str(job)],
+        cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
+        env=os.environ | keys | {"RAY_TMPDIR": str(ray_folder), "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == code, done.stderr
+    assert told in done.stdout + done.stderr
+    assert f"Bearer {SECRET}" in Echo.keys
+    files = [file for folder in (tmp_path, ray_folder) for file in folder.rglob("*") if file.is_file()]
+    texts = {str(file): readable(file) for file in files} | {"stdout": done.stdout, "stderr": done.stderr}
+    assert [name for name, text in texts.items() if SECRET in text or SECRET[::-1] in text] == []
+    # That something was looked at: Ray's logs, and the server's words without the key.
+    assert any("/logs/" in name for name in texts)
+    assert any("no good: Bearer $OTHER_KEY" in text for text in texts.values())
+
+
+def test_a_cluster_that_a_run_starts_answers_nobody_without_its_token(ray_cluster: None) -> None:
+    import ray
+
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / "ray"), "status", "--address", ray.get_runtime_context().gcs_address],
+        env=os.environ | {"RAY_AUTH_MODE": "disabled"}, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "AuthenticationError" in done.stderr
