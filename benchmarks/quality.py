@@ -2,20 +2,17 @@
 
     python -m benchmarks.quality [--rows 400] [--out FILE]
 
-It runs the demo's job twice on the same pictures: once with every instruction judged on all four axes, once without
-judges, so that the responses to what they would have turned away are seen too. `make bench-quality` prints a table and
-writes benchmarks/results/quality-DATE.json. Shares come with counts and 95% Wilson intervals.
+It runs the demo's job twice on the same pictures: once with every instruction judged on all four axes and every caption
+on the axis that sees the image too (which turns none away here), once without judges, so that the responses to what
+they would have turned away are seen too. `make bench-quality` prints a table and writes
+benchmarks/results/quality-DATE.json. Shares come with counts and 95% Wilson intervals.
 """
 
 import argparse
-import json
-import os
-import platform
 import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +22,13 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.pictures import picture_of, write_shards
+from benchmarks.result import write_result
 from benchmarks.world.oracle import flaw, is_right, read_caption, wellformed
 from benchmarks.world.reading import malformed, read_turn
 from benchmarks.world.scene import Scene
+from oasis_ray.rows import Fate
 
 HERE = Path(__file__).parent
-FATES = ("accepted", "captions", "rejected", "failed")
 JUDGES = {"nonsense": (5,), "hallucination": (5,), "solvability": (3, 4, 5), "clarity": (3, 4, 5)}
 # By axis, the flaws for which a request must be turned away.
 WRONG = {
@@ -42,7 +40,10 @@ WRONG = {
 
 # One run judges everything on all axes, the other nothing.
 RUNS: dict[str, dict[str, Any]] = {
-    "judged": {"score_in_full": 1.0},
+    "judged": {
+        "score_in_full": 1.0,
+        "nodes": {"caption_truth": {"enabled": True, "with": {"accept": [1, 2, 3, 4, 5]}}},
+    },
     "free": {"nodes": {name: {"enabled": False} for name in (*JUDGES, "gate")}},
 }
 
@@ -96,7 +97,7 @@ def run(path: Path) -> dict[str, list[dict[str, Any]]]:
 def rows_of(out: Path) -> dict[str, list[dict[str, Any]]]:
     """The rows of a run folder by fate."""
     return {fate: [row for part in sorted(out.glob(f"{fate}/*.parquet")) for row in pq.read_table(part).to_pylist()]
-            for fate in FATES}  # fmt: skip
+            for fate in Fate}  # fmt: skip
 
 
 def scene_of(row: dict[str, Any]) -> Scene:
@@ -107,13 +108,14 @@ def scene_of(row: dict[str, Any]) -> Scene:
 
 def measure(judged: dict[str, list[dict[str, Any]]], free: dict[str, list[dict[str, Any]]]) -> dict[str, Share]:
     """Every share, by name, of a run in which everything is judged and of one without judges."""
-    rows = [row for fate in FATES for row in judged[fate] if (row["nodes"].get("hook") or {}).get("text")]
+    rows = [row for fate in Fate for row in judged[fate] if (row["nodes"].get("hook") or {}).get("text")]
     texts = [(row, scene_of(row), read_turn(row["nodes"]["hook"]["text"])) for row in rows]
     taken = [(row, scene, turn, row["nodes"]["categorize"]["instruction"] if row["nodes"].get("categorize") else "")
              for row, scene, turn in texts]  # fmt: skip
     asked = [(row, flaw(scene, said)) for row, scene, _, said in taken if said]
     both = [(turn.instruction, said) for _, _, turn, said in taken if turn.instruction and said]
     captions = [(row, scene_of(row)) for row in judged["captions"]]
+    seen = [(row["nodes"]["caption_truth"]["score"] >= 4, _true(scene, row["response"])) for row, scene in captions]
     told = [(scene, turn.text) for _, scene, turn in texts if not turn.instruction]
     shares = {
         "hook_malformed": share([malformed(turn.text) for _, _, turn in texts]),
@@ -137,6 +139,10 @@ def measure(judged: dict[str, list[dict[str, Any]]], free: dict[str, list[dict[s
         "response_accuracy_unfiltered": _right(free["accepted"]),
         "caption_truth_raw": share([_true(scene, text) for scene, text in told]),
         "caption_truth_recycled": share([_true(scene, row["response"]) for row, scene in captions]),
+        "caption_truth_with_image_axis": share([true for kept, true in seen if kept]),
+        "caption_truth_agreement": share([kept == true for kept, true in seen]),
+        "caption_truth_wrong_rejects": share([not kept for kept, true in seen if true]),
+        "caption_truth_wrong_accepts": share([kept for kept, true in seen if not true]),
         "caption_wellformed_raw": share([wellformed(scene, text) for scene, text in told]),
         "caption_wellformed_recycled": share([wellformed(scene, row["response"]) for row, scene in captions]),
         "caption_kept": Share(len(captions), len(told)),
@@ -177,15 +183,9 @@ def main() -> None:
         "counts": {name: [one.part, one.whole] for name, one in shares.items()},
         "intervals": {name: one.interval for name, one in shares.items()},
         "rows": asked.rows,
-        "seed": asked.seed,
-        "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores",
-        "commit": subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip(),
-        "command": f"python -m benchmarks.quality --rows {asked.rows} --seed {asked.seed}",
     }
-    out = asked.out or HERE / f"results/quality-{datetime.now(UTC):%Y-%m-%d}.json"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(result, indent=2) + "\n")
-    print(f"written to {out}")
+    command = f"python -m benchmarks.quality --rows {asked.rows} --seed {asked.seed}"
+    write_result("quality", result, command, asked.seed, asked.out)
 
 
 if __name__ == "__main__":

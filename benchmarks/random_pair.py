@@ -32,10 +32,8 @@ SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 SYSTEM = "You are a helpful assistant."
-TEMPLATE = """\
-{%- if messages[0].role != 'system' %}<|im_start|>system
-SYSTEM<|im_end|>
-{% endif %}
+# A user's turn has the image first and the words straight behind it.
+CONVERSATION = """\
 {%- for message in messages %}<|im_start|>{{ message.role }}
 {% if message.content is string %}{{ message.content }}
 {%- else %}
@@ -46,7 +44,13 @@ SYSTEM<|im_end|>
 {%- endif %}<|im_end|>
 {% endfor %}
 {%- if add_generation_prompt %}<|im_start|>assistant
-{% endif %}""".replace("SYSTEM", SYSTEM)
+{% endif %}"""
+# As Qwen's do, with a system turn where there is none.
+TEMPLATE = f"""\
+{{%- if messages[0].role != 'system' %}}<|im_start|>system
+{SYSTEM}<|im_end|>
+{{% endif %}}
+{CONVERSATION}"""
 
 
 def bpe_tokenizer(texts: list[str], template: str = TEMPLATE) -> PreTrainedTokenizerFast:

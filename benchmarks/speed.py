@@ -8,13 +8,11 @@ writes benchmarks/results/speed-DATE.json.
 import asyncio
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.result import write_result
 from oasis_ray.cli import SHIPPED
 from oasis_ray.engine import open_engine
 from oasis_ray.load import load_job
@@ -127,10 +126,6 @@ def main() -> None:
         "rows": len(direct),
         "requests_per_row": len(cost),
         "prompt_tokens_from_cache": seen,
-        "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores",
-        "commit": subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip(),
-        "command": "make bench",
-        "seed": manifest["seed"],
         "versions": manifest["versions"],
     }
     table = Table(title="Service over floor (one run, one machine)", show_header=False)
@@ -138,10 +133,7 @@ def main() -> None:
         if isinstance(value, int | float):
             table.add_row(key, f"{value:.3g}")
     console.print(table)
-    out = HERE / f"results/speed-{datetime.now(UTC):%Y-%m-%d}.json"
-    out.parent.mkdir(exist_ok=True)
-    out.write_text(json.dumps(result, indent=2) + "\n")
-    console.print(f"written to {out.relative_to(Path.cwd())}")
+    write_result("speed", result, "make bench", manifest["seed"])
 
 
 if __name__ == "__main__":

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 import prompts
 import stages
 from oasis_ray.errors import FAILED_BEYOND_LIMIT, JobError, OasisError
 from oasis_ray.load import Shipped, load_job
+from oasis_ray.terminal import err, out
 
 if TYPE_CHECKING:
     from oasis_ray.run import Run
@@ -25,8 +25,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
 
 SHIPPED = Shipped(stages.STAGES, Path(stages.__file__).parent / "recipes", Path(prompts.__path__[0]))
 
@@ -218,7 +216,7 @@ def main() -> None:
     try:
         app()
     except OasisError as error:
-        err.print(f"{type(error).__name__}: {error}", soft_wrap=True, markup=False)
+        err.print(f"{type(error).__name__}: {error}", soft_wrap=True)
         sys.exit(error.exit_code)
 
 

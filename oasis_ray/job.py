@@ -12,6 +12,7 @@ import PIL.Image
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from oasis_ray.errors import nearest
+from oasis_ray.trust import harmless_engine_args, refuse_pickles, variable_name, without_secret
 
 
 class Limits(BaseModel):
@@ -57,6 +58,8 @@ class Input(BaseModel):
     )
     limits: Limits = Field(default_factory=Limits, description="What an image may be.")
 
+    _no_secret = field_validator("path", "root")(without_secret)
+
     @model_validator(mode="after")
     def _one_image(self) -> "Input":
         if self.image is not None and "image" in self.columns:
@@ -72,6 +75,8 @@ class Output(BaseModel):
     path: str = Field(description="The run's folder, local or an fsspec URL. Relative paths: to the working directory.")
     rows_per_part: int = Field(512, ge=1, description="Rows that are gathered before a part is written.")
     keep_images: bool = Field(False, description="Write the images of rejected and failed rows too.")
+
+    _no_secret = field_validator("path")(without_secret)
 
 
 class Pool(BaseModel):
@@ -110,6 +115,10 @@ class Pool(BaseModel):
     request_timeout_s: float = Field(600, gt=0, description="openai: how long one request may take.")
     script: str | None = Field(None, description="scripted: `package.module:function`, from a Call to a Reply.")
 
+    _no_secret = field_validator("url", "model", "tokenizer")(without_secret)
+    _a_name_and_no_key = field_validator("api_key_env")(variable_name)
+    _no_code_and_no_secret = field_validator("engine_args")(harmless_engine_args)
+
     @field_validator("replicas", mode="before")
     @classmethod
     def _a_number_is_both(cls, value: Any) -> Any:
@@ -141,6 +150,8 @@ class Pool(BaseModel):
         looks_local = self.model.startswith((".", "/", "~")) or self.model.count("/") > 1
         if self.backend == "vllm" and looks_local and not (local / "config.json").is_file():
             raise ValueError(f"model: there is no model folder {str(local)!r} (a folder with config.json) here")
+        if self.backend == "vllm":
+            refuse_pickles(local)
         return self
 
     @property

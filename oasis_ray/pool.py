@@ -30,7 +30,7 @@ from oasis_ray.job import Pool
 from oasis_ray.rows import Call, Reply
 
 ROUTER = "ray.serve.experimental.consistent_hash_router.ConsistentHashRouter"
-GRACE_S = 60  # for calls in flight when there is one engine too many
+GRACE_S = 20  # for calls in flight when there is one engine too many
 CPU_BUNDLE = {"CPU": 0.1}  # an engine on CPUs takes what is free; the placement group needs some resource to hold
 
 
@@ -124,7 +124,12 @@ def start_pools(pools: Mapping[str, Pool], run: str, *, gpus: Mapping[str, bool]
 def stop_pools(handles: Mapping[str, PoolHandle]) -> None:
     """Delete the pools' applications, and no other application of the cluster."""
     with ThreadPoolExecutor() as threads:  # each waits for its engines to end
-        list(threads.map(serve.delete, [handle.app for handle in handles.values()]))
+        list(threads.map(_delete, [handle.app for handle in handles.values()]))
+
+
+def _delete(app: str) -> None:
+    with suppress(TimeoutError):  # then the controller goes on with it by itself
+        serve.delete(app)
 
 
 def states(handles: Mapping[str, PoolHandle]) -> str:
@@ -198,7 +203,7 @@ class _Janitor:
         with suppress(RayActorError):
             await leash.hold.remote()
         for app in apps:
-            await asyncio.to_thread(serve.delete, app)
+            await asyncio.to_thread(_delete, app)
         ray.actor.exit_actor()
 
 

@@ -177,6 +177,8 @@ class Run:
                 raise RunError(f"the run stopped: {_root(error)}") from error
         if monitor.broken_off:
             self.notes.append(f"rows in flight did not end within {self.job.drain_s:g} s (drain_s) and are left to do")
+        if monitor.why is None and (errors := ray.get(self.watch.view.remote()).errors):
+            raise RunError(errors[0])  # of the last second
         if monitor.why is not None:
             raise monitor.why
 

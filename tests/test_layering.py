@@ -8,8 +8,9 @@ import pytest
 from tests.conftest import ROOT
 
 LAYERS = """
-torchvision errors explain rows prompt stage contract recipe binding job load image schema source chat engine pool node
-sink ledger tally suspects watch guard segment graph funnel manifest changes cluster monitor run audit ingest show cli
+torchvision errors terminal explain rows prompt stage contract recipe binding trust job load image schema source
+chat engine pool node sink ledger tally suspects watch guard segment graph funnel manifest changes cluster monitor
+run audit ingest show cli
 """.split()  # noqa: SIM905
 LIMIT = 300
 

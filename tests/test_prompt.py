@@ -21,6 +21,7 @@ SLOTS = {
     "caption_language": ("caption",),
     "caption_information": ("caption",),
     "caption_coherence": ("caption",),
+    "caption_truth": ("caption",),
 }
 LANGUAGES = sorted(path.stem for path in (SHIPPED / "describe").iterdir())
 

@@ -14,18 +14,24 @@ from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pydantic import ValidationError
 
 from benchmarks.contact_sheet import sheet
+from oasis_ray.cli import SHIPPED
 from oasis_ray.engine.openai import OpenAIEngine
-from oasis_ray.errors import OasisError, RunError
-from oasis_ray.job import Pool
+from oasis_ray.engine.vllm import engine_args
+from oasis_ray.errors import JobError, OasisError, RunError
+from oasis_ray.job import Input, Output, Pool
+from oasis_ray.load import load_job
 from oasis_ray.rows import Call, Request
 from oasis_ray.schema import packet
 from oasis_ray.sink import PartSink
+from oasis_ray.terminal import Terminal
 from tests.conftest import ROOT, picture, shard
 from tests.test_schema import RECIPE, ended
 
@@ -106,6 +112,65 @@ def test_a_models_own_code_is_not_run_even_where_somebody_at_a_terminal_says_yes
     assert done.returncode == 1
     assert "contains custom code" in done.stderr
     assert not (tmp_path / "it-ran").exists()
+
+
+URL = "this URL holds a password, token or signature, which would stand in the run's manifest; give credentials"
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "code": ({"pool": {"engine_args": {"trust_remote_code": True}}}, "trust_remote_code is not taken: Python code"),
+    "code, even off": ({"pool": {"engine_args": {"trust_remote_code": False}}}, "trust_remote_code is not taken: "),
+    "code, further in": (
+        {"pool": {"engine_args": {"speculative_config": {"hf_overrides": [{"trust_remote_code": 1}]}}}},
+        "trust_remote_code is not taken: ",
+    ),
+    "pickles": ({"pool": {"engine_args": {"load_format": "pt"}}}, "load_format 'pt' may read pickles, which hold code"),
+    "pickles, perhaps": ({"pool": {"engine_args": {"load_format": "auto"}}}, "load_format 'auto' may read pickles"),
+    "a token": ({"pool": {"engine_args": {"hf_token": SECRET}}}, "hf_token is not taken: it would stand in the run's"),
+    "a key for its name": ({"pool": {"api_key_env": SECRET}}, "this is the name of an environment variable"),
+    "a key that is no key": ({"pool": {"api_key": SECRET}}, "unknown key"),
+    "a server": ({"pool": {"backend": "openai", "url": f"http://me:{SECRET}@host/v1"}}, URL),
+    "a server's token": ({"pool": {"backend": "openai", "url": f"https://{SECRET}@host/v1"}}, URL),
+    "an input": ({"input": {"path": f"s3://me:{SECRET}@bucket/*.parquet"}}, URL),
+    "a chained input": ({"input": {"path": f"simplecache::ftp://me:{SECRET}@host/a.parquet"}}, URL),
+    "a signed input": ({"input": {"path": f"https://host/a.parquet?x=1&X-Amz-Signature={SECRET}"}}, URL),
+    "a root": ({"input": {"path": "x", "root": f"ftp://me:{SECRET}@host/"}}, URL),
+    "an output": ({"output": {"path": f"ftp://me:{SECRET}@host/run"}}, URL),
+}
+
+
+@pytest.mark.parametrize(("keys", "expected"), REFUSED.values(), ids=REFUSED)
+def test_a_job_that_holds_a_secret_or_lets_code_in_is_refused_without_showing_it(
+    keys: dict[str, Any], expected: str, job_file: Callable[..., Path]
+) -> None:
+    pool = {"model": "some/model", **keys.get("pool", {})}
+    rest = {key: value for key, value in keys.items() if key != "pool"}
+    with pytest.raises(JobError) as error:
+        load_job(job_file(pools={"vlm": pool, "llm": {"model": "some/model"}}, **rest), SHIPPED)
+    (problem,) = error.value.problems
+    assert expected in problem
+    assert SECRET not in problem
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["shards/*.parquet", "part-?.parquet", "s3://bucket/a:b@c/*.parquet", "abfs://box@account.dfs.core/x", "hf://d@v/x",
+     "https://host:8000/v1", "http://[::1]:8000/v1", "/data/a:b@c", "sftp://me@host/x", "https://host/x?download=true"],
+)  # fmt: skip
+def test_a_place_without_a_secret_is_taken(place: str) -> None:
+    assert (Input(path=place).path, Output(path=place).path) == (place, place)
+
+
+def test_a_model_folder_of_pickles_is_refused(tmp_path: Path) -> None:
+    for name in ("config.json", "pytorch_model.bin"):
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(ValidationError, match=r"has its weights as pickles \(pytorch_model\.bin\), which hold code"):
+        Pool(model=str(tmp_path))
+    (tmp_path / "model.safetensors").write_text("")
+    assert engine_args(Pool(model=str(tmp_path)), gpus=False, images=False)["load_format"] == "safetensors"
+
+
+def test_words_of_data_do_not_drive_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    Terminal(markup=False).print("id [/red]\x1b]0;title\x07\x9b31m", soft_wrap=True)
+    assert capsys.readouterr().out == "id [/red]\\x1b]0;title\\x07\\x9b31m\n"
 
 
 def test_an_id_is_never_part_of_a_path(tmp_path: Path) -> None:

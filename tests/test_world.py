@@ -9,7 +9,7 @@ from PIL import Image
 from transformers import Qwen2VLImageProcessorPil
 
 from benchmarks.world.forward import patches, read, see
-from benchmarks.world.lessons import clarity, hallucination, nonsense, picture_lessons, solvability
+from benchmarks.world.lessons import caption_truth, clarity, hallucination, nonsense, picture_lessons, solvability
 from benchmarks.world.oracle import FLAWS, answer, flaw, is_right, read_caption, sentences, wellformed
 from benchmarks.world.pair import new_llm, new_vlm, world_tokenizer
 from benchmarks.world.phrases import LANGUAGES
@@ -26,6 +26,7 @@ SCENE = Scene(
         Thing("shape", "green", 3, 0, shape="heart", size="large"),
     )
 )
+ONE = Scene(SCENE.things[:2])
 CHART = Scene((Thing("bar", "red", 0, 0, value=3), Thing("bar", "black", 0, 2, value=7)))
 
 
@@ -38,6 +39,8 @@ CHART = Scene((Thing("bar", "red", 0, 0, value=3), Thing("bar", "black", 0, 2, v
         (SCENE, "¿Qué dice el letrero?", "good", "El letrero dice STOP."),
         (SCENE, "Is there a red heart?", "good", "No, there is no red heart."),
         (SCENE, "Count the shapes.", "good", "There are two shapes."),
+        (ONE, "Count the shapes.", "good", "There is one shape."),
+        (ONE, "¿Cuántas figuras hay?", "good", "Figuras: una."),
         (CHART, "Which bar is at 7?", "good", "The black bar is at 7."),
         (SCENE, "What color is the ring?", "invented", None),
         (SCENE, "Where is the red heart?", "invented", None),
@@ -88,8 +91,15 @@ def test_a_text_comes_apart_into_its_sentences() -> None:
         (solvability, "What color is the ring?", "There is no ring. [[1]]"),
         (clarity, "What color is the ring?", "It is clear what is wanted. [[5]]"),
         (clarity, "Thoughts?", "It is not said what is meant. [[2]]"),
+        (caption_truth, "A small red circle is at the top left. Un letrero azul abajo a la derecha dice STOP.",
+         "All of it is there. [[5]]"),
+        (caption_truth, "A large green heart is at the bottom left. A red sign at the bottom right says STOP.",
+         "The color is wrong. [[1]]"),
+        (caption_truth, "A large green ring is at the top left.", "There is no such thing. [[1]]"),
+        (caption_truth, "This is a bar chart.", "There is no such thing. [[1]]"),
+        (caption_truth, "What a beautiful view it is.", "It tells nothing definite. [[3]]"),
     ],
-)
+)  # fmt: skip
 def test_a_judge_says_what_it_found_before_its_score(judge: object, text: str, said: str) -> None:
     assert judge(SCENE, text) == said  # type: ignore[operator]
 
@@ -135,8 +145,8 @@ def test_the_trainers_forward_pass_is_transformers_own() -> None:
         torch.testing.assert_close(llm.lm_head(groups[1][1, 0]), wanted, atol=1e-4, rtol=1e-4)
 
 
-def test_lessons_of_a_picture_are_twelve_with_a_users_turn_first() -> None:
+def test_lessons_of_a_picture_are_fifteen_with_users_turns_first() -> None:
     rng = random.Random(3)
     lessons = picture_lessons(SCENE, rng)
-    assert len(lessons) == 12
-    assert [lesson.speaker for lesson in lessons].index("user") == 0
+    assert len(lessons) == 15
+    assert [lesson.speaker for lesson in lessons][:2] == ["user", "user"]

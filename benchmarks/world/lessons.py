@@ -8,16 +8,28 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.world.oracle import FLAWS, NOTHING_GIVEN, about, answer, flaw, given, read_caption, statement
-from benchmarks.world.phrases import ANSWERS, LANGUAGES, MISSING
+from benchmarks.world.oracle import (
+    FLAWS,
+    NOTHING_GIVEN,
+    about,
+    answer,
+    counted,
+    flaw,
+    given,
+    read_caption,
+    statement,
+)
+from benchmarks.world.phrases import LANGUAGES, MISSING
 from benchmarks.world.scene import COLORS, SHAPES, Scene
-from benchmarks.world.speech import Request, fill, read_request
+from benchmarks.world.speech import Request, caption, fill, gap, read_request
 from benchmarks.world.turns import (
     Turn,
     draw_caption,
     draw_language,
     draw_request,
     draw_turn,
+    dress,
+    falsified,
     jumbled_request,
 )  # fmt: skip
 from oasis_ray.prompt import Prompt, load_prompt
@@ -39,9 +51,12 @@ SEVERAL = "It tells of several things."
 JUMPS = "It jumps to another subject."
 COHERENT = "It hangs together."
 NONE_GIVEN = "It takes nothing for given."
+ALL_SHOWN = "All of it is there."
+FALSE = {name: f"The {name} is wrong." for name in ("color", "shape", "size", "place", "word", "value")}
+FALSE["thing"] = "There is no such thing."
 JUDGEMENTS = (
     NO_SENSE, NOT_SAID, NOT_SHOWN, NO_AIM, NOT_MEANT, CLEAR, JUMBLED, SENSIBLE, CORRECT, NOTHING, ONE_THING, SEVERAL,
-    JUMPS, COHERENT, NONE_GIVEN,
+    JUMPS, COHERENT, NONE_GIVEN, ALL_SHOWN, *FALSE.values(),
 )  # fmt: skip
 
 
@@ -102,6 +117,13 @@ def judged_caption(axis: str, text: str) -> str:
     return f"{JUMPS} [[2]]" if "aside" in kinds else f"{COHERENT} [[5]]"
 
 
+def caption_truth(scene: Scene, text: str) -> str:
+    """What a judge who sees the picture says of a caption."""
+    stated = [sentence for sentence in read_caption(scene, text) if sentence.true is not None]
+    wrong = next((sentence.wrong for sentence in stated if sentence.wrong), "")
+    return f"{FALSE[wrong]} [[1]]" if wrong else f"{ALL_SHOWN} [[5]]" if stated else f"{NOTHING} [[3]]"
+
+
 def categorized(turn: Turn) -> str:
     """The sorted text: its kind, and the instruction copied out."""
     return f"Kind: instruction\nInstruction: {turn.instruction}" if turn.instruction else "Kind: caption"
@@ -114,9 +136,7 @@ def _look(scene: Scene, text: str) -> tuple[str, int]:
         return NONE_GIVEN, 5
     language, thing = request.language, given(scene, request)
     if request.kind in ("count", "count_bars"):
-        many = len(scene.shapes if request.kind == "count" else scene.bars)
-        phrase = (ANSWERS if many else MISSING)[request.kind][language]
-        return fill(phrase, language, count=many or 1), 5 if many else 1
+        return counted(scene, request), 1 if thing is None else 5
     kind = about(request)
     if thing is not None:
         return statement(_told(request, kind), thing, language), 5
@@ -149,10 +169,10 @@ def _existence(scene: Scene, language: str, rng: random.Random) -> Request:
 
 
 def picture_lessons(scene: Scene, rng: random.Random) -> list[Lesson]:
-    """Twelve lessons about one picture: a user's turn, answers, and judgements of good and of flawed requests."""
+    """Fifteen lessons about one picture: users' turns, answers, and judgements of requests and of captions."""
     # Rare languages are asked about more often than they are written.
     language = draw_language(rng) if rng.random() < 0.6 else rng.choice(LANGUAGES)
-    lessons = [Lesson("hook", "", draw_turn(scene, rng).text, "user")]
+    lessons = [Lesson("hook", "", draw_turn(scene, rng).text, "user") for _ in range(2)]
     good = [draw_request(scene, "good", language, rng) for _ in range(3)]
     for text in good:
         lessons.append(Lesson("answer", text, _right(scene, text)))
@@ -168,6 +188,9 @@ def picture_lessons(scene: Scene, rng: random.Random) -> list[Lesson]:
         lessons.append(_judged("clarity", other, clarity(scene, other)))
     else:
         lessons.append(Lesson("hook", "", draw_turn(scene, rng).text, "user"))
+    for told in (draw_caption(scene, language, rng), gap(language).join(caption(falsified(scene, rng), language))):
+        asked = prompt("caption_truth").fill({"caption": told})
+        lessons.append(Lesson("caption_truth", asked, caption_truth(scene, told)))
     return lessons
 
 
@@ -175,10 +198,11 @@ def text_lesson(rng: random.Random, scene: Scene) -> Lesson:
     """One lesson for the model that sees no picture."""
     language = draw_language(rng) if rng.random() < 0.6 else rng.choice(LANGUAGES)
     draw = rng.random()
-    if draw < 0.6:
-        turn = draw_turn(scene, rng)
+    if draw < 0.65:
+        # Words without order are the hardest to copy, so there are more of them than users write.
+        turn = dress(scene, jumbled_request(language, rng), language, rng) if draw < 0.2 else draw_turn(scene, rng)
         return Lesson("categorize", prompt("categorize").fill({"text": turn.text}), categorized(turn))
-    if draw < 0.75:
+    if draw < 0.8:
         kind = rng.choice(("good", "good", "invented", "unsolvable", "unclear"))
         text = jumbled_request(language, rng) if rng.random() < 0.5 else draw_request(scene, kind, language, rng)
         return _judged("nonsense", text, nonsense(text))

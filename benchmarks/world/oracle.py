@@ -7,9 +7,9 @@ picture of this world shows what it asks for, else it is `good`.
 
 from dataclasses import dataclass
 
-from benchmarks.world.phrases import ANSWERS, ASIDE, CAPTIONS, CHART, EMPTY, LANGUAGES, MISSING
+from benchmarks.world.phrases import ANSWERS, ASIDE, CAPTIONS, CHART, EMPTY, LANGUAGES, MISSING, SINGLE
 from benchmarks.world.scene import Scene, Thing
-from benchmarks.world.speech import Request, caption, fill, gap, match, read_request
+from benchmarks.world.speech import Request, caption, fill, gap, match, read_request, tell
 
 FLAWS = ("invented", "unsolvable", "unclear", "nonsense")
 NOTHING_GIVEN = ("exist", "describe", "unclear")
@@ -60,8 +60,7 @@ def answer(scene: Scene, request: Request) -> str | None:
     if request.kind == "describe":
         return gap(language).join(caption(scene, language))
     if request.kind in ("count", "count_bars"):
-        many = len(scene.shapes if request.kind == "count" else scene.bars)
-        return fill(ANSWERS[request.kind][language], language, count=many)
+        return counted(scene, request)
     thing = given(scene, request)
     if request.kind == "exist":
         phrase = (ANSWERS if thing else MISSING)["exist"][language]
@@ -69,18 +68,16 @@ def answer(scene: Scene, request: Request) -> str | None:
     return statement(request.kind, thing, language) if thing else None
 
 
+def counted(scene: Scene, request: Request) -> str:
+    """How many shapes or bars there are."""
+    many = len(scene.shapes if request.kind == "count" else scene.bars)
+    phrases = {0: MISSING, 1: SINGLE}.get(many, ANSWERS)[request.kind]
+    return fill(phrases[request.language], request.language, count=many or 1)
+
+
 def statement(kind: str, thing: Thing, language: str) -> str:
     """The statement that answers a request of this kind about a thing."""
-    return fill(
-        ANSWERS[kind][language],
-        language,
-        color=thing.color,
-        shape=thing.shape,
-        size=thing.size,
-        place=thing.place,
-        word=thing.word,
-        value=thing.value,
-    )
+    return tell(ANSWERS[kind][language], thing, language)
 
 
 def is_right(scene: Scene, instruction: str, response: str) -> bool:
@@ -91,13 +88,15 @@ def is_right(scene: Scene, instruction: str, response: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A sentence of a caption: what it is (`statement`, `chart`, `empty`, `aside` or `garbled`), and whether it is true
-    (None where it states nothing).
+    """A sentence of a caption: what it is (`statement`, `chart`, `empty`, `aside` or `garbled`), whether it is true
+    (None where it states nothing), and the one property that makes it false (`thing` where more than one would have to
+    be another).
     """
 
     text: str
     kind: str
     true: bool | None
+    wrong: str = ""
 
 
 def read_caption(scene: Scene, text: str) -> list[Sentence]:
@@ -121,16 +120,23 @@ def _sentence(scene: Scene, text: str) -> Sentence:
         for kind, phrase in ((kind, phrases[language]) for kind, phrases in CAPTIONS.items()):
             said = match(phrase, language, text)
             if said is not None:
-                place = said.pop("place", None)
-                thing = scene.find(kind, **said)
-                return Sentence(text, "statement", thing is not None and place in (None, thing.place))
+                wrong = "" if scene.find(kind, **said) else _wrong(scene, kind, said)
+                return Sentence(text, "statement", not wrong, wrong)
         if text == fill(CHART[language], language):
-            return Sentence(text, "chart", bool(scene.bars))
+            return Sentence(text, "chart", bool(scene.bars), "" if scene.bars else "thing")
         if text in (s for phrase in EMPTY[language] for s in sentences(fill(phrase, language))):
             return Sentence(text, "empty", None)
         if text in (fill(phrase, language) for phrase in ASIDE[language]):
             return Sentence(text, "aside", None)
     return Sentence(text, "garbled", None)
+
+
+def _wrong(scene: Scene, kind: str, said: dict[str, object]) -> str:
+    """The first property without which what is said would be true, or `thing`."""
+    for name in said:
+        if scene.find(kind, **{other: value for other, value in said.items() if other != name}):
+            return name
+    return "thing"
 
 
 def wellformed(scene: Scene, text: str) -> bool:

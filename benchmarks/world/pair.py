@@ -12,31 +12,18 @@ from transformers import (
     Qwen2VLImageProcessorPil,
 )
 
-from benchmarks.random_pair import bpe_tokenizer
+from benchmarks.random_pair import CONVERSATION, bpe_tokenizer, write
 from benchmarks.world import lessons, phrases
 from benchmarks.world.picture import SIDE
 from benchmarks.world.scene import VALUES, WORDS
 
-# A user's turn with the image first and the words straight behind it. There is no system turn: it would say nothing.
-TEMPLATE = """\
-{%- for message in messages %}<|im_start|>{{ message.role }}
-{% if message.content is string %}{{ message.content }}
-{%- else %}
-{%- for part in message.content %}
-{%- if part.type == 'image' %}<|vision_start|><|image_pad|><|vision_end|>
-{%- else %}{{ part.text }}{% endif %}
-{%- endfor %}
-{%- endif %}<|im_end|>
-{% endfor %}
-{%- if add_generation_prompt %}<|im_start|>assistant
-{% endif %}"""
 HEAD = 32  # a head's width, the smallest that vLLM runs on CPUs
 
 
 def known_words() -> list[str]:
     """Every word that is said in the world, by users, models and judges."""
     words: set[str] = set("一二三四")
-    tables = [phrases.REQUESTS, phrases.ANSWERS, phrases.MISSING, phrases.CAPTIONS]
+    tables = [phrases.REQUESTS, phrases.ANSWERS, phrases.SINGLE, phrases.MISSING, phrases.CAPTIONS]
     texts = [text for table in tables for kind in table.values() for text in kind.values()]
     flat = [phrases.UNSOLVABLE, phrases.UNCLEAR, phrases.CHART, phrases.EMPTY, phrases.ASIDE, phrases.GREETING]
     texts += [text for table in flat for text in table.values()]
@@ -53,7 +40,7 @@ def known_words() -> list[str]:
 def world_tokenizer() -> PreTrainedTokenizerFast:
     """A byte-level BPE in which each word of the world is one token, with a space before it and without."""
     known = known_words()
-    return bpe_tokenizer([*known, *(f" {word}" for word in known if word[0] < "\u2e80")], TEMPLATE)
+    return bpe_tokenizer([*known, *(f" {word}" for word in known if word[0] < "\u2e80")], CONVERSATION)
 
 
 def text_config(words: PreTrainedTokenizerFast, layers: int, width: int) -> dict[str, object]:
@@ -90,8 +77,6 @@ def new_vlm(words: PreTrainedTokenizerFast) -> Qwen2VLForConditionalGeneration:
 
 def save(folder: Path, model: torch.nn.Module, words: PreTrainedTokenizerFast) -> None:
     """Write a model folder: configuration, weights (bfloat16), tokenizer and, where it sees, the image processor."""
-    from benchmarks.random_pair import write
-
     write(folder, model, words)
     if isinstance(model, Qwen2VLForConditionalGeneration):
         Qwen2VLImageProcessorPil(min_pixels=SIDE * SIDE, max_pixels=SIDE * SIDE).save_pretrained(folder)

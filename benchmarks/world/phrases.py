@@ -143,6 +143,11 @@ ANSWERS: dict[str, dict[str, str]] = {
     "count": {"en": "There are {count} shapes.", "zh": "有 {count} 个 图形 。", "es": "Figuras: {count}."},
     "count_bars": {"en": "There are {count} bars.", "zh": "有 {count} 根 柱子 。", "es": "Valores: {count}."},
 }
+# The answers to how many where there is one.
+SINGLE: dict[str, dict[str, str]] = {
+    "count": {"en": "There is one shape.", "zh": "有 一 个 图形 。", "es": "Figuras: una."},
+    "count_bars": {"en": "There is one bar.", "zh": "有 一 根 柱子 。", "es": "Valores: uno."},
+}
 
 MISSING: dict[str, dict[str, str]] = {
     "color": {"en": "There is no {shape}.", "zh": "没有 {shape} 。", "es": "No hay {shape}."},

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from functools import cache
 
-from benchmarks.world.phrases import CAPTIONS, LANGUAGES, NAMES, REQUESTS, UNCLEAR, UNSOLVABLE
+from benchmarks.world.phrases import CAPTIONS, CHART, LANGUAGES, NAMES, REQUESTS, UNCLEAR, UNSOLVABLE
 from benchmarks.world.scene import COLORS, PLACES, SHAPES, SIZES, VALUES, WORDS, Scene, Thing
 
 INNER = {"shape": SHAPES, "color": COLORS, "size": SIZES, "place": PLACES, "count": (1, 2, 3, 4)}
@@ -60,14 +60,13 @@ def gap(language: str) -> str:
 def _pattern(phrase: str, language: str) -> re.Pattern[str]:
     """A pattern with a group a slot."""
 
-    def group(slot: re.Match[str]) -> str:
-        name = slot[1]
+    def group(name: str) -> str:
         choices = NAMES[language].get(name) or {"word": WORDS, "value": map(str, VALUES)}[name]
         return f"(?P<{name}>{'|'.join(map(re.escape, choices))})"
 
     text = phrase.replace(" ", "") if language == "zh" else phrase
     parts = SLOT.split(text)  # text, name, text, name, …
-    return re.compile("".join(group(re.match(r"(.*)", p)) if i % 2 else re.escape(p) for i, p in enumerate(parts)))
+    return re.compile("".join(group(part) if n % 2 else re.escape(part) for n, part in enumerate(parts)))
 
 
 def match(phrase: str, language: str, text: str) -> dict[str, object] | None:
@@ -101,8 +100,13 @@ def read_request(text: str) -> Request | None:
 
 def describe(thing: Thing, language: str) -> str:
     """What a caption says of a thing."""
+    return tell(CAPTIONS[thing.kind][language], thing, language)
+
+
+def tell(phrase: str, thing: Thing, language: str) -> str:
+    """The phrase about this thing."""
     return fill(
-        CAPTIONS[thing.kind][language],
+        phrase,
         language,
         color=thing.color,
         shape=thing.shape,
@@ -115,7 +119,5 @@ def describe(thing: Thing, language: str) -> str:
 
 def caption(scene: Scene, language: str) -> list[str]:
     """The sentences of a true caption, a thing a sentence, in the order of reading."""
-    from benchmarks.world.phrases import CHART
-
     opening = [fill(CHART[language], language)] if scene.bars else []
     return opening + [describe(thing, language) for thing in scene.things]

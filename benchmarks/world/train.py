@@ -26,7 +26,7 @@ from benchmarks.world.tower import train_tower
 SEED = 0
 TOWER = Plan(steps=400, batch=64, matrices=0.01, rest=2e-3)
 VLM = Plan(steps=2800, batch=8, matrices=0.01, rest=2e-3)
-LLM = Plan(steps=2600, batch=48, matrices=0.01, rest=2e-3)
+LLM = Plan(steps=4800, batch=48, matrices=0.01, rest=2e-3)
 
 
 def train_vlm(out: Path, plan: Plan = VLM) -> None:

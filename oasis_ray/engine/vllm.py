@@ -131,6 +131,7 @@ def engine_args(pool: Pool, *, gpus: bool, images: bool) -> dict[str, Any]:
     context = pool.max_context_tokens
     args: dict[str, Any] = {
         "model": pool.folder,
+        "load_format": "safetensors",  # vLLM's own default falls back to pickles
         "revision": pool.revision,
         "max_model_len": context,
         "max_num_seqs": pool.max_sequences,
