@@ -6,7 +6,7 @@ TORCH := torch==2.13.0
 LOCK := $(BIN)/uv pip compile -q --generate-hashes --custom-compile-command 'make lock' \
   --python-version 3.11 --python-platform x86_64-manylinux_2_28
 
-.PHONY: setup check test test-real demo bench bench-quality chaos pair report docs lock audit-deps
+.PHONY: setup check test test-real demo bench bench-quality bench-resume chaos pair report docs lock audit-deps
 
 setup: .venv/ready
 
@@ -36,6 +36,10 @@ bench: setup data/demo/shard-00001.parquet
 # Kill engines, workers, writers and drivers at random, resume, and count what was lost or done twice.
 chaos: setup
 	$(BIN)/python -m benchmarks.chaos
+
+# How long it takes to know what is left of ten million rows.
+bench-resume: setup
+	$(BIN)/python -m benchmarks.resume
 
 bench-quality: setup
 	$(BIN)/python -m benchmarks.quality

@@ -30,10 +30,10 @@ from benchmarks.pictures import write_shards
 from benchmarks.result import write_result
 from benchmarks.standing import Standing
 from oasis_ray.audit import audit
-from oasis_ray.rows import Call, Reply
+from oasis_ray.rows import Call, Fate, Reply
 
 OASIS = str(Path(sys.executable).with_name("oasis-ray"))
-IN_FLIGHT = 64
+IN_FLIGHT, A_PART = 64, 16
 # What is killed, how often among ten kills, and how Ray titles its process.
 VICTIMS = {
     "engine": (4, "ray::ServeReplica:oasis-"),
@@ -85,7 +85,7 @@ class Chaos:
         job = {
             "recipe": "oasis",
             "input": {"path": str(self.folder / "shards"), "id": "id"},
-            "output": {"path": str(out), "rows_per_part": 16},
+            "output": {"path": str(out), "rows_per_part": A_PART},
             "pools": {"vlm": pool | {"replicas": 2}, "llm": pool},
             "seed": len(self.runs),
             "rows_in_flight": IN_FLIGHT,
@@ -100,9 +100,11 @@ class Chaos:
                 driver = subprocess.Popen(
                     [OASIS, "run", str(path)], stdout=log, stderr=log, env=self.cluster.environment
                 )
+            asked = self.asked()
             while driver.poll() is None:
-                if len(self.kills) < kills and list(out.glob("*/part-*")):
-                    time.sleep(self.rng.uniform(0.5, 3))
+                if len(self.kills) < kills and self.asked() > asked:  # it works, so there is something to lose
+                    time.sleep(self.rng.uniform(0.5, 4))
+                    asked = self.asked()
                     self._kill(driver)
                 time.sleep(0.05)
             if driver.returncode == 0:
@@ -112,6 +114,11 @@ class Chaos:
                     f"the run ended with {driver.returncode}:\n{(self.folder / 'drivers.log').read_text()[-3000:]}"
                 )
 
+    def asked(self) -> int:
+        """Bytes that the engines have noted so far."""
+        log = self.folder / "hooks.log"
+        return log.stat().st_size if log.exists() else 0
+
     def _kill(self, driver: "subprocess.Popen[bytes]") -> None:
         kind = self.rng.choices(list(VICTIMS), [often for often, _ in VICTIMS.values()])[0]
         if kind == "driver":
@@ -120,14 +127,13 @@ class Chaos:
                 driver.wait()
                 self.kills.append((time.time(), kind))
             return
-        deadline = time.monotonic() + 5  # writers come and go
+        deadline = time.monotonic() + 10  # writers come and go
         while time.monotonic() < deadline and driver.poll() is None:
-            found = self.cluster.processes(VICTIMS[kind][1])
+            found = self.cluster.processes(VICTIMS[kind][1], patience_s=1)
             if found:
                 self.rng.choice(found).kill()
                 self.kills.append((time.time(), kind))
                 return
-            time.sleep(0.002)
 
 
 def computed_again(log: Path, kills: list[tuple[float, str]]) -> list[int]:
@@ -193,6 +199,7 @@ def measure(folder: Path, kills: int, rows: int, seed: int) -> dict[str, object]
         "audit_faults": [fault for run in chaos.runs for fault in audit(str(run)).faults],
         "computed_again_a_kill": round(sum(again) / max(1, len(again)), 1),
         "computed_again_a_kill_at_most": max(again, default=0),
+        "rows_in_flight_or_waiting_for_a_part": IN_FLIGHT + A_PART * len(Fate),
         "computed_again_by_kind": {k: round(sum(n) / len(n), 1) for k, n in by_kind.items() if n},
     }
 

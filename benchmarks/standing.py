@@ -55,14 +55,20 @@ class Standing:
                 process.kill()
         psutil.wait_procs(alive, timeout=10)
 
-    def processes(self, title: str) -> list[psutil.Process]:
-        """The processes of the cluster whose title begins so; Ray titles a worker after what it runs."""
-        found = []
-        for process in self._head.children(recursive=True):
-            with suppress(psutil.NoSuchProcess, IndexError):
-                if process.cmdline()[0].startswith(title):
-                    found.append(process)
-        return found
+    def processes(self, title: str, patience_s: float = 0) -> list[psutil.Process]:
+        """The processes of the cluster whose title begins so, as soon as there are any.
+
+        Ray titles a worker after what it runs, which may be for a few milliseconds.
+        """
+        family, deadline = self._head.children(recursive=True), time.monotonic() + patience_s
+        while True:
+            found = []
+            for process in family:
+                with suppress(psutil.NoSuchProcess, IndexError):
+                    if process.cmdline()[0].startswith(title):
+                        found.append(process)
+            if found or time.monotonic() > deadline:
+                return found
 
 
 def _free_port() -> int:
