@@ -241,3 +241,10 @@ def test_a_packet_goes_out_in_the_order_in_which_it_came(segment: Make) -> None:
 
     packets = asyncio.run(out())
     assert [[row["id"] for row in packet["accepted"].to_pylist()[0]] for packet in packets] == [["a", "b"], ["c"]]
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"), [("a\ud83d", "a\ufffd"), ("\ud83d\ude00", "😀"), ("\ufeffa\0", "\ufeffa\0"), ("", "")]
+)
+def test_half_a_character_in_a_reply_becomes_a_sign_that_can_be_written(said: str, kept: str) -> None:
+    assert Reply.of(said).text == kept
