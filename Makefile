@@ -4,7 +4,7 @@ DEVICE ?= $(if $(shell command -v nvidia-smi 2>/dev/null),gpu,cpu)
 BIN := .venv/bin
 TORCH := torch==2.13.0
 
-.PHONY: setup check test test-real demo bench bench-quality pair report docs
+.PHONY: setup check test test-real demo bench bench-quality fuzz pair report docs
 
 setup: .venv/ready
 
@@ -33,6 +33,10 @@ bench: setup data/demo/shard-00001.parquet
 
 bench-quality: setup
 	$(BIN)/python -m benchmarks.quality
+
+# Ten thousand hostile rows and replies through the whole job: what must not happen is counted, and has to be 0.
+fuzz: setup
+	$(BIN)/python -m benchmarks.fuzz
 
 # Train the demo's pair anew (two processes of one core each, about half an hour): see benchmarks/models/README.md.
 pair: setup

@@ -106,7 +106,7 @@ def _jsonl(source: Path, skipped: list[str]) -> Iterator[tuple[str, bytes]]:
 
 
 def _text(name: str) -> str:
-    r"""A name as text that Parquet holds: bytes of a name that are no UTF-8 become \x... Raises ValueError for no name."""
+    r"""A name as text that Parquet holds: bytes that are no UTF-8 become \x... Raises ValueError for no name."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
