@@ -26,9 +26,10 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.contact_sheet import sheet
-from benchmarks.hostile.harm import listing, live_markup, live_tokens
+from benchmarks.hostile.harm import actors, listing, live_markup, live_tokens, lost_workers
 from benchmarks.hostile.rows import MAKERS, SECRET, Hostile, draw, lay
 from benchmarks.result import write_result
+from oasis_ray import cluster
 from oasis_ray.audit import audit
 from oasis_ray.chat import Chat
 from oasis_ray.cli import SHIPPED
@@ -79,16 +80,15 @@ def fuzz(folder: Path, count: int, seed: int) -> Found:
     """Run the whole job on `count` hostile rows in an empty folder, and look at what is left."""
     found, rows = Found(count), draw(count, seed)
     lay(folder, rows)
-    before, start = listing(folder), time.monotonic()
     run = Run(*load_job(job_in(folder), SHIPPED))
+    cluster.join()
+    before, known, start = listing(folder), {actor.actor_id for actor in actors()}, time.monotonic()
     try:
         run.execute()
     except OasisError as error:
         found.crashes.append(f"the run stopped: {error}")
     found.seconds = round(time.monotonic() - start, 1)
-    told = run.tally().rows  # a worker that is lost tells of its rows again when they are carried anew
-    found.crashes.extend(f"row {number} was carried again" for number in range(count, told))
-    found.crashes.extend(audit(run.folder).faults)
+    found.crashes.extend([*lost_workers(known), *audit(run.folder).faults])
     found.escaped.extend(f"{path} is new or changed" for path, _ in listing(folder) ^ before)
     asked: dict[str, set[Request]] = {"vlm": set(), "llm": set()}
     for fate, row in ended(Path(run.folder)):

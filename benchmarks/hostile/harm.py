@@ -1,9 +1,13 @@
-"""What harm looks like: files that appear outside a run, special tokens of a text in a prompt, markup in a page."""
+"""What harm looks like: lost workers, files outside a run, special tokens of a text in a prompt, markup in a page."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
+
+import ray
+from ray.util.state import list_actors
 
 from oasis_ray.chat import Chat
 from oasis_ray.rows import Request
@@ -11,6 +15,27 @@ from oasis_ray.rows import Request
 # What a contact sheet is made of: its elements, and the attributes that they may have.
 ELEMENTS = {"html", "meta", "title", "style", "h1", "p", "main", "figure", "img", "figcaption", "b"}
 ATTRIBUTES = {"lang", "charset", "name", "content", "http-equiv", "alt", "src"}
+
+
+def actors() -> list[Any]:
+    """All actors of the cluster, also those that have ended."""
+    here = ray.get_runtime_context().gcs_address  # there may be other clusters on this machine
+    return list(list_actors(here, limit=10_000, detail=True, raise_on_missing_output=False))
+
+
+def lost_workers(known: Container[str]) -> Iterator[str]:
+    """The workers and engines, not in `known`, that did not live to the end of their run: what is lost is started anew,
+    a worker as the same actor, an engine as another one of its application.
+    """
+    engines: Counter[str] = Counter()
+    for actor in actors():
+        if actor.actor_id in known:
+            continue
+        if actor.class_name.startswith("ServeReplica:"):
+            engines[actor.class_name] += 1
+        elif actor.class_name.startswith("MapWorker(") and actor.num_restarts:
+            yield f"{actor.class_name} was lost {actor.num_restarts} times"
+    yield from (f"{name} was lost {count - 1} times" for name, count in engines.items() if count > 1)
 
 
 def listing(folder: Path) -> set[tuple[str, int]]:
