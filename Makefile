@@ -6,7 +6,7 @@ TORCH := torch==2.13.0
 LOCK := $(BIN)/uv pip compile -q --generate-hashes --custom-compile-command 'make lock' \
   --python-version 3.11 --python-platform x86_64-manylinux_2_28
 
-.PHONY: setup check test test-real demo bench bench-quality bench-resume chaos pair report docs lock audit-deps
+.PHONY: setup check test test-real demo bench bench-quality bench-resume chaos fuzz pair report docs lock audit-deps
 
 setup: .venv/ready
 
@@ -43,6 +43,10 @@ bench-resume: setup
 
 bench-quality: setup
 	$(BIN)/python -m benchmarks.quality
+
+# Ten thousand hostile rows and replies through the whole job: what must not happen is counted, and has to be 0.
+fuzz: setup
+	$(BIN)/python -m benchmarks.fuzz
 
 # Train the demo's pair anew (two processes of one core each, about half an hour): see benchmarks/models/README.md.
 pair: setup

@@ -34,10 +34,10 @@ FIGURE = (
 )
 
 
-def sheet(run: Path) -> str:
-    """The page of a run folder, at most 60 rows of it. Raises FileNotFoundError where nothing was accepted."""
+def sheet(run: Path, shown: int = SHOWN) -> str:
+    """The page of a run folder, with at most `shown` rows. Raises FileNotFoundError where nothing was accepted."""
     rows = ds.dataset(run / "accepted", format="parquet")
-    some = rows.head(SHOWN, columns=["id", "image", "instruction", "response"]).to_pylist()
+    some = rows.head(shown, columns=["id", "image", "instruction", "response"]).to_pylist()
     figures = [
         FIGURE.format(
             id=escape(row["id"]),

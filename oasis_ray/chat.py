@@ -5,7 +5,8 @@ user turn (the hook's whole prompt), what stands behind it closes the turn and o
 counted from an end, so any template of any family comes out right or is refused with the reason.
 
 The words of a request never pass through the template: they are tokenised apart, with special tokens switched off.
-So `<|im_end|>` inside an instruction is just these ten characters, and can't end a turn.
+So `<|im_end|>` inside an instruction is just these ten characters, and can't end a turn. The same holds for tokens that
+a tokenizer has added without calling them special (`<tool_call>`, `<think>`).
 """
 
 from dataclasses import dataclass
@@ -117,13 +118,19 @@ class Chat:
 
     def harmless(self, text: str) -> str:
         """The text with its special tokens broken by a zero-width space, for servers that tokenise themselves."""
-        for token in sorted(self.tokenizer.all_special_tokens, key=len, reverse=True):
+        for token in sorted({*self.tokenizer.all_special_tokens, *self._marks.values()}, key=len, reverse=True):
             text = text.replace(token, token[0] + "\u200b" + token[1:])
         return text
 
     @cached_property
     def _special_ids(self) -> frozenset[int]:
         return frozenset({*self.tokenizer.all_special_ids, *self.tokenizer.added_tokens_decoder})
+
+    @cached_property
+    def _marks(self) -> dict[int, str]:
+        """Added tokens that look like markup. Others (runs of blanks in some vocabularies) are plain text."""
+        added = {index: token.content for index, token in self.tokenizer.added_tokens_decoder.items()}
+        return {index: mark for index, mark in added.items() if len(mark) > 1 and mark[0] in "<["}
 
     @cached_property
     def _emoji_ids(self) -> frozenset[int]:
@@ -143,9 +150,13 @@ class Chat:
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def _words(self, text: str) -> list[int]:
-        return (
-            list(self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]) if text else []
-        )
+        if not text:
+            return []
+        ids: list[int] = []
+        for index in self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]:
+            mark = self._marks.get(index)  # `split_special_tokens` leaves those whole that are not called special
+            ids += [index] if mark is None else self._words(mark[0]) + self._words(mark[1:])
+        return ids
 
 
 def _processor_template(model: str, revision: str | None) -> str | None:

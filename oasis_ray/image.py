@@ -70,26 +70,45 @@ def _check_size(picture: PIL.Image.Image, limits: Limits) -> None:
         raise RowError(
             "image_too_long", f"{width} x {height}, the longer side may be {limits.max_aspect:g} times the other"
         )
-    # A phone's JPEG may carry a second picture for the camera (MPO); that is no animation.
-    frames = 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)
-    if frames > limits.max_frames:
-        raise RowError("image_animated", f"{frames} frames, the limit is {limits.max_frames}")
+    if _has_more_frames(picture, limits.max_frames):
+        raise RowError("image_animated", f"more frames than the limit of {limits.max_frames}")
+
+
+def _has_more_frames(picture: PIL.Image.Image, most: int) -> bool:
+    """Whether there are more than `most`. The first one stands."""
+    if picture.format == "MPO":  # a phone's JPEG that carries a second picture for the camera is no animation
+        return False
+    if picture.format != "TIFF":
+        return bool(getattr(picture, "n_frames", 1) > most)
+    try:  # Pillow counts the frames of a TIFF in a time that grows with their square: hours for one of 50 MB
+        picture.seek(most)
+    except EOFError:
+        return False
+    finally:
+        picture.seek(0)
+    return True
 
 
 def _upright(picture: PIL.Image.Image) -> PIL.Image.Image:
     """The picture as a person sees it: turned as its EXIF says, on white where it is transparent, in RGB."""
-    picture = PIL.ImageOps.exif_transpose(picture)
+    PIL.ImageOps.exif_transpose(picture, in_place=True)
     if picture.mode.startswith("I;16") or picture.mode in ("I", "F"):
         # Pillow clips 16-bit greys at 255 when it converts; spread the picture's own range instead.
-        grey = np.asarray(picture, np.float64)
-        low, span = (grey.min(), np.ptp(grey)) if np.ptp(grey) else (0, 65535)
-        spread = ((grey - low) * (255 / span)).clip(0, 255)
-        picture = PIL.Image.fromarray(spread.round().astype(np.uint8))
+        spread = _spread(np.array(picture, np.float32))
+        picture = PIL.Image.fromarray(spread)
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
         picture = picture.convert("RGBA")
         paper = PIL.Image.new("RGBA", picture.size, "white")
         picture = PIL.Image.alpha_composite(paper, picture)
-    return picture.convert("RGB")
+    return picture if picture.mode == "RGB" else picture.convert("RGB")
+
+
+def _spread(grey: np.ndarray) -> np.ndarray:
+    """Greys from the darkest to the lightest as 0 to 255. In place, because the largest picture has 350 MB of them."""
+    low, high = (float(grey.min()), float(grey.max())) if np.ptp(grey) else (0.0, 65535.0)
+    grey -= low
+    grey *= 255 / (high - low)
+    return grey.clip(0, 255, out=grey).round(out=grey).astype(np.uint8)
 
 
 @lru_cache(maxsize=16)  # the nodes of a row ask for the same picture one after the other

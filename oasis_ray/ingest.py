@@ -67,9 +67,7 @@ def tarfile_like(path: Path) -> bool:
 def _folder(source: Path) -> Iterator[tuple[str, bytes]]:
     for path in sorted(source.rglob("*")):
         if path.suffix.lower() in SUFFIXES and path.is_file():
-            # A name that is no UTF-8 keeps its odd bytes as \\x..; Parquet holds text.
-            name = path.relative_to(source).as_posix().encode("utf-8", "surrogateescape")
-            yield name.decode("utf-8", "backslashreplace"), path.read_bytes()
+            yield _text(path.relative_to(source).as_posix()), path.read_bytes()
 
 
 def _tar(source: Path, skipped: list[str]) -> Iterator[tuple[str, bytes]]:
@@ -79,11 +77,11 @@ def _tar(source: Path, skipped: list[str]) -> Iterator[tuple[str, bytes]]:
                 stream = tar.extractfile(member) if member.isfile() else None  # links in a tar are not followed
                 if stream is None or Path(member.name).suffix.lower() not in SUFFIXES:
                     if not member.isdir():
-                        skipped.append(f"{member.name}: not an image file")
+                        skipped.append(f"{_text(member.name)}: not an image file")
                 elif member.size > MAX_BYTES:
-                    skipped.append(f"{member.name}: {member.size} bytes")
+                    skipped.append(f"{_text(member.name)}: {member.size} bytes")
                 else:
-                    yield member.name, stream.read()
+                    yield _text(member.name), stream.read()
     except (tarfile.TarError, EOFError, OSError) as error:
         raise JobError([f"{source} can't be read to its end: {error}"]) from None
 
@@ -100,11 +98,16 @@ def _jsonl(source: Path, skipped: list[str]) -> Iterator[tuple[str, bytes]]:
                 path, name = entry["image"], entry.get("id")
                 if not isinstance(path, str):
                     raise TypeError("the image is no text")
-                yield path if name is None else str(name), fetch(str(source.parent), path, MAX_BYTES)
-            except (ValueError, TypeError, KeyError) as error:
+                yield _text(path if name is None else str(name)), fetch(str(source.parent), path, MAX_BYTES)
+            except (ValueError, TypeError, KeyError, RecursionError) as error:
                 skipped.append(f'{where}: not a line of {{"image": "path"}} ({type(error).__name__}: {error})')
             except RowError as error:
                 skipped.append(f"{where}: {error.detail}")
+
+
+def _text(name: str) -> str:
+    r"""A name as text that Parquet holds: bytes that are no UTF-8 become \x... Raises ValueError for no name."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _batches(rows: Iterable[tuple[str, bytes]], size: int) -> Iterator[list[tuple[str, bytes]]]:

@@ -26,8 +26,8 @@ T = TypeVar("T")
 
 def parts(folder: str, fate: Fate) -> tuple[Any, list[str]]:
     """The file system of a run folder, and the paths of its parts of one fate."""
-    fs, base = fsspec.core.url_to_fs(expand(folder))
-    return fs, sorted(fs.glob(f"{base.rstrip('/')}/{fate}/part-*.parquet"))
+    fs, files = _below(folder, fate)
+    return fs, [path for path, name in files if name.startswith("part-") and name.endswith(".parquet")]
 
 
 def read_parts(folder: str, fate: Fate, columns: list[str]) -> Iterator[pa.Table]:
@@ -130,11 +130,19 @@ def _read(fs: Any, path: str, columns: list[str]) -> pa.Table:
 
 def _sweep(folder: str) -> list[str]:
     """Remove the unfinished files that a killed writer left behind; their names."""
-    fs, base = fsspec.core.url_to_fs(expand(folder))
-    left = [path for fate in Fate for path in fs.glob(f"{base.rstrip('/')}/{fate}/.part-*")]
-    for path in left:
-        fs.rm(path)
+    left = []
+    for fate in Fate:
+        fs, files = _below(folder, fate)
+        for path in (path for path, name in files if name.startswith(".part-")):
+            fs.rm(path)
+            left.append(path)
     return left
+
+
+def _below(folder: str, fate: Fate) -> tuple[Any, list[tuple[str, str]]]:
+    """The file system, and path and name of each file of one fate. No glob: a run folder may be called `runs [1]`."""
+    fs, base = fsspec.core.url_to_fs(expand(folder))
+    return fs, [(path, path.rpartition("/")[2]) for path in sorted(fs.find(f"{base.rstrip('/')}/{fate}", maxdepth=1))]
 
 
 def _more_than_once(ids: pa.ChunkedArray) -> set[str]:

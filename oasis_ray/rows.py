@@ -104,6 +104,11 @@ class Sample:
     tokens: int = 0
     likelihood: float | None = None
 
+    def __post_init__(self) -> None:
+        # A server's JSON may hold half of a surrogate pair: no character, and no file could be written with it.
+        whole = self.text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        object.__setattr__(self, "text", whole)
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:

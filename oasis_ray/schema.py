@@ -104,10 +104,15 @@ def record(ended: Ended, recipe: Recipe, *, keep_images: bool) -> dict[str, Any]
 
 
 def _without(mark: str, text: str) -> str:
-    """The text without the mark, also where taking one out would make another."""
-    while mark in text:
-        text = text.replace(mark, "")
-    return text
+    """The text without the mark, also where taking one out would make another: in one pass, however many are nested."""
+    if mark not in text:
+        return text
+    kept: list[str] = []
+    for letter in text:
+        kept.append(letter)
+        if letter == mark[-1] and "".join(kept[-len(mark) :]) == mark:
+            del kept[-len(mark) :]
+    return "".join(kept)
 
 
 def packet(rows: Iterable[Ended], recipe: Recipe, *, keep_images: bool) -> pa.Table:

@@ -11,6 +11,7 @@ do. That is what becomes of rows for which the machinery failed, and of those th
 import asyncio
 import errno
 import os
+import stat
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -194,11 +195,14 @@ def fetch(root: str, path: str, max_bytes: int) -> bytes:
         raise RowError("image_path", f"{path!r} is not a path below input.root")
     fs, base = fsspec.core.url_to_fs(expand(root))
     place = f"{base.rstrip('/')}/{path}"
-    if fs.protocol == "file" or "file" in fs.protocol:
+    local = fs.protocol == "file" or "file" in fs.protocol
+    if local:
         inside = os.path.realpath(place).startswith(os.path.realpath(base).rstrip(os.sep) + os.sep)
         if not inside:
             raise RowError("image_path", f"{path!r} is a link that leads out of input.root")
     try:
+        if local and not stat.S_ISREG(os.stat(place).st_mode):  # noqa: PTH116
+            raise FileNotFoundError(place)  # a pipe would be waited for without end, a socket can't be opened
         with fs.open(place, "rb") as stream:
             data: bytes = stream.read(max_bytes + 1)
     except OSError as error:

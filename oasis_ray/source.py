@@ -159,6 +159,9 @@ def _groups(shard: pq.ParquetFile, given: Input, file: str, name: str, problems:
                     "`input.id` out, and ids are made of file, row group and row"
                 )
                 continue
+            if not _is_utf8(column):
+                problems.append(f"{file}: column '{given.id}' holds bytes that are no UTF-8; write the ids anew")
+                continue
             ids = pa.concat_arrays(column.cast(pa.string()).chunks) if count else pa.array([], pa.string())
         yield RowGroup(file, name, index, ids)
 
@@ -191,10 +194,9 @@ def _numbered(name: str, again: dict[str, int], taken: set[str]) -> str:
     if name not in again:
         return name
     again[name] += 1
-    numbered = name if again[name] == 1 else f"{name}#{again[name]}"
-    if again[name] > 1 and numbered in taken:
-        return _numbered(name, again, taken)
-    return numbered
+    while again[name] > 1 and f"{name}#{again[name]}" in taken:
+        again[name] += 1
+    return name if again[name] == 1 else f"{name}#{again[name]}"
 
 
 READ_TASKS = 2000  # at most: Ray Data keeps book of every task from the start
@@ -261,7 +263,7 @@ def _packet(batch: pa.RecordBatch, places: list[int], group: RowGroup, given: In
     if given.image is not None:
         columns["image"] = _images(batch.column(given.image))
     if given.columns:  # apart from the row's own columns, whatever their names
-        texts = [batch.column(name).cast(pa.string()) for name in given.columns]
+        texts = [_text(batch.column(name)) for name in given.columns]
         columns["texts"] = pa.StructArray.from_arrays(texts, names=list(given.columns))
     rows = pa.StructArray.from_arrays(list(columns.values()), names=list(columns))
     return pa.table({"rows": pa.ListArray.from_arrays([0, len(rows)], rows)})
@@ -275,7 +277,20 @@ def _images(column: pa.Array) -> pa.Array:
         parts = [pa.nulls(len(column), pa.binary()), column]
     else:
         parts = [column, pa.nulls(len(column), pa.string())]
-    kinds = [IMAGE.field("bytes").type, IMAGE.field("path").type]
-    return pa.StructArray.from_arrays(
-        [part.cast(kind) for part, kind in zip(parts, kinds, strict=True)], fields=list(IMAGE)
-    )
+    return pa.StructArray.from_arrays([parts[0].cast(pa.binary()), _text(parts[1])], fields=list(IMAGE))
+
+
+def _text(column: pa.Array) -> pa.Array:
+    """Text that is UTF-8. A shard may say so of other bytes, which its reader does not look at; these become \ufffd."""
+    if _is_utf8(column):
+        return column.cast(pa.string())
+    values = column.cast(pa.binary()).to_pylist()
+    return pa.array([None if value is None else value.decode(errors="replace") for value in values], pa.string())
+
+
+def _is_utf8(column: pa.Array | pa.ChunkedArray) -> bool:
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True

@@ -13,6 +13,7 @@ from pydantic import Field
 from oasis_ray.stage import Divert, Route, RowStage
 
 SPECIAL = re.compile(r"<\|[^|<>\n]{1,40}\|>|</?(?:s|image|img|pad|unk|box|ref|quad|bos|eos)>", re.IGNORECASE)
+NESTED = 4
 MOJIBAKE = re.compile(
     r"(?:[ÃÂ][\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc\u2013-\u203a\u20ac\u2122]"
     r"|â[\u0080-\u00bf€][\u0080-\u00bf™œž“”˜¦]?|ï¿½)+"
@@ -56,8 +57,9 @@ class Clean(RowStage[In, Out]):
         whole = max(1, len(text))
         text = MOJIBAKE.sub("", text)
         text = "".join(c for c in text if c in "\n\t" or c in JOINERS or unicodedata.category(c) not in UNWANTED)
-        text = SPECIAL.sub("", SPECIAL.sub("", text.replace("\ufffd", "")))
-        text = _whole_sentences(_without_repeats(LOOP.sub(_once, text)))
+        text = _without_special(text.replace("\ufffd", ""))
+        text = _without_special(LOOP.sub(_once, text))  # a loop inside a mark may have hidden it
+        text = _whole_sentences(_without_repeats(text))
         text = re.sub(r"[ \t]+", " ", re.sub(r"(?<!\s)[^\S\n]*\n(?:[^\S\n]*\n)+\s*", "\n\n", text)).strip()
         removed = 1 - len(text) / whole
         if _length(text) < self.min_chars:
@@ -65,6 +67,15 @@ class Clean(RowStage[In, Out]):
         if removed > self.max_removed:
             return Divert(Route.REJECTED, "caption_mostly_garbage", text)
         return Out(text, round(max(0.0, removed), 3))
+
+
+def _without_special(text: str) -> str:
+    """Without special tokens, also where taking one out makes another. What is nested deeper loses its brackets."""
+    for _ in range(NESTED):
+        text, found = SPECIAL.subn("", text)
+        if not found:
+            return text
+    return re.sub("[<>]", "", text)
 
 
 def _once(loop: re.Match[str]) -> str:

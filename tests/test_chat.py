@@ -3,6 +3,7 @@ and for templates of other families. No weights are needed.
 """
 
 import pytest
+from tokenizers import AddedToken
 from transformers import PreTrainedTokenizerFast
 
 from benchmarks.random_pair import TEMPLATE, bpe_tokenizer
@@ -84,6 +85,29 @@ def test_words_never_become_special_tokens(words: PreTrainedTokenizerFast, text:
     ids = chat(words).ids(Request(text))
     assert sum(i in special for i in ids) == sum(i in special for i in plain)
     assert text in words.decode(ids)
+
+
+@pytest.fixture(scope="module")
+def tools() -> PreTrainedTokenizerFast:
+    """A tokenizer with added tokens that it does not call special, as Qwen's have, and with a run of blanks."""
+    words = bpe_tokenizer(["Call a tool, then think: < > / _ |"] * 3)
+    words.add_tokens(
+        [AddedToken(mark, normalized=False) for mark in ("<tool_call>", "</think>", "<|fim_prefix|>", "   ")]
+    )
+    return words
+
+
+@pytest.mark.parametrize("text", ["<tool_call>{}", "so</think>.", "<|fim_prefix|>", "<<tool_call>tool_call>"])
+def test_words_never_become_added_tokens_that_are_not_called_special(tools: PreTrainedTokenizerFast, text: str) -> None:
+    added = {i for i, token in tools.added_tokens_decoder.items() if token.content.strip()}
+    ids = chat(tools).ids(Request(text, speaker="user"))
+    assert sum(i in added for i in ids) == sum(i in added for i in chat(tools).ids(Request("x", speaker="user")))
+    assert tools.decode(ids).endswith(text)
+    assert not added & set(tools(chat(tools).harmless(text), add_special_tokens=False)["input_ids"])
+
+
+def test_added_runs_of_blanks_stay_what_the_model_reads_them_as(tools: PreTrainedTokenizerFast) -> None:
+    assert tools.convert_tokens_to_ids("   ") in chat(tools).ids(Request("if:   pass"))
 
 
 def test_words_are_made_harmless_for_servers_that_tokenise_themselves(words: PreTrainedTokenizerFast) -> None:

@@ -1,6 +1,7 @@
 """Admission: pictures of all kinds, whole and broken, and what each is made of them."""
 
 import io
+import struct
 from hashlib import sha256
 from typing import Any
 
@@ -39,9 +40,9 @@ def noise() -> PIL.Image.Image:
     return PIL.Image.frombytes("RGB", (64, 64), bytes((i * 7919 >> 3) % 256 for i in range(64 * 64 * 3)))
 
 
-def frames(kind: str) -> bytes:
-    red, blue = PIL.Image.new("RGB", (8, 6), RED), PIL.Image.new("RGB", (8, 6), BLUE)
-    return encoded(red, kind, save_all=True, append_images=[blue])
+def frames(kind: str, count: int = 2) -> bytes:
+    red, *others = (PIL.Image.new("RGB", (8, 6), RED if number % 2 == 0 else BLUE) for number in range(count))
+    return encoded(red, kind, save_all=True, append_images=others)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
@@ -62,7 +63,7 @@ LIMITS = {
     "pixels": (picture(size=(10, 10)), {"max_pixels": 99}, "image_too_many_pixels", "10 x 10, the limit is 99 pixels"),
     "one wide": (picture(size=(1, 9)), {}, "image_too_small", "1 x 9, the shorter side must have 4 pixels"),
     "a thread": (picture(size=(801, 4)), {}, "image_too_long", "801 x 4, the longer side may be 200 times the other"),
-    **{kind: (frames(kind), {}, "image_animated", "2 frames, the limit is 1") for kind in ANIMATED},
+    **{kind: (frames(kind), {}, "image_animated", "more frames than the limit of 1") for kind in ANIMATED},
 }
 
 
@@ -97,6 +98,24 @@ def test_a_picture_whose_bytes_lie_is_broken() -> None:
     with pytest.raises(RowError) as error:
         admit(bytes(data), Limits())
     assert error.value.args == ("image_broken", "OSError: broken data stream when reading image file")
+
+
+@pytest.mark.parametrize("kind", ANIMATED)
+def test_an_animation_just_within_the_limit_is_admitted_as_its_first_frame(kind: str) -> None:
+    red, green, blue = decode(admit(frames(kind), Limits(max_frames=2))).getpixel((0, 0))
+    assert (red > 250, green + blue < 4) == (True, True)
+    with pytest.raises(RowError, match="more frames than the limit of 2"):
+        admit(frames(kind, 3), Limits(max_frames=2))
+
+
+@pytest.mark.timeout(30)  # counted to their end, these frames take an hour
+def test_the_frames_of_a_tiff_are_not_counted_further_than_the_limit() -> None:
+    tags = {256: 8, 257: 8, 258: 8, 262: 1, 273: 8, 279: 64}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    size, count = len(entries) + 6, 500_000
+    chain = (struct.pack("<H", len(tags)) + entries + struct.pack("<I", 8 + size * (n + 1)) for n in range(count))
+    with pytest.raises(RowError, match="more frames than the limit of 1"):
+        admit(b"II*\0\x08\0\0\0" + b"".join(chain), Limits())
 
 
 @pytest.mark.parametrize("size", [(4, 4), (4, 800), (800, 4)])

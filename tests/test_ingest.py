@@ -146,3 +146,21 @@ def test_shards_that_are_there_are_not_written_over(folder: Path, tmp_path: Path
     before = (tmp_path / "out/shard-00000.parquet").read_bytes()
     assert problems(folder, tmp_path / "out") == (f"{tmp_path}/out holds Parquet files already; name another folder",)
     assert (tmp_path / "out/shard-00000.parquet").read_bytes() == before
+
+
+def test_odd_names_in_a_tar_and_a_jsonl_do_not_stop_the_others(folder: Path, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "in.tar", "w") as tar:
+        for name in (os.fsdecode(b"caf\xe9.png"), "../up.png", "b.png"):
+            member = tarfile.TarInfo(name)
+            member.size = 1
+            tar.addfile(member, io.BytesIO(b"x"))
+    made = ingest(tmp_path / "in.tar", tmp_path / "out")
+    assert made == Ingested(rows=3, shards=1, skipped=())
+    assert sorted(name for name, _ in rows(tmp_path / "out")) == ["../up.png", "b.png", "caf\\xe9.png"]
+    nested = "[" * 100_000
+    (folder / "in.jsonl").write_text(f'{GOOD}\n{{"image": "b.PNG", "id": "\\ud800"}}\n{nested}\n')
+    made = ingest(folder / "in.jsonl", tmp_path / "out2")
+    assert (made.rows, [text.partition(":")[0] for text in made.skipped]) == (
+        1,
+        ["in.jsonl, line 2", "in.jsonl, line 3"],
+    )

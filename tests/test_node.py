@@ -304,3 +304,10 @@ def test_no_row_is_begun_once_the_run_drains(segment: Make) -> None:
     watch.drain()
     assert carried(segment(0.0, scripts.oasis, Near(watch)), ["a"], ["b"]) == [{}, {}]
     assert watch.view().begun == 0
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"), [("a\ud83d", "a\ufffd"), ("\ud83d\ude00", "😀"), ("\ufeffa\0", "\ufeffa\0"), ("", "")]
+)
+def test_half_a_character_in_a_reply_becomes_a_sign_that_can_be_written(said: str, kept: str) -> None:
+    assert Reply.of(said).text == kept

@@ -203,3 +203,10 @@ def test_a_field_of_another_type_is_refused(kind: Any) -> None:
     with pytest.raises(TypeError) as error:
         arrow(kind)
     assert "an Out may hold str, int, float, bool, lists of these, and None, not" in str(error.value)
+
+
+@pytest.mark.timeout(30)
+def test_nested_placeholders_are_taken_out_in_one_pass() -> None:
+    said = "a" + "<ima" * 100_000 + "<image>" + "ge>" * 100_000 + "b<image>"
+    row = ended(values={**ended().values, "sort": categorize.Out(said, "")})
+    assert record(row, RECIPE, keep_images=False)["conversations"][0]["value"] == "<image>\nab"

@@ -205,3 +205,25 @@ def test_all_problems_of_all_shards_are_told_together(tmp_path: Path) -> None:
 def test_no_rows_at_all_is_a_problem_of_the_job(path: str, expected: str, tmp_path: Path) -> None:
     write(tmp_path / "empty.parquet", ROWS.slice(0, 0))
     assert problems(path.format(tmp_path)) == ("input.path: " + expected.format(tmp_path),)
+
+
+def test_numbering_goes_past_any_count_of_ids_that_the_input_uses(tmp_path: Path) -> None:
+    used = ["a", "a", *(f"a#{number}" for number in range(2, 3000))]
+    found = ids(write(tmp_path / "s.parquet", {"id": used}), id="id", repeated_ids="number")
+    assert found == ["a", "a#3000", *used[2:]]
+
+
+BAD = pa.array([b"a", b"\xff\xfe", None, b"\xc3"], pa.binary()).view(pa.string())
+
+
+def test_text_and_paths_that_are_no_utf8_are_read_with_a_sign_for_what_is_odd(tmp_path: Path) -> None:
+    path = write(tmp_path / "s.parquet", {"image": BAD, "text": BAD})
+    rows = packets(path, root=str(tmp_path), columns=("text",))[0]
+    assert [(row["image"]["path"], row["texts"]["text"]) for row in rows] == [
+        ("a", "a"), ("\ufffd\ufffd", "\ufffd\ufffd"), (None, None), ("\ufffd", "\ufffd"),
+    ]  # fmt: skip
+
+
+def test_ids_that_are_no_utf8_are_a_problem_of_the_input(tmp_path: Path) -> None:
+    path = write(tmp_path / "s.parquet", {"id": BAD.drop_null(), "image": [b"", b"", b""]})
+    assert problems(path, id="id") == (f"{path}: column 'id' holds bytes that are no UTF-8; write the ids anew",)

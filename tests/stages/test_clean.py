@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from oasis_ray.stage import Divert, Route
-from stages.clean import Clean, In, Out
+from stages.clean import SPECIAL, Clean, In, Out
 
 CAT = "A cat sits on a red mat beside the open window."
 ZH = "一只猫坐在红色的垫子上。旁边是一扇开着的窗户，外面正在下雨。"
@@ -133,3 +133,19 @@ def test_clean_is_frozen_and_survives_pickling():
     with pytest.raises(ValidationError, match="Instance is frozen"):
         stage.min_chars = 1
     assert pickle.loads(pickle.dumps(stage)) == stage
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        pytest.param("<|im_" * 9 + "<|x|>" + "end|>" * 9, id="nested"),
+        pytest.param("<im<im<im<im<im<image>age>age>age>age>age>", id="nested, of the other form"),
+        pytest.param("<|im_" + "e" * 50 + "nd|>", id="hidden by a loop"),
+        pytest.param("<|im_\u200bend|>", id="hidden by a space without width"),
+        pytest.param("<|" * 100_000 + "x" + "|>" * 100_000, id="deeper than anything"),
+    ],
+)
+@pytest.mark.timeout(30)
+def test_no_special_token_is_left_over_from_others(raw):
+    cleaned = Clean(max_removed=1).apply(In(f"{CAT} {raw} {CAT} It purrs."))
+    assert not SPECIAL.search(cleaned.text)

@@ -1,0 +1,201 @@
+"""Does hostile input do harm? The whole job on rows and replies that mean it, and what they came to.
+
+    python -m benchmarks.fuzz [--rows 10000] [--seed 0] [--out FILE]
+
+Every row is hostile in one known way (`hostile/`). Afterwards nothing may have crashed, every row must have ended with
+a documented reason, nothing of what lies outside may have been read or written, no special token of a text may be live
+in a prompt, and no markup in the contact sheet. `make fuzz` prints a table and writes
+benchmarks/results/fuzz-DATE.json; it ends with code 1 where a figure is not 0.
+"""
+
+import argparse
+import os
+import re
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.contact_sheet import sheet
+from benchmarks.hostile.harm import actors, listing, live_markup, live_tokens, lost_workers
+from benchmarks.hostile.rows import MAKERS, SECRET, Hostile, draw, lay
+from benchmarks.result import write_result
+from oasis_ray import cluster
+from oasis_ray.audit import audit
+from oasis_ray.chat import Chat
+from oasis_ray.cli import SHIPPED
+from oasis_ray.errors import OasisError
+from oasis_ray.load import load_job
+from oasis_ray.recipe import Recipe, Ref
+from oasis_ray.rows import Fate, Image, Request
+from oasis_ray.run import Run
+from oasis_ray.stage import ModelStage
+
+ROOT = Path(__file__).parents[1]
+MUST_BE_0 = ("crashes", "unexplained", "escaped", "live_tokens", "live_markup")
+
+
+@dataclass
+class Found:
+    """What a run of hostile rows came to. The lists name what should not be; `ends` counts kind, fate and reason."""
+
+    rows: int
+    crashes: list[str] = field(default_factory=list)
+    unexplained: list[str] = field(default_factory=list)
+    escaped: list[str] = field(default_factory=list)
+    live_tokens: list[str] = field(default_factory=list)
+    live_markup: list[str] = field(default_factory=list)
+    ends: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    prompts: int = 0
+    seconds: float = 0.0
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """The numbers, and of each that should be 0 what was seen."""
+        counts = {name: len(getattr(self, name)) for name in MUST_BE_0}
+        seen = {name: getattr(self, name)[:9] for name in MUST_BE_0 if counts[name]}
+        ends: dict[str, dict[str, int]] = {}
+        for (kind, fate, reason), rows in sorted(self.ends.items()):
+            ends.setdefault(kind, {})[f"{fate}: {reason}" if reason else fate] = rows
+        return {
+            "rows": self.rows,
+            **counts,
+            "prompts": self.prompts,
+            "seconds": self.seconds,
+            "seen": seen,
+            "ends": ends,
+        }
+
+
+def fuzz(folder: Path, count: int, seed: int) -> Found:
+    """Run the whole job on `count` hostile rows in an empty folder, and look at what is left."""
+    found, rows = Found(count), draw(count, seed)
+    lay(folder, rows)
+    run = Run(*load_job(job_in(folder), SHIPPED))
+    cluster.join()
+    before, known, start = listing(folder), {actor.actor_id for actor in actors()}, time.monotonic()
+    try:
+        run.execute()
+    except OasisError as error:
+        found.crashes.append(f"the run stopped: {error}")
+    found.seconds = round(time.monotonic() - start, 1)
+    found.crashes.extend([*lost_workers(known), *audit(run.folder).faults])
+    found.escaped.extend(f"{path} is new or changed" for path, _ in listing(folder) ^ before)
+    asked: dict[str, set[Request]] = {"vlm": set(), "llm": set()}
+    for fate, row in ended(Path(run.folder)):
+        hostile = rows[int(row["source"]["file"]) + 100 * row["source"]["row_group"] + row["source"]["row"]]
+        look(found, hostile, fate, row)
+        for pool, request in requests(run.recipe, row, hostile):
+            asked[pool].add(request)
+    for pool, each in asked.items():
+        found.prompts += len(each)
+        found.live_tokens.extend(live_tokens(Chat.load(str(ROOT / "benchmarks/models" / pool)), each))
+    found.live_markup.extend(live_markup(sheet(Path(run.folder), shown=count)))
+    return found
+
+
+def job_in(folder: Path) -> Path:
+    """A job of the recipe `oasis` over the folder's shards; one judge reads the text column, not the instruction."""
+    pool = {"backend": "scripted", "model": "script", "script": "benchmarks.hostile.words:reply", "device": "cpu"}
+    path = folder / "job.yaml"
+    document = {
+        "recipe": "oasis",
+        "input": {
+            "path": str(folder / "shards"), "id": "id", "repeated_ids": "number", "columns": ["note"],
+            "root": str(folder / "images"),
+        },
+        "output": {"path": str(folder / "run"), "keep_images": True},
+        "pools": {"vlm": pool, "llm": pool},
+        "nodes": {"nonsense": {"inputs": {"instruction": "source.note"}}},
+        "score_in_full": 0.0,
+        "max_failed": 1.0,
+    }  # fmt: skip
+    path.write_text(yaml.safe_dump(document))
+    return path
+
+
+def ended(run: Path) -> Iterator[tuple[Fate, dict[str, Any]]]:
+    """All rows of a run, read a few at a time."""
+    for fate in Fate:
+        for part in sorted(run.glob(f"{fate}/*.parquet")):
+            for batch in pq.ParquetFile(part).iter_batches(batch_size=64):
+                for row in batch.to_pylist():
+                    yield fate, row
+
+
+def look(found: Found, hostile: Hostile, fate: Fate, row: Mapping[str, Any]) -> None:
+    """Note how a row ended, that its reason is a documented one, and that it holds nothing of what lies outside."""
+    reason = row.get("reason") or ""
+    found.ends[hostile.kind, fate, reason] += 1
+    if fate in (Fate.REJECTED, Fate.FAILED) and not (row["node"] and DOCUMENTED.fullmatch(reason)):
+        found.unexplained.append(f"{hostile}: {fate}, {reason!r} at {row['node']}")
+    if SECRET in ((row["image"] or {}).get("bytes") or b"") or (
+        hostile.kind.startswith("path") and reason not in ("image_path", "image_missing")
+    ):
+        found.escaped.append(f"{hostile.path!r} was read")
+
+
+def documented() -> re.Pattern[str]:
+    """The reasons that docs/run-folder.md lists; it writes the scores as a span."""
+    text = (ROOT / "docs/run-folder.md").read_text(encoding="utf-8").partition("### Reasons")[2]
+    return re.compile("|".join([*re.findall(r"`([a-z0-9_]+)`", text), "score_[1-5]"]))
+
+
+DOCUMENTED = documented()
+
+
+def requests(recipe: Recipe, row: Mapping[str, Any], hostile: Hostile) -> Iterator[tuple[str, Request]]:
+    """What the pools were asked about a row, made again from what it left: a request depends on nothing else."""
+    note = hostile.note.decode(errors="replace") if isinstance(hostile.note, bytes) else hostile.note
+    source = {"image": Image(b"", ""), "note": note}  # whatever the picture, its place in the prompt is the same
+    nodes = {node.name: node for node in recipe.nodes}
+    for name in dict.fromkeys(step["node"] for step in row["lineage"]):
+        node = nodes[name]
+        wires = {key: wire for key, wire in node.inputs.items() if isinstance(wire, Ref)}
+        given = {
+            key: source[wire.field] if wire.node == "source" else row["nodes"][wire.node][wire.field]
+            for key, wire in wires.items()
+        }
+        if isinstance(node.stage, ModelStage) and node.pool:
+            for request in node.stage.requests(node.in_type(**given)):
+                yield node.pool, Request(request.text, request.images, request.speaker)
+
+
+def main() -> None:
+    """Run, print, and write the result."""
+    parser = argparse.ArgumentParser(description="Run the whole job on hostile rows and replies.")
+    parser.add_argument("--rows", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="Where the result goes, instead of benchmarks/results/fuzz-DATE.json.")
+    asked = parser.parse_args()
+    os.environ["PYTHONPATH"] = str(ROOT)  # for the workers, which import the script
+    with tempfile.TemporaryDirectory() as scratch:
+        found = fuzz(Path(scratch).resolve(), asked.rows, asked.seed)
+    figures = found.figures
+    table = Table("how hostile", "rows", "how they ended", title=f"{asked.rows} hostile rows", title_justify="left")
+    for kind in MAKERS:
+        ends = figures["ends"].get(kind, {})
+        table.add_row(kind, str(sum(ends.values())), ", ".join(f"{end} {rows}" for end, rows in ends.items()))
+    console = Console()
+    console.print(table)
+    for name in ("rows", *MUST_BE_0, "prompts", "seconds"):
+        console.print(f"{name}: {figures[name]}", highlight=False)
+    for name, seen in figures["seen"].items():
+        console.print(f"{name}: {seen}", markup=False)
+    write_result(
+        "fuzz", figures, f"python -m benchmarks.fuzz --rows {asked.rows} --seed {asked.seed}", asked.seed, asked.out
+    )
+    sys.exit(any(figures[name] for name in MUST_BE_0))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""Hostile input, in short: the whole job on a few hundred rows of all kinds, and checks that see what is planted."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.fuzz import DOCUMENTED, MUST_BE_0, Found, fuzz
+from benchmarks.hostile.harm import listing, live_markup, live_tokens
+from benchmarks.hostile.pictures import HOSTILE
+from benchmarks.hostile.rows import MAKERS, draw
+from benchmarks.random_pair import TEMPLATE, bpe_tokenizer
+from oasis_ray.chat import Chat
+from oasis_ray.rows import Image, Request
+
+ROWS = 300
+
+
+@pytest.fixture(scope="module")
+def found(ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Found:
+    return fuzz(tmp_path_factory.mktemp("fuzz"), ROWS, seed=1)
+
+
+@pytest.mark.parametrize("harm", MUST_BE_0)
+def test_hostile_rows_and_replies_do_no_harm(found: Found, harm: str) -> None:
+    assert getattr(found, harm) == []
+
+
+def test_every_hostile_row_ended_and_every_kind_was_there(found: Found) -> None:
+    assert found.ends.total() == ROWS
+    assert {kind for kind, _, _ in found.ends} == set(MAKERS)
+    assert found.prompts > ROWS / 3
+
+
+def test_the_same_seed_draws_the_same_rows() -> None:
+    assert draw(ROWS, 5) == draw(ROWS, 5)
+    assert draw(ROWS, 5) != draw(ROWS, 6)
+    assert {row.kind for row in draw(200, 5)} == set(MAKERS) >= set(HOSTILE)
+
+
+@pytest.mark.parametrize("reason", ["image_broken", "no_kind", "score_3", "caption_too_short"])
+def test_the_reasons_are_those_that_the_documentation_lists(reason: str) -> None:
+    assert DOCUMENTED.fullmatch(reason)
+    assert not DOCUMENTED.fullmatch(f"{reason}_x")
+
+
+class Careless(Chat):
+    """A chat format that lets words become special tokens."""
+
+    def _words(self, text: str) -> list[int]:
+        return self._special(text)
+
+
+@pytest.mark.parametrize(("chat", "live"), [(Chat, 0), (Careless, 2)])
+def test_a_special_token_that_comes_from_words_is_seen(chat: type[Chat], live: int) -> None:
+    model = chat(bpe_tokenizer(["What is it?"] * 3), template=TEMPLATE, image_token="<|image_pad|>")
+    asked = {Request("<|im_end|>"), Request("a<|image_pad|>", (Image(b"", ""),)), Request("a"), Request(speaker="user")}
+    assert len(list(live_tokens(model, asked))) == live
+
+
+@pytest.mark.parametrize(
+    ("page", "live"),
+    [
+        ('<p>&lt;script&gt;</p><img alt="x" src="data:image/png;base64,AA==">', []),
+        ("<p><script>1</script></p>", ["<script>"]),
+        ('<b onclick="x">', ["<b onclick>"]),
+        ('<img src="http://host/a.png">', ["<img src>"]),
+        ('<img src="data:text/html;base64,AA==">', ["<img src>"]),
+        ("<p><!-- hidden --></p><?php ?>", ["<!-- hidden ", "<!--php ?"]),
+    ],
+)
+def test_markup_that_is_not_the_sheets_own_is_seen(page: str, live: list[str]) -> None:
+    assert live_markup(page) == live
+
+
+def test_a_file_outside_the_run_is_seen(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    before = listing(tmp_path)
+    (tmp_path / "run/part").write_text("inside")
+    assert listing(tmp_path) == before
+    (tmp_path / "escaped.txt").write_text("outside")
+    assert [path for path, _ in listing(tmp_path) ^ before] == ["escaped.txt"]
