@@ -12,6 +12,7 @@ from oasis_ray.audit import Audit, audit
 from oasis_ray.cli import SHIPPED
 from oasis_ray.errors import JobError
 from oasis_ray.job import Job
+from oasis_ray.ledger import ended_ids, mend
 from oasis_ray.load import load_job
 from oasis_ray.manifest import describe, node_digests, write_manifest
 from oasis_ray.recipe import Recipe
@@ -182,3 +183,11 @@ def test_a_folder_that_is_no_run_is_a_problem(text: str | None, expected: str, t
     with pytest.raises(JobError) as error:
         audit(str(tmp_path))
     assert error.value.problems == (expected.replace("{}", str(tmp_path), 1),)
+
+
+def test_a_run_folder_may_have_signs_of_a_glob_in_its_name(run: Run) -> None:
+    folder = run.folder.rename(run.folder.with_name("run [1]*"))
+    (folder / "failed/.part-2.parquet.99").write_bytes(b"")
+    assert (audit(str(folder)).faults, len(ended_ids(str(folder)))) == ([], len(IDS))
+    told = f"removed an unfinished part of an earlier session: {folder}/failed/.part-2.parquet.99"
+    assert mend(str(folder))[1] == [told]

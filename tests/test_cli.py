@@ -94,3 +94,10 @@ def test_a_folder_that_is_no_run_is_told(words: tuple[str, ...]) -> None:
         2,
         "JobError: 1 problem:\n  - nowhere is no run folder: it has no run.json\n",
     )
+
+
+def test_what_a_name_says_is_printed_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(picture())
+    (tmp_path / "in.jsonl").write_text('{"image": "a.png"}\n{"image": "[red]b[/x].png"}\n')
+    done = call("ingest", tmp_path / "in.jsonl", tmp_path / "shards")
+    assert done.stderr == "skipped in.jsonl, line 2: there is no file '[red]b[/x].png' below input.root\n"

@@ -1,5 +1,7 @@
 """Images that a row names by path: no path leads out of the root, and a path that leads nowhere fails its row alone."""
 
+import os
+import socket
 from pathlib import Path
 
 import fsspec
@@ -90,3 +92,14 @@ def test_images_lie_in_any_file_system() -> None:
     with pytest.raises(RowError) as error:
         fetch("memory://test_fetch", "b.png", 100)
     assert error.value.args == ("image_missing", "there is no file 'b.png' below input.root")
+
+
+@pytest.mark.timeout(20)
+def test_a_pipe_or_a_socket_is_no_image_file(root: Path) -> None:
+    os.mkfifo(root / "pipe.png")
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(root / "s.png"))
+        for path in ("pipe.png", "s.png"):
+            with pytest.raises(RowError) as error:
+                fetch(str(root), path, 100)
+            assert error.value.args == ("image_missing", f"there is no file {path!r} below input.root")

@@ -161,7 +161,9 @@ def _mean(values: list[float | None] | list[float] | None) -> float | None:
 
 def _reply(samples: list[Sample], usage: Any) -> Reply:
     """The usage is the server's, for all samples together; it is put down to the first."""
-    if usage and samples:
+    if not samples:
+        raise RowError("request_refused", "the server answered without a choice")
+    if usage:
         first = samples[0]
         samples = [Sample(first.text, first.finish, usage.completion_tokens, first.likelihood), *samples[1:]]
     details = getattr(usage, "prompt_tokens_details", None)
