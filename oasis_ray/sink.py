@@ -42,7 +42,9 @@ class PartSink(Datasink[dict[str, int]]):  # type: ignore[misc]  # Ray ships no 
 
     def write(self, blocks: Iterable[pa.Table], ctx: Any) -> dict[str, int]:
         """Write the rows of these packets, one part for each fate that occurs."""
-        tables = dict(unpack(pa.concat_tables(list(blocks)), self._schemas))
+        # A task that had nothing to read, or was told to read no more, sends a block without columns.
+        packets = [block for block in blocks if block.num_rows]
+        tables = dict(unpack(pa.concat_tables(packets), self._schemas)) if packets else {}
         name = f"part-{self._session}-{ctx.task_idx:06d}.parquet"
         try:
             for fate in self._schemas:

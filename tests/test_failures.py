@@ -243,8 +243,10 @@ def test_a_part_that_is_written_again_takes_the_place_of_all_parts_of_its_task(
         row = Ended("a", {"file": "s", "row_group": 0, "row": 0}, None, None)
         return packet([settle(row, "hook", Divert(route, "why"))], recipe, keep_images=False)
 
+    nothing = pa.table({})  # what comes from a read task that found the run draining
     for route in (Route.REJECTED, Route.FAILED):
-        sink.write([ended(route)], SimpleNamespace(task_idx=0))
+        sink.write([nothing, ended(route), nothing], SimpleNamespace(task_idx=0))
+    assert sink.write([nothing], SimpleNamespace(task_idx=1)) == {}
     assert fates(tmp_path / "run") == {"failed": ["a"]}
 
 
@@ -255,13 +257,14 @@ def test_random_kills_lose_no_row_and_double_none(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_pictures_beyond_the_object_store_are_spilled_and_none_is_lost(tmp_path: Path, job_file: JobFile) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (1100, 1100, 3), np.uint8)
     buffer = io.BytesIO()
     PIL.Image.fromarray(noise).save(buffer, "PNG")
-    names = [f"good-{n:02d}" for n in range(40)]
+    names = [f"good-{n:02d}" for n in range(26)]
     shard(tmp_path / "shards/a.parquet", [{"id": name, "bytes": buffer.getvalue()} for name in names])
-    assert len(names) * len(buffer.getvalue()) > 1.5 * 80_000_000
+    assert len(names) * len(buffer.getvalue()) > 1.1 * 80_000_000
     path = job_file(pools=scripted("oasis"), rows_per_task=2, rows_in_flight=64)
     with Standing("--object-store-memory=80000000") as cluster:
         done = subprocess.run(
