@@ -63,6 +63,7 @@ class Monitor:
                 self.why = self._reason(view, now - since)
                 deadline = now + self.job.drain_s if self.why else deadline
             if self.why is not None:
+                self.stop.set()  # so that a signal from now on, the one below too, breaks off
                 self.watch.drain.remote()
             if now > deadline and not self._done.is_set():
                 self.broken_off = True

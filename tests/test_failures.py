@@ -146,12 +146,12 @@ def test_a_run_in_which_nothing_moves_is_ended_with_what_stood_where(
     ray_cluster: None, tmp_path: Path, job_file: JobFile
 ) -> None:
     rows(tmp_path, "good", "stuck", "caption")
-    with pytest.raises(StoppedError) as error:
-        execute(job_file(pools=scripted("deaf"), no_progress_s=8, drain_s=2, rows_per_task=1))
-    text = str(error.value)
-    assert text.startswith("nothing has moved for ")
-    assert "1 rows at hook (pool 'vlm'), the longest 'stuck' for " in text
-    assert "pool 'llm': 1 running; pool 'vlm': 1 running" in text
+    done = call("run", job_file(pools=scripted("deaf"), no_progress_s=8, drain_s=2, rows_per_task=1))
+    assert done.returncode == 1
+    assert "StoppedError: nothing has moved for " in done.stderr
+    assert "1 rows at hook (pool 'vlm'), the longest 'stuck' for " in done.stderr
+    assert "pool 'llm': 1 running; pool 'vlm': 1 running" in done.stderr
+    assert "rows in flight did not end within 2 s (drain_s) and are left to do" in done.stdout
     assert read_manifest(str(tmp_path / "run"))["state"] == "stopped"
     execute(job_file())
     assert fates(tmp_path / "run") == {"accepted": ["good", "stuck"], "captions": ["caption"]}
