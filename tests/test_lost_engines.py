@@ -1,0 +1,73 @@
+"""Engines that die or hang, on real vLLM: they are replaced, and every call is answered."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from uuid import uuid4
+
+import psutil
+import pytest
+
+from oasis_ray.cluster import nodes, on_gpus
+from oasis_ray.guard import Guard
+from oasis_ray.job import Pool
+from oasis_ray.pool import PoolHandle, start_pools, stop_pools
+from oasis_ray.rows import Call, Reply, Request, Sampling
+from oasis_ray.watch import Watch
+from tests.conftest import Near
+
+
+def cores(app: str) -> list[psutil.Process]:
+    """The core processes of vLLM below the replicas of a pool."""
+    replicas = [process for process in psutil.process_iter() if _title(process).startswith(f"ray::ServeReplica:{app}:")]
+    return [child for replica in replicas for child in replica.children() if "EngineCore" in _title(child)]
+
+
+def _title(process: psutil.Process) -> str:
+    with suppress(psutil.Error):
+        return " ".join(process.cmdline())
+    return ""
+
+
+@pytest.fixture
+def mortal(ray_cluster: None, pair: Path) -> Iterator[PoolHandle]:
+    """An engine that may be killed, and that is given up when it stands still for three seconds."""
+    given = Pool(
+        model=str(pair / "llm"),
+        device="auto",
+        gpu_share=0.2,
+        max_context_tokens=512,
+        max_sequences=8,
+        stall_timeout_s=3,
+    )
+    handles = start_pools({"llm": given}, f"mortal-{uuid4().hex[:6]}", gpus=on_gpus({"llm": given}, nodes()))
+    yield handles["llm"]
+    stop_pools(handles)
+
+
+@pytest.mark.parametrize("harm", [psutil.Process.kill, psutil.Process.suspend], ids=["dies", "hangs"])
+def test_an_engine_whose_core_dies_or_hangs_is_replaced_and_every_call_is_answered(
+    harm: Callable[[psutil.Process], None], mortal: PoolHandle
+) -> None:
+    long = Sampling(temperature=1.0, max_tokens=400, min_tokens=400)
+    calls = [Call(Request("Say.", sampling=long), f"r{n}", n) for n in range(12)]
+    (core,) = cores(mortal.app)
+
+    async def out() -> list[Reply]:
+        guard = Guard("llm", mortal, Near(Watch()))
+        asked = asyncio.gather(*(guard.ask(call) for call in calls))
+        await asyncio.sleep(1)
+        harm(core)
+        return list(await asyncio.wait_for(asked, 200))
+
+    replies = asyncio.run(out())
+    assert [reply.samples[0].tokens for reply in replies] == [400] * 12
+    assert not core.is_running()
+
+
+def test_an_engine_that_is_killed_takes_its_core_along(mortal: PoolHandle) -> None:
+    (core,) = cores(mortal.app)
+    core.parent().kill()
+    psutil.wait_procs([core], timeout=30)
+    assert not core.is_running()
