@@ -88,6 +88,15 @@ def write(folder: Path, model: torch.nn.Module, words: PreTrainedTokenizerFast) 
     ).save_pretrained(folder)
 
 
+def special_ids(words: PreTrainedTokenizerFast) -> dict[str, int]:
+    """Where a Qwen2-VL's configuration finds the tokens of its pictures."""
+    ids = words.convert_tokens_to_ids
+    return {
+        "image_token_id": ids("<|image_pad|>"), "video_token_id": ids("<|video_pad|>"),
+        "vision_start_token_id": ids("<|vision_start|>"), "vision_end_token_id": ids("<|vision_end|>"),
+    }  # fmt: skip
+
+
 def main(out: Path) -> None:
     """Write `out/vlm` and `out/llm`, the same bytes each time."""
     torch.manual_seed(0)
@@ -104,12 +113,9 @@ def main(out: Path) -> None:
     config = Qwen2VLConfig(
         text_config=text | {"rope_parameters": rope},
         vision_config={"depth": 2, "embed_dim": 160, "num_heads": 5, "mlp_ratio": 4, "hidden_size": 256},
-        image_token_id=ids("<|image_pad|>"),
-        video_token_id=ids("<|video_pad|>"),
-        vision_start_token_id=ids("<|vision_start|>"),
-        vision_end_token_id=ids("<|vision_end|>"),
         tie_word_embeddings=True,
-    )  # fmt: skip
+        **special_ids(words),
+    )
     write(out / "vlm", Qwen2VLForConditionalGeneration(config), words)
     # 112 x 112 to 448 x 448 pixels: 16 to 256 tokens an image.
     Qwen2VLImageProcessorPil(min_pixels=112 * 112, max_pixels=448 * 448).save_pretrained(out / "vlm")

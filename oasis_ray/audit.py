@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from oasis_ray.errors import JobError
+from oasis_ray.ids import repeated
 from oasis_ray.job import Input
 from oasis_ray.ledger import parts
 from oasis_ray.manifest import read_manifest
@@ -79,8 +80,7 @@ def _strange_steps(table: pa.Table, digests: set[tuple[str, str]]) -> list[str]:
 
 def _compare(ended: pa.ChunkedArray, manifest: dict[str, Any], result: Audit) -> None:
     """Hold the ids that ended against the ids of the input."""
-    counts = pc.value_counts(ended)
-    twice = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
+    twice = repeated(ended)
     if len(twice):
         result.faults.append(f"{len(twice)} ids ended more than once: {_some(twice)}")
     try:

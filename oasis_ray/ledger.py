@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from oasis_ray.ids import repeated
 from oasis_ray.job import expand
 from oasis_ray.rows import Fate
 from oasis_ray.sink import write_part
@@ -60,7 +61,7 @@ def mend(folder: str) -> tuple[pa.ChunkedArray, list[str]]:
             else:
                 held.append((fate, path, ids))
     ended = pa.chunked_array([chunk for *_, ids in held for chunk in ids.chunks], pa.string())
-    twice = _more_than_once(ended)
+    twice = set(repeated(ended).to_pylist())
     if twice:
         told.append(f"{len(twice)} rows had been written twice; one of each is kept: {_some(twice)}")
         _keep_first(folder, held, twice)
@@ -143,13 +144,6 @@ def _below(folder: str, fate: Fate) -> tuple[Any, list[tuple[str, str]]]:
     """The file system, and path and name of each file of one fate. No glob: a run folder may be called `runs [1]`."""
     fs, base = fsspec.core.url_to_fs(expand(folder))
     return fs, [(path, path.rpartition("/")[2]) for path in sorted(fs.find(f"{base.rstrip('/')}/{fate}", maxdepth=1))]
-
-
-def _more_than_once(ids: pa.ChunkedArray) -> set[str]:
-    if pc.count_distinct(ids).as_py() == len(ids):
-        return set()
-    counts = pc.value_counts(ids)
-    return set(counts.filter(pc.greater(counts.field("counts"), 1)).field("values").to_pylist())
 
 
 def _side_by_side(read: Callable[[str], T], paths: list[str]) -> Iterator[T]:

@@ -32,7 +32,6 @@ class Monitor:
     job: Job
     recipe: Recipe
     watch: Any
-    rows: int
     failed_before: int
     stop: threading.Event
     pools: Callable[[], str]

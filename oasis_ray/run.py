@@ -18,11 +18,12 @@ from oasis_ray.changes import changes
 from oasis_ray.errors import JobError, OasisError, RunError
 from oasis_ray.graph import LIGHT_CPUS, build
 from oasis_ray.job import Job, expand
-from oasis_ray.ledger import ended_ids, mend, take_back
+from oasis_ray.ledger import ended_ids, mend, read_parts, take_back
 from oasis_ray.manifest import describe, node_digests, now, read_manifest, summary, write_manifest
 from oasis_ray.monitor import Monitor
 from oasis_ray.pool import start_pools, states, stop_pools
 from oasis_ray.recipe import Recipe
+from oasis_ray.rows import Fate
 from oasis_ray.sink import PartSink
 from oasis_ray.source import Shards, open_shards
 from oasis_ray.tally import Tally, of_run
@@ -121,8 +122,8 @@ class Run:
             session["stopped"] = f"{type(why).__name__}: {why}"
         manifest["sessions"].append(session)
         state = "stopped" if why else "done" if tally.rows == self.rows else "incomplete"
-        write_manifest(self.folder, manifest | {"state": state, **summary(tally)})
         manifest |= {"state": state, **summary(tally)}
+        write_manifest(self.folder, manifest)
 
     def _open(self, shards: Shards, digests: dict[str, str]) -> tuple[dict[str, Any], Shards]:
         """The manifest to go on with, and what is left to do."""
@@ -161,10 +162,8 @@ class Run:
             rows_per_part=self.job.output.rows_per_part,
             rows_per_task=self.job.rows_per_task,
         )
-        failed_before = of_run(self.folder).fates["failed"] if self.before else 0
-        monitor = Monitor(
-            self.job, self.recipe, self.watch, self.rows, failed_before, self.stopping, lambda: states(pools)
-        )
+        failed_before = sum(part.num_rows for part in read_parts(self.folder, Fate.FAILED, ["id"]))
+        monitor = Monitor(self.job, self.recipe, self.watch, failed_before, self.stopping, lambda: states(pools))
         try:
             with monitor:
                 rows.write_datasink(sink, ray_remote_args={"num_cpus": LIGHT_CPUS})

@@ -18,6 +18,7 @@ from ray.data import Datasource, ReadTask
 from ray.data.block import BlockMetadata
 
 from oasis_ray.errors import JobError, nearest
+from oasis_ray.ids import numbered, repeated
 from oasis_ray.job import Input, expand
 from oasis_ray.schema import ADDRESS, IMAGE
 
@@ -169,34 +170,21 @@ def _groups(shard: pq.ParquetFile, given: Input, file: str, name: str, problems:
 def _told_apart(groups: list[RowGroup], given: Input, problems: list[str]) -> list[RowGroup]:
     """The groups with every id once: as they are, or with repeated ids numbered, or with the problem told."""
     ids = pa.chunked_array([group.ids for group in groups], pa.string())
-    if pc.count_distinct(ids).as_py() == len(ids):
+    twice = repeated(ids)
+    if not len(twice):
         return groups
-    counts = pc.value_counts(pa.concat_arrays(ids.chunks))
-    repeated = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
     if given.repeated_ids == "error":
-        shown = ", ".join(repr(value) for value in repeated[:5].to_pylist()) + ", …" * (len(repeated) > 5)
+        shown = ", ".join(repr(value) for value in twice[:5].to_pylist()) + ", …" * (len(twice) > 5)
         problems.append(
-            f"input.id: {len(repeated)} ids of column '{given.id}' come more than once ({shown}); "
+            f"input.id: {len(twice)} ids of column '{given.id}' come more than once ({shown}); "
             "make them unique, or say `input.repeated_ids: number`"
         )
         return groups
-    taken, again = set(pc.unique(ids).to_pylist()), dict.fromkeys(repeated.to_pylist(), 0)
+    taken, again = set(pc.unique(ids).to_pylist()), dict.fromkeys(twice.to_pylist(), 0)
     return [
-        RowGroup(
-            g.file, g.name, g.index, pa.array([_numbered(i, again, taken) for i in g.ids.to_pylist()], pa.string())
-        )
+        RowGroup(g.file, g.name, g.index, pa.array([numbered(i, again, taken) for i in g.ids.to_pylist()], pa.string()))
         for g in groups
     ]
-
-
-def _numbered(name: str, again: dict[str, int], taken: set[str]) -> str:
-    """The first `id` stays, the next ones are `id#2`, `id#3`, leaving out what the input itself uses."""
-    if name not in again:
-        return name
-    again[name] += 1
-    while again[name] > 1 and f"{name}#{again[name]}" in taken:
-        again[name] += 1
-    return name if again[name] == 1 else f"{name}#{again[name]}"
 
 
 READ_TASKS = 2000  # at most: Ray Data keeps book of every task from the start

@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import ROOT
 
 LAYERS = """
-torchvision errors terminal explain rows prompt stage contract recipe binding trust job load image schema source
+torchvision errors terminal explain rows prompt stage contract recipe binding trust job load image ids schema source
 chat engine pool node sink ledger tally suspects watch guard segment graph funnel manifest changes cluster monitor
 run audit ingest show cli
 """.split()  # noqa: SIM905

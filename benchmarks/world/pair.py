@@ -12,7 +12,7 @@ from transformers import (
     Qwen2VLImageProcessorPil,
 )
 
-from benchmarks.random_pair import CONVERSATION, bpe_tokenizer, write
+from benchmarks.random_pair import CONVERSATION, bpe_tokenizer, special_ids, write
 from benchmarks.world import lessons, phrases
 from benchmarks.world.picture import SIDE
 from benchmarks.world.scene import VALUES, WORDS
@@ -61,17 +61,13 @@ def new_llm(words: PreTrainedTokenizerFast) -> Qwen2ForCausalLM:
 
 def new_vlm(words: PreTrainedTokenizerFast) -> Qwen2VLForConditionalGeneration:
     """The model that sees. Its tower looks at patches of 14 pixels; four make a token."""
-    ids = words.convert_tokens_to_ids
     rope = {"rope_type": "default", "mrope_section": [4, 6, 6], "rope_theta": 1e4}
     config = Qwen2VLConfig(
         text_config=text_config(words, layers=4, width=256) | {"rope_parameters": rope},
         vision_config={"depth": 2, "embed_dim": 160, "num_heads": 5, "mlp_ratio": 4, "hidden_size": 256},
-        image_token_id=ids("<|image_pad|>"),
-        video_token_id=ids("<|video_pad|>"),
-        vision_start_token_id=ids("<|vision_start|>"),
-        vision_end_token_id=ids("<|vision_end|>"),
         tie_word_embeddings=True,
-    )  # fmt: skip
+        **special_ids(words),
+    )
     return Qwen2VLForConditionalGeneration(config)
 
 
