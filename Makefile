@@ -86,7 +86,7 @@ ifeq ($(DEVICE),cpu)
 	$(BIN)/pip install -qq '$(TORCH)+cpu' 2>/dev/null || \
 	  $(BIN)/pip install -q '$(TORCH)' --index-url https://download.pytorch.org/whl/cpu
 endif
-	$(BIN)/pip install -qq -e '.[$(DEVICE),dev]'
+	$(BIN)/pip install -qq -e '.[$(DEVICE),dev,english]'
 ifeq ($(DEVICE),cpu)
 	@# Built for CUDA, and transformers imports them where they are present.
 	$(BIN)/pip uninstall -q -y torchaudio torchcodec

@@ -1,7 +1,6 @@
-"""The command line. The only module of the framework that knows the shipped stages, recipes and prompts."""
+"""The commands that make data: run a job, or say beforehand what it would do."""
 
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,30 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-import prompts
-import stages
+from oasis_ray.cli.app import SHIPPED, JobFile, Sets, app
 from oasis_ray.errors import FAILED_BEYOND_LIMIT, JobError, OasisError
-from oasis_ray.load import Shipped, load_job
+from oasis_ray.load import load_job
 from oasis_ray.terminal import err, out
 
 if TYPE_CHECKING:
     from oasis_ray.run import Run
-
-app = typer.Typer(
-    help="Multimodal instruction data from images alone: the Oasis method on shared vLLM engines, under Ray.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
-
-SHIPPED = Shipped(stages.STAGES, Path(stages.__file__).parent / "recipes", Path(prompts.__path__[0]))
-
-JobFile = Annotated[Path, typer.Argument(help="A job file: see docs/job.md.", metavar="JOB.yaml")]
-Sets = Annotated[
-    list[str] | None, typer.Option("--set", help="Override a key: --set pools.vlm.replicas=2. Repeatable.")
-]
-RunFolder = Annotated[str, typer.Argument(help="A run folder: the job's output.path.", metavar="RUN")]
 
 
 @app.command()
@@ -122,6 +104,10 @@ def _stopped_by_signals(running: "Run") -> Iterator[Callable[[], None]]:
             signal.signal(number, handler)
 
 
+def _again(job_file: Path, sets: list[str] | None) -> str:
+    return " ".join(["oasis-ray run", str(job_file), *(f"--set {text}" for text in sets or [])])
+
+
 @app.command()
 def plan(job_file: JobFile, sets: Sets = None) -> None:
     """Check a job and show what it would do: the graph, the input, the pools, and whether they fit this cluster."""
@@ -148,54 +134,6 @@ def plan(job_file: JobFile, sets: Sets = None) -> None:
 
 
 @app.command()
-def audit(run_folder: RunFolder) -> None:
-    """Prove from the files alone that every input row ended exactly once. Ends with code 1 where it does not hold."""
-    from oasis_ray.audit import audit as check
-
-    result = check(run_folder)
-    told = " + ".join(f"{count} {fate}" for fate, count in result.fates.items())
-    sign = "=" if sum(result.fates.values()) == result.rows else "≠"
-    out.print(f"{result.rows} input rows {sign} {told}   ({result.parts} parts read)", soft_wrap=True)
-    for note in result.notes:
-        out.print(f"note: {note}", soft_wrap=True)
-    for fault in result.faults:
-        err.print(f"fault: {fault}", soft_wrap=True)
-    if result.faults:
-        raise typer.Exit(1)
-    out.print("every row ended exactly once")
-
-
-@app.command()
-def status(run_folder: RunFolder) -> None:
-    """Show where a run stands, from its folder alone."""
-    from oasis_ray.manifest import read_manifest
-    from oasis_ray.tally import of_run
-
-    manifest = read_manifest(run_folder)
-    tally = of_run(run_folder)
-    out.print(f"{run_folder}: recipe {manifest['recipe']}, {manifest['state']}", soft_wrap=True)
-    counts = ", ".join(f"{tally.fates[fate]} {fate}" for fate in ("accepted", "captions", "rejected", "failed"))
-    out.print(f"{tally.rows} of {manifest['input']['rows']} rows ended: {counts}", soft_wrap=True)
-    for (fate, node, reason), rows in sorted(tally.reasons.items()):
-        out.print(f"  {fate} at {node}: {reason} {rows}")
-
-
-@app.command()
-def ingest(
-    source: Annotated[Path, typer.Argument(help="A folder of images, a tar, or a jsonl with a path a line.")],
-    folder: Annotated[Path, typer.Argument(help="Where the shards go.", metavar="OUT")],
-    rows_per_shard: Annotated[int, typer.Option(min=1, help="Images in one shard.")] = 1000,
-) -> None:
-    """Make Parquet shards from a folder of images, a tar, or a jsonl."""
-    from oasis_ray.ingest import ingest as make
-
-    made = make(source, folder, rows_per_shard=rows_per_shard)
-    for text in made.skipped:
-        err.print(f"skipped {text}", soft_wrap=True)
-    out.print(f"{made.rows} images in {made.shards} shards at {folder}, {len(made.skipped)} skipped", soft_wrap=True)
-
-
-@app.command()
 def recipes() -> None:
     """List the recipes that ship, and their nodes."""
     from oasis_ray.load import read_yaml
@@ -205,20 +143,3 @@ def recipes() -> None:
         out.print(
             f"{path.stem}: {' → '.join(node['name'] for node in nodes if node.get('enabled', True))}", soft_wrap=True
         )
-
-
-def _again(job_file: Path, sets: list[str] | None) -> str:
-    return " ".join(["oasis-ray run", str(job_file), *(f"--set {text}" for text in sets or [])])
-
-
-def main() -> None:
-    """The command `oasis-ray`: an error that is ours is told in plain words, with its exit code."""
-    try:
-        app()
-    except OasisError as error:
-        err.print(f"{type(error).__name__}: {error}", soft_wrap=True)
-        sys.exit(error.exit_code)
-
-
-if __name__ == "__main__":
-    main()

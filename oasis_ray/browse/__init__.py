@@ -1,0 +1,1 @@
+"""A local page over the rows of a run: filter, look, mark."""

@@ -1,0 +1,26 @@
+"""What all commands share: the application, what ships with it, and the arguments that come again and again."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import prompts
+import stages
+from oasis_ray.load import Shipped
+
+app = typer.Typer(
+    help="Multimodal instruction data from images alone: the Oasis method on shared vLLM engines, under Ray.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+SHIPPED = Shipped(stages.STAGES, Path(stages.__file__).parent / "recipes", Path(prompts.__path__[0]))
+
+JobFile = Annotated[Path, typer.Argument(help="A job file: see docs/job.md.", metavar="JOB.yaml")]
+Sets = Annotated[
+    list[str] | None, typer.Option("--set", help="Override a key: --set pools.vlm.replicas=2. Repeatable.")
+]
+RunFolder = Annotated[str, typer.Argument(help="A run folder: the job's output.path.", metavar="RUN")]
