@@ -2,8 +2,8 @@
 
 import sys
 
-# isort: off  (the commands are listed in this order)
-from oasis_ray.cli import data, look, run
+# isort: off
+from oasis_ray.cli import run, look, data  # the commands are listed in this order
 
 # isort: on
 from oasis_ray.cli.app import SHIPPED, app
