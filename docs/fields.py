@@ -28,6 +28,7 @@ MODELS: dict[str, type[BaseModel]] = {
 COLUMNS = {
     "id": "The row's id: from the input's id column, else `shard:row group:row`.",
     "image": "The picture as it came. In rejected and failed rows only with `output.keep_images`.",
+    "origin": "Where the picture comes from: the text of the column `input.origin`, where the job names one.",
     "conversations": "The human's turn, which begins with `<image>`, and the assistant's.",
     "data_source": "The kind of record, from the recipe: `oasis` or `oasis_caption`.",
     "instruction": "What is asked.",

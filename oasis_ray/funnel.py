@@ -1,9 +1,10 @@
-"""The funnel: how many rows came to each node and left there, from the tally alone."""
+"""The funnel: how many rows came to each node and left there, from a run's manifest and tally alone."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from oasis_ray.recipe import RateSpec, Recipe
+from oasis_ray.recipe import RateSpec
 from oasis_ray.rows import Route
 from oasis_ray.tally import Tally
 
@@ -24,7 +25,7 @@ class Passage:
         return self.rows - sum(self.left.values())
 
 
-def passages(recipe: Recipe, tally: Tally) -> list[Passage]:
+def passages(manifest: Mapping[str, Any], tally: Tally) -> list[Passage]:
     """Every node in order, admission first. A row that is scored in full counts where it was first rejected."""
     left: dict[str, dict[str, int]] = {}
     for (fate, at, reason), rows in sorted(tally.reasons.items()):
@@ -32,26 +33,26 @@ def passages(recipe: Recipe, tally: Tally) -> list[Passage]:
         if fate in ("rejected", "failed"):
             left.setdefault(at, {})[f"{fate}: {reason}"] = rows
     found = [Passage(ADMIT, tally.rows, left.get(ADMIT, {}))]
-    here = {Route.MAIN: found[0].through, Route.CAPTION: 0}
+    here: dict[str, int] = {Route.MAIN: found[0].through, Route.CAPTION: 0}
     captions = tally.fates["captions"] + sum(
-        sum(left.get(node.name, {}).values()) for node in recipe.nodes if node.route is Route.CAPTION
+        sum(left.get(node["name"], {}).values()) for node in manifest["nodes"] if node["route"] == Route.CAPTION
     )
-    for node in recipe.nodes:
-        gone = dict(left.get(node.name, {}))
-        if Route.CAPTION in node.stage.routes:
+    for node in manifest["nodes"]:
+        gone = dict(left.get(node["name"], {}))
+        if Route.CAPTION in node["diverts"]:
             gone["to route caption"] = here[Route.CAPTION] = captions
-        passage = Passage(node.name, here[node.route], gone)
-        here[node.route] = passage.through
+        passage = Passage(node["name"], here[node["route"]], gone)
+        here[node["route"]] = passage.through
         found.append(passage)
     return found
 
 
-def shares(recipe: Recipe, tally: Tally) -> list[tuple[RateSpec, int, int]]:
+def shares(manifest: Mapping[str, Any], tally: Tally) -> list[tuple[RateSpec, int, int]]:
     """For each published rate: the rows that came through, and the rows that came and did not fail."""
-    by_name = {passage.node: passage for passage in passages(recipe, tally)}
+    by_name = {passage.node: passage for passage in passages(manifest, tally)}
     order = list(by_name)
     found = []
-    for rate in recipe.rates:
+    for rate in map(RateSpec.model_validate, manifest["rates"]):
         if rate.from_ not in by_name or rate.to not in by_name:
             continue  # the job has switched one of them off
         between = [by_name[name] for name in order[order.index(rate.from_) : order.index(rate.to) + 1]]

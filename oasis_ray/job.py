@@ -51,6 +51,9 @@ class Input(BaseModel):
         description="The column of images: bytes, `struct<bytes, path>`, or a path below `root`. null: no images.",
     )
     root: str | None = Field(None, description="The folder of images that are given as paths; no path leads out of it.")
+    origin: str | None = Field(
+        None, description="A text column that says where a picture comes from; reports and exports count by it."
+    )
     columns: tuple[str, ...] = Field((), description="Text columns that the recipe reads as `source.<column>`.")
 
     repeated_ids: Literal["error", "number"] = Field(

@@ -66,12 +66,14 @@ def describe(job: Job, recipe: Recipe, digests: Mapping[str, str], rows: int) ->
                 "stage": f"{type(node.stage).__module__}:{type(node.stage).__qualname__}",
                 "pool": node.pool,
                 "route": str(node.route),
+                "diverts": sorted(map(str, node.stage.routes)),
                 "inputs": node.wires,
                 "digest": digests[node.name],
                 "with": node.stage.model_dump(mode="json"),
             }
             for node in recipe.nodes
         ],
+        "rates": [rate.model_dump(mode="json", by_alias=True) for rate in recipe.rates],
         "prompts": {prompt.name: prompt.text for node in recipe.nodes for prompt in _prompts(node)},
         "pools": {name: {"model": pool.model, "digest": model_digest(pool)} for name, pool in job.pools.items()},
         "input": {"path": job.input.path, "rows": rows},

@@ -31,6 +31,7 @@ class Ended:
     address: Mapping[str, Any]
     image: Mapping[str, Any] | None
     digest: str | None
+    origin: str | None = None
     route: Route = Route.MAIN
     node: str | None = None
     reason: str | None = None
@@ -69,7 +70,8 @@ def columns(recipe: Recipe, fate: Fate) -> pa.Schema:
             ending["error"] = ending.pop("detail")
     trace = {
         "nodes": pa.struct([(node.name, _written_by(node)) for node in nodes]),
-        "lineage": pa.list_(STEP), "scored_in_full": pa.bool_(), "image_sha256": pa.string(), "source": ADDRESS,
+        "lineage": pa.list_(STEP), "scored_in_full": pa.bool_(), "image_sha256": pa.string(), "origin": pa.string(),
+        "source": ADDRESS,
     }  # fmt: skip
     return pa.schema({**common, **ending, **trace})
 
@@ -84,6 +86,7 @@ def record(ended: Ended, recipe: Recipe, *, keep_images: bool) -> dict[str, Any]
         "lineage": ended.lineage,
         "scored_in_full": ended.in_full,
         "image_sha256": ended.digest,
+        "origin": ended.origin,
         "source": ended.address,
     }
     if made is None:

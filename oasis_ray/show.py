@@ -66,25 +66,25 @@ class Progress:
         return progress_line(self._run, tally)
 
 
-def funnel(recipe: Recipe, tally: Tally) -> Table:
+def funnel(manifest: Mapping[str, Any], tally: Tally) -> Table:
     """How many rows came to each node, and where and why they left."""
-    table = Table(title=f"The funnel of {recipe.name}", title_justify="left", show_edge=False, pad_edge=False)
+    table = Table(title=f"The funnel of {manifest['recipe']}", title_justify="left", show_edge=False, pad_edge=False)
     for column, justify in (("node", "left"), ("rows in", "right"), ("left here", "right"), ("why", "left")):
         table.add_column(column, justify=justify)  # type: ignore[arg-type]
-    for passage in passages(recipe, tally):
+    for passage in passages(manifest, tally):
         why = ", ".join(f"{reason} {rows}" for reason, rows in passage.left.items() if rows)
         table.add_row(passage.node, str(passage.rows), str(passage.rows - passage.through or ""), why)
     return table
 
 
-def rates(recipe: Recipe, tally: Tally, sessions: list[Mapping[str, Any]]) -> Group:
+def rates(manifest: Mapping[str, Any], tally: Tally) -> Group:
     """This run's rates beside the published ones, and what an accepted row has cost."""
     lines = []
-    for rate, part, whole in shares(recipe, tally):
+    for rate, part, whole in shares(manifest, tally):
         share = f"{part / whole:.1%}" if whole else "-"
         lines.append(Text(f"{rate.say}: {share} ({part} of {whole}); published: {rate.published:.1%}"))
     accepted = tally.fates["accepted"]
-    seconds = sum(session.get("seconds", 0) for session in sessions)
+    seconds = sum(session.get("seconds", 0) for session in manifest["sessions"])
     per = (
         f"{seconds / accepted:.1f} s and {tally.reply_tokens / accepted:.0f} tokens"
         if accepted

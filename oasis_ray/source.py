@@ -109,7 +109,9 @@ def _common_folder(files: Sequence[str]) -> str:
 
 def _wrong_columns(schema: pa.Schema, given: Input, file: str) -> list[str]:
     """What keeps this shard from being read."""
-    wanted = {"input.id": given.id, "input.image": given.image} | {f"input.columns: {c}": c for c in given.columns}
+    wanted = {"input.id": given.id, "input.image": given.image, "input.origin": given.origin} | {
+        f"input.columns: {c}": c for c in given.columns
+    }
     problems = []
     for key, column in wanted.items():
         if column is None:
@@ -127,8 +129,8 @@ def _wrong_columns(schema: pa.Schema, given: Input, file: str) -> list[str]:
             )
         elif key == "input.image" and _is_text(kind) and given.root is None:
             problems.append(f"{file}: column '{column}' holds paths; say in `input.root` which folder they are below")
-        elif key.startswith("input.columns") and not _is_text(kind):
-            problems.append(f"{file}: column '{column}' is {kind}; columns of `input.columns` hold text")
+        elif key.startswith(("input.columns", "input.origin")) and not _is_text(kind):
+            problems.append(f"{file}: column '{column}' is {kind}; columns of `{key.split(':')[0]}` hold text")
     return problems
 
 
@@ -227,11 +229,11 @@ def read_groups(groups: Sequence[RowGroup], given: Input, size: int, watch: Any)
 
 def read(group: RowGroup, given: Input, size: int) -> Iterator[pa.Table]:
     """Packets of the rows of `group` that are to be done: tables of one row, whose column `rows` is a list of structs
-    (id, source, image, texts).
+    (id, source, image, origin, texts).
     """
     fs, _ = fsspec.core.url_to_fs(expand(given.path))
     todo = set(group.todo.to_pylist()) if group.todo is not None else None
-    names = [name for name in (given.image, *given.columns) if name is not None]
+    names = list(dict.fromkeys(name for name in (given.image, given.origin, *given.columns) if name is not None))
     with fs.open(group.file, "rb") as stream:
         at = 0
         for batch in pq.ParquetFile(stream).iter_batches(
@@ -250,6 +252,8 @@ def _packet(batch: pa.RecordBatch, places: list[int], group: RowGroup, given: In
     }
     if given.image is not None:
         columns["image"] = _images(batch.column(given.image))
+    if given.origin is not None:
+        columns["origin"] = _text(batch.column(given.origin))
     if given.columns:  # apart from the row's own columns, whatever their names
         texts = [_text(batch.column(name)) for name in given.columns]
         columns["texts"] = pa.StructArray.from_arrays(texts, names=list(given.columns))

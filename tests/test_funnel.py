@@ -9,10 +9,11 @@ import pytest
 from oasis_ray.cli import SHIPPED
 from oasis_ray.funnel import Passage, passages, shares
 from oasis_ray.load import load_job
-from oasis_ray.recipe import Recipe
+from oasis_ray.manifest import describe
+from oasis_ray.recipe import RateSpec
 from oasis_ray.tally import Cost, Tally
 
-Make = Callable[..., Recipe]
+Make = Callable[..., dict[str, Any]]
 STEP = {"node": "hook", "prompt_tokens": 9, "cached_tokens": 4, "reply_tokens": 3, "seconds": 0.5}
 ROWS = [
     (("accepted", None, None), 6),
@@ -29,11 +30,12 @@ ROWS = [
 
 
 @pytest.fixture
-def recipe(job_file: Callable[..., Path]) -> Make:
-    def load(**nodes: Any) -> Recipe:
-        return load_job(job_file(nodes=nodes), SHIPPED)[1]
+def manifest(job_file: Callable[..., Path]) -> Make:
+    def make(**nodes: Any) -> dict[str, Any]:
+        job, recipe = load_job(job_file(nodes=nodes), SHIPPED)
+        return describe(job, recipe, dict.fromkeys((node.name for node in recipe.nodes), ""), 27)
 
-    return load
+    return make
 
 
 def tally(rows: list[Any] = ROWS) -> Tally:
@@ -51,8 +53,8 @@ def test_a_tally_counts_rows_reasons_and_cost() -> None:
     assert (made.rows, made.reply_tokens) == (27, 81)
 
 
-def test_every_row_comes_to_a_node_leaves_there_or_goes_on(recipe: Make) -> None:
-    assert passages(recipe(), tally()) == [
+def test_every_row_comes_to_a_node_leaves_there_or_goes_on(manifest: Make) -> None:
+    assert passages(manifest(), tally()) == [
         Passage("admit", 27, {"failed: image_truncated": 1}),
         Passage("hook", 26, {}),
         Passage("categorize", 26, {"failed: no_kind": 5, "to route caption": 7}),
@@ -71,30 +73,30 @@ def test_every_row_comes_to_a_node_leaves_there_or_goes_on(recipe: Make) -> None
     ]
 
 
-def test_the_ends_of_both_routes_are_the_accepted_and_the_captions(recipe: Make) -> None:
-    through = {passage.node: passage.through for passage in passages(recipe(), tally())}
+def test_the_ends_of_both_routes_are_the_accepted_and_the_captions(manifest: Make) -> None:
+    through = {passage.node: passage.through for passage in passages(manifest(), tally())}
     assert (through["respond"], through["pair"]) == (6, 4)
 
 
-def test_a_caption_counts_the_same_with_and_without_its_reason(recipe: Make) -> None:
+def test_a_caption_counts_the_same_with_and_without_its_reason(manifest: Make) -> None:
     # While a run goes on captions come with their reason; of the parts of a run, without.
     parts = [((key[0], None, None) if key[0] == "captions" else key, count) for key, count in ROWS]
-    assert passages(recipe(), tally(parts)) == passages(recipe(), tally())
+    assert passages(manifest(), tally(parts)) == passages(manifest(), tally())
 
 
-def test_a_share_leaves_out_the_rows_that_failed(recipe: Make) -> None:
-    made = recipe()
-    sort, judged = made.rates
+def test_a_share_leaves_out_the_rows_that_failed(manifest: Make) -> None:
+    made = manifest()
+    sort, judged = map(RateSpec.model_validate, made["rates"])
     assert shares(made, tally()) == [(sort, 14, 21), (judged, 6, 13)]
     assert shares(made, Tally()) == [(sort, 0, 0), (judged, 0, 0)]
 
 
 @pytest.mark.parametrize("node", ["nonsense", "gate"])
-def test_a_share_whose_nodes_are_switched_off_is_not_told(node: str, recipe: Make) -> None:
-    made = recipe(**{node: {"enabled": False}})
-    assert shares(made, tally()) == [(made.rates[0], 14, 21)]
+def test_a_share_whose_nodes_are_switched_off_is_not_told(node: str, manifest: Make) -> None:
+    made = manifest(**{node: {"enabled": False}})
+    assert shares(made, tally()) == [(RateSpec.model_validate(made["rates"][0]), 14, 21)]
 
 
-def test_a_run_of_no_rows_has_an_empty_funnel(recipe: Make) -> None:
+def test_a_run_of_no_rows_has_an_empty_funnel(manifest: Make) -> None:
     empty = [Passage("admit", 0, {}), Passage("hook", 0, {}), Passage("categorize", 0, {"to route caption": 0})]
-    assert passages(recipe(), Tally())[:3] == empty
+    assert passages(manifest(), Tally())[:3] == empty

@@ -116,6 +116,7 @@ def test_an_accepted_row_is_a_whole_record(done: Path) -> None:
         },
         "scored_in_full": False,
         "image_sha256": "7a8f5d0d4a3b6f0d",
+        "origin": None,
         "source": {"file": "a", "row_group": 0, "row": 0},
     } | {"image_sha256": row["image_sha256"]}
     assert len(row["image_sha256"]) == 64

@@ -57,7 +57,8 @@ def made(*names: str) -> dict[str, pa.DataType]:
     """The columns that trace a row, with what these nodes wrote."""
     return {
         "nodes": pa.struct({name: WRITTEN[name] for name in names}),
-        "lineage": pa.list_(STEP), "scored_in_full": pa.bool_(), "image_sha256": pa.string(), "source": ADDRESS,
+        "lineage": pa.list_(STEP), "scored_in_full": pa.bool_(), "image_sha256": pa.string(),
+        "origin": pa.string(), "source": ADDRESS,
     }  # fmt: skip
 
 
@@ -81,13 +82,20 @@ def ended(**keys: Any) -> Ended:
         "judge": score.Out(5, "[[5]]"),
         "answer": respond.Out("A cat.", None),
     }
-    row = Ended("r", PLACE, PICTURE, "0" * 64, values=values, lineage=STEPS)
+    row = Ended("r", PLACE, PICTURE, "0" * 64, "a crawl", values=values, lineage=STEPS)
     for key, value in keys.items():
         setattr(row, key, value)
     return row
 
 
-TRACE = {"id": "r", "image": PICTURE, "lineage": STEPS, "scored_in_full": False, "image_sha256": "0" * 64}
+TRACE = {
+    "id": "r",
+    "image": PICTURE,
+    "lineage": STEPS,
+    "scored_in_full": False,
+    "image_sha256": "0" * 64,
+    "origin": "a crawl",
+}
 TRACE |= {"source": PLACE}
 
 

@@ -108,6 +108,14 @@ def test_images_come_as_bytes_and_path(column: pa.Array, expected: list[Any], tm
     assert images == [{"bytes": data, "path": path} for data, path in expected]
 
 
+@pytest.mark.parametrize("columns", [(), ("where", "text")])
+def test_a_row_says_where_its_picture_comes_from(columns: tuple[str, ...], tmp_path: Path) -> None:
+    path = write(tmp_path / "a.parquet", {"where": ["docvqa", None], "text": ["x", "y"]})
+    rows = packets(path, image=None, origin="where", columns=columns)[0]
+    assert [row["origin"] for row in rows] == ["docvqa", None]
+    assert [row.get("texts", {}).get("where") for row in rows] == (["docvqa", None] if columns else [None, None])
+
+
 def test_packets_keep_the_order_and_end_with_the_row_group(tmp_path: Path) -> None:
     path = write(tmp_path / "a.parquet", {"id": [f"r{i}" for i in range(7)]}, row_group_size=5)
     found = packets(path, 2, id="id", image=None)
@@ -161,6 +169,8 @@ UNLIKE: dict[str, tuple[Any, dict[str, Any], str]] = {
                            ": column 'image' holds paths; say in `input.root` which folder they are below"),
     "no text": (ROWS, {"image": None, "columns": ("image",)},
                 ": column 'image' is binary; columns of `input.columns` hold text"),
+    "numbers for origin": ({"image": [b"1"], "set": [1]}, {"image": "image", "origin": "set"},
+                           ": column 'set' is int64; columns of `input.origin` hold text"),
 }  # fmt: skip
 
 

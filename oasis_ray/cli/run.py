@@ -58,8 +58,8 @@ def run(
         raise
     _tell_notes(running)
     tally = of_run(running.folder)
-    out.print(show.funnel(recipe, tally))
-    out.print(show.rates(recipe, tally, manifest["sessions"]))
+    out.print(show.funnel(manifest, tally))
+    out.print(show.rates(manifest, tally))
     counts = ", ".join(f"{count} {fate}" for fate, count in manifest["rows"].items())
     out.print(f"\n{tally.rows} of {running.rows} rows ended: {counts}", soft_wrap=True)
     out.print(f"look further:  oasis-ray audit {running.folder}    oasis-ray status {running.folder}", soft_wrap=True)
