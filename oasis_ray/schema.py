@@ -31,7 +31,6 @@ class Ended:
     address: Mapping[str, Any]
     image: Mapping[str, Any] | None
     digest: str | None
-    origin: str | None = None
     route: Route = Route.MAIN
     node: str | None = None
     reason: str | None = None
@@ -39,6 +38,7 @@ class Ended:
     in_full: bool = False
     values: dict[str, Any] = field(default_factory=dict)
     lineage: list[dict[str, Any]] = field(default_factory=list)
+    origin: str | None = None
     at: str = "admit"
     since: float = field(default_factory=time.monotonic)
 

@@ -91,7 +91,7 @@ class Segment:
             blame(await turn(self.watch, WORKERS, row["id"]), "a worker", "its process ended")
         except RowError as error:
             return settle(
-                Ended(row["id"], row["source"], row.get("image"), None, row.get("origin")),
+                Ended(row["id"], row["source"], row.get("image"), None, origin=row.get("origin")),
                 "worker",
                 Divert(Route.FAILED, error.reason, error.detail),
             )
@@ -118,7 +118,7 @@ class Segment:
 
     async def carry(self, row: Mapping[str, Any]) -> Ended:
         """One row from the source to its end."""
-        ended = Ended(row["id"], row["source"], row.get("image"), None, row.get("origin"))
+        ended = Ended(row["id"], row["source"], row.get("image"), None, origin=row.get("origin"))
         self._flying[ended.id] = ended
         try:
             await self._carry(ended, row)

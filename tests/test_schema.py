@@ -82,7 +82,7 @@ def ended(**keys: Any) -> Ended:
         "judge": score.Out(5, "[[5]]"),
         "answer": respond.Out("A cat.", None),
     }
-    row = Ended("r", PLACE, PICTURE, "0" * 64, "a crawl", values=values, lineage=STEPS)
+    row = Ended("r", PLACE, PICTURE, "0" * 64, origin="a crawl", values=values, lineage=STEPS)
     for key, value in keys.items():
         setattr(row, key, value)
     return row
