@@ -11,12 +11,29 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
+from oasis_ray.language import MIN_CHARS, MIN_PROBABILITY, detect
 from oasis_ray.prompt import Phrases, PhrasesField, Prompt, PromptField
 from oasis_ray.rows import GREEDY, Divert, Image, Reply, Request, Route, Sample, Sampling
 
 __all__ = [
-    "GREEDY", "Divert", "Image", "ModelStage", "Phrases", "PhrasesField", "Prompt", "PromptField", "Reply", "Request",
-    "Route", "RowStage", "Sample", "Sampling", "Stage",
+    "GREEDY",
+    "MIN_CHARS",
+    "MIN_PROBABILITY",
+    "Divert",
+    "Image",
+    "ModelStage",
+    "Phrases",
+    "PhrasesField",
+    "Prompt",
+    "PromptField",
+    "Reply",
+    "Request",
+    "Route",
+    "RowStage",
+    "Sample",
+    "Sampling",
+    "Stage",
+    "detect",
 ]  # fmt: skip
 
 In = TypeVar("In")
