@@ -68,9 +68,7 @@ def open_shards(given: Input) -> Shards:
         raise JobError([f"input.path: there are no Parquet files at {given.path}"])
     problems: list[str] = []
     groups: list[RowGroup] = []
-    root = _common_folder(files)
-    for file in files:
-        name = file[len(root) :].removesuffix(".parquet")
+    for file, name in shard_names(files).items():
         try:
             with fs.open(file, "rb") as stream:
                 shard = pq.ParquetFile(stream)
@@ -100,11 +98,12 @@ def find_files(path: str) -> tuple[Any, list[str]]:
         raise JobError([f"input.path: {path} can't be looked into: {error}"]) from None
 
 
-def _common_folder(files: Sequence[str]) -> str:
-    """What all paths begin with, up to a slash."""
+def shard_names(files: Sequence[str]) -> dict[str, str]:
+    """What each file is called in the addresses of its rows: its path below the folder that all share."""
     first, last = min(files), max(files)
     same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
-    return first[: first.rfind("/", 0, same) + 1]
+    root = first.rfind("/", 0, same) + 1
+    return {file: file[root:].removesuffix(".parquet") for file in files}
 
 
 def _wrong_columns(schema: pa.Schema, given: Input, file: str) -> list[str]:

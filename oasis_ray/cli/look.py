@@ -1,5 +1,8 @@
 """The commands that look at a run."""
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
 from oasis_ray.cli.app import RunFolder, app
@@ -37,3 +40,32 @@ def status(run_folder: RunFolder) -> None:
     out.print(f"{tally.rows} of {manifest['input']['rows']} rows ended: {counts}", soft_wrap=True)
     for (fate, node, reason), rows in sorted(tally.reasons.items()):
         out.print(f"  {fate} at {node}: {reason} {rows}")
+
+
+@app.command()
+def report(
+    subjects: Annotated[
+        list[str], typer.Argument(help="A run folder, or a data set: Parquet, or LLaVA's JSON.", metavar="RUN|DATA…")
+    ],
+    compare: Annotated[list[str] | None, typer.Option(help="Another one to set beside. Repeatable.")] = None,
+    to: Annotated[str | None, typer.Option("--out", help="Where the report goes; left out: RUN/report.")] = None,
+    benchmark: Annotated[
+        list[Path] | None,
+        typer.Option(help="A file of benchmark texts (.txt, .json, .jsonl, .parquet) to look for overlap. Repeatable."),
+    ] = None,
+    sample: Annotated[int, typer.Option(min=1, help="Texts whose language and verbs are looked at.")] = 20_000,
+    tokenizer: Annotated[str | None, typer.Option(help="The model to count tokens with; left out: the run's.")] = None,
+) -> None:
+    """Count and show what a run made: index.html, which opens offline, and statistics.json beside it."""
+    from oasis_ray import cluster
+    from oasis_ray.report.make import make
+
+    cluster.join()
+    paths = [*subjects, *(compare or [])]
+    folder, made = make(paths, to, benchmarks=benchmark or [], sample=sample, tokenizer=tokenizer)
+    for subject in made.subjects:
+        counts = ", ".join(f"{rows} {fate}" for fate, rows in subject.fates.items() if rows)
+        out.print(f"{subject.name}: {subject.rows} rows: {counts}", soft_wrap=True)
+        for note in subject.notes:
+            out.print(f"note: {note}", soft_wrap=True)
+    out.print(f"written to {folder}: open index.html in a browser; statistics.json has the figures", soft_wrap=True)

@@ -1,0 +1,223 @@
+"""The sections on what a run did: its funnel, the judges' scores, origins, cost, and people's marks."""
+
+from oasis_ray.report.section import COLOURS, FATE_COLOURS, Section, Table, count, share, stacked
+from oasis_ray.report.statistics import SubjectStatistics
+
+FATES = tuple(FATE_COLOURS)
+
+
+def funnel(subjects: list[SubjectStatistics]) -> Section | None:
+    """Rows at every node, why they left, and the published rates."""
+    runs = [subject for subject in subjects if subject.funnel]
+    if not runs:
+        return None
+    plots, tables = [], []
+    for run in runs:
+        nodes = [passage.node for passage in run.funnel]
+        left = {
+            fate: [sum(rows for why, rows in one.left.items() if why.startswith(fate)) for one in run.funnel]
+            for fate in ("rejected", "failed")
+        }
+        turned = [one.left.get("to route caption", 0) for one in run.funnel]
+        parts = [
+            ("go on", [one.through for one in run.funnel], COLOURS[0]),
+            ("to captions", turned, FATE_COLOURS["captions"]),
+            ("rejected", left["rejected"], FATE_COLOURS["rejected"]),
+            ("failed", left["failed"], FATE_COLOURS["failed"]),
+        ]
+        label = f"Rows at every node of {run.name}: how many go on, and where the others go"
+        plots.append(stacked(label, nodes, parts, "rows"))
+        tables.append(
+            Table(
+                f"The funnel of {run.name}",
+                ("node", "rows in", "left here", "why"),
+                [
+                    (
+                        one.node,
+                        count(one.rows),
+                        count(one.rows - one.through),
+                        ", ".join(f"{why} {count(rows)}" for why, rows in one.left.items() if rows),
+                    )
+                    for one in run.funnel
+                ],
+            )
+        )
+    rates = [
+        (
+            run.name,
+            rate.say,
+            share(rate.rows, rate.of),
+            f"{count(rate.rows)} of {count(rate.of)}",
+            f"{rate.published:.1%}",
+        )
+        for run in runs
+        for rate in run.rates
+    ]
+    if rates:
+        tables.insert(
+            0, Table("Shares beside the published ones", ("run", "share of", "here", "rows", "published"), rates)
+        )
+    return Section(
+        "funnel",
+        "The funnel",
+        "How many rows came to each node, how many went on, and why the others left.",
+        plots,
+        tables,
+    )
+
+
+def scores(subjects: list[SubjectStatistics]) -> Section | None:
+    """How the judges scored, axis by axis, and how their scores go together."""
+    judged = [subject for subject in subjects if subject.scores]
+    if not judged:
+        return None
+    plots, rows, together = [], [], []
+    for run in judged:
+        axes = [axis.axis for axis in run.scores]
+        parts = [
+            (
+                str(score),
+                [100 * axis.counts.get(score, 0) / sum(axis.counts.values()) for axis in run.scores],
+                f"rgba(0, 114, 178, {0.2 * score})",
+            )
+            for score in range(1, 6)
+        ]
+        label = f"Shares of the scores 1 to 5 on each axis of {run.name}"
+        plots.append(stacked(label, axes, parts, "% of the rows that came to the judge"))
+        rows += [
+            (
+                run.name,
+                axis.axis,
+                count(sum(axis.counts.values())),
+                f"{axis.mean:.2f}",
+                *(count(axis.counts.get(score, 0)) for score in range(1, 6)),
+            )
+            for axis in run.scores
+        ]
+        together += [
+            (run.name, pair.one, pair.other, count(pair.rows), "–" if pair.pearson is None else f"{pair.pearson:.2f}")
+            for pair in run.correlations
+        ]
+    return Section(
+        "scores",
+        "What the judges said",
+        "Scores from 1 (worst) to 5 (best), of all rows that came to a judge, whatever became of them. A row leaves at "
+        "the first judge that turns it down, so correlations are of rows that both have seen.",
+        plots,
+        [
+            Table("Scores by axis", ("run", "axis", "rows", "mean", "1", "2", "3", "4", "5"), rows),
+            Table(
+                "Correlation of two axes (Pearson; – where one never varies)",
+                ("run", "axis", "and", "rows on both", "r"),
+                together,
+            ),
+        ],
+    )
+
+
+def origins(subjects: list[SubjectStatistics]) -> Section | None:
+    """Rows and texts by where their pictures come from."""
+    known = [subject for subject in subjects if subject.origins]
+    if not known:
+        return None
+    rows = [
+        (
+            subject.name,
+            one.origin or "(none)",
+            *(count(one.fates.get(fate, 0)) for fate in FATES),
+            share(one.fates.get("accepted", 0), sum(one.fates.values())),
+            *(
+                f"{one.words[text]:.1f}" if text in one.words else "–"
+                for text in ("instruction", "response", "caption")
+            ),
+        )
+        for subject in known
+        for one in subject.origins
+    ]
+    plots = []
+    for subject in known:
+        some = subject.origins[:20]
+        parts = [
+            (fate, [100 * one.fates.get(fate, 0) / sum(one.fates.values()) for one in some], FATE_COLOURS[fate])
+            for fate in FATES
+        ]
+        names = [one.origin or "(none)" for one in some]
+        plots.append(stacked(f"Fates by origin in {subject.name}", names, parts, "% of its rows"))
+    head = ("subject", "origin", *FATES, "accepted", "words: instruction", "response", "caption")
+    lead = "What became of the rows of each origin, and how long their texts are."
+    return Section("origins", "Where the pictures come from", lead, plots, [Table("Rows by origin", head, rows)])
+
+
+def cost(subjects: list[SubjectStatistics]) -> Section | None:
+    """What the run took: requests, tokens and seconds by node."""
+    runs = [(subject, subject.cost) for subject in subjects if subject.cost and subject.cost.nodes]
+    if not runs:
+        return None
+    plots, tables, each = [], [], []
+    for run, spent in runs:
+        nodes = [one.node for one in spent.nodes]
+        fresh = [one.prompt_tokens - one.cached_tokens for one in spent.nodes]
+        parts = [
+            ("read", fresh, COLOURS[0]),
+            ("read from the cache", [one.cached_tokens for one in spent.nodes], COLOURS[4]),
+            ("written", [one.reply_tokens for one in spent.nodes], COLOURS[1]),
+        ]
+        plots.append(stacked(f"Tokens by node of {run.name}", nodes, parts, "tokens"))
+        tables.append(
+            Table(
+                f"What each node of {run.name} asked of its pool",
+                ("node", "requests", "tokens read", "of these cached", "tokens written", "seconds a request"),
+                [
+                    (
+                        one.node,
+                        count(one.requests),
+                        count(one.prompt_tokens),
+                        share(one.cached_tokens, one.prompt_tokens),
+                        count(one.reply_tokens),
+                        f"{one.seconds / one.requests:.2f}",
+                    )
+                    for one in spent.nodes
+                ],
+            )
+        )
+        accepted = run.fates.get("accepted", 0)
+        read, written = sum(one.prompt_tokens for one in spent.nodes), sum(one.reply_tokens for one in spent.nodes)
+        requests = sum(one.requests for one in spent.nodes)
+        totals = (spent.seconds, requests, read, written)
+        each.append(
+            (
+                run.name,
+                count(accepted),
+                *(f"{total / accepted:,.1f}" if accepted else "–" for total in totals),
+                count(spent.seconds_loading),
+            )
+        )
+    head = ("run", "accepted", "seconds each", "requests each", "tokens read each", "written each", "loading, s in all")
+    tables.insert(0, Table("What an accepted row took", head, each))
+    return Section(
+        "cost",
+        "Cost",
+        "All requests are counted, also those of rows that were turned down: an accepted row pays for these too.",
+        plots,
+        tables,
+    )
+
+
+def marks(subjects: list[SubjectStatistics]) -> Section | None:
+    """What people said of rows, beside what the judges did."""
+    rows = [
+        (subject.name, fate, count(subject.marks.good.get(fate, 0)), count(subject.marks.bad.get(fate, 0)))
+        for subject in subjects
+        if subject.marks
+        for fate in FATES
+    ]
+    if not rows:
+        return None
+    lead = " ".join(
+        f"{len(one.people)} people marked {count(one.marked)} rows of {subject.name} in `oasis-ray browse`"
+        + (f"; Cohen's kappa with the run's own verdicts is {one.kappa:.2f}." if one.kappa is not None else ".")
+        for subject in subjects
+        if (one := subject.marks)
+    )
+    table = Table("Marks by fate", ("run", "fate", "marked good", "marked bad"), rows)
+    return Section("marks", "People and judges", lead, [], [table])

@@ -1,0 +1,70 @@
+"""The report as one HTML page that opens offline: sections, plots and rows, under a policy that runs no other script.
+
+Texts are escaped by the template. What the page's script reads stands in it as JSON, with `<`, `>` and `&` written as
+escapes, and is put in as text. Only two scripts may run, named by their SHA-256: Plotly's, and the page's own.
+"""
+
+import json
+from base64 import b64encode
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from hashlib import sha256
+from importlib.metadata import version
+from importlib.resources import files
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+from plotly.io.json import to_json_plotly
+from plotly.offline import get_plotlyjs
+
+from oasis_ray.report import of_runs, of_texts
+from oasis_ray.report.gallery import Shown
+from oasis_ray.report.section import Section
+from oasis_ray.report.statistics import Statistics, SubjectStatistics
+
+SECTIONS: tuple[Callable[[list[SubjectStatistics]], Section | None], ...] = (
+    of_runs.funnel, of_runs.scores, of_texts.lengths, of_texts.languages, of_texts.verbs, of_texts.duplicates,
+    of_texts.defects, of_texts.overlaps, of_texts.pictures, of_runs.origins, of_runs.cost, of_runs.marks,
+)  # fmt: skip
+
+
+def page(statistics: Statistics, rows: Sequence[Shown]) -> str:
+    """The whole page."""
+    sections = [made for build in SECTIONS if (made := build(statistics.subjects)) is not None]
+    figures = {f"{one.name}-{at}": plot.figure for one in sections for at, plot in enumerate(one.plots)}
+    source = files(__package__)
+    script, plotly = source.joinpath("page.js").read_text(encoding="utf-8"), get_plotlyjs()
+    if "</script" in plotly.lower():
+        raise ValueError("this version of Plotly can't be written into a page as it is")
+    trusted = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    return trusted.from_string(source.joinpath("page.html").read_text(encoding="utf-8")).render(
+        title=", ".join(subject.name for subject in statistics.subjects),
+        made=statistics.made,
+        version=version("oasis_ray"),
+        subjects=statistics.subjects,
+        sections=sections,
+        rows=rows,
+        script_hashes=_raw(" ".join(f"'sha256-{_hash(text)}'" for text in (plotly, script))),
+        style=_raw(source.joinpath("page.css").read_text(encoding="utf-8")),
+        plotly=_raw(plotly),
+        script=_raw(script),
+        figures=_raw(_inert(to_json_plotly(figures))),
+        rows_json=_raw(_inert(json.dumps([asdict(row) for row in rows], ensure_ascii=False))),
+    )
+
+
+def _raw(text: str) -> Any:
+    """Text that the template writes as it is: ours, or made inert before."""
+    return Markup(text)  # noqa: S704
+
+
+def _inert(text: str) -> str:
+    """JSON in which no markup can begin or end."""
+    for sign in "<>&\u2028\u2029":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return text
+
+
+def _hash(text: str) -> str:
+    return b64encode(sha256(text.encode()).digest()).decode()

@@ -1,0 +1,151 @@
+"""All that is counted of a subject's rows, in a form that can be merged."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import combinations
+from typing import Any
+
+from oasis_ray.report.defects import defects
+from oasis_ray.report.overlap import Benchmark, grams_of
+from oasis_ray.report.sketch import Lengths, Lowest, number
+from oasis_ray.report.subject import Row
+from oasis_ray.report.twins import LETTER, Twins
+from oasis_ray.rows import Fate
+
+SHOWN = 5  # examples of a finding
+GALLERY = 24  # rows of a fate, and a reason, that the gallery shows
+UNITS = ("tokens", "words", "characters")
+SPOKEN = re.compile(rf"{LETTER}|[^\s{LETTER[1:-1]}]+")  # words: what stands between spaces
+
+Tokenize = Callable[[list[str]], list[int]]
+
+
+@dataclass
+class Found:
+    """Rows with something in common, and a few of them."""
+
+    rows: int = 0
+    some: Lowest = field(default_factory=partial(Lowest, SHOWN))
+
+    def add(self, name: str) -> None:
+        """Count a row."""
+        self.rows += 1
+        self.some.add(number(name), name)
+
+    def merge(self, other: "Found") -> None:
+        """Count the rows of `other`."""
+        self.rows += other.rows
+        self.some.merge(other.some)
+
+
+@dataclass
+class Totals:
+    """What has been counted. Texts are told apart as instruction, response and caption."""
+
+    sample: int  # rows whose language and verbs are looked at
+    fates: Counter[tuple[str | None, str]] = field(default_factory=Counter)  # origin, fate
+    reasons: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # fate, node, reason
+    lengths: dict[tuple[str, str], Lengths] = field(default_factory=lambda: defaultdict(Lengths))  # text, unit
+    origins: dict[tuple[str | None, str], Lengths] = field(default_factory=lambda: defaultdict(Lengths))  # words
+    scores: Counter[tuple[str, int]] = field(default_factory=Counter)  # axis, score
+    both: Counter[tuple[str, str, int, int]] = field(default_factory=Counter)  # two axes and their scores of one row
+    twins: dict[str, Twins] = field(default_factory=lambda: defaultdict(Twins))
+    defects: dict[tuple[str, str], Found] = field(default_factory=lambda: defaultdict(Found))  # text, kind
+    overlaps: dict[tuple[str, str], Found] = field(default_factory=lambda: defaultdict(Found))  # benchmark, text
+    cut: Counter[str] = field(default_factory=Counter)  # node whose reply was cut off
+    texts: dict[str, Lowest] = field(default_factory=dict)  # a sample of each kind of text
+    gallery: dict[tuple[str, str], Lowest] = field(default_factory=lambda: defaultdict(partial(Lowest, GALLERY)))
+
+    def add(self, rows: Sequence[Row], tokenize: Tokenize | None, benchmarks: Sequence[Benchmark]) -> None:
+        """Count some rows."""
+        said: dict[str, list[tuple[Row, str]]] = defaultdict(list)
+        for row in rows:
+            self.fates[row.origin, row.fate] += 1
+            if row.reason is not None and row.fate in (Fate.REJECTED, Fate.FAILED):
+                self.reasons[row.fate, row.node or "", row.reason] += 1
+            self.cut.update(row.cut)
+            self._add_scores(row)
+            self.gallery[row.fate, row.reason or ""].add(number(row.id, seed=2), (row.place, row.id))
+            if row.fate == Fate.ACCEPTED:
+                said["instruction"].append((row, row.instruction or ""))
+                said["response"].append((row, row.response or ""))
+            elif row.fate == Fate.CAPTIONS:
+                said["caption"].append((row, row.response or ""))
+            if row.image and row.fate in (Fate.ACCEPTED, Fate.CAPTIONS):
+                self.twins["image"].add(number(row.image), number(row.image), None, row.id)
+        for text, some in said.items():
+            self._add_texts(text, some, tokenize, benchmarks)
+
+    def merge(self, other: "Totals") -> None:
+        """Count what `other` has counted."""
+        for name in ("fates", "reasons", "scores", "both", "cut"):
+            getattr(self, name).update(getattr(other, name))
+        for name in ("lengths", "origins", "twins", "defects", "overlaps", "gallery"):
+            mine = getattr(self, name)
+            for key, value in getattr(other, name).items():
+                mine[key].merge(value)
+        for text, some in other.texts.items():
+            self.texts.setdefault(text, Lowest(self.sample)).merge(some)
+
+    def _add_scores(self, row: Row) -> None:
+        self.scores.update(row.scores.items())
+        for (one, score), (other, its) in combinations(sorted(row.scores.items()), 2):
+            self.both[one, other, score, its] += 1
+
+    def _add_texts(
+        self, text: str, some: list[tuple[Row, str]], tokenize: Tokenize | None, benchmarks: Sequence[Benchmark]
+    ) -> None:
+        sample = self.texts.setdefault(text, Lowest(self.sample))
+        for row, words in some:
+            count = len(SPOKEN.findall(words))
+            self.lengths[text, "words"].add(count)
+            self.lengths[text, "characters"].add(len(words))
+            self.origins[row.origin, text].add(count)
+            self.twins[text].add_text(words, row.id)
+            sample.add(number(row.id, seed=1), words)
+            for kind in defects(words):
+                self.defects[text, kind].add(row.id)
+            if benchmarks:
+                grams = grams_of(words)
+                for benchmark in benchmarks:
+                    if benchmark.shares(grams):
+                        self.overlaps[benchmark.name, text].add(row.id)
+        if tokenize is not None:
+            for count in tokenize([words for _, words in some]):
+                self.lengths[text, "tokens"].add(count)
+
+
+@dataclass
+class Spoken:
+    """Languages of the sampled texts, and the root verbs of the English instructions among them."""
+
+    languages: Counter[tuple[str, str, bool]] = field(default_factory=Counter)  # text, language, sure
+    verbs: Counter[tuple[str, str | None]] = field(default_factory=Counter)  # verb, its noun
+    parsed: int = 0
+    verbless: int = 0
+
+    def merge(self, other: "Spoken") -> None:
+        """Count what `other` has counted."""
+        self.languages.update(other.languages)
+        self.verbs.update(other.verbs)
+        self.parsed += other.parsed
+        self.verbless += other.verbless
+
+    def add(self, text: str, words: list[str], parser: Any) -> None:
+        """Count some texts of one kind; a parser of None parses nothing."""
+        from oasis_ray.language import detect
+        from oasis_ray.report.verbs import root_verbs
+
+        found = [detect(one) for one in words]
+        self.languages.update((text, language, sure) for language, sure in found)
+        if text != "instruction" or parser is None:
+            return
+        english = [one for one, (language, _) in zip(words, found, strict=True) if language == "en"]
+        for verb in root_verbs(parser, english):
+            self.parsed += 1
+            self.verbless += verb is None
+            if verb is not None:
+                self.verbs[verb] += 1
