@@ -6,7 +6,7 @@ TORCH := torch==2.13.0
 LOCK := $(BIN)/uv pip compile -q --generate-hashes --custom-compile-command 'make lock' \
   --python-version 3.11 --python-platform x86_64-manylinux_2_28
 
-.PHONY: setup check test test-real test-slow demo bench bench-quality bench-resume chaos fuzz pair report docs lock audit-deps
+.PHONY: setup check test test-real test-slow demo bench bench-quality bench-report bench-resume chaos fuzz pair report docs lock audit-deps
 
 setup: .venv/ready
 
@@ -57,8 +57,13 @@ pair: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.world.train llm benchmarks/models/llm & llm=$$!; \
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.world.train vlm benchmarks/models/vlm; vlm=$$?; wait $$llm && exit $$vlm
 
+# The statistics report of the demo's run: runs/demo/report/index.html
 report: setup
-	$(BIN)/oasis-ray status runs/demo
+	$(BIN)/oasis-ray report runs/demo
+
+# How long a report takes, and how much memory, for runs of 10,000 to a million rows.
+bench-report: setup
+	$(BIN)/python -m benchmarks.report
 
 docs: setup
 	$(BIN)/python docs/fields.py

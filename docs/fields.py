@@ -3,6 +3,7 @@
 A page marks a table's place with `<!-- fields: Pool -->` or `<!-- columns: accepted -->` … `<!-- end -->`.
 """
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from pydantic_core import PydanticUndefined
 from oasis_ray import job, recipe
 from oasis_ray.cli import SHIPPED
 from oasis_ray.load import load_job
+from oasis_ray.report.statistics import Statistics
 from oasis_ray.rows import Fate, Sampling
 from oasis_ray.schema import columns
 
@@ -101,6 +103,12 @@ def written(page: str) -> str:
     return MARK.sub(table, page)
 
 
+def schema() -> str:
+    """The schema of a report's statistics.json."""
+    return json.dumps(Statistics.model_json_schema(), indent=2) + "\n"
+
+
 if __name__ == "__main__":
+    (Path(__file__).parent / "statistics.schema.json").write_text(schema(), encoding="utf-8")
     for path in sorted(Path(__file__).parent.glob("*.md")):
         path.write_text(written(path.read_text(encoding="utf-8")), encoding="utf-8")

@@ -18,6 +18,11 @@ def test_the_tables_are_those_of_the_code(page: Path) -> None:
     assert written(text) == text, "run `make docs`"
 
 
+def test_the_schema_of_the_statistics_is_that_of_the_code() -> None:
+    schema = runpy.run_path(str(ROOT / "docs/fields.py"))["schema"]
+    assert (ROOT / "docs/statistics.schema.json").read_text(encoding="utf-8") == schema(), "run `make docs`"
+
+
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md", ROOT / "CONTRIBUTING.md"], ids=lambda path: path.stem)
 def test_what_a_page_points_to_is_there(page: Path) -> None:
     links = re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8"))

@@ -83,10 +83,11 @@ def _each(items: list[Any], name: str, worker: Any, arguments: tuple[Any, ...]) 
 
 
 def tokenize_with(model: str) -> Tokenize:
-    """Counts the tokens of texts as `model` cuts them. Raises OSError where its tokenizer is not to be had."""
+    """Counts the tokens of texts as `model` cuts them. Raises OSError where its tokenizer is not on this machine."""
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False)
+    # Never from the hub: a report should not wait for a network that is not there.
+    tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False, local_files_only=True)
 
     def count(texts: list[str]) -> list[int]:
         return [len(ids) for ids in tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]]

@@ -106,7 +106,7 @@ def verbs(subjects: list[SubjectStatistics]) -> Section | None:
                 values.append(noun.rows)
         wheel = go.Sunburst(ids=ids, labels=labels, parents=parents, values=values, branchvalues="total")
         label = f"Root verbs of {subject.name}, and around them their nouns"
-        plots.append(plot(label, [wheel], height=460))
+        plots.append(plot(label, [wheel], height=420))
         rows += [
             (subject.name, verb.verb, count(verb.rows), share(verb.rows, found.parsed),
              ", ".join(f"{noun.noun} {count(noun.rows)}" for noun in verb.nouns))

@@ -55,9 +55,9 @@ def plot(label: str, traces: Sequence[Any], **layout: Any) -> Plot:
     figure = go.Figure(list(traces))
     figure.update_layout(
         template="none",
-        margin={"l": 60, "r": 12, "t": 12, "b": 44},
+        margin={"l": 60, "r": 12, "t": 36, "b": 44},
         colorway=COLOURS,
-        legend={"orientation": "h", "y": 1.12, "x": 0},
+        legend={"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "traceorder": "normal"},
         **layout,
     )
     found = figure.to_plotly_json()

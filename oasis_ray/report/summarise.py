@@ -44,7 +44,7 @@ def summarise(
         ],
         languages=_languages(spoken),
         verbs=_verbs(spoken),
-        scores=_scores(totals),
+        scores=_scores(totals, subject.manifest),
         correlations=list(_correlations(totals)),
         duplicates=list(_duplicates(totals)),
         defects=[
@@ -148,10 +148,10 @@ def _verbs(spoken: Spoken) -> says.Verbs | None:
     )  # fmt: skip
 
 
-def _scores(totals: Totals) -> list[says.Axis]:
-    found: dict[str, dict[int, int]] = defaultdict(dict)
+def _scores(totals: Totals, manifest: Mapping[str, Any] | None) -> list[says.Axis]:
+    found: dict[str, dict[int, int]] = {node["name"]: {} for node in (manifest or {}).get("nodes", ())}
     for (axis, score), rows in sorted(totals.scores.items()):
-        found[axis][score] = rows
+        found.setdefault(axis, {})[score] = rows
     return [
         says.Axis(
             axis=axis,
@@ -159,6 +159,7 @@ def _scores(totals: Totals) -> list[says.Axis]:
             mean=sum(score * rows for score, rows in counts.items()) / sum(counts.values()),
         )
         for axis, counts in found.items()
+        if counts
     ]
 
 

@@ -16,6 +16,7 @@ from oasis_ray.report.twins import LETTER, Twins
 from oasis_ray.rows import Fate
 
 SHOWN = 5  # examples of a finding
+SAMPLED = 2000  # characters that are kept of a text in the sample
 GALLERY = 24  # rows of a fate, and a reason, that the gallery shows
 UNITS = ("tokens", "words", "characters")
 SPOKEN = re.compile(rf"{LETTER}|[^\s{LETTER[1:-1]}]+")  # words: what stands between spaces
@@ -105,7 +106,7 @@ class Totals:
             self.lengths[text, "characters"].add(len(words))
             self.origins[row.origin, text].add(count)
             self.twins[text].add_text(words, row.id)
-            sample.add(number(row.id, seed=1), words)
+            sample.add(number(row.id, seed=1), words[:SAMPLED])
             for kind in defects(words):
                 self.defects[text, kind].add(row.id)
             if benchmarks:

@@ -1,0 +1,133 @@
+"""The report as a job: what it counts of a run, and of other people's data."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oasis_ray.errors import JobError
+from oasis_ray.report.gallery import thumbnail
+from oasis_ray.report.make import make
+from oasis_ray.report.statistics import Statistics, SubjectStatistics
+from tests.conftest import ROOT, picture
+from tests.runs import RunFolder, accepted, caption, failed, rejected
+
+RED = picture("red", (200, 100))
+ASKED = ("Describe the chart in detail.", "Count the red bars of the chart, please.", "What is written on the sign?")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """A run of nine rows, of which every text, id and picture is known."""
+    folder = tmp_path_factory.mktemp("report")
+    job = folder / "job.yaml"
+    job.write_text(
+        json.dumps(
+            {
+                "recipe": "oasis",
+                "input": {"path": "nowhere", "id": "id"},
+                "output": {"path": str(folder / "run")},
+                "pools": {name: {"backend": "scripted", "model": str(ROOT / "benchmarks/models/llm"),
+                                 "script": "tests.scripts:oasis", "device": "cpu"} for name in ("vlm", "llm")},
+            }
+        )
+    )  # fmt: skip
+    made = RunFolder(folder / "run", job)
+    made.part(
+        "one",
+        *(
+            accepted(f"a{at}", text=text, image=picture("red", (200, 100)), origin="web")
+            for at, text in enumerate(ASKED)
+        ),
+        accepted("a3", text=ASKED[0], answer="I'm sorry, I can't see it.", image=picture("blue", kind="JPEG")),
+    )
+    made.part("two", caption("c", text="图中有一个红色的圆形,旁边是一个蓝色的正方形。", image=picture("green")))
+    made.part("three", *(rejected(f"r{score}", value=score) for score in (1, 2, 3)), failed("f", origin="web"))
+    return made
+
+
+@pytest.fixture(scope="module")
+def told(run: RunFolder, ray_cluster: None) -> SubjectStatistics:
+    folder, _ = make([str(run.path)])
+    assert folder == f"{run.path}/report"
+    return Statistics.model_validate_json((run.path / "report/statistics.json").read_bytes()).subjects[0]
+
+
+def test_rows_are_counted_by_fate_and_node(told: SubjectStatistics) -> None:
+    assert (told.rows, told.fates) == (9, {"accepted": 4, "captions": 1, "rejected": 3, "failed": 1})
+    clarity = next(one for one in told.funnel if one.node == "clarity")
+    assert clarity.left == {f"rejected: score_{score}": 1 for score in (1, 2, 3)}
+    assert told.rates[0].model_dump() == {
+        "say": "hook texts that are instructions", "rows": 7, "of": 8, "published": 0.499,
+    }  # fmt: skip
+
+
+def test_lengths_are_of_each_kind_of_text_and_unit(told: SubjectStatistics) -> None:
+    found = {(one.text, one.unit): (one.rows, one.mean) for one in told.lengths}
+    assert found["instruction", "words"] == (4, (5 + 8 + 6 + 5) / 4)
+    assert found["instruction", "characters"] == (4, (29 + 40 + 28 + 29) / 4)
+    assert found["caption", "words"][0] == 1
+    assert {unit for _, unit in found} == {"tokens", "words", "characters"}
+
+
+def test_languages_verbs_and_scores(told: SubjectStatistics) -> None:
+    assert told.languages.sampled == {"instruction": 4, "response": 4, "caption": 1}
+    assert [(one.language, one.rows) for one in told.languages.found if one.text == "caption"] == [("zh-cn", 1)]
+    assert told.verbs is not None
+    assert told.verbs.verbs[0].model_dump() == {"verb": "describe", "rows": 2, "nouns": [{"noun": "chart", "rows": 2}]}
+    clarity = next(one for one in told.scores if one.axis == "clarity")
+    assert (clarity.counts, clarity.mean) == ({1: 1, 2: 1, 3: 1, 5: 4}, 26 / 7)
+
+
+def test_copies_refusals_pictures_and_origins(told: SubjectStatistics) -> None:
+    found = {one.what: (one.rows, one.exact, one.near) for one in told.duplicates}
+    assert found == {"instruction": (4, 1, 0), "response": (4, 2, 0), "caption": (1, 0, 0), "image": (5, 2, 0)}
+    refused = [one for one in told.defects if one.kind == "refusal" and one.rows]
+    assert [(one.text, one.of, one.examples) for one in refused] == [("response", 4, ["a3"])]
+    assert told.pictures is not None
+    assert (told.pictures.looked_at, told.pictures.formats) == (5, {"PNG": 4, "JPEG": 1})
+    assert {one.origin: one.fates for one in told.origins} == {
+        "web": {"accepted": 3, "failed": 1}, None: {"accepted": 1, "captions": 1, "rejected": 3},
+    }  # fmt: skip
+
+
+def test_what_a_run_took_is_told_by_node(told: SubjectStatistics) -> None:
+    assert told.cost is not None
+    assert {one.node: one.requests for one in told.cost.nodes} == {
+        "hook": 9, "nonsense": 4, "hallucination": 4, "solvability": 4, "clarity": 7,
+        "caption_language": 1, "caption_information": 1, "caption_coherence": 1,
+    }  # fmt: skip
+
+
+def test_subjects_stand_side_by_side(run: RunFolder, ray_cluster: None, tmp_path: Path) -> None:
+    turns = [{"from": "human", "value": "<image>\nAnswer the question."}, {"from": "gpt", "value": "No."}]
+    other = tmp_path / "llava.json"
+    other.write_text(json.dumps([{"id": "x", "image": "x.jpg", "conversations": turns}, {"id": "y"}]))
+    (tmp_path / "exam.txt").write_text("Please do count the red bars of the chart, please!")
+    folder, made = make([str(run.path), str(other)], str(tmp_path / "out"), benchmarks=[tmp_path / "exam.txt"])
+    assert [(one.name, one.kind, one.rows) for one in made.subjects] == [
+        ("run", "run", 9),
+        ("llava.json", "data set", 2),
+    ]
+    assert made.subjects[1].fates == {"accepted": 1, "captions": 0, "rejected": 0, "failed": 1}
+    assert [one.model_dump() for one in made.subjects[0].overlaps] == [
+        {"benchmark": "exam.txt", "text": "instruction", "rows": 1, "of": 4, "examples": ["a1"]}
+    ]
+    assert {path.name for path in Path(folder).iterdir()} == {"index.html", "statistics.json"}
+
+
+def test_a_data_set_that_cannot_be_read_is_told_in_plain_words(ray_cluster: None, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('[{"id": 1}')
+    with pytest.raises(JobError, match=r"a\.json can't be read as JSON"):
+        make([str(tmp_path / "a.json")], str(tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("data", [None, b"", b"<svg onload=alert(1)>", picture()[:200], "text"])
+def test_what_is_no_picture_has_no_thumbnail(data: Any) -> None:
+    assert thumbnail(data) is None
+
+
+def test_a_thumbnail_is_made_anew() -> None:
+    assert str(thumbnail(picture())).startswith("data:image/webp;base64,")
