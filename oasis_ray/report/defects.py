@@ -35,5 +35,12 @@ def defects(text: str) -> Iterator[str]:
         yield "special token"
     if REFUSAL.search(text[:REFUSAL_WITHIN]):
         yield "refusal"
-    if LOOP.search(text[:LOOKED_AT]):
+    if _may_loop(text[:LOOKED_AT]) and LOOP.search(text[:LOOKED_AT]):
         yield "loop"
+
+
+def _may_loop(text: str) -> bool:
+    """False only where LOOP can't match: eight equal fragments hold eight letters that come again soon, at one place
+    in seven. The search itself tries every length at every letter, which is most of what a report takes.
+    """
+    return any(text.find(text[at : at + 8], at + 2, at + 68) >= 0 for at in range(0, len(text) - 8, 7))
