@@ -23,7 +23,7 @@ EXAMPLE = Path(__file__).parents[1] / "cluster/jobs/small.yaml"
 MODELS: dict[str, type[BaseModel]] = {
     model.__name__: model
     for model in (
-        job.Job, job.Input, job.Limits, job.Output, job.Pool, Sampling,
+        job.Job, job.Input, job.Limits, job.Output, job.Pool, job.Latency, Sampling,
         recipe.RecipeSpec, recipe.NodeSpec, recipe.RecordsSpec, recipe.RecordSpec, recipe.RateSpec,
     )
 }  # fmt: skip

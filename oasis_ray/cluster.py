@@ -67,7 +67,7 @@ def on_gpus(pools: Mapping[str, Pool], have: list[Node]) -> dict[str, bool]:
     """For each pool, whether its engines run on GPUs here. A pool of a server or a script runs on none."""
     any_gpu = any(node.resources.get("GPU", 0) > 0 for node in have)
     return {
-        name: pool.backend == "vllm" and (pool.device == "gpu" or (pool.device == "auto" and any_gpu))
+        name: pool.backend in ("vllm", "simulated") and (pool.device == "gpu" or (pool.device == "auto" and any_gpu))
         for name, pool in pools.items()
     }
 

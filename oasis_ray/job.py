@@ -82,6 +82,19 @@ class Output(BaseModel):
     _no_secret = field_validator("path")(without_secret)
 
 
+class Latency(BaseModel):
+    """How fast a simulated engine is. The defaults are of a model of 72B on four GPUs of 80 GB: see docs/scaling.md."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    read_tokens_per_s: float = Field(6000, gt=0, description="Tokens of prompts that are read in a second.")
+    token_s: float = Field(0.03, ge=0, description="Seconds from one written token to the next, for a reply alone.")
+    token_s_a_reply: float = Field(0.0003, ge=0, description="More seconds a token for each reply that is written.")
+    image_tokens: int = Field(1200, ge=0, description="Tokens of an image.")
+    characters_a_token: float = Field(4.0, gt=0, description="Characters of text in a token.")
+    cached_images: int = Field(200, ge=0, description="Images that are not read again when they come again.")
+
+
 class Pool(BaseModel):
     """Identical engines of one model, shared by every node that names the pool."""
 
@@ -89,12 +102,16 @@ class Pool(BaseModel):
 
     model: str = Field(description="A model folder, or the id of a model on the Hugging Face hub.")
     revision: str | None = Field(None, description="The hub's revision to take.")
-    backend: Literal["vllm", "openai", "scripted"] = Field(
-        "vllm", description="vllm: engines in this cluster. openai: a server. scripted: a Python function, for tests."
+    backend: Literal["vllm", "openai", "scripted", "simulated"] = Field(
+        "vllm",
+        description="vllm: engines in this cluster. openai: a server. scripted: a Python function, for tests. "
+        "simulated: the same, in the time that a large model would take.",
     )
     replicas: tuple[int, int] = Field(
-        (1, 1), description="How many engines: a number, or [least, most] to scale between."
+        (1, 1),
+        description="How many engines: a number, or [least, most] to scale between (least 0: none until asked).",
     )
+    idle_s: float = Field(600, ge=0, description="An engine that has not been needed for this long is given back.")
     device: Literal["gpu", "cpu", "auto"] = Field("gpu", description="auto: GPUs where the cluster has any, else CPUs.")
     tensor_parallel: int = Field(1, ge=1, description="GPUs that share each layer of one engine.")
     pipeline_parallel: int = Field(1, ge=1, description="Groups of GPUs that the layers of one engine are spread over.")
@@ -116,7 +133,10 @@ class Pool(BaseModel):
     )
     api_key_env: str = Field("OPENAI_API_KEY", description="openai: the environment variable that holds the key.")
     request_timeout_s: float = Field(600, gt=0, description="openai: how long one request may take.")
-    script: str | None = Field(None, description="scripted: `package.module:function`, from a Call to a Reply.")
+    script: str | None = Field(
+        None, description="scripted, simulated: `package.module:function`, from a Call to a Reply."
+    )
+    latency: Latency = Field(default_factory=Latency, description="simulated: how fast the engine is.")
 
     _no_secret = field_validator("url", "model", "tokenizer")(without_secret)
     _a_name_and_no_key = field_validator("api_key_env")(variable_name)
@@ -137,16 +157,16 @@ class Pool(BaseModel):
     @field_validator("replicas")
     @classmethod
     def _in_order(cls, value: tuple[int, int]) -> tuple[int, int]:
-        if not 1 <= value[0] <= value[1]:
-            raise ValueError(f"least and most engines must be in order and at least 1, not {list(value)}")
+        if not 0 <= value[0] <= value[1] or not value[1]:
+            raise ValueError(f"least and most engines must be in order, the most at least 1, not {list(value)}")
         return value
 
     @model_validator(mode="after")
     def _backend_has_what_it_needs(self) -> "Pool":
         if self.backend == "openai" and not self.url:
             raise ValueError("backend openai needs `url`, the server's base URL (http://host:8000/v1)")
-        if self.backend == "scripted" and not self.script:
-            raise ValueError("backend scripted needs `script`, a `package.module:function`")
+        if self.backend in ("scripted", "simulated") and not self.script:
+            raise ValueError(f"backend {self.backend} needs `script`, a `package.module:function`")
         if self.gpu_share < 1 and self.gpus_per_engine > 1:
             raise ValueError("gpu_share below 1 is for engines of one GPU; take it out, or the parallel sizes")
         local = Path(self.model).expanduser()

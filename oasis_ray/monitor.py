@@ -16,12 +16,13 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
-from oasis_ray.errors import FAILED_BEYOND_LIMIT, RunError, StoppedError
+from oasis_ray.errors import FAILED_BEYOND_LIMIT, FitError, OasisError, RunError, StoppedError
 from oasis_ray.job import Job
 from oasis_ray.recipe import Recipe
 from oasis_ray.watch import View, told_of
 
 LOOK_S = 1.0
+NODES_S = 20.0  # in which nothing has moved: time to ask whether nodes are coming
 SAMPLE = 1000  # rows that must have ended before their failed share says something
 
 
@@ -35,7 +36,8 @@ class Monitor:
     failed_before: int
     stop: threading.Event
     pools: Callable[[], str]
-    why: RunError | None = None
+    impossible: Callable[[], str]
+    why: OasisError | None = None
     broken_off: bool = False
     _done: threading.Event = field(default_factory=threading.Event)
 
@@ -69,12 +71,14 @@ class Monitor:
                 _thread.interrupt_main()
                 return
 
-    def _reason(self, view: View, still: float) -> RunError | None:
+    def _reason(self, view: View, still: float) -> OasisError | None:
         """Why the run has to end now, or None."""
         if self.stop.is_set():
             return StoppedError("the run was told to stop")
         if view.errors:
             return RunError(view.errors[0])
+        if still > NODES_S and (lost := self.impossible()):
+            return FitError(lost)
         ended, limit = view.tally.rows, self.job.max_failed
         failed = view.tally.fates["failed"]
         if (

@@ -10,8 +10,9 @@ import asyncio
 import logging
 import os
 import re
+import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -24,12 +25,16 @@ from ray.serve.config import AutoscalingConfig, RequestRouterConfig
 from ray.serve.exceptions import BackPressureError, ReplicaUnavailableError
 from ray.serve.schema import LoggingConfig
 
+from oasis_ray.autoscaler import verdict
 from oasis_ray.engine import open_engine
-from oasis_ray.errors import EngineLostError, OasisError, RunError
+from oasis_ray.errors import EngineLostError, FitError, OasisError, RunError
 from oasis_ray.job import Pool
 from oasis_ray.rows import Call, Reply
 
 ROUTER = "ray.serve.experimental.consistent_hash_router.ConsistentHashRouter"
+LOOK_S = 2.0  # between two looks at pools that start
+SILENT_S = 90.0  # an autoscaler that starts no node for engines that wait has died, or may start no more
+UPSCALE_S = 10  # a load that has been too high for this long asks for another engine
 GRACE_S = 20  # for calls in flight when there is one engine too many
 CPU_BUNDLE = {"CPU": 0.1}  # an engine on CPUs takes what is free; the placement group needs some resource to hold
 
@@ -112,13 +117,43 @@ def start_pools(pools: Mapping[str, Pool], run: str, *, gpus: Mapping[str, bool]
         serve.RunTarget(_application(pool, gpus=gpus[name]), name=handles[name].app, route_prefix=None)
         for name, pool in pools.items()
     ]
+    # In a thread: it waits for engines, and an engine may wait for a node that never comes.
+    starting = ThreadPoolExecutor(1).submit(serve.run_many, targets, _local_testing_mode=False)
     try:
-        serve.run_many(targets, _local_testing_mode=False)
-    except RuntimeError as error:
+        deadline = time.monotonic() + max(pool.start_timeout_s for pool in pools.values()) + GRACE_S
+        silent = time.monotonic()
+        while not wait([starting], timeout=LOOK_S).done:
+            if lost := impossible(handles):
+                raise FitError(lost)
+            said = verdict()
+            if not said or said.coming or not any(said.waiting.get(handle.app) for handle in handles.values()):
+                silent = time.monotonic()
+            if time.monotonic() - silent > SILENT_S:
+                raise RunError(f"engines wait for nodes, and the autoscaler starts none: {states(handles)}")
+            if time.monotonic() > deadline:
+                raise RunError(f"the pools did not come up within start_timeout_s: {states(handles)}")
+        starting.result()
+    except BaseException as error:
         cause = _cause(handles, error)
         stop_pools(handles)
-        raise RunError(f"the pools did not come up: {cause}") from None
+        if isinstance(error, RuntimeError):
+            raise RunError(f"the pools did not come up: {cause}") from None
+        raise
     return handles
+
+
+def impossible(handles: Mapping[str, PoolHandle]) -> str:
+    """Which pools have no engine and wait for a node that this cluster can't start; nothing where there are none."""
+    said = verdict()
+    lost = [name for name, handle in handles.items() if said and said.impossible.get(handle.app)]
+    applications = serve.status().applications if lost else {}
+    told = []
+    for name in lost:
+        app = applications.get(handles[name].app)
+        running = [d.replica_states.get("RUNNING", 0) for d in app.deployments.values()] if app else []
+        if not any(running):
+            told.append(f"pool '{name}': no node type of this cluster can hold its engine, or all are at max_workers")
+    return "\n".join(told)
 
 
 def stop_pools(handles: Mapping[str, PoolHandle]) -> None:
@@ -142,6 +177,8 @@ def states(handles: Mapping[str, PoolHandle]) -> str:
             engines = ", ".join(f"{n} {str(state).lower()}" for state, n in deployment.replica_states.items())
             said = f" ({deployment.message.strip().splitlines()[-1]})" if deployment.message.strip() else ""
             told.append(f"pool '{name}': {engines or 'no engine'}{said}")
+    if (scaling := verdict()) is not None:
+        told.append(str(scaling))
     return "; ".join(told)
 
 
@@ -152,7 +189,12 @@ def _application(pool: Pool, *, gpus: bool) -> serve.Application:
     if most > least:
         target = max(1, pool.max_sequences // 2)
         scaling = AutoscalingConfig(
-            min_replicas=least, max_replicas=most, initial_replicas=least, target_ongoing_requests=target
+            min_replicas=least,
+            max_replicas=most,
+            initial_replicas=least,
+            target_ongoing_requests=target,
+            upscale_delay_s=UPSCALE_S,
+            downscale_delay_s=pool.idle_s,
         )
         size = {"autoscaling_config": scaling}
     deployment = serve.deployment(
@@ -170,7 +212,7 @@ def _application(pool: Pool, *, gpus: bool) -> serve.Application:
     return deployment.bind(pool, gpus=gpus)
 
 
-def _cause(handles: Mapping[str, PoolHandle], error: RuntimeError) -> str:
+def _cause(handles: Mapping[str, PoolHandle], error: BaseException) -> str:
     """What Serve knows of the failure: the last exception of each failed trace, with the lines that explain it."""
     told = []
     for name, handle in handles.items():

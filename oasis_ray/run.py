@@ -14,6 +14,7 @@ import filelock
 import ray
 
 from oasis_ray import cluster
+from oasis_ray.autoscaler import verdict
 from oasis_ray.changes import changes
 from oasis_ray.errors import JobError, OasisError, RunError
 from oasis_ray.graph import LIGHT_CPUS, build
@@ -21,7 +22,7 @@ from oasis_ray.job import Job, expand
 from oasis_ray.ledger import ended_ids, mend, read_parts, take_back
 from oasis_ray.manifest import describe, node_digests, now, read_manifest, summary, write_manifest
 from oasis_ray.monitor import Monitor
-from oasis_ray.pool import start_pools, states, stop_pools
+from oasis_ray.pool import impossible, start_pools, states, stop_pools
 from oasis_ray.recipe import Recipe
 from oasis_ray.rows import Fate
 from oasis_ray.sink import PartSink
@@ -93,7 +94,8 @@ class Run:
             cluster.join()
             have = cluster.nodes()
             gpus = cluster.on_gpus(self.job.pools, have)
-            cluster.fit(cluster.needs(self.job.pools, gpus), have)
+            if verdict() is None:
+                cluster.fit(cluster.needs(self.job.pools, gpus), have)
             write_manifest(self.folder, manifest)
             step("starting the engines")
             loading = time.monotonic()
@@ -163,7 +165,15 @@ class Run:
             rows_per_task=self.job.rows_per_task,
         )
         failed_before = sum(part.num_rows for part in read_parts(self.folder, Fate.FAILED, ["id"]))
-        monitor = Monitor(self.job, self.recipe, self.watch, failed_before, self.stopping, lambda: states(pools))
+        monitor = Monitor(
+            self.job,
+            self.recipe,
+            self.watch,
+            failed_before,
+            self.stopping,
+            pools=lambda: states(pools),
+            impossible=lambda: impossible(pools),
+        )
         try:
             with monitor:
                 rows.write_datasink(sink, ray_remote_args={"num_cpus": LIGHT_CPUS})

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oasis_ray.cli.app import SHIPPED, JobFile, Sets, app
-from oasis_ray.errors import FAILED_BEYOND_LIMIT, JobError, OasisError
+from oasis_ray.errors import FAILED_BEYOND_LIMIT, FitError, JobError, OasisError
 from oasis_ray.load import load_job
 from oasis_ray.terminal import err, out
 
@@ -112,6 +112,7 @@ def _again(job_file: Path, sets: list[str] | None) -> str:
 def plan(job_file: JobFile, sets: Sets = None) -> None:
     """Check a job and show what it would do: the graph, the input, the pools, and whether they fit this cluster."""
     from oasis_ray import cluster, show
+    from oasis_ray.autoscaler import verdict
     from oasis_ray.source import find_files, open_shards
 
     job, recipe = load_job(job_file, SHIPPED, sets or [])
@@ -129,8 +130,14 @@ def plan(job_file: JobFile, sets: Sets = None) -> None:
         pool = job.pools[need.pool]
         most = f", growing to {pool.replicas[1]}" if pool.replicas[1] > pool.replicas[0] else ""
         out.print(f"pool {need.pool}: {pool.model} ({pool.backend}): {need}{most}", soft_wrap=True)
-    cluster.fit(wanted, have)
-    out.print("the job is right and fits this cluster")
+    try:
+        cluster.fit(wanted, have)
+    except FitError as error:
+        if verdict() is None:
+            raise
+        out.print(f"{error}\nthe job is right; this cluster has an autoscaler, which is asked for more nodes")
+    else:
+        out.print("the job is right and fits this cluster")
 
 
 @app.command()

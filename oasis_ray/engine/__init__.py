@@ -1,6 +1,7 @@
 """An engine answers requests. One protocol, and a module for each kind behind it.
 
-`vllm` is the only module of the project that imports vllm; `openai` asks a server; `scripted` asks a Python function.
+`vllm` is the only module of the project that imports vllm; `openai` asks a server; `scripted` asks a Python function,
+`simulated` does so in the time that a large model would take.
 """
 
 from typing import Protocol
@@ -42,3 +43,8 @@ def open_engine(pool: Pool, *, gpus: bool) -> Engine:
             from oasis_ray.engine.scripted import ScriptedEngine
 
             return ScriptedEngine.named(pool.script or "")
+        case "simulated":
+            from oasis_ray.engine.scripted import ScriptedEngine
+            from oasis_ray.engine.simulated import SimulatedEngine
+
+            return SimulatedEngine(ScriptedEngine.named(pool.script or ""), pool.latency)
