@@ -1,0 +1,232 @@
+"""The files for Ray's launcher and the image: read by Ray's own code, and true to the machines they name."""
+
+import json
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from oasis_ray import cluster
+from oasis_ray.cli import SHIPPED
+from oasis_ray.load import load_job
+from tests.conftest import ROOT
+
+LAUNCHER = sorted((ROOT / "cluster/ray").glob("*.yaml"))
+CLOUDS = [path for path in LAUNCHER if path.stem != "on-premises"]
+MANIFESTS = sorted((ROOT / "cluster/kuberay").rglob("*.yaml"))
+DOCKERFILE = ROOT / "cluster/docker/Dockerfile"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+IMAGE = f"registry.example.com/oasis-ray:{PROJECT['version']}-gpu"
+
+# CPUs, GPUs and memory of a GPU in GB: "Amazon EC2 instance types, accelerated computing", and "GPU machine types" of
+# Google's Compute Engine.
+MACHINES = {
+    "p5en.48xlarge": (192, 8, 141), "p5.48xlarge": (192, 8, 80), "p4de.24xlarge": (96, 8, 80), "g6.4xlarge": (16, 1, 24),
+    "a3-ultragpu-8g": (224, 8, 141), "a3-highgpu-8g": (208, 8, 80), "a2-ultragpu-8g": (96, 8, 80),
+    "g2-standard-16": (16, 1, 24),
+}  # fmt: skip
+each_file = pytest.mark.parametrize("file", LAUNCHER, ids=lambda path: path.stem)
+each_cloud = pytest.mark.parametrize("file", CLOUDS, ids=lambda path: path.stem)
+
+
+def read(file: Path) -> dict[str, Any]:
+    config: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
+    return config
+
+
+def commands(config: dict[str, Any]) -> list[str]:
+    """Every shell command of a launcher file."""
+    return [command for key, value in config.items() if key.endswith("_commands") for command in value]
+
+
+def workers(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {name: kind for name, kind in config["available_node_types"].items() if name != config["head_node_type"]}
+
+
+def on_spot(kind: dict[str, Any]) -> bool:
+    node = kind["node_config"]
+    market = node.get("InstanceMarketOptions", {}).get("MarketType") or node.get("scheduling", {}).get("provisioningModel")
+    return str(market).lower() == "spot"
+
+
+@each_file
+def test_ray_itself_takes_the_file(file: Path, tmp_path: Path) -> None:
+    import jsonschema
+    import ray.autoscaler
+    from ray.autoscaler.v2.instance_manager.config import AutoscalingConfig
+
+    schema = json.loads((Path(ray.autoscaler.__file__).parent / "ray-schema.json").read_text(encoding="utf-8"))
+    jsonschema.validate(read(file), schema)
+    config = read(file)
+    if "ssh_private_key" in config["auth"]:  # Ray reads it to tell whether a machine was started with another
+        config["auth"]["ssh_private_key"] = str(tmp_path / "key")
+        (tmp_path / "key").touch()
+    # What `ray up` and the autoscaler do with it first: defaults filled in, validated, each type understood.
+    kinds = AutoscalingConfig(config, skip_content_hash=True).get_node_type_configs()
+    assert kinds
+    assert {name: kind.resources for name, kind in kinds.items()} == {
+        name: kind["resources"]
+        for name, kind in read(file).get("available_node_types", {"local.cluster.node": {"resources": {}}}).items()
+    }
+
+
+@each_cloud
+def test_a_type_has_what_its_machine_has(file: Path) -> None:
+    shown = {name: tuple(kind["resources"].values()) for name, kind in workers(read(file)).items()}
+    machine = {
+        name: MACHINES[kind["node_config"].get("InstanceType") or kind["node_config"]["machineType"]]
+        for name, kind in workers(read(file)).items()
+    }
+    assert shown == {name: spec[:2] for name, spec in machine.items()}
+    # The name says which GPU it is.
+    memory = {"h200": 141, "h100": 80, "a100": 80, "l4": 24}
+    assert {name: spec[2] for name, spec in machine.items()} == {name: memory[name.split("-")[0]] for name in machine}
+
+
+@each_cloud
+def test_machines_start_from_zero_spot_first_and_leave_nothing_that_costs(file: Path) -> None:
+    config = read(file)
+    assert {kind["min_workers"] for kind in workers(config).values()} == {0}
+    assert all(1 <= kind["max_workers"] <= config["max_workers"] for kind in workers(config).values())
+    assert {name: on_spot(kind) for name, kind in workers(config).items()} == {
+        name: name.endswith("-spot") for name in workers(config)
+    }
+    dearest = max(kind["priority"] for kind in workers(config).values() if not on_spot(kind))
+    assert all(kind["priority"] > dearest for kind in workers(config).values() if on_spot(kind))
+    assert not config["provider"]["cache_stopped_nodes"]
+    assert 0 < config["idle_timeout_minutes"] <= 10
+
+
+@each_cloud
+@pytest.mark.parametrize(("job", "kinds"), [("paper", {"h200", "h100", "a100"}), ("small", {"h200", "h100", "a100", "l4"})])
+def test_one_machine_holds_the_least_engines_of_a_job(file: Path, job: str, kinds: set[str]) -> None:
+    pools = load_job(ROOT / f"cluster/jobs/{job}.yaml", SHIPPED)[0].pools
+    fitting = set()
+    for name, kind in workers(read(file)).items():
+        node = cluster.Node(name, kind["resources"])
+        try:
+            cluster.fit(cluster.needs(pools, cluster.on_gpus(pools, [node])), [node])
+        except cluster.FitError:
+            continue
+        fitting.add(name.split("-")[0])
+    assert fitting == kinds
+
+
+@each_cloud
+def test_the_head_of_a_cloud_has_nothing_to_give(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ray._private.resource_and_label_spec import ResourceAndLabelSpec
+
+    config = read(file)
+    given = config["available_node_types"][config["head_node_type"]]["resources"]
+    monkeypatch.setenv("RAY_OVERRIDE_RESOURCES", json.dumps(given))  # as the launcher starts it
+    has = ResourceAndLabelSpec().resolve(is_head=True, node_ip_address="127.0.0.1").to_resource_dict()
+    assert {"CPU", "GPU"} & has.keys() == set()
+
+
+def test_the_head_on_premises_has_nothing_to_give() -> None:
+    (start,) = (command for command in commands(read(ROOT / "cluster/ray/on-premises.yaml")) if "--head" in command)
+    assert {"--num-cpus=0", "--num-gpus=0"} <= set(start.split())
+
+
+@each_file
+def test_a_cluster_asks_for_its_token_and_shows_no_dashboard(file: Path) -> None:
+    config = read(file)
+    assert "--env RAY_AUTH_MODE=token" in config["docker"]["run_options"]
+    assert config["file_mounts"] == {"~/.ray/auth_token": "~/.ray/auth_token"}
+    (start,) = config["head_start_ray_commands"][1:]
+    assert "--dashboard-host=127.0.0.1" in start.split()
+    assert "0.0.0.0" not in file.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("file", [*LAUNCHER, *MANIFESTS, DOCKERFILE], ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_file_holds_a_secret(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    code = "\n".join(line.split(" #")[0] for line in text.splitlines() if not line.lstrip().startswith("#"))
+    assert re.findall(r"(?i)(?:auth_token|password|secret_access_key|hf_token|api_key)\w*[=:] *['\"]?[\w+/]{6,}", code) == []
+    assert "kind: Secret" not in code
+
+
+@each_file
+def test_every_command_is_shell(file: Path) -> None:
+    for command in commands(read(file)):
+        # The launcher puts a command between parentheses, so a comment in it would swallow the last one.
+        done = subprocess.run(["bash", "-n", "-c", f"true && ({command})"], capture_output=True, text=True, check=False)
+        assert (command, done.stderr) == (command, "")
+
+
+@each_file
+def test_a_file_names_the_image_once_and_all_files_the_same(file: Path) -> None:
+    assert re.findall(r"[\w./-]*oasis-ray:[\w.-]+", file.read_text(encoding="utf-8")) == [IMAGE]
+    assert read(file)["docker"]["image"] == IMAGE
+
+
+@pytest.mark.parametrize("file", [*LAUNCHER, *MANIFESTS], ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_must_be_edited_is_marked(file: Path) -> None:
+    lines = file.read_text(encoding="utf-8").splitlines()
+    example = re.compile(r"example\.com|my-(bucket|project)|0{8}|192\.0\.2\.|10\.0\.0\.|standard-rwx|gke-(accelerator|spot)")
+    unmarked = [
+        line
+        for at, line in enumerate(lines)
+        if example.search(line) and not line.lstrip().startswith("#")
+        and "EDIT" not in line and "EDIT" not in comment_above(lines[:at])
+    ]  # fmt: skip
+    assert unmarked == []
+
+
+def comment_above(lines: list[str]) -> str:
+    """The last comment in these lines, all its lines."""
+    marks = "".join("#" if line.lstrip().startswith("#") else " " for line in lines).rstrip()
+    return "\n".join(lines[len(marks.rstrip("#")) : len(marks)])
+
+
+def stages() -> dict[str, list[tuple[str, str]]]:
+    """The instructions of each stage of the Dockerfile, by name; a stage begins with those of the stage it is made from."""
+    text = re.sub(r"^\s*#.*\n", "", DOCKERFILE.read_text(encoding="utf-8"), flags=re.MULTILINE).replace("\\\n", " ")
+    found: dict[str, list[tuple[str, str]]] = {}
+    for word, rest in (line.split(maxsplit=1) for line in text.splitlines() if line.strip()):
+        if word == "FROM":
+            origin, _, name = rest.split()
+            found[name] = [*found.get(origin, []), (word, origin)]
+        else:
+            found[name].append((word, " ".join(rest.split())))
+    return found
+
+
+@pytest.mark.parametrize("target", ["cpu", "gpu"])
+def test_the_image_runs_as_nobody_special_from_a_base_of_one_version(target: str) -> None:
+    steps = stages()[target]
+    assert [rest for word, rest in steps if word == "USER"] == ["$OASIS_UID"]
+    assert ("ARG", "OASIS_UID=1000") in steps
+    locked = re.search(r"--python-version (\S+)", (ROOT / "Makefile").read_text(encoding="utf-8"))
+    assert locked
+    assert re.fullmatch(rf"python:{re.escape(locked[1])}\.\d+-slim-\w+", steps[0][1])
+    # Ray's launcher reads HOME from the image; a cluster started without a token must not start.
+    environment = " ".join(rest for word, rest in steps if word == "ENV")
+    assert {"HOME=/home/oasis", "RAY_AUTH_MODE=token"} <= set(environment.split())
+    assert re.findall(r"(?i)\w*(?:secret|password|_token|_key)\w*=", environment) == []
+    installed = next(rest for word, rest in steps if "apt-get install" in rest)
+    assert {"rsync", "openssh-client", "wget", "gcc", "libnuma1"} <= set(installed.split())
+
+
+def test_the_image_for_gpus_installs_what_is_locked_and_nothing_else() -> None:
+    installs = [line for word, rest in stages()["gpu"] for line in rest.split(" && ") if "pip install" in line]
+    assert [line.removeprefix("pip install ") for line in installs] == [
+        "--require-hashes --requirement requirements/build.txt",
+        "--require-hashes --no-deps --no-build-isolation --requirement requirements/release.txt",
+        "--no-deps --no-build-isolation .",
+    ]
+    # The lock and the Makefile say the versions; said here again they would come to differ.
+    assert re.findall(r"\b(?:ray|vllm|torch)\b[^ ]*==", DOCKERFILE.read_text(encoding="utf-8")) == []
+
+
+def test_an_image_holds_what_is_let_in_and_nothing_else() -> None:
+    lines = [line for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines() if line[:1] not in ("#", "")]
+    assert lines[0] == "*"
+    let_in = {line[1:] for line in lines if line.startswith("!")}
+    assert [name for name in let_in if not (ROOT / name).exists()] == []
+    copied = {source for word, rest in stages()["gpu"] if word == "COPY" for source in rest.split()[:-1] if source[0] != "-"}
+    assert [source for source in copied if not any(Path(source).is_relative_to(name) for name in let_in)] == []
