@@ -25,10 +25,12 @@ IMAGE = f"registry.example.com/oasis-ray:{PROJECT['version']}-gpu"
 # CPUs, GPUs and memory of a GPU in GB: "Amazon EC2 instance types, accelerated computing", and "GPU machine types" of
 # Google's Compute Engine.
 MACHINES = {
-    "p5en.48xlarge": (192, 8, 141), "p5.48xlarge": (192, 8, 80), "p4de.24xlarge": (96, 8, 80), "g6.4xlarge": (16, 1, 24),
+    "p5en.48xlarge": (192, 8, 141), "p5.48xlarge": (192, 8, 80), "p4de.24xlarge": (96, 8, 80),
+    "g6.4xlarge": (16, 1, 24),
     "a3-ultragpu-8g": (224, 8, 141), "a3-highgpu-8g": (208, 8, 80), "a2-ultragpu-8g": (96, 8, 80),
     "g2-standard-16": (16, 1, 24),
 }  # fmt: skip
+GPU_GB = {"h200": 141, "h100": 80, "a100": 80, "l4": 24}
 each_file = pytest.mark.parametrize("file", LAUNCHER, ids=lambda path: path.stem)
 each_cloud = pytest.mark.parametrize("file", CLOUDS, ids=lambda path: path.stem)
 
@@ -49,8 +51,8 @@ def workers(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def on_spot(kind: dict[str, Any]) -> bool:
     node = kind["node_config"]
-    market = node.get("InstanceMarketOptions", {}).get("MarketType") or node.get("scheduling", {}).get("provisioningModel")
-    return str(market).lower() == "spot"
+    market = node["InstanceMarketOptions"]["MarketType"] if "InstanceMarketOptions" in node else "on demand"
+    return "SPOT" in (market.upper(), node.get("scheduling", {}).get("provisioningModel"))
 
 
 @each_file
@@ -83,8 +85,40 @@ def test_a_type_has_what_its_machine_has(file: Path) -> None:
     }
     assert shown == {name: spec[:2] for name, spec in machine.items()}
     # The name says which GPU it is.
-    memory = {"h200": 141, "h100": 80, "a100": 80, "l4": 24}
-    assert {name: spec[2] for name, spec in machine.items()} == {name: memory[name.split("-")[0]] for name in machine}
+    assert {name: spec[2] for name, spec in machine.items()} == {name: GPU_GB[name.split("-")[0]] for name in machine}
+
+
+def test_aws_takes_the_machines_as_they_are_described() -> None:
+    validate = pytest.importorskip("botocore.validate", reason="needs the packages of oasis_ray[cloud]")
+    import botocore.session
+
+    request = botocore.session.get_session().get_service_model("ec2").operation_model("RunInstances").input_shape
+    for kind in read(ROOT / "cluster/ray/aws.yaml")["available_node_types"].values():
+        asked = kind["node_config"] | {"MinCount": 1, "MaxCount": 1}  # Ray adds these
+        assert validate.ParamValidator().validate(asked, request).generate_report() == ""
+        assert asked.keys() - request.members.keys() == set()
+
+
+def test_google_takes_the_machines_as_they_are_described() -> None:
+    discovery = pytest.importorskip("googleapiclient.discovery_cache", reason="needs the packages of oasis_ray[cloud]")
+    document = Path(discovery.__file__).parent / "documents/compute.v1.json"
+    schemas = json.loads(document.read_text(encoding="utf-8"))["schemas"]
+
+    def wrong(value: Any, schema: dict[str, Any], place: str) -> list[str]:
+        schema = schemas[schema["$ref"]] if "$ref" in schema else schema
+        if schema["type"] == "object" and isinstance(value, dict):
+            known = schema["properties"]
+            return [
+                p for key, part in value.items() for p in wrong(part, known.get(key, {"type": "?"}), f"{place}.{key}")
+            ]
+        if schema["type"] == "array" and isinstance(value, list):
+            return [problem for part in value for problem in wrong(part, schema["items"], place)]
+        kinds = {"string": (str, int), "boolean": (bool,), "integer": (int,)}  # long numbers are strings in its JSON
+        fits = type(value) in kinds.get(schema["type"], ()) and value in schema.get("enum", [value])
+        return [] if fits else [f"{place}: {value!r}"]
+
+    for name, kind in read(ROOT / "cluster/ray/gcp.yaml")["available_node_types"].items():
+        assert wrong(kind["node_config"], schemas["Instance"], name) == []
 
 
 @each_cloud
@@ -102,7 +136,7 @@ def test_machines_start_from_zero_spot_first_and_leave_nothing_that_costs(file: 
 
 
 @each_cloud
-@pytest.mark.parametrize(("job", "kinds"), [("paper", {"h200", "h100", "a100"}), ("small", {"h200", "h100", "a100", "l4"})])
+@pytest.mark.parametrize(("job", "kinds"), [("paper", {"h200", "h100", "a100"}), ("small", {*GPU_GB})])
 def test_one_machine_holds_the_least_engines_of_a_job(file: Path, job: str, kinds: set[str]) -> None:
     pools = load_job(ROOT / f"cluster/jobs/{job}.yaml", SHIPPED)[0].pools
     fitting = set()
@@ -146,7 +180,8 @@ def test_a_cluster_asks_for_its_token_and_shows_no_dashboard(file: Path) -> None
 def test_no_file_holds_a_secret(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
     code = "\n".join(line.split(" #")[0] for line in text.splitlines() if not line.lstrip().startswith("#"))
-    assert re.findall(r"(?i)(?:auth_token|password|secret_access_key|hf_token|api_key)\w*[=:] *['\"]?[\w+/]{6,}", code) == []
+    given = r"(?i)(?:auth_token|password|secret_access_key|hf_token|api_key)\w*[=:] *['\"]?[\w+/]{6,}"
+    assert re.findall(given, code) == []
     assert "kind: Secret" not in code
 
 
@@ -167,7 +202,9 @@ def test_a_file_names_the_image_once_and_all_files_the_same(file: Path) -> None:
 @pytest.mark.parametrize("file", [*LAUNCHER, *MANIFESTS], ids=lambda path: str(path.relative_to(ROOT)))
 def test_what_must_be_edited_is_marked(file: Path) -> None:
     lines = file.read_text(encoding="utf-8").splitlines()
-    example = re.compile(r"example\.com|my-(bucket|project)|0{8}|192\.0\.2\.|10\.0\.0\.|standard-rwx|gke-(accelerator|spot)")
+    example = re.compile(
+        r"example\.com|my-(bucket|project)|0{8}|192\.0\.2\.|10\.0\.0\.|standard-rwx|gke-(accelerator|spot)"
+    )
     unmarked = [
         line
         for at, line in enumerate(lines)
@@ -184,7 +221,7 @@ def comment_above(lines: list[str]) -> str:
 
 
 def stages() -> dict[str, list[tuple[str, str]]]:
-    """The instructions of each stage of the Dockerfile, by name; a stage begins with those of the stage it is made from."""
+    """The instructions of each stage of the Dockerfile, by name, after those of the stage it is made from."""
     text = re.sub(r"^\s*#.*\n", "", DOCKERFILE.read_text(encoding="utf-8"), flags=re.MULTILINE).replace("\\\n", " ")
     found: dict[str, list[tuple[str, str]]] = {}
     for word, rest in (line.split(maxsplit=1) for line in text.splitlines() if line.strip()):
@@ -224,9 +261,10 @@ def test_the_image_for_gpus_installs_what_is_locked_and_nothing_else() -> None:
 
 
 def test_an_image_holds_what_is_let_in_and_nothing_else() -> None:
-    lines = [line for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines() if line[:1] not in ("#", "")]
-    assert lines[0] == "*"
+    lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    assert next(line for line in lines if not line.startswith("#")) == "*"
     let_in = {line[1:] for line in lines if line.startswith("!")}
     assert [name for name in let_in if not (ROOT / name).exists()] == []
-    copied = {source for word, rest in stages()["gpu"] if word == "COPY" for source in rest.split()[:-1] if source[0] != "-"}
+    copies = [rest.removeprefix("--chown=oasis:oasis ") for word, rest in stages()["gpu"] if word == "COPY"]
+    copied = {source for rest in copies for source in rest.split()[:-1]}
     assert [source for source in copied if not any(Path(source).is_relative_to(name) for name in let_in)] == []

@@ -45,7 +45,7 @@ def built(overlay: str) -> list[dict[str, Any]]:
         pytest.skip("MANIFESTS NOT CHECKED: neither kustomize nor kubectl is installed")
     done = subprocess.run([*command, FOLDER / "overlays" / overlay], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    return [document for document in yaml.safe_load_all(done.stdout)]
+    return list(yaml.safe_load_all(done.stdout))
 
 
 def ray_object(overlay: str) -> dict[str, Any]:
@@ -159,9 +159,9 @@ def test_the_head_has_no_gpu_and_its_dashboard_is_not_public(overlay: str) -> No
     assert head["serviceType"] == "ClusterIP"
     assert {"enableIngress", "ingressOptions"} & head.keys() == set()
     assert "nvidia.com/gpu" not in head["template"]["spec"]["containers"][0]["resources"]["limits"]
-    assert {document["spec"].get("type", "ClusterIP") for document in built(overlay) if document["kind"] == "Service"} <= {
-        "ClusterIP"
-    }
+    assert {
+        document["spec"].get("type", "ClusterIP") for document in built(overlay) if document["kind"] == "Service"
+    } <= {"ClusterIP"}
 
 
 @each_overlay
@@ -207,7 +207,9 @@ def test_each_image_and_rays_version_stand_in_one_place() -> None:
     text = "\n".join(path.read_text(encoding="utf-8") for path in MANIFESTS)
     name, tag = IMAGE.split(":")
     assert (text.count(name), text.count(f"newTag: {tag}"), len(re.findall(r"newTag:", text))) == (1, 1, 2)
-    images = {overlay: {part["image"] for pod in pods(overlay) for part in pod["spec"]["containers"]} for overlay in GROUPS}
+    images = {
+        overlay: {part["image"] for pod in pods(overlay) for part in pod["spec"]["containers"]} for overlay in GROUPS
+    }
     redis = "redis:7.4.2-bookworm"
     assert images == {"on-demand": {IMAGE, redis}, "spot": {IMAGE, redis}, "paper-job": {IMAGE}, "small-job": {IMAGE}}
     wanted = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
