@@ -203,7 +203,8 @@ def test_a_file_names_the_image_once_and_all_files_the_same(file: Path) -> None:
 def test_what_must_be_edited_is_marked(file: Path) -> None:
     lines = file.read_text(encoding="utf-8").splitlines()
     example = re.compile(
-        r"example\.com|my-(bucket|project)|0{8}|192\.0\.2\.|10\.0\.0\.|standard-rwx|gke-(accelerator|spot)"
+        r"example\.com|my-(bucket|project)|0{8}|192\.0\.2\.|10\.0\.0\.|ssh_private|region: |availability_zone: "
+        r"|standard-rwx|gke-(accelerator|spot)|metadata\.name: [km]|max(_workers|Replicas): "
     )
     unmarked = [
         line
