@@ -1,9 +1,10 @@
-"""The files for Ray's launcher and the image: read by Ray's own code, and true to the machines they name."""
+"""The files for Ray's launcher: read by Ray's own code, and true to the machines they name."""
 
 import json
 import re
 import subprocess
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -122,17 +123,48 @@ def test_google_takes_the_machines_as_they_are_described() -> None:
 
 
 @each_cloud
-def test_machines_start_from_zero_spot_first_and_leave_nothing_that_costs(file: Path) -> None:
+def test_machines_start_from_zero_and_leave_nothing_that_costs(file: Path) -> None:
     config = read(file)
     assert {kind["min_workers"] for kind in workers(config).values()} == {0}
     assert all(1 <= kind["max_workers"] <= config["max_workers"] for kind in workers(config).values())
     assert {name: on_spot(kind) for name, kind in workers(config).items()} == {
         name: name.endswith("-spot") for name in workers(config)
     }
-    dearest = max(kind["priority"] for kind in workers(config).values() if not on_spot(kind))
-    assert all(kind["priority"] > dearest for kind in workers(config).values() if on_spot(kind))
     assert not config["provider"]["cache_stopped_nodes"]
     assert 0 < config["idle_timeout_minutes"] <= 10
+
+
+def started(kinds: Any, engines: int, gpus: list[float], gone: Iterable[str] = ()) -> dict[str, int]:
+    """What Ray's autoscaler starts of these types for engines of so many GPUs, where some types are not to be had."""
+    from ray.autoscaler.v2.scheduler import ResourceDemandScheduler, SchedulingRequest
+    from ray.autoscaler.v2.utils import ResourceRequestUtil
+    from ray.core.generated.autoscaler_pb2 import GangResourceRequest
+
+    together = [(ResourceRequestUtil.PlacementConstraintType.AFFINITY, "engine", "1")]  # STRICT_PACK
+    engine = GangResourceRequest(requests=[ResourceRequestUtil.make({"GPU": share}, together) for share in gpus])
+    answer = ResourceDemandScheduler().schedule(
+        SchedulingRequest(
+            disable_launch_config_check=True, node_type_configs=kinds, gang_resource_requests=[engine] * engines,
+            recoverable_resource_availabilities=dict.fromkeys(gone, 0.0),
+        )
+    )  # fmt: skip
+    return {launch.instance_type: launch.count for launch in answer.to_launch}
+
+
+def test_rays_autoscaler_starts_what_fits_and_spot_before_the_full_price() -> None:
+    from ray.autoscaler.v2.instance_manager.config import AutoscalingConfig
+
+    four = [1.0] * 4
+    for file in CLOUDS:
+        kinds = AutoscalingConfig(read(file), skip_content_hash=True).get_node_type_configs()
+        spot = [name for name in kinds if name.endswith("-spot")]
+        assert [started(kinds, engines, four) for engines in (0, 1, 2, 3)] == [
+            {}, {"h200-spot": 1}, {"h200-spot": 1}, {"h200-spot": 2}
+        ]  # fmt: skip
+        assert started(kinds, 1, four, gone=["h200-spot"]) == {"h100-spot": 1}
+        assert started(kinds, 1, four, gone=spot) == {"h100-on-demand": 1}
+        assert started(kinds, 2, [0.4]) == {"l4-spot": 1}
+        assert started(kinds, 1, [1.0] * 16) == {}
 
 
 @each_cloud
@@ -219,53 +251,3 @@ def comment_above(lines: list[str]) -> str:
     """The last comment in these lines, all its lines."""
     marks = "".join("#" if line.lstrip().startswith("#") else " " for line in lines).rstrip()
     return "\n".join(lines[len(marks.rstrip("#")) : len(marks)])
-
-
-def stages() -> dict[str, list[tuple[str, str]]]:
-    """The instructions of each stage of the Dockerfile, by name, after those of the stage it is made from."""
-    text = re.sub(r"^\s*#.*\n", "", DOCKERFILE.read_text(encoding="utf-8"), flags=re.MULTILINE).replace("\\\n", " ")
-    found: dict[str, list[tuple[str, str]]] = {}
-    for word, rest in (line.split(maxsplit=1) for line in text.splitlines() if line.strip()):
-        if word == "FROM":
-            origin, _, name = rest.split()
-            found[name] = [*found.get(origin, []), (word, origin)]
-        else:
-            found[name].append((word, " ".join(rest.split())))
-    return found
-
-
-@pytest.mark.parametrize("target", ["cpu", "gpu"])
-def test_the_image_runs_as_nobody_special_from_a_base_of_one_version(target: str) -> None:
-    steps = stages()[target]
-    assert [rest for word, rest in steps if word == "USER"] == ["$OASIS_UID"]
-    assert ("ARG", "OASIS_UID=1000") in steps
-    locked = re.search(r"--python-version (\S+)", (ROOT / "Makefile").read_text(encoding="utf-8"))
-    assert locked
-    assert re.fullmatch(rf"python:{re.escape(locked[1])}\.\d+-slim-\w+", steps[0][1])
-    # Ray's launcher reads HOME from the image; a cluster started without a token must not start.
-    environment = " ".join(rest for word, rest in steps if word == "ENV")
-    assert {"HOME=/home/oasis", "RAY_AUTH_MODE=token"} <= set(environment.split())
-    assert re.findall(r"(?i)\w*(?:secret|password|_token|_key)\w*=", environment) == []
-    installed = next(rest for word, rest in steps if "apt-get install" in rest)
-    assert {"rsync", "openssh-client", "wget", "gcc", "libnuma1"} <= set(installed.split())
-
-
-def test_the_image_for_gpus_installs_what_is_locked_and_nothing_else() -> None:
-    installs = [line for word, rest in stages()["gpu"] for line in rest.split(" && ") if "pip install" in line]
-    assert [line.removeprefix("pip install ") for line in installs] == [
-        "--require-hashes --requirement requirements/build.txt",
-        "--require-hashes --no-deps --no-build-isolation --requirement requirements/release.txt",
-        "--no-deps --no-build-isolation .",
-    ]
-    # The lock and the Makefile say the versions; said here again they would come to differ.
-    assert re.findall(r"\b(?:ray|vllm|torch)\b[^ ]*==", DOCKERFILE.read_text(encoding="utf-8")) == []
-
-
-def test_an_image_holds_what_is_let_in_and_nothing_else() -> None:
-    lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
-    assert next(line for line in lines if not line.startswith("#")) == "*"
-    let_in = {line[1:] for line in lines if line.startswith("!")}
-    assert [name for name in let_in if not (ROOT / name).exists()] == []
-    copies = [rest.removeprefix("--chown=oasis:oasis ") for word, rest in stages()["gpu"] if word == "COPY"]
-    copied = {source for rest in copies for source in rest.split()[:-1]}
-    assert [source for source in copied if not any(Path(source).is_relative_to(name) for name in let_in)] == []

@@ -17,7 +17,7 @@ import yaml
 from oasis_ray.cli import SHIPPED, app
 from oasis_ray.load import load_job
 from tests.conftest import ROOT
-from tests.test_cluster_files import DOCKERFILE, IMAGE, MANIFESTS
+from tests.test_cluster_files import DOCKERFILE, IMAGE, MANIFESTS, started
 
 FOLDER = ROOT / "cluster/kuberay"
 SCHEMAS = ROOT.parent / "shared" / "kuberay-crds"
@@ -150,6 +150,10 @@ def test_rays_autoscaler_knows_what_a_pod_will_have(overlay: str) -> None:
         name: (most, priority) for name, (_, most, priority, _) in GROUPS[overlay].items()
     }
     assert config.get_idle_timeout_s() == 300
+    eight = [name for name, (gpus, *_) in GROUPS[overlay].items() if gpus == 8]
+    assert list(started(kinds, 1, [1.0] * 4)) == eight[:1]
+    assert list(started(kinds, 1, [1.0] * 4, gone=eight[:-1])) == eight[-1:]
+    assert list(started(kinds, 2, [0.4])) == [name for name in GROUPS[overlay] if name.startswith("l4")]
 
 
 @each_overlay
