@@ -72,7 +72,7 @@ docs: setup
 # for newer versions: rm requirements/*.txt && make lock
 lock: setup
 	$(BIN)/pip install -q uv
-	$(LOCK) -o requirements/release.txt --extra gpu pyproject.toml
+	$(LOCK) -o requirements/release.txt --extra gpu --extra cloud pyproject.toml
 	grep -o '^setuptools==[^ ]*' requirements/release.txt | $(LOCK) -o requirements/build.txt -
 
 audit-deps: setup

@@ -39,7 +39,7 @@ def test_a_lock_holds_pins_with_hashes_and_nothing_else(file: Path) -> None:
 
 @pytest.mark.parametrize(
     "wanted", [*PROJECT["project"]["dependencies"], *PROJECT["project"]["optional-dependencies"]["gpu"],
-               *PROJECT["build-system"]["requires"]],
+               *PROJECT["project"]["optional-dependencies"]["cloud"], *PROJECT["build-system"]["requires"]],
 )  # fmt: skip
 def test_the_lock_fits_the_project(wanted: str) -> None:
     requirement = Requirement(wanted)
