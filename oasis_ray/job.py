@@ -158,7 +158,7 @@ class Pool(BaseModel):
     @classmethod
     def _in_order(cls, value: tuple[int, int]) -> tuple[int, int]:
         if not 0 <= value[0] <= value[1] or not value[1]:
-            raise ValueError(f"least and most engines must be in order, the most at least 1, not {list(value)}")
+            raise ValueError(f"least and most must be in order, the most at least 1, not {list(value)}")
         return value
 
     @model_validator(mode="after")
