@@ -11,10 +11,10 @@ import ray.data  # configures its logger, which `join` quietens
 import ray.serve
 
 from oasis_ray.errors import FitError
+from oasis_ray.janitor import NAMESPACE
 from oasis_ray.job import Pool
 from oasis_ray.pool import placement
 
-NAMESPACE = "oasis_ray"
 ROUNDING = 1e-9
 
 

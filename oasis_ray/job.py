@@ -111,6 +111,10 @@ class Pool(BaseModel):
         (1, 1),
         description="How many engines: a number, or [least, most] to scale between (least 0: none until asked).",
     )
+    shared: str | None = Field(
+        None,
+        description="A name. All jobs of a cluster that say it use the same engines, which end with the last job.",
+    )
     idle_s: float = Field(600, ge=0, description="An engine that has not been needed for this long is given back.")
     device: Literal["gpu", "cpu", "auto"] = Field("gpu", description="auto: GPUs where the cluster has any, else CPUs.")
     tensor_parallel: int = Field(1, ge=1, description="GPUs that share each layer of one engine.")

@@ -2,8 +2,8 @@
 
 Each replica holds one engine, pinned to its GPUs by a placement group; on CPUs the same, with zero GPUs. All requests
 of a row carry its id as session, so Serve's consistent-hash router sends them to the replica that has its image in
-the prefix and encoder caches. Serve keeps deployments when their driver ends, however it ends; a janitor, an actor
-outside the job, waits for the driver's end and deletes them.
+the prefix and encoder caches. The engines end with their run, however it ends (`janitor`); engines with a name of
+their own (`shared`) are used by all jobs that name them, and end with the last one.
 """
 
 import asyncio
@@ -12,13 +12,13 @@ import os
 import re
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
+from threading import Thread
 from typing import Any
 
 import psutil
-import ray
 from ray import serve
 from ray.exceptions import RayActorError, RayTaskError
 from ray.serve.config import AutoscalingConfig, RequestRouterConfig
@@ -27,7 +27,8 @@ from ray.serve.schema import LoggingConfig
 
 from oasis_ray.autoscaler import verdict
 from oasis_ray.engine import open_engine
-from oasis_ray.errors import EngineLostError, FitError, OasisError, RunError
+from oasis_ray.errors import EngineLostError, FitError, JobError, OasisError, RunError
+from oasis_ray.janitor import PREFIX, Lease
 from oasis_ray.job import Pool
 from oasis_ray.rows import Call, Reply
 
@@ -36,6 +37,7 @@ LOOK_S = 2.0  # between two looks at pools that start
 SILENT_S = 90.0  # an autoscaler that starts no node for engines that wait has died, or may start no more
 UPSCALE_S = 10  # a load that has been too high for this long asks for another engine
 GRACE_S = 20  # for calls in flight when there is one engine too many
+_leases: dict[str, Lease] = {}  # of this process, by application: what is not held ends
 CPU_BUNDLE = {"CPU": 0.1}  # an engine on CPUs takes what is free; the placement group needs some resource to hold
 
 
@@ -111,28 +113,21 @@ def placement(pool: Pool, *, gpus: bool) -> tuple[list[dict[str, float]], str]:
 def start_pools(pools: Mapping[str, Pool], run: str, *, gpus: Mapping[str, bool]) -> dict[str, PoolHandle]:
     """Start all pools at once and return when each has its least number of engines. Raises RunError where one fails."""
     serve.start(proxy_location="Disabled", logging_config=LoggingConfig(enable_access_log=False, log_level="WARNING"))
-    handles = {name: PoolHandle(f"{run}-{name}", name) for name in pools}
-    _keep_watch([handle.app for handle in handles.values()])
-    targets = [
-        serve.RunTarget(_application(pool, gpus=gpus[name]), name=handles[name].app, route_prefix=None)
-        for name, pool in pools.items()
-    ]
-    # In a thread: it waits for engines, and an engine may wait for a node that never comes.
-    starting = ThreadPoolExecutor(1).submit(serve.run_many, targets, _local_testing_mode=False)
+    shared = {name: f"{PREFIX}shared-{pool.shared}" for name, pool in pools.items() if pool.shared}
+    handles = {name: PoolHandle(shared.get(name, f"{run}-{name}"), name) for name in pools}
     try:
-        deadline = time.monotonic() + max(pool.start_timeout_s for pool in pools.values()) + GRACE_S
-        silent = time.monotonic()
-        while not wait([starting], timeout=LOOK_S).done:
-            if lost := impossible(handles):
-                raise FitError(lost)
-            said = verdict()
-            if not said or said.coming or not any(said.waiting.get(handle.app) for handle in handles.values()):
-                silent = time.monotonic()
-            if time.monotonic() - silent > SILENT_S:
-                raise RunError(f"engines wait for nodes, and the autoscaler starts none: {states(handles)}")
-            if time.monotonic() > deadline:
-                raise RunError(f"the pools did not come up within start_timeout_s: {states(handles)}")
-        starting.result()
+        for name, handle in handles.items():
+            _take_hold(handle.app, pools[name])
+        targets = [
+            serve.RunTarget(_application(pool, gpus=gpus[name]), name=handles[name].app, route_prefix=None)
+            for name, pool in pools.items()
+            if _leases[handles[name].app].first
+        ]
+        _wait(
+            _begin(targets, [handle.app for handle in handles.values()]),
+            handles,
+            max(pool.start_timeout_s for pool in pools.values()) + GRACE_S,
+        )
     except BaseException as error:
         cause = _cause(handles, error)
         stop_pools(handles)
@@ -140,6 +135,61 @@ def start_pools(pools: Mapping[str, Pool], run: str, *, gpus: Mapping[str, bool]
             raise RunError(f"the pools did not come up: {cause}") from None
         raise
     return handles
+
+
+def _wait(starting: "Future[None]", handles: Mapping[str, PoolHandle], patience_s: float) -> None:
+    """Return when the engines are up. Raises FitError or RunError where they won't be, or what starting them raised."""
+    began = silent = time.monotonic()
+    while not wait([starting], timeout=LOOK_S).done:
+        if lost := impossible(handles):
+            raise FitError(lost)
+        said, now = verdict(), time.monotonic()
+        if not said or said.coming or not any(said.waiting.get(handle.app) for handle in handles.values()):
+            silent = now
+        if now - silent > SILENT_S:
+            raise RunError(f"engines wait for nodes, and the autoscaler starts none: {states(handles)}")
+        if now - began > patience_s:
+            raise RunError(f"the pools did not come up within start_timeout_s: {states(handles)}")
+    starting.result()
+
+
+def _take_hold(app: str, pool: Pool) -> None:
+    try:
+        _leases[app] = Lease(app, pool.model_dump_json())
+    except ValueError as error:
+        told = f"the engines '{pool.shared}' that run on this cluster (pools.*.shared) are others: {error}"
+        raise JobError([told]) from None
+
+
+def _begin(targets: list[serve.RunTarget], apps: list[str]) -> "Future[None]":
+    """Start applications in a thread that nobody waits for: an engine may wait for a node that never comes."""
+    started: Future[None] = Future()
+
+    def run() -> None:
+        try:
+            started.set_result(_start(targets, apps))  # type: ignore[func-returns-value]
+        except BaseException as error:
+            started.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    return started
+
+
+def _start(targets: list[serve.RunTarget], apps: list[str]) -> None:
+    """Start these applications, and return when all of `apps` are up, also those that another job starts."""
+    if targets:
+        serve.run_many(targets, _local_testing_mode=False)
+    deadline = time.monotonic() + SILENT_S  # for an application that another job is about to start
+    while rest := {app: state for app in apps if (state := _state(app)) != "RUNNING"}:
+        late = ("NOT_STARTED", "DELETING") if time.monotonic() > deadline else ()
+        if lost := [app for app, state in rest.items() if state in ("DEPLOY_FAILED", *late)]:
+            raise RuntimeError(f"the engines that another job was to start are not there: {', '.join(lost)}")
+        time.sleep(LOOK_S)
+
+
+def _state(app: str) -> str:
+    found = serve.status().applications.get(app)
+    return str(found.status.value) if found else "NOT_STARTED"
 
 
 def impossible(handles: Mapping[str, PoolHandle]) -> str:
@@ -157,14 +207,10 @@ def impossible(handles: Mapping[str, PoolHandle]) -> str:
 
 
 def stop_pools(handles: Mapping[str, PoolHandle]) -> None:
-    """Delete the pools' applications, and no other application of the cluster."""
+    """End the pools' engines, but for those that another job holds too, and no other application of the cluster."""
     with ThreadPoolExecutor() as threads:  # each waits for its engines to end
-        list(threads.map(_delete, [handle.app for handle in handles.values()]))
-
-
-def _delete(app: str) -> None:
-    with suppress(TimeoutError):  # then the controller goes on with it by itself
-        serve.delete(app)
+        held = [_leases.pop(handle.app) for handle in handles.values() if handle.app in _leases]
+        list(threads.map(Lease.end, held))
 
 
 def states(handles: Mapping[str, PoolHandle]) -> str:
@@ -224,36 +270,3 @@ def _cause(handles: Mapping[str, PoolHandle], error: BaseException) -> str:
                 cause = " ".join(lines[named[-1] : named[-1] + 3]).removeprefix("oasis_ray.errors.RunError: ")
                 told.append(f"pool '{name}': {cause}")
     return "; ".join(told) or str(error)
-
-
-@ray.remote(num_cpus=0)
-class _Leash:
-    """Lives as long as the driver's job."""
-
-    async def hold(self) -> None:
-        await asyncio.Event().wait()
-
-
-@ray.remote(num_cpus=0, lifetime="detached", max_restarts=-1)
-class _Janitor:
-    """Deletes the run's applications when the leash is gone, and ends."""
-
-    async def watch(self, leash: Any, apps: list[str]) -> None:
-        self._task = asyncio.ensure_future(self._wait(leash, apps))
-
-    async def _wait(self, leash: Any, apps: list[str]) -> None:
-        with suppress(RayActorError):
-            await leash.hold.remote()
-        for app in apps:
-            await asyncio.to_thread(_delete, app)
-        ray.actor.exit_actor()
-
-
-_leash: Any = None
-
-
-def _keep_watch(apps: list[str]) -> None:
-    global _leash  # held as long as this process lives
-    _leash = _Leash.remote()  # type: ignore[attr-defined]  # Ray ships no types
-    janitor = _Janitor.options(name=f"janitor-{apps[0]}", namespace="oasis_ray").remote()  # type: ignore[attr-defined]
-    ray.get(janitor.watch.remote(_leash, apps))

@@ -71,6 +71,12 @@ class FakeCloud(Standing):
         found: dict[str, Any] = json.loads(line.removeprefix("SEEN"))
         return found
 
+    def lose_a_node(self) -> None:
+        """Kill a node that is not the head, as a cloud takes a spot machine back."""
+        raylets = [one for one in self._head.children(recursive=True) if one.name() == "raylet"]
+        workers = [one for one in raylets if f"--node_id={HEAD}" not in " ".join(one.cmdline())]
+        workers[0].kill()
+
     def until(self, holds: Callable[[dict[str, Any]], bool], patience_s: float = 90) -> dict[str, Any]:
         """What is on the cluster once this holds, or after so long."""
         deadline = time.monotonic() + patience_s

@@ -37,7 +37,7 @@ BROKEN: dict[str, tuple[dict[str, Any], list[str]]] = {
     "a share above 1": ({"max_failed": 1.5},
                         ["job.yaml: max_failed: a share is 1.0 at most, not 1.5; write a count as a whole number"]),
     "a backend": ({"pools": {"vlm": {**POOL, "backend": "vlm"}, "llm": POOL}},
-                  ["job.yaml: pools.vlm.backend: input should be 'vllm', 'openai', 'scripted' or 'simulated', not 'vlm'"]),
+        ["job.yaml: pools.vlm.backend: input should be 'vllm', 'openai', 'scripted' or 'simulated', not 'vlm'"]),
     "no server": ({"pools": {"vlm": {**POOL, "backend": "openai"}, "llm": POOL}},
                   ["job.yaml: pools.vlm: backend openai needs `url`, the server's base URL (http://host:8000/v1)"]),
     "no model folder": ({"pools": {"vlm": {"model": "./no/model"}, "llm": POOL}},

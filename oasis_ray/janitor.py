@@ -1,0 +1,102 @@
+"""Who ends engines when their run has ended, however it ended.
+
+Serve keeps applications when their driver exits, is killed, or loses its node. So each application has a janitor: an
+actor outside all jobs that holds the leashes of the jobs that use the engines. A leash is an actor inside a job and
+dies with it. When the last leash is gone, the janitor deletes the application, and ends.
+"""
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+
+import ray
+from ray import serve
+from ray.exceptions import RayActorError
+
+NAMESPACE = "oasis_ray"
+PREFIX = "oasis-"  # of the name of every application of ours
+JANITOR = "janitor-"
+
+
+@ray.remote(num_cpus=0)
+class _Leash:
+    """Lives as long as the driver's job."""
+
+    async def hold(self) -> None:
+        await asyncio.Event().wait()
+
+
+# Not restarted: a new one would know no leash. If its node is lost, `sweep` sees that nobody holds the engines.
+@ray.remote(num_cpus=0, lifetime="detached", max_restarts=0)
+class _Janitor:
+    """Deletes an application when the last leash is gone, and ends. `make` is what its engines are."""
+
+    def __init__(self, app: str, make: str) -> None:
+        self._app, self._make = app, make
+        self._leashes: dict[str, asyncio.Future[None]] = {}
+
+    async def join(self, name: str, leash: Any, make: str) -> bool:
+        """Take a leash; whether it is the first, whose job starts the engines. Raises ValueError: others run."""
+        if make != self._make:
+            raise ValueError(self._make)
+        first = not self._leashes
+        self._leashes[name] = asyncio.ensure_future(self._wait(name, leash))
+        return first
+
+    async def leave(self, name: str) -> None:
+        """Let a leash go whose job goes on."""
+        self._leashes.pop(name).cancel()
+        await self._end_with_the_last()
+
+    async def _wait(self, name: str, leash: Any) -> None:
+        with suppress(RayActorError):
+            await leash.hold.remote()
+        self._leashes.pop(name, None)
+        await self._end_with_the_last()
+
+    async def _end_with_the_last(self) -> None:
+        if not self._leashes:
+            await asyncio.to_thread(delete, self._app)
+            ray.actor.exit_actor()
+
+
+class Lease:
+    """This process's hold on an application. Held as long as the process lives, or until `end`."""
+
+    def __init__(self, app: str, make: str = "") -> None:
+        """Take hold. Raises ValueError where the application's engines are others than `make`, with what they are."""
+        self.app = app
+        self._leash = _Leash.remote()  # type: ignore[attr-defined]  # Ray ships no types
+        self._name = self._leash._actor_id.hex()
+        while True:
+            options = _Janitor.options(name=f"{JANITOR}{app}", namespace=NAMESPACE, get_if_exists=True)  # type: ignore[attr-defined]
+            self._janitor = options.remote(app, make)
+            try:
+                self.first: bool = ray.get(self._janitor.join.remote(self._name, self._leash, make))
+            except RayActorError:
+                continue  # it was about to end
+            except ray.exceptions.RayTaskError as error:
+                raise error.cause from None
+            return
+
+    def end(self) -> None:
+        """Let go, and return when the engines have ended, if nobody else holds them."""
+        with suppress(RayActorError):
+            ray.get(self._janitor.leave.remote(self._name))
+
+
+def delete(app: str) -> None:
+    """Delete an application, and no other one of the cluster; return when its engines have ended."""
+    with suppress(TimeoutError):  # then the controller goes on with it by itself
+        serve.delete(app)
+
+
+def sweep() -> tuple[list[str], list[str]]:
+    """Delete the applications of ours that nobody holds: what was deleted, and what is in use."""
+    every = {actor["name"] for actor in ray.util.list_named_actors(all_namespaces=True)}
+    apps = [app for app in serve.status().applications if app.startswith(PREFIX)]
+    used = [app for app in apps if f"{JANITOR}{app}" in every]
+    left = [app for app in apps if app not in used]
+    for app in left:
+        delete(app)
+    return left, used
