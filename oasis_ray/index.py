@@ -147,7 +147,9 @@ def _selection(kinds: dict[str, Any]) -> tuple[str, list[Any]]:
             for wanted in ("instruction", "text") for node, field, kind in fields
             if field == wanted and kind == "VARCHAR"]  # fmt: skip
     said = ["instruction"] * ("instruction" in kinds) + said
-    spoken = [f"nodes.{_name(node)}.language" for node, field, kind in fields if (field, kind) == ("language", "VARCHAR")]
+    spoken = [
+        f"nodes.{_name(node)}.language" for node, field, kind in fields if (field, kind) == ("language", "VARCHAR")
+    ]
     judges = [node for node, field, kind in fields if (field, kind) == ("score", "BIGINT")]
     columns = [
         *(name if name in kinds else "NULL" for name in ("node", "reason")),
