@@ -1,4 +1,4 @@
-"""The index of a run: a DuckDB table with one small row for each row that has ended, so that millions are quick to sift.
+"""The index of a run: a DuckDB table with a small row for each row that has ended, so that millions are quickly sifted.
 
 It holds what a row is found by: id, fate, node, reason, scores, language, the opening of what was said, and where in
 which part the row stands. Pictures and whole texts stay in the parts. Parts that appear, go or are written anew while

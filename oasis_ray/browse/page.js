@@ -31,7 +31,7 @@ function make(tag, properties = {}, ...children) {
 async function ask(path, values = {}, options = {}) {
   const query = new URLSearchParams(Object.entries(values).filter(([, value]) => value !== undefined && value !== ""));
   const answer = await fetch(`${path}?${query}`, options);
-  if (answer.ok) return answer.json();
+  if (answer.ok) return answer.status === 204 ? null : answer.json();
   const said = await answer.text();
   let told = said;
   try { told = JSON.parse(said).detail } catch { /* plain text */ }
@@ -76,7 +76,7 @@ async function look() {
   const marks = run.marks.filter((mark) => mark.who === run.who).map((mark) => [mark.mark, mark.rows]);
   options("mark", [...marks, ["none", ended - mine]]);
   for (const bound of ["least", "most"]) {
-    $(bound).disabled = !filter.axis;
+    $(bound).parentElement.hidden = !filter.axis;
     $(bound).value = filter[bound] ?? "";
     $(bound).classList.toggle("set", Boolean(filter[bound]));
   }
@@ -211,7 +211,8 @@ function nothing() {
 function drawn(row) {
   const why = row.reason ? `${row.fate} at ${row.node}: ${row.reason}` : row.fate;
   const head = make("div", { className: "head" },
-    make("span", { className: `fate verdict ${row.fate}` }, why), make("bdi", { className: "id" }, row.id));
+    make("span", { className: `fate verdict ${row.fate}` }, why), make("bdi", { className: "id" }, row.id),
+    rows[at]?.id === row.id ? make("span", { className: "place" }, `${number(at + 1)} of ${number(total)}`) : null);
   return [head, picture(row), make("div", { className: "story" }, ...story(row))];
 }
 
@@ -221,7 +222,7 @@ function picture(row) {
   image.onload = () => image.classList.toggle("small", image.naturalWidth <= 256);
   image.onerror = async () => {
     const told = await ask("image", { id: row.id }).catch((error) => error.message);
-    figure.replaceChildren(make("p", { className: "none" }, `No picture: ${typeof told === "string" ? told : "it can't be shown"}`));
+    figure.replaceChildren(make("p", { className: "none" }, `No picture: ${told ?? "neither the run nor its input here holds it"}`));
   };
   figure.append(image);
   return figure;
@@ -233,7 +234,7 @@ function story(row) {
   const opening = instruction ?? first(nodes, "text");
   const told = row.detail ?? row.error;
   const scored = nodes.filter(([, written]) => typeof written.score === "number");
-  const people = row.marks.map((mark) => `${mark.who}: ${mark.mark} (${mark.at})`);
+  const people = row.marks.map((mark) => `${mark.who}: ${mark.mark}, ${mark.at.slice(0, 16).replace("T", " ")}`);
   return [
     opening ? turn(instruction ? "Instruction" : "Text", opening) : null,
     row.response ? turn("Response", row.response) : null,

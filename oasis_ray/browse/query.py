@@ -47,7 +47,7 @@ class Rows:
         self.folder, self.who = self._index.folder, who
         self._marks = marks.Marks()
         self._marks_state: tuple[int, int] | None = None
-        self._db.execute("CREATE TABLE marks (id VARCHAR, who VARCHAR, mark VARCHAR, at VARCHAR)")
+        self._db.execute("CREATE TABLE marks (id VARCHAR, who VARCHAR, mark VARCHAR, \"at\" VARCHAR)")
         self._searched: tuple[str, int] | None = None
         self._read_marks()
 
@@ -95,7 +95,7 @@ class Rows:
         with self._lock:
             place = self._place(name)
             whole = self._index.row(place["fate"], place["part"], place["place"])
-            spoken = self._ask("SELECT who, mark, at FROM marks WHERE id = ? ORDER BY who", [name])
+            spoken = self._ask('SELECT who, mark, "at" FROM marks WHERE id = ? ORDER BY who', [name])
             return {**whole, **{key: place[key] for key in ("fate", "said", "scores")}, "marks": spoken}
 
     def picture(self, name: str) -> dict[str, Any]:

@@ -90,7 +90,7 @@ def application(rows: Rows, token: str, port: int) -> FastAPI:
         except RowError as error:
             raise HTTPException(415, str(error)) from None
         if data is None:
-            raise HTTPException(404, "the picture is neither in the run nor in its input on this machine")
+            return Response(status_code=204)
         return Response(data, media_type="image/webp")
 
     @app.post("/api/marks")
