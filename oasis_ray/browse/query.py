@@ -47,7 +47,7 @@ class Rows:
         self.folder, self.who = self._index.folder, who
         self._marks = marks.Marks()
         self._marks_state: tuple[int, int] | None = None
-        self._db.execute("CREATE TABLE marks (id VARCHAR, who VARCHAR, mark VARCHAR, \"at\" VARCHAR)")
+        self._db.execute('CREATE TABLE marks (id VARCHAR, who VARCHAR, mark VARCHAR, "at" VARCHAR)')
         self._searched: tuple[str, int] | None = None
         self._read_marks()
 
