@@ -150,8 +150,8 @@ class Comparison:
         """Up to `shown` rows that moved: one of every move before a second of any, those of another fate first."""
         found = self._db.execute(
             "SELECT id, old, new FROM (SELECT *, old.fate <> new.fate AS flipped, "  # noqa: S608
-            f"count(*) OVER (PARTITION BY {SIDES}) AS rows, row_number() OVER (PARTITION BY {SIDES} ORDER BY id) AS turn FROM pairs "
-            "WHERE moved AND shared) "
+            f"count(*) OVER (PARTITION BY {SIDES}) AS rows, "
+            f"row_number() OVER (PARTITION BY {SIDES} ORDER BY id) AS turn FROM pairs WHERE moved AND shared) "
             "ORDER BY turn, flipped DESC, rows DESC, id LIMIT ?",
             [shown],
         ).fetchall()

@@ -29,8 +29,7 @@ function make(tag, properties = {}, ...children) {
 }
 
 async function ask(path, values = {}, options = {}) {
-  const query = new URLSearchParams(Object.entries(values).filter(([, value]) => value !== undefined && value !== ""));
-  const answer = await fetch(`${path}?${query}`, options);
+  const answer = await fetch(`${path}?${new URLSearchParams(values)}`, options);
   if (answer.ok) return answer.status === 204 ? null : answer.json();
   const said = await answer.text();
   let told = said;
@@ -104,6 +103,8 @@ function options(id, values) {
   $(id).classList.toggle("set", Boolean(chosen));
 }
 
+const chosen = () => Object.fromEntries(FIELDS.filter((field) => filter[field]).map((field) => [field, filter[field]]));
+
 function choose(changes) {
   filter = { ...filter, ...changes };
   if (!filter.axis) filter.least = filter.most = "";
@@ -118,7 +119,7 @@ async function list(wanted) {
   $("count").textContent = filter.text ? "searching …" : "looking …";
   try {
     await look();
-    const found = await ask("api/rows", { ...filter, limit: PAGE });
+    const found = await ask("api/rows", { ...chosen(), limit: PAGE });
     if (mine !== asked) return;
     loading = false;
     rows = found.rows;
@@ -140,7 +141,7 @@ async function further() {
   const mine = asked, last = rows[rows.length - 1];
   loading = true;
   try {
-    const found = await ask("api/rows", { ...filter, limit: PAGE, after_fate: last.fate, after_id: last.id });
+    const found = await ask("api/rows", { ...chosen(), limit: PAGE, after_fate: last.fate, after_id: last.id });
     if (mine !== asked) return;
     $("list").append(...found.rows.map((row, place) => line(row, rows.length + place)));
     rows.push(...found.rows);
@@ -330,7 +331,7 @@ const toggle = (value) => mark(myMark() === value ? null : value);
 // The address keeps what is shown, so that a reload comes back to it
 
 function remember() {
-  const kept = new URLSearchParams(FIELDS.filter((field) => filter[field]).map((field) => [field, filter[field]]));
+  const kept = new URLSearchParams(chosen());
   if (whole) kept.set("id", whole.id);
   history.replaceState(null, "", `#${kept}`);
 }
