@@ -45,6 +45,7 @@ class Index:
         self.changes = 0
         self._db = db
         self._known: dict[Part, tuple[int, int]] = {}
+        self._makes: dict[Part, pa.Schema] = {}
         db.execute(
             f"CREATE TABLE {name} (id VARCHAR, fate fate, node VARCHAR, reason VARCHAR, language VARCHAR, "
             "scores MAP(VARCHAR, BIGINT), said VARCHAR, part VARCHAR, place BIGINT)"
@@ -59,8 +60,14 @@ class Index:
         for part in gone:
             self._db.execute(f"DELETE FROM {self.name} WHERE fate = ? AND part = ?", part)  # noqa: S608
             self.unreadable.pop(part, None)
-        for fate in Fate:
-            self._add(fate, [name for of, name in new if of == fate])
+            self._makes.pop(part, None)
+        for part in new:
+            try:
+                self._makes[part] = pq.read_schema(self.folder.joinpath(*part)).remove_metadata()
+            except (pa.ArrowException, OSError) as error:
+                self.unreadable[part] = str(error).splitlines()[0]
+        for (fate, make), names in self._by_make(new).items():
+            self._add(fate, make, names)
         self._known = now
         self.changes += bool(gone or new)
 
@@ -90,16 +97,12 @@ class Index:
     def find(self, text: str, table: str) -> None:
         """Write fate, part and place of every row that says `text` somewhere, in any case, into the table `table`."""
         self._db.execute(f"CREATE OR REPLACE TEMP TABLE {table} (fate fate, part VARCHAR, place BIGINT)")
-        for fate in Fate:
-            parts = [part for part in self._known if part[0] == fate and part not in self.unreadable]
-            if parts:
-                paths = self._paths(fate, [name for _, name in parts])
-                words = ", ".join(_words(self._kinds(paths)))
-                self._db.execute(
-                    f"INSERT INTO {table} SELECT ?, parse_filename(filename), file_row_number FROM {SCAN} "  # noqa: S608
-                    f"WHERE contains(lower(concat_ws(chr(10), {words})), lower(?))",
-                    [str(fate), paths, text],
-                )
+        for (fate, make), names in self._by_make(list(self._makes)).items():
+            self._db.execute(
+                f"INSERT INTO {table} SELECT ?, parse_filename(filename), file_row_number FROM {SCAN} "  # noqa: S608
+                f"WHERE contains(lower(concat_ws(chr(10), {', '.join(_words(make))})), lower(?))",
+                [fate, self._paths(fate, names), text],
+            )
 
     def _parts(self) -> dict[Part, tuple[int, int]]:
         found = {}
@@ -109,72 +112,81 @@ class Index:
                 found[str(fate), path.name] = (state.st_mtime_ns, state.st_size)
         return found
 
-    def _add(self, fate: Fate, names: list[str]) -> None:
-        """Add the rows of these parts; where one can't be read, each by itself, and say of which it is."""
-        if not names:
-            return
+    def _by_make(self, parts: list[Part]) -> dict[tuple[str, pa.Schema], list[str]]:
+        """The names of readable parts by fate and columns. DuckDB is never left to unite structs of several makes: it
+        can break down over that (seen with 2.0).
+        """
+        makes: dict[tuple[str, pa.Schema], list[str]] = {}
+        for fate, name in parts:
+            if (fate, name) in self._makes:
+                makes.setdefault((fate, self._makes[fate, name]), []).append(name)
+        return makes
+
+    def _add(self, fate: str, make: pa.Schema, names: list[str]) -> None:
+        """Add the rows of parts of one make; where one can't be read, each by itself, and say of which it is."""
+        select, values = _selection(make)
         try:
-            paths = self._paths(fate, names)
-            select, values = _selection(self._kinds(paths))
             self._db.execute(
                 f"INSERT INTO {self.name} ({FIELDS}) SELECT id, ?, {select}, parse_filename(filename), file_row_number "  # noqa: S608
                 f"FROM {SCAN}",
-                [str(fate), *values, paths],
+                [fate, *values, self._paths(fate, names)],
             )
         except duckdb.Error as error:
             if len(names) == 1:
-                self.unreadable[str(fate), names[0]] = str(error).splitlines()[0]
+                self.unreadable[fate, names[0]] = str(error).splitlines()[0]
+                del self._makes[fate, names[0]]
                 return
             for name in names:
-                self._add(fate, [name])
+                self._add(fate, make, [name])
 
-    def _paths(self, fate: Fate, names: list[str]) -> list[str]:
+    def _paths(self, fate: str, names: list[str]) -> list[str]:
         return [glob.escape(str(self.folder / fate / name)) for name in names]  # DuckDB takes each for a pattern
 
-    def _kinds(self, paths: list[str]) -> dict[str, Any]:
-        """The columns of parts and their types."""
-        described = self._db.execute(f"DESCRIBE SELECT * FROM {SCAN}", [paths]).fetchall()  # noqa: S608
-        return {column: duckdb.type(kind) for column, kind, *_ in described}
+
+SCAN = "read_parquet(?, filename = true, file_row_number = true)"
 
 
-SCAN = "read_parquet(?, union_by_name = true, filename = true, file_row_number = true)"
-
-
-def _selection(kinds: dict[str, Any]) -> tuple[str, list[Any]]:
+def _selection(make: pa.Schema) -> tuple[str, list[Any]]:
     """SQL for node, reason, language, scores and said, from the columns that there are, and the values it binds."""
-    fields = [(node, field, kind) for node, written in _fields(kinds.get("nodes")) for field, kind in _fields(written)]
-    said = [f"nodes.{_name(node)}.{_name(field)}"
-            for wanted in ("instruction", "text") for node, field, kind in fields
-            if field == wanted and kind == "VARCHAR"]  # fmt: skip
-    said = ["instruction"] * ("instruction" in kinds) + said
-    spoken = [
-        f"nodes.{_name(node)}.language" for node, field, kind in fields if (field, kind) == ("language", "VARCHAR")
-    ]
-    judges = [node for node, field, kind in fields if (field, kind) == ("score", "BIGINT")]
+    written = _written(make)
+    texts = {(node, field): place for node, field, place, kind in written if _is_text(kind)}
+    said = ["instruction"] * ("instruction" in make.names)
+    said += [place for wanted in ("instruction", "text") for (_, field), place in texts.items() if field == wanted]
+    spoken = [place for (_, field), place in texts.items() if field == "language"]
+    judges = {node: place for node, field, place, kind in written if field == "score" and pa.types.is_integer(kind)}
     columns = [
-        *(name if name in kinds else "NULL" for name in ("node", "reason")),
+        *(name if name in make.names else "NULL" for name in ("node", "reason")),
         f"coalesce({', '.join([*spoken, 'NULL'])})",
-        f"map(?::VARCHAR[], [{', '.join(f'nodes.{_name(node)}.score' for node in judges)}]::BIGINT[])",
+        f"map(?::VARCHAR[], [{', '.join(judges.values())}]::BIGINT[])",
         f"left(coalesce({', '.join([*said, 'NULL'])}), {SAID_CHARS})",
     ]
-    return ", ".join(columns), [judges]
+    return ", ".join(columns), [list(judges)]
 
 
-def _words(kinds: dict[str, Any]) -> list[str]:
+def _words(make: pa.Schema) -> list[str]:
     """SQL for every text of a row: its own, and what the nodes wrote."""
-    own = ["id", "instruction", "response", "detail", "error"]
-    written = [(f"nodes.{_name(node)}.{_name(field)}", kind)
-               for node, fields in _fields(kinds.get("nodes")) for field, kind in _fields(fields)]  # fmt: skip
+    written = _written(make)
     return [
-        *(name for name in own if name in kinds),
-        *(place for place, kind in written if kind == "VARCHAR"),
-        *(f"array_to_string({place}, chr(10))" for place, kind in written if kind == "VARCHAR[]"),
+        *(name for name in ("id", "instruction", "response", "detail", "error") if name in make.names),
+        *(place for *_, place, kind in written if _is_text(kind)),
+        *(f"array_to_string({place}, chr(10))" for *_, place, kind in written
+          if pa.types.is_list(kind) and _is_text(kind.value_type)),
+    ]  # fmt: skip
+
+
+def _written(make: pa.Schema) -> list[tuple[str, str, str, pa.DataType]]:
+    """What the nodes wrote: node, field, SQL for the field, and its type."""
+    nodes = make.field("nodes").type if "nodes" in make.names else pa.null()
+    return [
+        (node.name, field.name, f"nodes.{_quoted(node.name)}.{_quoted(field.name)}", field.type)
+        for node in (nodes if pa.types.is_struct(nodes) else ())
+        for field in (node.type if pa.types.is_struct(node.type) else ())
     ]
 
 
-def _fields(kind: Any) -> list[tuple[str, Any]]:
-    return kind.children if kind is not None and kind.id == "struct" else []
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
-def _name(column: str) -> str:
-    return '"' + column.replace('"', '""') + '"'
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -47,6 +48,29 @@ def real_images() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"the real images are not at {SHARED}")
     return SHARED
+
+
+@pytest.fixture(scope="module")  # not longer: where Playwright runs, its thread can begin no event loop of its own
+def browser() -> Iterator[Any]:
+    """A headless Chromium: the machine's, else Playwright's own."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: no page is tested")
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = next((path for name in names if (path := shutil.which(name))), None)
+    with playwright.sync_playwright() as started:
+        try:
+            chromium = started.chromium.launch(executable_path=found, args=["--no-sandbox"])  # root has no sandbox
+        except playwright.Error as error:
+            pytest.skip(f"there is no browser here, so no page is tested: {str(error).splitlines()[0]}")
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def artifacts(tmp_path: Path) -> Path:
+    """Where screenshots go: $OASIS_ARTIFACTS, else the test's own folder."""
+    folder = Path(os.environ.get("OASIS_ARTIFACTS", tmp_path))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def picture(colour: str = "teal", size: tuple[int, int] = (112, 112), kind: str = "PNG", **options: Any) -> bytes:

@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import duckdb
-from fastapi import Body, FastAPI, HTTPException, Query, Request, Response
+from fastapi import FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse
+from pydantic import BaseModel, ConfigDict
 from pydantic_core import to_json
 
-from oasis_ray.browse.picture import Pictures
 from oasis_ray.browse.query import Filter, Rows
 from oasis_ray.errors import JobError, RowError
 from oasis_ray.manifest import read_manifest
+from oasis_ray.picture import Pictures
 
 ADDRESS = "127.0.0.1"
 HEADERS = {
@@ -38,6 +39,15 @@ FILES = {
     "/page.css": ("page.css", "text/css"),
 }
 Answer = Callable[[Request], Awaitable[Response]]
+
+
+class Opinion(BaseModel):
+    """What the page sends when a key is pressed; null takes the mark back."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    mark: Literal["good", "bad"] | None
 
 
 def application(rows: Rows, token: str, port: int) -> FastAPI:
@@ -94,8 +104,8 @@ def application(rows: Rows, token: str, port: int) -> FastAPI:
         return Response(data, media_type="image/webp")
 
     @app.post("/api/marks")
-    def mark(id: Annotated[str, Body()], mark: Annotated[Literal["good", "bad"] | None, Body()]) -> Response:  # noqa: A002
-        return _json(rows.mark(id, mark).model_dump())
+    def mark(made: Opinion) -> Response:
+        return _json(rows.mark(made.id, made.mark).model_dump())
 
     return app
 
