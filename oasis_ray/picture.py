@@ -36,7 +36,7 @@ class Pictures:
 
         Raises RowError where the bytes are no picture, or one beyond the limits.
         """
-        data = (row["image"] or {}).get("bytes") or self._from_input(row)
+        data = (row.get("image") or {}).get("bytes") or self._from_input(row)
         return thumbnail(admit(data, LIMITS), SIDE_PX) if data else None
 
     @cached_property
@@ -48,7 +48,7 @@ class Pictures:
         return {name: file for file, name in shard_names(files).items()} if files else {}
 
     def _from_input(self, row: Mapping[str, Any]) -> bytes | None:
-        address, digest, given = row["source"] or {}, row["image_sha256"], self._given
+        address, digest, given = row.get("source") or {}, row.get("image_sha256"), self._given
         if not digest or given is None or given.image is None or "://" in (given.root or ""):
             return None
         try:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -94,24 +95,25 @@ def shard(path: Path, rows: list[dict[str, Any]], row_group_size: int = 4) -> Pa
     return path
 
 
+def scripted(folder: Path, **keys: Any) -> Path:
+    """A job file in a folder; keys given are laid over a scripted job."""
+    pool = {"backend": "scripted", "model": "script", "script": "tests.scripts:oasis", "device": "cpu"}
+    job = {
+        "recipe": "oasis",
+        "input": {"path": str(folder / "shards"), "id": "id"},
+        "output": {"path": str(folder / "run")},
+        "pools": {"vlm": pool, "llm": pool},
+        "max_failed": 1.0,
+    } | keys
+    path = folder / "job.yaml"
+    path.write_text(yaml.safe_dump(job))
+    return path
+
+
 @pytest.fixture
 def job_file(tmp_path: Path) -> Callable[..., Path]:
     """Writes a job file into the test's folder; keys given are laid over a scripted job."""
-
-    def write(**keys: Any) -> Path:
-        scripted = {"backend": "scripted", "model": "script", "script": "tests.scripts:oasis", "device": "cpu"}
-        job = {
-            "recipe": "oasis",
-            "input": {"path": str(tmp_path / "shards"), "id": "id"},
-            "output": {"path": str(tmp_path / "run")},
-            "pools": {"vlm": scripted, "llm": scripted},
-            "max_failed": 1.0,
-        } | keys
-        path = tmp_path / "job.yaml"
-        path.write_text(yaml.safe_dump(job))
-        return path
-
-    return write
+    return partial(scripted, tmp_path)
 
 
 class Near:

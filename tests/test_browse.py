@@ -2,7 +2,6 @@
 
 import io
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 from fastapi.testclient import TestClient
 
+from oasis_ray import marks
 from oasis_ray.browse.query import Rows
 from oasis_ray.browse.server import application
 from oasis_ray.errors import JobError
 from stages import respond
-from tests.conftest import picture, shard
+from tests.conftest import picture, scripted, shard
 from tests.runs import RunFolder, accepted, caption, failed, rejected
 
 PORT, TOKEN = 4711, "a-token"
@@ -27,13 +27,33 @@ NASTY_IDS = ["", "../../etc/passwd", "a/b?c=d&e#f%00", "' OR 1=1 --", '"; DROP T
 SVG = b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>"
 
 
-@pytest.fixture
-def run(tmp_path: Path, job_file: Callable[..., Path]) -> RunFolder:
+def made(folder: Path) -> RunFolder:
     """A run of six rows: two accepted, two captions, a rejected and a failed one."""
-    made = RunFolder(tmp_path / "runs [1]", job_file())
-    made.part("1", accepted("a1", image=picture(), text="Is it TEAL?"), accepted("a2", scores={"clarity": 3}))
-    made.part("2", caption("c1", spoken="de"), caption("c2"), rejected("r1", text="100% _odd_"), failed("f1"))
-    return made
+    run = RunFolder(folder / "runs [1]", scripted(folder))
+    run.part("1", accepted("a1", image=picture(), text="Is it TEAL?"), accepted("a2", scores={"clarity": 3}))
+    run.part("2", caption("c1", spoken="de"), caption("c2"), rejected("r1", text="100% _odd_"), failed("f1"))
+    return run
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFolder:
+    """A run for one test."""
+    return made(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def still(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """A run that tests only look at: ada finds a1 good, bo finds a2 bad."""
+    run = made(tmp_path_factory.mktemp("still"))
+    marks.append(run.path, "a1", "good", "ada")
+    marks.append(run.path, "a2", "bad", "bo")
+    return run
+
+
+@pytest.fixture(scope="module")
+def looking(still: RunFolder) -> TestClient:
+    """Ada's page of the run that is only looked at."""
+    return client(still)
 
 
 def client(run: RunFolder, who: str = "ada", **headers: str) -> TestClient:
@@ -67,29 +87,30 @@ PATHS = [
 ]
 
 
-@pytest.mark.parametrize("path", [*PATHS, "/?token=", "/?token=wrong", "/api/run?token=a-token"])
 @pytest.mark.parametrize(
     "cookie", ["", f"oasis_browse_{PORT}=", f"oasis_browse_{PORT}=a-tokeN", f"oasis_browse_1={TOKEN}"]
 )
-def test_without_the_token_nothing_is_given(run: RunFolder, path: str, cookie: str) -> None:
-    answer = client(run, Cookie=cookie).get(path)
-    assert (answer.status_code, answer.text) == (403, "open the address that `oasis-ray browse` has printed")
+def test_without_the_token_nothing_is_given(looking: TestClient, cookie: str) -> None:
+    for path in [*PATHS, "/?token=", "/?token=wrong", f"/api/run?token={TOKEN}"]:
+        answer = looking.get(path, headers={"Cookie": cookie})
+        assert (answer.status_code, answer.text) == (403, "open the address that `oasis-ray browse` has printed")
 
 
-def test_the_address_with_the_token_gives_a_cookie_that_no_script_and_no_other_site_can_use(run: RunFolder) -> None:
-    answer = client(run, Cookie="").get(f"/?token={TOKEN}")
+def test_the_address_with_the_token_gives_a_cookie_that_no_script_and_no_other_site_can_use(
+    looking: TestClient,
+) -> None:
+    answer = looking.get(f"/?token={TOKEN}", headers={"Cookie": ""})
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
     assert answer.headers["set-cookie"] == f"oasis_browse_{PORT}={TOKEN}; HttpOnly; Path=/; SameSite=strict"
-    assert client(run).get("/").status_code == 200
+    assert looking.get("/").status_code == 200
 
 
 @pytest.mark.parametrize(
     "host", ["evil.example", "127.0.0.1", "127.0.0.1:1", f"evil.example:{PORT}", f"localhost.evil:{PORT}"]
 )
-def test_a_name_of_somebody_elses_that_leads_here_is_refused(run: RunFolder, host: str) -> None:
-    browsing = client(run, Host=host)
-    assert {browsing.get(path).status_code for path in [*PATHS, f"/?token={TOKEN}"]} == {421}
-    assert mark(browsing, "a1", "good") == 421
+def test_a_name_of_somebody_elses_that_leads_here_is_refused(looking: TestClient, host: str) -> None:
+    answers = {looking.get(path, headers={"Host": host}).status_code for path in [*PATHS, f"/?token={TOKEN}"]}
+    assert answers | {mark(looking, "a1", "bad", Host=host)} == {421}
 
 
 @pytest.mark.parametrize(
@@ -103,7 +124,7 @@ def test_only_the_own_page_may_mark(run: RunFolder, origin: str) -> None:
     assert mark(browsing, "a1", "good") == 200
 
 
-def test_every_answer_forbids_what_the_page_does_not_need(run: RunFolder) -> None:
+def test_every_answer_forbids_what_the_page_does_not_need(looking: TestClient) -> None:
     wanted = {
         "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
         "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -113,17 +134,17 @@ def test_every_answer_forbids_what_the_page_does_not_need(run: RunFolder) -> Non
         "cross-origin-opener-policy": "same-origin",
         "cache-control": "no-store",
     }
-    for browsing in (client(run), client(run, Cookie=""), client(run, Host="evil.example")):
+    for sent in ({}, {"Cookie": ""}, {"Host": "evil.example"}):
         for path in [*PATHS, f"/?token={TOKEN}", "/nothing", "/api/row?id=nobody", "/api/rows?limit=0"]:
-            headers = browsing.get(path).headers
+            headers = looking.get(path, headers=sent).headers
             assert {name: headers.get(name) for name in wanted} == wanted
 
 
 # What it gives
 
 
-def test_what_there_is_to_choose_from_comes_from_the_run(run: RunFolder) -> None:
-    told = client(run).get("/api/run").json()
+def test_what_there_is_to_choose_from_comes_from_the_run(looking: TestClient) -> None:
+    told = looking.get("/api/run").json()
     assert told.pop("nodes")[:2] == ["hook", "categorize"]
     judged = ("caption_coherence", "caption_information", "caption_language")
     assert told == {
@@ -140,7 +161,8 @@ def test_what_there_is_to_choose_from_comes_from_the_run(run: RunFolder) -> None
             *({"axis": axis, "least": 5, "most": 5} for axis in ("hallucination", "nonsense", "solvability")),
         ],
         "languages": [{"language": "de", "rows": 1}, {"language": "en", "rows": 1}],
-        "marks": [], "skipped_marks": 0, "unreadable": [],
+        "marks": [{"who": "ada", "mark": "good", "rows": 1}, {"who": "bo", "mark": "bad", "rows": 1}],
+        "skipped_marks": 0, "unreadable": [],
     }  # fmt: skip
 
 
@@ -169,16 +191,17 @@ def test_what_there_is_to_choose_from_comes_from_the_run(run: RunFolder) -> None
         ({"mark": "bad"}, []),
     ],
 )
-def test_a_filter_takes_the_rows_that_are_like_it(run: RunFolder, wanted: dict[str, Any], expected: list[str]) -> None:
-    assert mark(client(run, "bo"), "a2", "bad") == mark(client(run), "a1", "good") == 200
-    assert ids(client(run), **wanted) == expected
+def test_a_filter_takes_the_rows_that_are_like_it(
+    looking: TestClient, wanted: dict[str, Any], expected: list[str]
+) -> None:
+    assert ids(looking, **wanted) == expected
 
 
 @pytest.mark.parametrize(
     "wanted", [{"fate": "lost"}, {"limit": 0}, {"limit": 501}, {"least": "x"}, {"text": "x" * 1001}, {"sql": "1"}]
 )
-def test_a_filter_that_is_none_is_refused(run: RunFolder, wanted: dict[str, Any]) -> None:
-    assert client(run).get("/api/rows", params=wanted).status_code == 422
+def test_a_filter_that_is_none_is_refused(looking: TestClient, wanted: dict[str, Any]) -> None:
+    assert looking.get("/api/rows", params=wanted).status_code == 422
 
 
 def test_pages_hold_every_row_once_though_rows_are_added(run: RunFolder) -> None:
@@ -193,8 +216,8 @@ def test_pages_hold_every_row_once_though_rows_are_added(run: RunFolder) -> None
                     ("rejected", "r1"), ("failed", "f1")]  # fmt: skip
 
 
-def test_a_row_is_given_whole_but_its_picture(run: RunFolder) -> None:
-    given = client(run).get("/api/row", params={"id": "r1"}).json()
+def test_a_row_is_given_whole_but_its_picture(looking: TestClient) -> None:
+    given = looking.get("/api/row", params={"id": "r1"}).json()
     written = {name: out for name, out in given.pop("nodes").items() if out}
     assert written == {
         "hook": {"text": "100% _odd_", "truncated": False},
@@ -207,7 +230,7 @@ def test_a_row_is_given_whole_but_its_picture(run: RunFolder) -> None:
         "said": "100% _odd_", "scored_in_full": False, "image_sha256": None, "origin": None,
         "source": {"file": "a", "row_group": 0, "row": 0}, "marks": [],
     }  # fmt: skip
-    assert client(run).get("/api/row", params={"id": "r"}).status_code == 404
+    assert looking.get("/api/row", params={"id": "r"}).status_code == 404
 
 
 def test_hostile_ids_and_texts_come_as_they_are_and_do_nothing(run: RunFolder) -> None:
