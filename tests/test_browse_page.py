@@ -88,7 +88,7 @@ class Page:
     def pick(self, fate: str) -> None:
         self.page.click(f"#fates button:has-text('{fate}')")
         self.wait(f"document.querySelector('#fates [aria-pressed=true]').textContent.startsWith('{fate}')")
-        self.wait("document.querySelector('#count').textContent.endsWith('rows')")
+        self.wait("/^[0-9]+ rows?$/.test(document.querySelector('#count').textContent)")
 
 
 @pytest.fixture
