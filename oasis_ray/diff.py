@@ -12,7 +12,7 @@ import duckdb
 
 from oasis_ray.changes import changes
 from oasis_ray.errors import JobError
-from oasis_ray.index import Index, open_database
+from oasis_ray.index import Index, here, open_database
 from oasis_ray.manifest import read_manifest
 
 
@@ -88,7 +88,7 @@ class Comparison:
     """
 
     def __init__(self, before: str, after: str) -> None:
-        manifests = [read_manifest(folder) for folder in (before, after)]
+        manifests = [read_manifest(str(here(folder))) for folder in (before, after)]
         self.changes = changes(*manifests)
         self._db = open_database()
         self._indexes = [Index(self._db, folder, name) for folder, name in ((before, "before"), (after, "after"))]

@@ -23,6 +23,13 @@ Part = tuple[str, str]
 FIELDS = "id, fate, node, reason, language, scores, said, part, place"
 
 
+def here(folder: str) -> Path:
+    """The path of a run folder. Raises JobError where it is a URL."""
+    if "://" in folder:
+        raise JobError([f"{folder} is not on this machine; copy the run folder here and name the copy"])
+    return Path(expand(folder))
+
+
 def open_database() -> duckdb.DuckDBPyConnection:
     """A database in memory for one or more indexes. It fetches no extensions."""
     db = duckdb.connect(config={"autoinstall_known_extensions": "false"})
@@ -38,9 +45,7 @@ class Index:
     """
 
     def __init__(self, db: duckdb.DuckDBPyConnection, folder: str, name: str = "ends") -> None:
-        if "://" in folder:
-            raise JobError([f"{folder} is not on this machine; copy the run folder here and name the copy"])
-        self.folder, self.name = Path(expand(folder)), name
+        self.folder, self.name = here(folder), name
         self.unreadable: dict[Part, str] = {}
         self.changes = 0
         self._db = db

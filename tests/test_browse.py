@@ -2,6 +2,7 @@
 
 import io
 import json
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from fastapi.testclient import TestClient
 
 from oasis_ray import marks
 from oasis_ray.browse.query import Rows
-from oasis_ray.browse.server import application
+from oasis_ray.browse.server import application, serve
 from oasis_ray.errors import JobError
 from stages import respond
 from tests.conftest import picture, scripted, shard
@@ -393,4 +394,11 @@ def test_parts_of_other_makes_are_read_together(run: RunFolder) -> None:
 )
 def test_a_run_that_is_not_here_is_told(folder: str, told: str) -> None:
     with pytest.raises(JobError, match=told):
-        application(Rows(folder, "ada"), TOKEN, PORT)
+        serve(folder, "ada", 0, print)
+
+
+def test_a_port_that_is_taken_is_told(still: RunFolder) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(JobError, match=rf"--port {port} can't be listened on: .*; --port 0 takes any that is free"):
+            serve(str(still.path), "ada", port, print)

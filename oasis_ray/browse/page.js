@@ -16,6 +16,7 @@ let at = -1; // the row that is shown
 let whole = null; // all that is known of it
 let asked = 0; // counts questions, so that a late answer to an old one is dropped
 let loading = false;
+const unfolded = new Set(); // titles of what is opened
 
 /** An element with these properties and children; strings become text. */
 function make(tag, properties = {}, ...children) {
@@ -244,7 +245,7 @@ function story(row) {
     people.length ? block("People", words(people.join("\n")), "verdict") : null,
     nodes.length ? fold("What each node wrote", facts(nodes.flatMap(([node, written]) => Object.entries(written)
       .filter(([, value]) => value !== null).map(([field, value]) => [`${node}.${field}`, value]))), "verdict") : null,
-    row.lineage?.length ? fold(`Lineage: ${row.lineage.length} requests`, steps(row.lineage), "verdict") : null,
+    row.lineage?.length ? fold("Lineage", steps(row.lineage), "verdict") : null,
     fold("Source", facts([
       ["shard", row.source?.file], ["row group, row", row.source && `${row.source.row_group}, ${row.source.row}`],
       ["SHA-256", row.image_sha256], ["origin", row.origin], ["record", row.data_source],
@@ -257,8 +258,13 @@ const first = (nodes, field) => nodes.map(([, written]) => written[field]).find(
 const words = (text) => make("p", { className: "words", dir: "auto" }, text);
 const block = (title, content, kind = "") => make("section", { className: kind }, make("h2", {}, title), content);
 const turn = (title, text) => block(title, words(text), "turn");
-const fold = (title, content, kind = "") => make("details", { className: kind }, make("summary", {}, title), content);
 const number = (value) => value.toLocaleString("en");
+
+/** A part that is opened by a click, and stays open in the rows that follow. */
+function fold(title, content, kind = "") {
+  const ontoggle = (event) => { event.target.open ? unfolded.add(title) : unfolded.delete(title) };
+  return make("details", { className: kind, open: unfolded.has(title), ontoggle }, make("summary", {}, title), content);
+}
 
 function facts(pairs) {
   return make("dl", { className: "facts" }, ...pairs.flatMap(([name, value]) => [
@@ -306,9 +312,7 @@ async function mark(value) {
     }
     if (whole?.id === id) {
       whole.marks = [...whole.marks.filter((one) => one.who !== made.who), ...(made.mark ? [made] : [])];
-      const open = [...$("row").querySelectorAll("details")].map((one) => one.open);
       $("row").lastChild.replaceChildren(...story(whole));
-      $("row").querySelectorAll("details").forEach((one, place) => { one.open = open[place] ?? false });
       buttons();
     }
     await look();

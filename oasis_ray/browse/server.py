@@ -20,6 +20,7 @@ from pydantic_core import to_json
 
 from oasis_ray.browse.query import Filter, Rows
 from oasis_ray.errors import JobError, RowError
+from oasis_ray.index import here
 from oasis_ray.manifest import read_manifest
 from oasis_ray.picture import Pictures
 
@@ -147,7 +148,7 @@ def serve(folder: str, who: str, port: int, tell: Callable[[str], None]) -> None
     """
     import uvicorn
 
-    read_manifest(folder)
+    read_manifest(str(here(folder)))
     rows = Rows(folder, who)
     try:
         listening = socket.create_server((ADDRESS, port))
