@@ -42,7 +42,8 @@ def runs(write: Write) -> tuple[str, str]:
         accepted("down", scores={"clarity": 3}), caption("c"), failed("gone"),
     )  # fmt: skip
     after = write(
-        "after", accepted("same"), accepted("up1", text="Now what?"), accepted("up2"), rejected("elsewhere", "nonsense"),
+        "after", accepted("same"), accepted("up1", text="Now what?"), accepted("up2"),
+        rejected("elsewhere", "nonsense"),
         failed("down"), caption("c"), failed("new"),
     )  # fmt: skip
     return str(before), str(after)
