@@ -31,6 +31,7 @@ SVG = b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>"
 def made(folder: Path) -> RunFolder:
     """A run of six rows: two accepted, two captions, a rejected and a failed one."""
     run = RunFolder(folder / "runs [1]", scripted(folder))
+    RunFolder(folder / "runs 1", scripted(folder)).part("1", accepted("another's"))  # what a pattern would find
     run.part("1", accepted("a1", image=picture(), text="Is it TEAL?"), accepted("a2", scores={"clarity": 3}))
     run.part("2", caption("c1", spoken="de"), caption("c2"), rejected("r1", text="100% _odd_"), failed("f1"))
     return run
