@@ -366,8 +366,11 @@ def test_a_run_that_goes_on_is_seen_as_it_is(run: RunFolder) -> None:
     assert browsing.get("/api/row", params={"id": "r2"}).status_code == 404
 
 
-def test_a_part_that_cannot_be_read_is_left_out_and_told(run: RunFolder) -> None:
-    (run.path / "accepted/part-0.parquet").write_bytes(b"PAR1 garbage PAR1")
+@pytest.mark.parametrize("whole_footer", [True, False])
+def test_a_part_that_cannot_be_read_is_left_out_and_told(run: RunFolder, whole_footer: bool) -> None:
+    part = (run.path / "accepted/part-1.parquet").read_bytes()
+    damaged = part[:4] + b"\xff" * 2000 + part[2004:] if whole_footer else b"PAR1 garbage PAR1"
+    (run.path / "accepted/part-0.parquet").write_bytes(damaged)
     browsing = client(run)
     assert ids(browsing, text="teal") == ["a1"]
     (told,) = browsing.get("/api/run").json()["unreadable"]
