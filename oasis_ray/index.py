@@ -39,7 +39,8 @@ def open_database() -> duckdb.DuckDBPyConnection:
 
 
 class Index:
-    """The table `name` over the parts of a local run folder. `unreadable` says which parts are left out, and why.
+    """The table `name` over the parts of a local run folder. `unreadable` says which parts are left out, there or in
+    a search, and why.
 
     `changes` counts how often a refresh has found other parts than before.
     """
@@ -103,11 +104,7 @@ class Index:
         """Write fate, part and place of every row that says `text` somewhere, in any case, into the table `table`."""
         self._db.execute(f"CREATE OR REPLACE TEMP TABLE {table} (fate fate, part VARCHAR, place BIGINT)")
         for (fate, make), names in self._by_make(list(self._makes)).items():
-            self._db.execute(
-                f"INSERT INTO {table} SELECT ?, parse_filename(filename), file_row_number FROM {SCAN} "  # noqa: S608
-                f"WHERE contains(lower(concat_ws(chr(10), {', '.join(_words(make))})), lower(?))",
-                [fate, self._paths(fate, names), text],
-            )
+            self._search(fate, make, names, text, table)
 
     def _parts(self) -> dict[Part, tuple[int, int]]:
         found = {}
@@ -143,6 +140,21 @@ class Index:
                 return
             for name in names:
                 self._add(fate, make, [name])
+
+    def _search(self, fate: str, make: pa.Schema, names: list[str], text: str, table: str) -> None:
+        """Search parts of one make; where the texts of one can't be read, each by itself, and say of which it is."""
+        try:
+            self._db.execute(
+                f"INSERT INTO {table} SELECT ?, parse_filename(filename), file_row_number FROM {SCAN} "  # noqa: S608
+                f"WHERE contains(lower(concat_ws(chr(10), {', '.join(_words(make))})), lower(?))",
+                [fate, self._paths(fate, names), text],
+            )
+        except duckdb.Error as error:
+            if len(names) == 1:
+                self.unreadable[fate, names[0]] = f"its texts are not searched: {str(error).splitlines()[0]}"
+                return
+            for name in names:
+                self._search(fate, make, [name], text, table)
 
     def _paths(self, fate: str, names: list[str]) -> list[str]:
         return [glob.escape(str(self.folder / fate / name)) for name in names]  # DuckDB takes each for a pattern

@@ -379,6 +379,19 @@ def test_a_part_that_cannot_be_read_is_left_out_and_told(run: RunFolder, whole_f
     assert browsing.get("/api/run").json()["unreadable"] == []
 
 
+def test_texts_that_cannot_be_searched_are_told(run: RunFolder) -> None:
+    part = pq.ParquetFile(run.path / "accepted/part-1.parquet")
+    chunks = [part.metadata.row_group(0).column(i) for i in range(part.metadata.num_columns)]
+    (begin,) = [chunk.dictionary_page_offset for chunk in chunks if chunk.path_in_schema == "nodes.respond.text"]
+    whole = (run.path / "accepted/part-1.parquet").read_bytes()
+    (run.path / "accepted/part-0.parquet").write_bytes(whole[:begin] + b"\xff" * 40 + whole[begin + 40 :])
+    browsing = client(run)
+    assert ids(browsing, fate="accepted") == ["a1", "a1", "a2", "a2"]
+    assert ids(browsing, text="teal") == ["a1"]
+    (told,) = browsing.get("/api/run").json()["unreadable"]
+    assert told.startswith("accepted/part-0.parquet: its texts are not searched: ")
+
+
 def test_parts_of_other_makes_are_read_together(run: RunFolder) -> None:
     """A run that went on with another recipe has parts with other columns, names that need quoting among them."""
     older = pa.table({"id": ["o1"], "nodes": [{'a "b"': {"score": 2, "reply": "an old word"}}], "node": ["x"]})

@@ -133,9 +133,13 @@ def test_a_part_that_cannot_be_read_is_told(runs: tuple[str, str]) -> None:
 
 def test_the_command_prints_what_changed_and_who_moved(write: Write, tmp_path: Path) -> None:
     seeds = {"seed": 1, "prompts": {"clarity": "Be strict."}}, {"seed": 2, "prompts": {"clarity": "Be \x1b[2Jmild."}}
-    before = write("before", rejected("r", text="\x1b[31mred"), accepted("a"), manifest=seeds[0])
-    after = write("after", accepted("r", text="\x1b[31mred"), accepted("a"), accepted("b"), manifest=seeds[1])
-    done = CliRunner().invoke(app, ["diff", str(before), str(after), "--show", "1", "--json", str(tmp_path / "f.json")])
+    before = write(
+        "before", rejected("r", text="\x1b[31mred"), failed("a", "\x1b[2Jx"), accepted("s"), manifest=seeds[0]
+    )
+    after = write(
+        "after", accepted("r", text="\x1b[31mred"), accepted("a"), accepted("b"), accepted("s"), manifest=seeds[1]
+    )
+    done = CliRunner().invoke(app, ["diff", str(before), str(after), "--show", "2", "--json", str(tmp_path / "f.json")])
     assert done.exit_code == 0, done.output
     assert done.output.splitlines()[:8] == [
         "what changed:",
@@ -147,9 +151,10 @@ def test_the_command_prints_what_changed_and_who_moved(write: Write, tmp_path: P
         "      +Be \\x1b[2Jmild.",
         "  - seed was 1 and is 2",
     ]
-    assert f"2 rows are in both runs, 1 in {after} alone\n" in done.output
-    assert "1 rows (50.0%) have another fate; 0 more left at another node or for another reason\n" in done.output
+    assert f"3 rows are in both runs, 1 in {after} alone\n" in done.output
+    assert "2 rows (66.7%) have another fate; 0 more left at another node or for another reason\n" in done.output
     assert "   1 │ rejected at clarity: score_1 │ accepted\n" in done.output
+    assert "   1 │ failed at admit: \\x1b[2Jx    │ accepted\n" in done.output
     shown = ["r", "  \\x1b[31mred", "  before: rejected at clarity: score_1", "    score_1", "  after: accepted", ""]
     assert done.output.splitlines()[-7:] == [*shown, f"every row that ended otherwise is in {tmp_path}/f.json"]
     assert "\x1b" not in done.output

@@ -46,7 +46,7 @@ function tell(error) {
 
 function notes() {
   if (!run) return [];
-  const parts = run.unreadable.map((why) => `left out, can't be read: ${why}`);
+  const parts = run.unreadable.map((why) => `can't be read: ${why}`);
   return run.skipped_marks ? [...parts, `marks.jsonl: ${run.skipped_marks} lines are no marks and are passed over`] : parts;
 }
 
@@ -122,6 +122,7 @@ async function list(wanted) {
     await look();
     const found = await ask("api/rows", { ...chosen(), limit: PAGE });
     if (mine !== asked) return;
+    if (filter.text) await look(); // a search may find that a part can't be read
     loading = false;
     rows = found.rows;
     total = found.total;
