@@ -79,6 +79,7 @@ def mark(browsing: TestClient, name: str, value: str | None, **headers: str) -> 
 PATHS = [
     "/",
     "/page.js",
+    "/row.js",
     "/page.css",
     "/api/run",
     "/api/rows",

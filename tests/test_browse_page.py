@@ -171,7 +171,7 @@ def test_hostile_rows_are_shown_as_they_are_and_do_nothing(opened: Page, run: Ru
     elements = (
         "[...document.querySelectorAll('script, style, meta, a, iframe, object')].map((one) => one.outerHTML.length)"
     )
-    assert len(page.evaluate(elements)) == 4  # the page's own three metas and its script
+    assert len(page.evaluate(elements)) == 5  # the page's own three metas and two scripts
     refused = "error: Failed to load resource: the server responded with a status of 415 (Unsupported Media Type)"
     assert [text for text in opened.wrong if text != refused] == []
     assert {name for name, mark in marks(run) if mark == "good"} >= set(names)

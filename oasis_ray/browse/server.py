@@ -37,6 +37,7 @@ HEADERS = {
 FILES = {
     "/": ("page.html", "text/html"),
     "/page.js": ("page.js", "text/javascript"),
+    "/row.js": ("row.js", "text/javascript"),
     "/page.css": ("page.css", "text/css"),
 }
 Answer = Callable[[Request], Awaitable[Response]]
