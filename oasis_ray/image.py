@@ -20,6 +20,7 @@ from oasis_ray.rows import Image
 
 # Pillow warns of, and at twice the number refuses, many pixels; `admit` has looked at the size before it decodes.
 PIL.Image.MAX_IMAGE_PIXELS = None
+SMALL_PX = 512  # drawings and icons are this small, and lose by compression
 
 
 def admit(data: bytes | None, limits: Limits) -> Image:
@@ -130,3 +131,12 @@ def portable(image: Image) -> tuple[bytes, str]:
     buffer = io.BytesIO()
     decode(image).save(buffer, "PNG")
     return buffer.getvalue(), "image/png"
+
+
+def thumbnail(image: Image, side_px: int) -> bytes:
+    """An admitted image for a page, drawn anew as WebP: upright, its longer side at most `side_px`, no metadata."""
+    picture = _upright(PIL.Image.open(io.BytesIO(image.data)))
+    picture.thumbnail((side_px, side_px))
+    buffer = io.BytesIO()
+    picture.save(buffer, "WEBP", quality=90, lossless=max(picture.size) <= SMALL_PX)
+    return buffer.getvalue()

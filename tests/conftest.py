@@ -3,9 +3,11 @@
 import asyncio
 import io
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -49,6 +51,29 @@ def real_images() -> Path:
     return SHARED
 
 
+@pytest.fixture(scope="module")  # not longer: where Playwright runs, its thread can begin no event loop of its own
+def browser() -> Iterator[Any]:
+    """A headless Chromium: the machine's, else Playwright's own."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: no page is tested")
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = next((path for name in names if (path := shutil.which(name))), None)
+    with playwright.sync_playwright() as started:
+        try:
+            chromium = started.chromium.launch(executable_path=found, args=["--no-sandbox"])  # root has no sandbox
+        except playwright.Error as error:
+            pytest.skip(f"there is no browser here, so no page is tested: {str(error).splitlines()[0]}")
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def artifacts(tmp_path: Path) -> Path:
+    """Where screenshots go: $OASIS_ARTIFACTS, else the test's own folder."""
+    folder = Path(os.environ.get("OASIS_ARTIFACTS", tmp_path))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 def picture(colour: str = "teal", size: tuple[int, int] = (112, 112), kind: str = "PNG", **options: Any) -> bytes:
     """An encoded picture of one colour."""
     buffer = io.BytesIO()
@@ -70,24 +95,25 @@ def shard(path: Path, rows: list[dict[str, Any]], row_group_size: int = 4) -> Pa
     return path
 
 
+def scripted(folder: Path, **keys: Any) -> Path:
+    """A job file in a folder; keys given are laid over a scripted job."""
+    pool = {"backend": "scripted", "model": "script", "script": "tests.scripts:oasis", "device": "cpu"}
+    job = {
+        "recipe": "oasis",
+        "input": {"path": str(folder / "shards"), "id": "id"},
+        "output": {"path": str(folder / "run")},
+        "pools": {"vlm": pool, "llm": pool},
+        "max_failed": 1.0,
+    } | keys
+    path = folder / "job.yaml"
+    path.write_text(yaml.safe_dump(job))
+    return path
+
+
 @pytest.fixture
 def job_file(tmp_path: Path) -> Callable[..., Path]:
     """Writes a job file into the test's folder; keys given are laid over a scripted job."""
-
-    def write(**keys: Any) -> Path:
-        scripted = {"backend": "scripted", "model": "script", "script": "tests.scripts:oasis", "device": "cpu"}
-        job = {
-            "recipe": "oasis",
-            "input": {"path": str(tmp_path / "shards"), "id": "id"},
-            "output": {"path": str(tmp_path / "run")},
-            "pools": {"vlm": scripted, "llm": scripted},
-            "max_failed": 1.0,
-        } | keys
-        path = tmp_path / "job.yaml"
-        path.write_text(yaml.safe_dump(job))
-        return path
-
-    return write
+    return partial(scripted, tmp_path)
 
 
 class Near:

@@ -69,3 +69,21 @@ def report(
         for note in subject.notes:
             out.print(f"note: {note}", soft_wrap=True)
     out.print(f"written to {folder}: open index.html in a browser; statistics.json has the figures", soft_wrap=True)
+
+
+@app.command()
+def browse(
+    run_folder: RunFolder,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Where to listen; 0 is any port that is free.")] = 0,
+    who: Annotated[str | None, typer.Option(help="Whose marks these are; left out, the login name.")] = None,
+) -> None:
+    """Look through a run in the browser: filter, search, and mark rows as good or bad. Ctrl-C ends it."""
+    import getpass
+
+    from oasis_ray.browse.server import serve
+
+    def tell(address: str) -> None:
+        out.print(f"open {address}", soft_wrap=True)
+        out.print("it opens the run for whoever has it, on this machine alone; Ctrl-C ends it", soft_wrap=True)
+
+    serve(run_folder, who or getpass.getuser(), port, tell)
