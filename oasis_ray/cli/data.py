@@ -31,7 +31,8 @@ def export(
     form: Annotated[str, typer.Option("--format", help="llava, sharegpt, openai, swift, hf or webdataset.")],
     folder: Annotated[str, typer.Option("--out", help="A local folder that is not there yet, or empty.")],
     captions: Annotated[
-        float | None, typer.Option(min=0, help="Captions for each accepted row: 0.5 is the paper's mixture. Default: all.")
+        float | None,
+        typer.Option(min=0, help="Captions for each accepted row: 0.5 is the paper's mixture. Default: all."),
     ] = None,
     split: Annotated[str, typer.Option(help="Shares of the splits: train=0.95,validation=0.05.")] = "train=1",
     cap: Annotated[
@@ -40,7 +41,9 @@ def export(
     dedup: Annotated[str, typer.Option(help="Which rows are the same: none, text or image.")] = "none",
     seed: Annotated[int, typer.Option(help="Of the shuffle and the splits.")] = 0,
     limit: Annotated[int | None, typer.Option(min=1, help="So many rows at most.")] = None,
-    images: Annotated[bool, typer.Option("--images/--no-images", help="With the pictures, or their paths alone.")] = True,
+    images: Annotated[
+        bool, typer.Option("--images/--no-images", help="With the pictures, or their paths alone.")
+    ] = True,
     shard_mb: Annotated[int, typer.Option(min=1, help="Megabytes of a shard of hf and webdataset.")] = 500,
     license: Annotated[str, typer.Option(help="What the card of hf names.")] = "other",  # noqa: A002
 ) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from oasis_ray.export.facts import Facts
 
@@ -22,11 +21,18 @@ CITE_AS = """@misc{zhang2025oasis,
   eprint = {2503.08741},
   archivePrefix = {arXiv}
 }"""
-SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-!|~$<>&:@])")
+SPECIAL = re.compile(r"([\\`*_\[\]#|~$<>&:@])")
 
 
-def card(made: dict[str, Any], features: Any, facts: Facts) -> str:
-    """README.md: the front matter that the hub and `datasets` read, and the card."""
+class Verbatim(str):
+    """A text of this project's own, which is not escaped."""
+
+
+def card(made: dict[str, Any], features: Any, facts: Facts, sizes: dict[str, int]) -> str:
+    """README.md: the front matter that the hub and `datasets` read, and the card.
+
+    `sizes`: bytes of the shards, by split.
+    """
     env = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         undefined=StrictUndefined,
@@ -37,12 +43,18 @@ def card(made: dict[str, Any], features: Any, facts: Facts) -> str:
         autoescape=False,  # noqa: S701  (Markdown is written, and `finalize` escapes for it)
     )
     total = {fate: sum(split[fate] for split in made["splits"].values()) for fate in ("accepted", "captions")}
-    text = env.get_template("card.md").render(**made, total=total, facts=facts, cite_as=Markup(CITE_AS))
-    front = yaml.safe_dump(front_matter(made, features, facts), sort_keys=False, allow_unicode=True)
+    text = env.get_template("card.md").render(
+        **made,
+        total=total,
+        facts=facts,
+        languages=[f"{name} {share:.1%}" for name, share in facts.languages.items()],
+        cite_as=Verbatim(CITE_AS),
+    )
+    front = yaml.safe_dump(front_matter(made, features, facts, sizes), sort_keys=False, allow_unicode=True)
     return f"---\n{front}---\n{text}"
 
 
-def front_matter(made: dict[str, Any], features: Any, facts: Facts) -> dict[str, Any]:
+def front_matter(made: dict[str, Any], features: Any, facts: Facts, sizes: dict[str, int]) -> dict[str, Any]:
     """The YAML at the head of the card. Its counts are what `datasets` checks on loading."""
     from datasets import DatasetInfo, SplitDict, SplitInfo
     from datasets.info import DatasetInfosDict
@@ -50,7 +62,7 @@ def front_matter(made: dict[str, Any], features: Any, facts: Facts) -> dict[str,
 
     rows = {name: sum(kinds.values()) for name, kinds in made["splits"].items()}
     size = next((word for most, word in SIZES if sum(rows.values()) < most), "n>100M")
-    known = [name for name, _ in facts.languages if re.fullmatch(r"[a-z]{2,3}(-[a-z]+)?", name)]
+    known = [name for name in facts.languages if re.fullmatch(r"[a-z]{2,3}(-[a-z]+)?", name)]
     data = DatasetCardData(
         license=made["options"]["license"],
         language=[name.partition("-")[0] for name in known],
@@ -64,14 +76,16 @@ def front_matter(made: dict[str, Any], features: Any, facts: Facts) -> dict[str,
             }
         ],
     )
-    infos = SplitDict({name: SplitInfo(name=name, num_examples=count) for name, count in rows.items()})
-    DatasetInfosDict({"default": DatasetInfo(features=features, splits=infos)}).to_dataset_card_data(data)
+    infos = SplitDict({name: SplitInfo(name, num_bytes=sizes[name], num_examples=rows[name]) for name in rows})
+    whole = sum(sizes.values())
+    info = DatasetInfo(features=features, splits=infos, download_size=whole, dataset_size=whole)
+    DatasetInfosDict({"default": info}).to_dataset_card_data(data)
     found: dict[str, Any] = data.to_dict()
     return found
 
 
 def escaped(value: Any) -> Any:
     """A text as Markdown shows it word for word, in one line; anything else as it is."""
-    if not isinstance(value, str) or isinstance(value, Markup):  # Markup is the citation, which is this project's own
+    if not isinstance(value, str) or isinstance(value, Verbatim):
         return value
     return SPECIAL.sub(r"\\\1", " ".join(value.split()))

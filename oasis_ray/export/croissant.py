@@ -8,8 +8,11 @@ from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
-CR = ("citeAs", "column", "extract", "field", "fileSet", "includes", "jsonPath", "recordSet", "repeated", "source",
-      "subField", "transform")  # fmt: skip
+CR = (
+    "citeAs", "column", "equivalentProperty", "extract", "field", "fileObject", "fileProperty", "fileSet", "format",
+    "includes", "isLiveDataset", "jsonPath", "key", "md5", "parentField", "path", "recordSet", "references", "regex",
+    "repeated", "replace", "samplingRate", "separator", "source", "subField", "transform",
+)  # fmt: skip
 CONTEXT: dict[str, Any] = {
     "@language": "en",
     "@vocab": "https://schema.org/",
@@ -18,6 +21,9 @@ CONTEXT: dict[str, Any] = {
     "dct": "http://purl.org/dc/terms/",
     "conformsTo": "dct:conformsTo",
     "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
+    "data": {"@id": "cr:data", "@type": "@json"},
+    "examples": {"@id": "cr:examples", "@type": "@json"},
+    "rai": "http://mlcommons.org/croissant/RAI/",
     **{word: f"cr:{word}" for word in CR},
 }
 TEXTS = {

@@ -12,6 +12,7 @@ from oasis_ray.export.language import detect
 
 LOOKED_AT = 500  # rows whose language is told; langdetect takes milliseconds for each
 TEXTS = ("instruction", "response")
+A_WORD = r"[^\s\x{85}\p{Z}]+"  # what Python's `split` takes for one
 
 
 class Facts:
@@ -25,7 +26,7 @@ class Facts:
         """The same tables, counted."""
         for table in tables:
             for name in TEXTS:
-                words = pc.count_substring_regex(table.column(name), r"\S+")
+                words = pc.count_substring_regex(table.column(name), A_WORD)
                 self._words[name].append(np.asarray(words))
             wanted = LOOKED_AT - self._languages.total()
             for row in table.slice(0, wanted).select(["language", *TEXTS]).to_pylist() if wanted else ():
@@ -33,10 +34,10 @@ class Facts:
             yield table
 
     @property
-    def languages(self) -> list[tuple[str, float]]:
+    def languages(self) -> dict[str, float]:
         """Languages and their shares among the rows looked at, the commonest first."""
-        looked_at = self._languages.total()
-        return [(name, rows / looked_at) for name, rows in sorted(self._languages.items(), key=lambda pair: (-pair[1], pair[0]))]
+        ordered = sorted(self._languages.items(), key=lambda pair: (-pair[1], pair[0]))
+        return {name: rows / self.looked_at for name, rows in ordered}
 
     @property
     def looked_at(self) -> int:

@@ -1,4 +1,4 @@
-"""What an export was made from and holds: `export.json`, from which it can be made again, and the result for the terminal.
+"""What an export was made from and holds: `export.json`, by which it can be made again, and what the terminal tells.
 
 Nothing in it tells when, where or how fast it was made: the same rows with the same options make the same bytes.
 """
@@ -72,16 +72,23 @@ def describe(folders: list[str], selection: Selection, options: Options) -> dict
         "options": options.written(),
         "splits": splits(selection, options),
         "left_out": selection.left_out,
-        "notes": selection.notes,
+        "notes": selection.notes
+        + [
+            f"the run {run['name']} has not ended ({run['state']}); what is there so far was exported"
+            for run in runs
+            if run["state"] != "done"
+        ],
         "versions": {name: version(name) for name in PACKAGES},
     }
 
 
 def splits(selection: Selection, options: Options) -> dict[str, dict[str, int]]:
     """Rows by split and fate, in the order that the options name the splits."""
-    counts = {(row["split"], row["fate"]): row["id_count"]
-              for row in selection.rows.group_by(["split", "fate"]).aggregate([("id", "count")]).to_pylist()}  # fmt: skip
-    return {split: {fate: counts.get((split, fate), 0) for fate in ("accepted", "captions")} for split in options.splits}
+    groups = selection.rows.group_by(["split", "fate"]).aggregate([("id", "count")]).to_pylist()
+    counts = {(group["split"], group["fate"]): group["id_count"] for group in groups}
+    return {
+        split: {fate: counts.get((split, fate), 0) for fate in ("accepted", "captions")} for split in options.splits
+    }
 
 
 def _shown(model: str) -> str:

@@ -24,7 +24,7 @@ def llava(row: Record) -> Record:
     """`{id, image, conversations}`, an element of a JSON list; a row without a picture has no key `image`.
 
     Source: LLaVA, docs/Finetune_Custom_Data.md, and LazySupervisedDataset in llava/train/train.py, which joins `image`
-    to its `--image_folder` and looks for `<image>` in the turns. `data_source` is read by nobody, and tells kinds apart.
+    to its `--image_folder` and looks for `<image>` in the turns. `data_source` tells kinds apart.
     """
     picture = {"image": row["picture"]} if row["picture"] else {}
     return {"id": row["id"], **picture, "conversations": row["conversations"], "data_source": row["data_source"]}

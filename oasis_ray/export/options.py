@@ -50,7 +50,7 @@ def read_options(
     for name in splits:
         if not SPLIT_NAME.fullmatch(name):
             problems.append(f"--split: {name!r} is no name of a split; take small letters, digits and _")
-    if any(share <= 0 for share in splits.values()) or abs(sum(splits.values()) - 1) > 1e-6:
+    if not (all(share > 0 for share in splits.values()) and abs(sum(splits.values()) - 1) < 1e-6):
         problems.append(f"--split {split!r}: the shares must be above 0 and 1 together: train=0.95,validation=0.05")
     limits = _pairs("--cap", caps, problems, int)
     for name, most in limits.items():

@@ -12,7 +12,9 @@ from oasis_ray.errors import RunError
 # Only headers are read here; how many pixels a picture may have was the run's to say (input.limits).
 PIL.Image.MAX_IMAGE_PIXELS = None
 SUFFIXES = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif", "BMP": "bmp", "TIFF": "tiff"}
-OUTWARD = re.compile(r"^/|^[A-Za-z]:|\\|\0|://|(^|/)\.\.(/|$)")  # leads, or may lead, out of the folder it is read below
+OUTWARD = re.compile(
+    r"^/|^[A-Za-z]:|\\|\0|://|(^|/)\.\.(/|$)"
+)  # leads, or may lead, out of the folder it is read below
 
 
 def name_of(data: bytes) -> str:
@@ -23,7 +25,9 @@ def name_of(data: bytes) -> str:
     try:
         kind = str(PIL.Image.open(io.BytesIO(data), formats=[name for name in SUFFIXES if name != "MPO"]).format)
     except (PIL.UnidentifiedImageError, OSError) as error:
-        raise RunError(f"a part holds an image that can't be read ({error}); has the run folder been changed?") from None
+        raise RunError(
+            f"a part holds an image that can't be read ({error}); has the run folder been changed?"
+        ) from None
     digest = sha256(data).hexdigest()
     return f"images/{digest[:2]}/{digest}.{SUFFIXES[kind]}"
 

@@ -1,8 +1,8 @@
 """Which rows go into an export, and in what order: one pass over ids, digests and other light columns, no pictures.
 
-The order is that of a hash of seed and id, so it does not depend on how the rows lie in parts. Filters take rows in this
-order: of two that are alike the first stays, and a cap keeps the first N. A row's split hangs on a hash of its picture,
-so that no picture stands in two splits, and stays where it is when the run grows.
+The order is that of a hash of seed and id, so it does not depend on how the rows lie in parts. Filters take rows in
+this order: of two that are alike the first stays, and a cap keeps the first N. A row's split hangs on a hash of its
+picture, so that no picture stands in two splits, and stays where it is when the run grows.
 """
 
 import unicodedata
@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from oasis_ray.errors import JobError
+from oasis_ray.errors import JobError, RunError
 from oasis_ray.export.language import detect, node_of, written
 from oasis_ray.export.options import Options
 from oasis_ray.ids import numbered, repeated
@@ -41,7 +41,7 @@ class Part:
 
 @dataclass
 class Selection:
-    """The rows of an export: part, row, id, fate, split, language; sorted by split, then by the order of the shuffle."""
+    """The rows of an export: part, row, id, fate, split, language; by split and in shuffled order."""
 
     parts: list[Part]
     rows: pa.Table
@@ -68,7 +68,9 @@ def choose(folders: list[str], options: Options) -> Selection:
         raise JobError(["there is nothing to export: these runs hold no accepted rows and no captions"])
     rows = _without_repeats(pa.concat_tables(tables))
     order = [_hash(options.seed, "order", name) for name in rows.column("id").to_pylist()]
-    rows = rows.append_column("order", pa.array(order, pa.uint64())).sort_by([("order", "ascending"), ("id", "ascending")])
+    rows = rows.append_column("order", pa.array(order, pa.uint64())).sort_by(
+        [("order", "ascending"), ("id", "ascending")]
+    )
     selection = Selection(found, rows)
     _filter(selection, options)
     _split(selection, options)
@@ -79,19 +81,26 @@ def _index(run: int, folder: str, fate: Fate, options: Options) -> Iterator[tupl
     """The parts of one fate, each with its light columns."""
     fs, paths = parts(folder, fate)
     for path in paths:
-        with fs.open(path, "rb") as stream:
-            file = pq.ParquetFile(stream)
-            schema, spoken = file.schema_arrow, node_of(file.schema_arrow)
-            wanted = ["id", "image_sha256", "origin"] + ([f"nodes.{spoken}"] if spoken else [])
-            if options.dedup == "text" or "language" in options.caps:
-                wanted += ["instruction", "response"]
-            table = file.read(columns=wanted)
-            sizes = {True: 0, False: 0}
-            for group in (file.metadata.row_group(n) for n in range(file.num_row_groups)):
-                for column in (group.column(n) for n in range(group.num_columns)):
-                    sizes[column.path_in_schema.startswith("image.")] += column.total_uncompressed_size
-        part = Part(run, fate, fs, path, schema, image_bytes=sizes[True], text_bytes=sizes[False])
+        try:
+            with fs.open(path, "rb") as stream:
+                file = pq.ParquetFile(stream)
+                spoken = node_of(file.schema_arrow)
+                wanted = ["id", "image_sha256", "origin"] + ([f"nodes.{spoken}"] if spoken else [])
+                if options.dedup == "text" or "language" in options.caps:
+                    wanted += ["instruction", "response"]
+                table = file.read(columns=wanted)
+        except (pa.ArrowException, OSError) as error:
+            raise RunError(f"{path} can't be read: {error}; `oasis-ray audit` says more") from None
+        part = Part(run, fate, fs, path, file.schema_arrow, *_sizes(file.metadata))
         yield part, _light(table, part, spoken, options)
+
+
+def _sizes(metadata: Any) -> tuple[int, int]:
+    """The bytes of a part's pictures and of its other columns, unpacked."""
+    groups = [metadata.row_group(n) for n in range(metadata.num_row_groups)]
+    columns = [group.column(n) for group in groups for n in range(group.num_columns)]
+    images = sum(column.total_uncompressed_size for column in columns if column.path_in_schema.startswith("image."))
+    return images, sum(column.total_uncompressed_size for column in columns) - images
 
 
 def _light(table: pa.Table, part: Part, spoken: str | None, options: Options) -> pa.Table:

@@ -12,18 +12,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from oasis_ray.errors import RunError
 from oasis_ray.export.pictures import reference
 from oasis_ray.export.select import Part, Selection
 from oasis_ray.schema import TURN
 
-BUCKET_BYTES = 256 * 2**20
+BUCKET_BYTES = 128 * 2**20
 MAX_BUCKETS = 256  # open files at a time
 SORTED_ROWS = 512
 TEXTS = ("conversations", "data_source", "instruction", "response")
 
 
 def columns(axes: Iterable[str], *, packed: bool) -> pa.Schema:
-    """The columns of a row on its way; `picture` is its name or path, `bytes` are there where pictures go into shards."""
+    """The columns of a row on its way; `bytes` are there where pictures go into shards."""
     fields = [
         pa.field("place", pa.int64()), pa.field("id", pa.string()), pa.field("run", pa.string()),
         pa.field("conversations", pa.list_(TURN)), *(pa.field(name, pa.string()) for name in TEXTS[1:]),
@@ -38,7 +39,10 @@ def columns(axes: Iterable[str], *, packed: bool) -> pa.Schema:
 
 
 class Shuffle:
-    """Rows on their way from parts, in the order of a selection. `keep` puts a picture where it belongs and names it."""
+    """Rows on their way from parts, in the order of a selection.
+
+    `keep` puts a picture where it belongs and names it; without it pictures stay behind, and rows name their paths.
+    """
 
     def __init__(
         self,
@@ -51,6 +55,7 @@ class Shuffle:
         self._selection, self._runs, self._packed, self._keep = selection, runs, packed, keep
         self.schema = columns(selection.axes, packed=packed)
         self._places: dict[str, list[Path]] = {}
+        self.without_path = 0  # rows whose picture stays behind, and has no path that can be given
 
     def spill(self, folder: Path) -> None:
         """Read every part once, and write its rows to the buckets below `folder`."""
@@ -72,7 +77,11 @@ class Shuffle:
                 writer.close()
 
     def rows(self, split: str) -> Iterator[pa.Table]:
-        """The rows of a split in order, some at a time. Each bucket is removed when it is read."""
+        """The rows of a split in order, some at a time. Each bucket is removed when it is read.
+
+        Raises RunError where there are not as many as were chosen.
+        """
+        missing = pc.sum(pc.equal(self._selection.rows.column("split"), split)).as_py()
         for path in self._places[split]:
             with pa.OSFile(str(path)) as stream:
                 # One chunk, because taking rows out of many would join them anew each time.
@@ -81,6 +90,9 @@ class Shuffle:
             order = pa.array(np.argsort(np.asarray(table.column("place"))))
             for at in range(0, len(order), SORTED_ROWS):
                 yield table.take(order.slice(at, SORTED_ROWS))
+            missing -= len(order)
+        if missing:
+            raise RunError(f"{missing} rows of the split {split} are gone: a part was changed while it was exported")
 
     def _buckets(self, folder: Path) -> np.ndarray:
         """Name the buckets of each split, by the bytes to expect; the place at which each begins."""
@@ -121,7 +133,10 @@ class Shuffle:
         found |= {"place": pa.array(places), "run": pa.array([self._runs[part.run]] * len(places))}
         images = rows.column("image").to_pylist()
         found["picture"] = pa.array(
-            [self._name(image or {}, digest) for image, digest in zip(images, found["image_sha256"].to_pylist(), strict=True)],
+            [
+                self._name(image or {}, digest)
+                for image, digest in zip(images, found["image_sha256"].to_pylist(), strict=True)
+            ],
             pa.string(),
         )
         if self._packed:
@@ -134,13 +149,14 @@ class Shuffle:
                  else pa.nulls(len(places), axis.type) for axis in kind],
                 fields=list(kind),
             )  # fmt: skip
-        return pa.table([found[name].cast(kind) for name, kind in zip(self.schema.names, self.schema.types, strict=True)],
-                        schema=self.schema)  # fmt: skip
+        return pa.table([found[column.name].cast(column.type) for column in self.schema], schema=self.schema)
 
     def _name(self, image: dict[str, bytes | str | None], digest: str | None) -> str | None:
         """A picture's name below the export, or its path where it stays behind; None where the row has none."""
         if digest is None:
             return None
         if self._keep is None:
-            return reference(image.get("path"), digest)  # type: ignore[arg-type]
+            name = reference(image.get("path"), digest)  # type: ignore[arg-type]
+            self.without_path += name == digest
+            return name
         return self._keep(image["bytes"])  # type: ignore[arg-type]

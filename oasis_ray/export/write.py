@@ -46,15 +46,18 @@ def export(folders: list[str], out: str, options: Options) -> Exported:
         buckets = working / ".buckets"
         buckets.mkdir()
         shuffle.spill(buckets)
+        if shuffle.without_path:
+            told = "rows name their picture by its SHA-256: the input gave no path for it that stays below a folder"
+            made["notes"].append(f"{shuffle.without_path} {told}")
         _write(working, shuffle, made, options, selection.axes, packed=packed)
         buckets.rmdir()
         _write_json(working / "export.json", made)
         files = _files(working)
-        os.replace(working, target)
+        working.replace(target)
     finally:
         shutil.rmtree(working, ignore_errors=True)
     seconds = time.monotonic() - began
-    return Exported(target, made["splits"], selection.left_out, selection.notes, files, seconds)
+    return Exported(target, made["splits"], selection.left_out, made["notes"], files, seconds)
 
 
 def _write(
@@ -67,7 +70,8 @@ def _write(
         for split in made["splits"]:
             rows = facts.watch(shuffle.rows(split))
             write_parquet(folder, split, rows, columns.arrow_schema, shard_bytes, packed=packed)
-        (folder / "README.md").write_text(card(made, columns, facts), encoding="utf-8")
+        sizes = {split: sum(path.stat().st_size for path in folder.glob(f"data/{split}-*")) for split in made["splits"]}
+        (folder / "README.md").write_text(card(made, columns, facts, sizes), encoding="utf-8")
         _write_json(folder / "croissant.json", croissant(folder, made, axes, CITE_AS))
         return
     for split in made["splits"]:
