@@ -2,6 +2,7 @@
 
 import io
 import json
+import tarfile
 import warnings
 from collections.abc import Callable
 from hashlib import sha256
@@ -226,6 +227,8 @@ def test_webdataset_reads_it(run: Path) -> None:
         data = next((sample[suffix] for suffix in SUFFIXES.values() if suffix in sample), None)
         found[told["id"]] = (told["conversations"], data)
     assert found == CONVERSATIONS
+    with tarfile.open(folder / "data/train-00000.tar") as tar:
+        assert {(member.mtime, member.uid, member.uname, member.mode) for member in tar} == {(0, 0, "", 0o644)}
     decoded = webdataset.WebDataset(str(folder / "data/train-00000.tar"), shardshuffle=False).decode("pil")
     assert {sample["png"].size for sample in decoded if "png" in sample} == {(112, 112)}
 
@@ -239,7 +242,7 @@ def test_shards_are_cut_by_size_and_hold_every_row_once(
         buffer = io.BytesIO()
         PIL.Image.fromarray(noise.integers(0, 256, (60, 60, 3), np.uint8)).save(buffer, "PNG")
         rows.append(row(f"r{n}", f"How many {n}?", "Two.", buffer.getvalue()))
-    run = write_run(tmp_path / "run", *load_job(job_file(), SHIPPED), rows, a_part=40)
+    run = write_run(tmp_path / "run", *load_job(job_file(), SHIPPED), rows, a_part=130)
     folder = of(run, form, shard_mb=1)
     shards = sorted(folder.glob("data/train-*"))
     assert [path.stat().st_size // 1_000_000 for path in shards][:-1] == [1] * (len(shards) - 1)

@@ -65,7 +65,7 @@ def front_matter(made: dict[str, Any], features: Any, facts: Facts, sizes: dict[
     known = [name for name in facts.languages if re.fullmatch(r"[a-z]{2,3}(-[a-z]+)?", name)]
     data = DatasetCardData(
         license=made["options"]["license"],
-        language=[name.partition("-")[0] for name in known],
+        language=list(dict.fromkeys(name.partition("-")[0] for name in known)),
         task_categories=["image-text-to-text", "visual-question-answering"],
         size_categories=[size],
         tags=["synthetic", "instruction-tuning", "oasis"],

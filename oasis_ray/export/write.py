@@ -13,7 +13,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from oasis_ray.errors import JobError
+import pyarrow as pa
+
+from oasis_ray.errors import JobError, RunError
 from oasis_ray.export import messages
 from oasis_ray.export.card import CITE_AS, card
 from oasis_ray.export.croissant import croissant
@@ -31,7 +33,11 @@ LINES = {"sharegpt": messages.sharegpt, "openai": messages.openai, "swift": mess
 
 
 def export(folders: list[str], out: str, options: Options) -> Exported:
-    """Write an export of these runs. Raises JobError where a run or the target is no good, or no row is left."""
+    """Write an export of these runs.
+
+    Raises JobError where a run or the target is no good, or no row is left;
+    RunError where a part can't be read or a file not be written, and then nothing is left behind.
+    """
     began = time.monotonic()
     target = _target(out)
     _check(folders)
@@ -54,6 +60,8 @@ def export(folders: list[str], out: str, options: Options) -> Exported:
         _write_json(working / "export.json", made)
         files = _files(working)
         working.replace(target)
+    except (pa.ArrowException, OSError) as error:
+        raise RunError(f"{out} can't be written, or a part can't be read: {error}") from error
     finally:
         shutil.rmtree(working, ignore_errors=True)
     seconds = time.monotonic() - began
