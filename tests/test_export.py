@@ -3,10 +3,12 @@
 import json
 import re
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, get_args
 
 import fsspec
+import PIL.Image
 import pytest
 from typer.testing import CliRunner
 
@@ -16,7 +18,9 @@ from oasis_ray.export.card import escaped
 from oasis_ray.export.language import detect
 from oasis_ray.export.made import Exported
 from oasis_ray.export.options import FormatName, read_options
-from oasis_ray.export.pictures import reference
+from oasis_ray.export.pictures import name_of, reference
+from oasis_ray.export.select import choose
+from oasis_ray.export.shuffle import Shuffle
 from oasis_ray.export.write import export
 from oasis_ray.load import load_job
 from oasis_ray.schema import Ended
@@ -259,6 +263,40 @@ def test_an_export_that_breaks_leaves_nothing_behind(make: Make, tmp_path: Path)
     with pytest.raises(RunError, match=r"part-x-000000.parquet can't be read: .*; `oasis-ray audit` says more"):
         taken(run)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["job.yaml", "run"]
+
+
+def test_a_disk_that_can_not_be_written_is_told(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match=r"/file/out can't be written, or a part can't be read: \[Errno 20\]"):
+        export([str(make(accepted(3)))], f"{tmp_path}/file/out", read_options("llava"))
+
+
+def test_a_part_that_changes_meanwhile_is_noticed(make: Make, tmp_path: Path) -> None:
+    selection = choose([str(make(accepted(4)))], read_options("llava"))
+    make(accepted(3))
+    shuffle = Shuffle(selection, ["run"], packed=False, keep=None)
+    shuffle.spill(tmp_path)
+    with pytest.raises(RunError, match="1 rows of the split train are gone: a part was changed while it was exported"):
+        list(shuffle.rows("train"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "suffix"),
+    [
+        ("PNG", "png"),
+        ("JPEG", "jpg"),
+        ("MPO", "jpg"),
+        ("WEBP", "webp"),
+        ("GIF", "gif"),
+        ("BMP", "bmp"),
+        ("TIFF", "tiff"),
+    ],
+)
+def test_a_picture_is_named_by_what_it_holds(kind: str, suffix: str) -> None:
+    second = {"save_all": True, "append_images": [PIL.Image.new("RGB", (9, 9))]} if kind == "MPO" else {}
+    data = picture("red", kind=kind, **second)
+    digest = sha256(data).hexdigest()
+    assert name_of(data) == f"images/{digest[:2]}/{digest}.{suffix}"
 
 
 def test_an_empty_folder_may_be_the_target(make: Make, tmp_path: Path) -> None:

@@ -43,8 +43,8 @@ def export(folders: list[str], out: str, options: Options) -> Exported:
     _check(folders)
     selection = choose(folders, options)
     working = target.parent / f".{target.name}.{os.getpid()}"
-    working.mkdir(parents=True)
     try:
+        working.mkdir(parents=True)
         made = describe(folders, selection, options)
         packed = options.images and options.format in ("hf", "webdataset")
         keep = None if not options.images else name_of if packed else partial(place, working)
