@@ -199,6 +199,9 @@ SHARES = ": the shares must be above 0 and 1 together: train=0.95,validation=0.0
     ("options", "problems"),
     [
         ({"format": "lava"}, [f"--format 'lava' is none of: {', '.join(get_args(FormatName))}. Did you mean 'llava'?"]),
+        ({"captions": float("nan")}, ["--captions nan is no number of captions for each accepted row, such as 0.5 or 0"]),
+        ({"captions": float("inf")}, ["--captions inf is no number of captions for each accepted row, such as 0.5 or 0"]),
+        ({"captions": -1.0}, ["--captions -1 is no number of captions for each accepted row, such as 0.5 or 0"]),
         ({"dedup": "all"}, ["--dedup 'all' is none of: none, text, image."]),
         ({"split": "train"}, ["--split 'train' is not NAME=NUMBER",
                               "--split 'train'" + SHARES]),

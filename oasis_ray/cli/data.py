@@ -32,7 +32,7 @@ def export(
     folder: Annotated[str, typer.Option("--out", help="A local folder that is not there yet, or empty.")],
     captions: Annotated[
         float | None,
-        typer.Option(min=0, help="Captions for each accepted row: 0.5 is the paper's mixture. Default: all."),
+        typer.Option(help="Captions for each accepted row: 0.5 is the paper's mixture. Default: all."),
     ] = None,
     split: Annotated[str, typer.Option(help="Shares of the splits: train=0.95,validation=0.05.")] = "train=1",
     cap: Annotated[

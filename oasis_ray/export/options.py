@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from math import inf
 from typing import Any, Literal, get_args
 
 from oasis_ray.errors import JobError, nearest
@@ -39,6 +40,7 @@ def read_options(
     split: str = "train=1",
     caps: Iterable[str] = (),
     dedup: str = "none",
+    captions: float | None = None,
     **others: Any,
 ) -> Options:
     """Options from the words of the command line. Raises JobError with all that is wrong with them."""
@@ -46,6 +48,8 @@ def read_options(
     for option, word, possible in (("--format", format, get_args(FormatName)), ("--dedup", dedup, get_args(Dedup))):
         if word not in possible:
             problems.append(f"{option} {word!r} is none of: {', '.join(possible)}.{nearest(word, possible)}")
+    if captions is not None and not 0 <= captions < inf:
+        problems.append(f"--captions {captions:g} is no number of captions for each accepted row, such as 0.5 or 0")
     splits = _pairs("--split", split.split(","), problems, float)
     for name in splits:
         if not SPLIT_NAME.fullmatch(name):
@@ -60,7 +64,7 @@ def read_options(
             problems.append(f"--cap {name}={most}: the number of rows must be 1 or more")
     if problems:
         raise JobError(problems)
-    return Options(format, splits=splits, caps=limits, dedup=dedup, **others)  # type: ignore[arg-type]
+    return Options(format, captions, splits, limits, dedup, **others)  # type: ignore[arg-type]
 
 
 def _pairs(option: str, texts: Iterable[str], problems: list[str], kind: type[float] | type[int]) -> dict[str, Any]:
