@@ -192,6 +192,7 @@ def test_a_run_may_lie_in_a_store(make: Make, tmp_path: Path) -> None:
     assert made.splits == {"train": {"accepted": 3, "captions": 0}}
 
 
+RATIO = " is no number of captions for each accepted row, such as 0.5 or 0"
 SHARES = ": the shares must be above 0 and 1 together: train=0.95,validation=0.05"
 
 
@@ -199,9 +200,9 @@ SHARES = ": the shares must be above 0 and 1 together: train=0.95,validation=0.0
     ("options", "problems"),
     [
         ({"format": "lava"}, [f"--format 'lava' is none of: {', '.join(get_args(FormatName))}. Did you mean 'llava'?"]),
-        ({"captions": float("nan")}, ["--captions nan is no number of captions for each accepted row, such as 0.5 or 0"]),
-        ({"captions": float("inf")}, ["--captions inf is no number of captions for each accepted row, such as 0.5 or 0"]),
-        ({"captions": -1.0}, ["--captions -1 is no number of captions for each accepted row, such as 0.5 or 0"]),
+        ({"captions": float("nan")}, ["--captions nan" + RATIO]),
+        ({"captions": float("inf")}, ["--captions inf" + RATIO]),
+        ({"captions": -1.0}, ["--captions -1" + RATIO]),
         ({"dedup": "all"}, ["--dedup 'all' is none of: none, text, image."]),
         ({"split": "train"}, ["--split 'train' is not NAME=NUMBER",
                               "--split 'train'" + SHARES]),
