@@ -1,14 +1,12 @@
-"""The language of a row: what a language node of the run wrote, else what langdetect says, seeded."""
-
-from functools import cache
-from typing import Any
+"""The language of a row: what a language node of the run wrote, else what langdetect says."""
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from oasis_ray import language
+
 UNSURE = "unsure"
-MIN_CHARS, MIN_PROBABILITY = 20, 0.9  # as the stage `language` has them
-READ_CHARS = 200  # langdetect takes 4 ms for so many, and no longer text is told apart better by more
+READ_CHARS = 200  # langdetect takes 4 ms for so many, and a longer text is told apart little better
 
 
 def node_of(schema: pa.Schema) -> str | None:
@@ -32,21 +30,5 @@ def written(table: pa.Table, node: str | None) -> pa.ChunkedArray:
 
 def detect(text: str) -> str:
     """The language (ISO 639-1 as langdetect writes it), or `unsure` where the text is short or the guess is weak."""
-    detector, no_letters = _langdetect()
-    text = text.strip()[:READ_CHARS]
-    if len(text) < MIN_CHARS:
-        return UNSURE
-    try:
-        likeliest = detector(text)[0]
-    except no_letters:
-        return UNSURE
-    return str(likeliest.lang) if likeliest.prob >= MIN_PROBABILITY else UNSURE
-
-
-@cache
-def _langdetect() -> tuple[Any, Any]:
-    from langdetect import DetectorFactory, detect_langs
-    from langdetect.lang_detect_exception import LangDetectException
-
-    DetectorFactory.seed = 0  # unseeded, langdetect is random
-    return detect_langs, LangDetectException
+    name, sure = language.detect(text.strip()[:READ_CHARS])
+    return name if sure else UNSURE
