@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.table import Column, Table
 
 from oasis_ray.cli.app import app
 from oasis_ray.terminal import err, out
@@ -22,3 +23,50 @@ def ingest(
     for text in made.skipped:
         err.print(f"skipped {text}", soft_wrap=True)
     out.print(f"{made.rows} images in {made.shards} shards at {folder}, {len(made.skipped)} skipped", soft_wrap=True)
+
+
+@app.command()
+def export(
+    run_folders: Annotated[list[str], typer.Argument(help="Run folders, one or more.", metavar="RUN…")],
+    form: Annotated[str, typer.Option("--format", help="llava, sharegpt, openai, swift, hf or webdataset.")],
+    folder: Annotated[str, typer.Option("--out", help="A local folder that is not there yet, or empty.")],
+    captions: Annotated[
+        float | None,
+        typer.Option(help="Captions for each accepted row: 0.5 is the paper's mixture. Default: all."),
+    ] = None,
+    split: Annotated[str, typer.Option(help="Shares of the splits: train=0.95,validation=0.05.")] = "train=1",
+    cap: Annotated[
+        list[str] | None, typer.Option(help="Most rows of one origin or language: origin=1000. Repeatable.")
+    ] = None,
+    dedup: Annotated[str, typer.Option(help="Which rows are the same: none, text or image.")] = "none",
+    seed: Annotated[int, typer.Option(help="Of the shuffle and the splits.")] = 0,
+    limit: Annotated[int | None, typer.Option(min=1, help="So many rows at most.")] = None,
+    images: Annotated[
+        bool, typer.Option("--images/--no-images", help="With the pictures, or their paths alone.")
+    ] = True,
+    shard_mb: Annotated[int, typer.Option(min=1, help="Megabytes of a shard of hf and webdataset.")] = 500,
+    license: Annotated[str, typer.Option(help="What the card of hf names.")] = "other",  # noqa: A002
+) -> None:
+    """Write the accepted rows and captions of runs as a data set that others load: see docs/export.md."""
+    from oasis_ray.export.options import read_options
+    from oasis_ray.export.write import export as write
+
+    options = read_options(
+        form, split=split, caps=cap or (), dedup=dedup, captions=captions, seed=seed, limit=limit, images=images,
+        shard_mb=shard_mb, license=license,
+    )  # fmt: skip
+    made = write(run_folders, folder, options)
+    table = Table("split", *(Column(fate, justify="right") for fate in ("accepted", "captions")), show_edge=False)
+    for name, kinds in made.splits.items():
+        table.add_row(name, *map(str, kinds.values()))
+    out.print(table)
+    table = Table("files", *(Column(head, justify="right") for head in ("number", "bytes")), show_edge=False)
+    for name, (count, size) in made.files.items():
+        table.add_row(name, str(count), f"{size:,}")
+    out.print(table)
+    for reason, rows in made.left_out.items():
+        out.print(f"left out: {rows} rows, {reason}", soft_wrap=True)
+    for note in made.notes:
+        out.print(f"note: {note}", soft_wrap=True)
+    rate = made.rows / max(made.seconds, 1e-6)
+    out.print(f"{made.rows} rows in {made.seconds:.1f} s ({rate:.0f} rows/s) at {folder}", soft_wrap=True)

@@ -1,0 +1,105 @@
+"""Croissant metadata of a Hugging Face folder: its files with their SHA-256, and the columns that stand in them.
+
+Source: the Croissant format specification 1.0 of MLCommons (docs.mlcommons.org/croissant).
+"""
+
+from collections.abc import Iterator
+from hashlib import file_digest
+from pathlib import Path
+from typing import Any
+
+CR = (
+    "citeAs", "column", "equivalentProperty", "extract", "field", "fileObject", "fileProperty", "fileSet", "format",
+    "includes", "isLiveDataset", "jsonPath", "key", "md5", "parentField", "path", "recordSet", "references", "regex",
+    "repeated", "replace", "samplingRate", "separator", "source", "subField", "transform",
+)  # fmt: skip
+CONTEXT: dict[str, Any] = {
+    "@language": "en",
+    "@vocab": "https://schema.org/",
+    "sc": "https://schema.org/",
+    "cr": "http://mlcommons.org/croissant/",
+    "dct": "http://purl.org/dc/terms/",
+    "conformsTo": "dct:conformsTo",
+    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
+    "data": {"@id": "cr:data", "@type": "@json"},
+    "examples": {"@id": "cr:examples", "@type": "@json"},
+    "rai": "http://mlcommons.org/croissant/RAI/",
+    **{word: f"cr:{word}" for word in CR},
+}
+TEXTS = {
+    "id": "The row's id, as its run has it.",
+    "data_source": "The kind of row.",
+    "instruction": "What is asked.",
+    "response": "What is answered; of a caption, the caption.",
+    "origin": "Where the picture comes from.",
+    "language": "The language, if a node of the run told it.",
+    "run": "The run that the row is of.",
+    "image_sha256": "The SHA-256 of the picture's bytes.",
+}
+
+
+def croissant(folder: Path, made: dict[str, Any], axes: list[str], cite_as: str) -> dict[str, Any]:
+    """The metadata of the shards below `folder`, as JSON-LD."""
+    return {
+        "@context": CONTEXT,
+        "@type": "sc:Dataset",
+        "name": "oasis_visual_instructions",
+        "description": "Visual instructions with responses, and captions, written by models from pictures alone.",
+        "conformsTo": "http://mlcommons.org/croissant/1.0",
+        "license": made["options"]["license"],
+        "version": "1.0.0",
+        "citeAs": cite_as,
+        "distribution": [
+            *_files(folder),
+            {
+                "@type": "cr:FileSet",
+                "@id": "shards",
+                "name": "shards",
+                "description": "All shards of all splits.",
+                "encodingFormat": "application/x-parquet",
+                "includes": "data/*.parquet",
+            },
+        ],
+        "recordSet": [
+            {
+                "@type": "cr:RecordSet",
+                "@id": "rows",
+                "name": "rows",
+                "description": f"The rows of the splits {', '.join(made['splits'])}.",
+                "field": list(_fields(axes, pictures=made["options"]["images"])),
+            }
+        ],
+    }
+
+
+def _files(folder: Path) -> Iterator[dict[str, Any]]:
+    for path in sorted(folder.glob("data/*.parquet")):
+        with path.open("rb") as stream:
+            digest = file_digest(stream, "sha256").hexdigest()
+        name = f"data/{path.name}"
+        yield {
+            "@type": "cr:FileObject", "@id": name, "name": path.stem, "description": "A shard.", "contentUrl": name,
+            "contentSize": f"{path.stat().st_size} B", "encodingFormat": "application/x-parquet", "sha256": digest,
+        }  # fmt: skip
+
+
+def _fields(axes: list[str], *, pictures: bool) -> Iterator[dict[str, Any]]:
+    for name, text in TEXTS.items():
+        yield _field(name, text, "sc:Text", name)
+    if pictures:
+        yield _field("image", "The picture.", "sc:ImageObject", "image", "bytes")
+    else:
+        yield _field("image", "Where the picture is to be found.", "sc:Text", "image")
+    for axis in axes:
+        yield _field(f"scores/{axis}", f"The score on the axis {axis}, 1 to 5.", "sc:Integer", "scores", axis)
+    turns = [_field(f"conversations/{key}", text, "sc:Text", "conversations", key) | {"repeated": True}
+             for key, text in (("from", "Who speaks: human or gpt."), ("value", "What is said."))]  # fmt: skip
+    yield from turns
+
+
+def _field(name: str, text: str, kind: str, column: str, inner: str | None = None) -> dict[str, Any]:
+    source: dict[str, Any] = {"fileSet": {"@id": "shards"}, "extract": {"column": column}}
+    if inner:
+        source["transform"] = {"jsonPath": inner}
+    return {"@type": "cr:Field", "@id": f"rows/{name}", "name": f"rows/{name}", "description": text, "dataType": kind,
+            "source": source}  # fmt: skip

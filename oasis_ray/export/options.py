@@ -1,0 +1,83 @@
+"""What is asked of an export: which rows, in what mixture and order, in files of what size."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from math import inf
+from typing import Any, Literal, get_args
+
+from oasis_ray.errors import JobError, nearest
+
+FormatName = Literal["llava", "sharegpt", "openai", "swift", "hf", "webdataset"]
+Dedup = Literal["none", "text", "image"]
+CAPPED = ("origin", "language")
+SPLIT_NAME = re.compile(r"[a-z][a-z0-9_]*")  # it becomes a file's name, and a split of `datasets`
+
+
+@dataclass(frozen=True)
+class Options:
+    """An export's options. The defaults leave nothing out."""
+
+    format: FormatName
+    captions: float | None = None  # captions for each accepted row; None is all there are
+    splits: Mapping[str, float] = field(default_factory=lambda: {"train": 1.0})
+    caps: Mapping[str, int] = field(default_factory=dict)
+    dedup: Dedup = "none"
+    seed: int = 0
+    limit: int | None = None
+    images: bool = True
+    shard_mb: int = 500
+    license: str = "other"
+
+    def written(self) -> dict[str, Any]:
+        """The options as `export.json` holds them."""
+        return asdict(self)
+
+
+def read_options(
+    format: str,  # noqa: A002  (the option's name)
+    *,
+    split: str = "train=1",
+    caps: Iterable[str] = (),
+    dedup: str = "none",
+    captions: float | None = None,
+    **others: Any,
+) -> Options:
+    """Options from the words of the command line. Raises JobError with all that is wrong with them."""
+    problems: list[str] = []
+    for option, word, possible in (("--format", format, get_args(FormatName)), ("--dedup", dedup, get_args(Dedup))):
+        if word not in possible:
+            problems.append(f"{option} {word!r} is none of: {', '.join(possible)}.{nearest(word, possible)}")
+    if captions is not None and not 0 <= captions < inf:
+        problems.append(f"--captions {captions:g} is no number of captions for each accepted row, such as 0.5 or 0")
+    splits = _pairs("--split", split.split(","), problems, float)
+    for name in splits:
+        if not SPLIT_NAME.fullmatch(name):
+            problems.append(f"--split: {name!r} is no name of a split; take small letters, digits and _")
+    if not (all(share > 0 for share in splits.values()) and abs(sum(splits.values()) - 1) < 1e-6):
+        problems.append(f"--split {split!r}: the shares must be above 0 and 1 together: train=0.95,validation=0.05")
+    limits = _pairs("--cap", caps, problems, int)
+    for name, most in limits.items():
+        if name not in CAPPED:
+            problems.append(f"--cap: {name!r} can't be capped, only {' and '.join(CAPPED)}.{nearest(name, CAPPED)}")
+        if most < 1:
+            problems.append(f"--cap {name}={most}: the number of rows must be 1 or more")
+    if problems:
+        raise JobError(problems)
+    return Options(format, captions, splits, limits, dedup, **others)  # type: ignore[arg-type]
+
+
+def _pairs(option: str, texts: Iterable[str], problems: list[str], kind: type[float] | type[int]) -> dict[str, Any]:
+    """The pairs of NAME=NUMBER, where they are some."""
+    found: dict[str, Any] = {}
+    for text in texts:
+        name, _, number = (word.strip() for word in text.partition("="))
+        try:
+            value = kind(number)
+        except ValueError:
+            problems.append(f"{option} {text!r} is not NAME=NUMBER")
+            continue
+        if name in found:
+            problems.append(f"{option}: {name!r} is named twice")
+        found[name] = value
+    return found

@@ -1,0 +1,107 @@
+"""Shards that hold their pictures: Parquet as `datasets` loads it, and tars as WebDataset reads them.
+
+A shard is closed when it has reached its size, so it is larger by at most a row group or a row.
+"""
+
+import tarfile
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from oasis_ray.export.messages import as_json
+
+GROUP_ROWS = {True: 100, False: 1000}  # with and without pictures, what `datasets` itself writes
+
+
+def features(axes: list[str], *, packed: bool) -> Any:
+    """The `datasets.Features` of a row; `image` is a picture, or the path of one that is not exported."""
+    import datasets
+
+    text = datasets.Value("string")
+    scores = {"scores": {axis: datasets.Value("int64") for axis in axes}} if axes else {}
+    return datasets.Features(
+        {
+            "id": text,
+            "image": datasets.Image() if packed else text,
+            "conversations": datasets.List({"from": text, "value": text}),
+            "data_source": text, "instruction": text, "response": text,
+            **scores,
+            "origin": text, "language": text, "run": text, "image_sha256": text,
+        }
+    )  # fmt: skip
+
+
+def write_parquet(
+    folder: Path, split: str, tables: Iterator[pa.Table], schema: pa.Schema, shard_bytes: int, *, packed: bool
+) -> None:
+    """Write rows as `data/SPLIT-00000.parquet` and so on."""
+    (folder / "data").mkdir(exist_ok=True)
+    groups, number = _groups(tables, GROUP_ROWS[packed]), 0
+    group = next(groups, None)
+    while group is not None:
+        with (
+            (folder / f"data/{split}-{number:05d}.parquet").open("wb") as stream,
+            pq.ParquetWriter(stream, schema, compression="zstd") as writer,
+        ):
+            while group is not None and stream.tell() < shard_bytes:
+                writer.write_table(_as_loaded(group, schema))
+                group = next(groups, None)
+        number += 1
+
+
+def _as_loaded(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Rows with their picture in the column `image`."""
+    if "bytes" in table.column_names:
+        data = table.column("bytes").combine_chunks().cast(pa.binary())
+        names = [name and name.rpartition("/")[2] for name in table.column("picture").to_pylist()]
+        parts = [data, pa.array(names, pa.string())]
+        image: Any = pa.StructArray.from_arrays(parts, names=["bytes", "path"], mask=data.is_null())
+    else:
+        image = table.column("picture")
+    columns = [image if name == "image" else table.column(name) for name in schema.names]
+    return pa.table(columns, names=schema.names).cast(schema)
+
+
+def write_tars(folder: Path, split: str, tables: Iterator[pa.Table], shard_bytes: int) -> None:
+    """Write rows as `data/SPLIT-00000.tar` and so on: for each a `.json`, and its picture beside it.
+
+    A row's key is its place in the export, ten digits; its id, which may hold anything, stands in the JSON.
+    Source: WebDataset, "The WebDataset Format": files of one name up to the first dot are one sample.
+    """
+    (folder / "data").mkdir(exist_ok=True)
+    rows = (row for table in tables for row in table.to_pylist())
+    row, number = next(rows, None), 0
+    while row is not None:
+        path = folder / f"data/{split}-{number:05d}.tar"
+        with path.open("wb") as stream, tarfile.open(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+            while row is not None and stream.tell() < shard_bytes:
+                key, data, picture = f"{row.pop('place'):010d}", row.pop("bytes", None), row.pop("picture")
+                if data is not None:
+                    _add(tar, f"{key}.{picture.rpartition('.')[2]}", data)
+                elif picture:
+                    row["image"] = picture
+                _add(tar, f"{key}.json", as_json(row).encode())
+                row = next(rows, None)
+        number += 1
+
+
+def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+    member = tarfile.TarInfo(name)  # of nobody, at no time: the same rows make the same bytes
+    member.size = len(data)
+    tar.addfile(member, BytesIO(data))
+
+
+def _groups(tables: Iterator[pa.Table], rows: int) -> Iterator[pa.Table]:
+    """The same rows in tables of so many, wherever they were cut before."""
+    held: pa.Table | None = None
+    for table in tables:
+        held = table if held is None else pa.concat_tables([held, table])
+        while held.num_rows >= rows:
+            yield held.slice(0, rows)
+            held = held.slice(rows)
+    if held is not None and held.num_rows:
+        yield held
