@@ -31,13 +31,13 @@ class Pictures:
         with suppress(ValidationError, KeyError):
             self._given = Input.model_validate(manifest["job"]["input"])
 
-    def show(self, row: Mapping[str, Any]) -> bytes | None:
+    def show(self, row: Mapping[str, Any], side_px: int = SIDE_PX) -> bytes | None:
         """WebP of the picture of a row (`image`, `image_sha256`, `source`); None where there is none to be had.
 
         Raises RowError where the bytes are no picture, or one beyond the limits.
         """
         data = (row.get("image") or {}).get("bytes") or self._from_input(row)
-        return thumbnail(admit(data, LIMITS), SIDE_PX) if data else None
+        return thumbnail(admit(data, LIMITS), side_px) if data and isinstance(data, bytes) else None
 
     @cached_property
     def _files(self) -> dict[str, str]:

@@ -1,25 +1,20 @@
 """The rows that the report shows: of each fate, and of each reason, some that chance chose, with their pictures."""
 
 import base64
-import io
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import Any
 
 import fsspec
-import PIL.Image
-import pyarrow as pa
 import pyarrow.parquet as pq
 
-from oasis_ray.errors import OasisError, RowError
-from oasis_ray.image import admit, decode
-from oasis_ray.job import Input, Limits, expand
+from oasis_ray.errors import RowError
+from oasis_ray.job import expand
+from oasis_ray.picture import Pictures
 from oasis_ray.report.subject import Subject, read
 from oasis_ray.report.totals import Totals
 from oasis_ray.rows import Fate
-from oasis_ray.source import find_files, shard_names
 
 OF_A_REASON = 8  # rows that are shown of each reason for being rejected or failed
 THUMBNAIL_PX = 256
@@ -51,12 +46,13 @@ def gallery(subject: Subject, totals: Totals) -> list[Shown]:
     for (fate, reason), some in sorted(totals.gallery.items()):
         for (file, at), _ in some.chosen()[: OF_A_REASON if reason and fate != Fate.CAPTIONS else None]:
             wanted[file][at] = fate
-    found = [row for file, places in wanted.items() for row in _rows(subject, file, places)]
+    pictures = Pictures(subject.manifest or {})
+    found = [row for file, places in wanted.items() for row in _rows(subject, file, places, pictures)]
     order = list(map(str, Fate))
     return sorted(found, key=lambda row: (order.index(row.fate), row.node or "", row.reason or "", row.id))
 
 
-def _rows(subject: Subject, file: str, places: Mapping[int, str]) -> Iterator[Shown]:
+def _rows(subject: Subject, file: str, places: Mapping[int, str], pictures: Pictures) -> Iterator[Shown]:
     piece = next(piece for piece in subject.pieces if file in piece.files)
     full: dict[int, dict[str, Any]] = {}
     if piece.kind != "json":
@@ -64,7 +60,7 @@ def _rows(subject: Subject, file: str, places: Mapping[int, str]) -> Iterator[Sh
         with fs.open(file, "rb") as stream:
             full = dict(_at(pq.ParquetFile(stream), places))
     if subject.manifest is not None:
-        yield from (_shown(row, places[at], subject.manifest) for at, row in full.items())
+        yield from (_shown(row, places[at], pictures) for at, row in full.items())
         return
     for rows in read(replace(piece, files=(file,))):
         for row in rows:
@@ -72,7 +68,7 @@ def _rows(subject: Subject, file: str, places: Mapping[int, str]) -> Iterator[Sh
                 image = full.get(row.place[1], {}).get("image")
                 yield Shown(
                     row.id, row.fate, row.node, row.reason, None, row.origin, _cut(row.instruction),
-                    _cut(row.response), thumbnail(image.get("bytes") if isinstance(image, Mapping) else image),
+                    _cut(row.response), picture_uri(pictures, {"image": image}),
                 )  # fmt: skip
 
 
@@ -88,13 +84,12 @@ def _at(shard: pq.ParquetFile, places: Iterable[int]) -> Iterator[tuple[int, dic
         begin = end
 
 
-def _shown(row: Mapping[str, Any], fate: str, manifest: Mapping[str, Any]) -> Shown:
+def _shown(row: Mapping[str, Any], fate: str, pictures: Pictures) -> Shown:
     nodes = {name: out for name, out in (row.get("nodes") or {}).items() if out is not None}
-    data = (row.get("image") or {}).get("bytes") or _picture_of_input(row, manifest)
     return Shown(
         row["id"], fate, row.get("node"), row.get("reason"), _cut(row.get("detail") or row.get("error")),
         row.get("origin"), _cut(row.get("instruction") or _written(nodes, "instruction")),
-        _cut(row.get("response")), thumbnail(data),
+        _cut(row.get("response")), picture_uri(pictures, row),
         {name: out["score"] for name, out in nodes.items() if out.get("score") is not None},
         [{"node": name, "text": _cut(out.get("reply") or out.get("text") or "")}
          for name, out in nodes.items() if out.get("reply") or out.get("text")],
@@ -107,41 +102,15 @@ def _written(nodes: Mapping[str, Mapping[str, Any]], name: str) -> str | None:
     return next((out[name] for out in nodes.values() if out.get(name)), None)
 
 
-def _picture_of_input(row: Mapping[str, Any], manifest: Mapping[str, Any]) -> bytes | None:
-    """The picture of a row whose part does not hold it, from the input's shard, where that is still there."""
-    given, address = Input.model_validate(manifest["job"]["input"]), row["source"]
+def picture_uri(pictures: Pictures, row: Mapping[str, Any]) -> str | None:
+    """A small picture as a data URI, drawn anew from its pixels; None where there is none that can be shown."""
+    if not isinstance(row.get("image"), Mapping | None):
+        row = {**row, "image": {"bytes": row["image"]}}
     try:
-        fs, files = _shards(given.path)
-        if given.image is None or address["file"] not in files:
-            return None
-        with fs.open(files[address["file"]], "rb") as stream:
-            group = pq.ParquetFile(stream).read_row_group(address["row_group"], columns=[given.image])
-        image = group.column(0)[address["row"]].as_py()
-    except (OasisError, pa.ArrowException, OSError, IndexError, KeyError):
-        return None  # a picture is missing from the gallery: the input was moved or is another one now
-    found = image.get("bytes") if isinstance(image, Mapping) else image
-    return found if isinstance(found, bytes) else None
-
-
-@lru_cache
-def _shards(path: str) -> tuple[Any, dict[str, str]]:
-    """The file system of an input, and its files by their names in addresses."""
-    fs, files = find_files(path)
-    return fs, {name: file for file, name in shard_names(files).items()} if files else {}
-
-
-def thumbnail(data: Any) -> str | None:
-    """A small picture as a data URI, made anew from the pixels; None where there is none that can be decoded."""
-    if not isinstance(data, bytes):
-        return None
-    try:
-        picture = decode(admit(data, Limits())).copy()
+        data = pictures.show(row, THUMBNAIL_PX)
     except RowError:
         return None
-    picture.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX), PIL.Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    picture.save(buffer, "WEBP", quality=75)
-    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return f"data:image/webp;base64,{base64.b64encode(data).decode()}" if data else None
 
 
 def _cut(text: str | None) -> str | None:

@@ -3,12 +3,15 @@ come. Memory does not grow with the rows: a worker holds some rows and one `Tota
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import ray
 from ray.data import ActorPoolStrategy, DataContext
 
 from oasis_ray.errors import JobError
+from oasis_ray.job import expand
+from oasis_ray.marks import read as read_marks
 from oasis_ray.report.overlap import Benchmark
 from oasis_ray.report.pictures import PictureTotals, Viewer, draw
 from oasis_ray.report.subject import Piece, Subject, lots, read
@@ -22,8 +25,14 @@ LOT = 500  # sampled texts that one task looks at
 class Counter:
     """Counts pieces. Ray Data makes one in each worker."""
 
-    def __init__(self, sample: int, tokenizer: str | None, benchmarks: Sequence[Benchmark]) -> None:
-        self._sample, self._benchmarks = sample, benchmarks
+    def __init__(
+        self,
+        sample: int,
+        tokenizer: str | None,
+        benchmarks: Sequence[Benchmark],
+        marks: Mapping[str, Sequence[str]],
+    ) -> None:
+        self._sample, self._benchmarks, self._marks = sample, benchmarks, marks
         self._tokenize = tokenize_with(tokenizer) if tokenizer else None
 
     def __call__(self, batch: Mapping[str, Sequence[Piece]]) -> dict[str, list[Totals | JobError]]:
@@ -32,7 +41,7 @@ class Counter:
         try:
             for piece in batch["piece"]:
                 for rows in read(piece):
-                    totals.add(rows, self._tokenize, self._benchmarks)
+                    totals.add(rows, self._tokenize, self._benchmarks, self._marks)
         except JobError as error:
             return {"totals": [error]}  # raised, Ray would wrap it in pages of its own
         return {"totals": [totals]}
@@ -56,8 +65,9 @@ def gather(
     subject: Subject, *, sample: int = SAMPLE, tokenizer: str | None = None, benchmarks: Sequence[Benchmark] = ()
 ) -> tuple[Totals, Spoken, PictureTotals]:
     """Count a subject's rows on the cluster that this process has joined."""
+    said = opinions(subject)
     totals, spoken, pictures = Totals(sample), Spoken(), PictureTotals()
-    for found in _each(list(subject.pieces), "piece", Counter, (sample, tokenizer, list(benchmarks))):
+    for found in _each(list(subject.pieces), "piece", Counter, (sample, tokenizer, list(benchmarks), said)):
         if isinstance(found["totals"], JobError):
             raise found["totals"]
         totals.merge(found["totals"])
@@ -67,6 +77,15 @@ def gather(
     for found in _each(list(draw(subject)), "piece", Viewer, ()):
         pictures.merge(found["totals"])
     return totals, spoken, pictures
+
+
+def opinions(subject: Subject) -> dict[str, list[str]]:
+    """What people said of the rows of a run on this machine, by the rows' ids."""
+    said: dict[str, list[str]] = {}
+    if subject.manifest is not None and "://" not in subject.path:
+        for mark in read_marks(Path(expand(subject.path))).latest.values():
+            said.setdefault(mark.id, []).append(str(mark.mark))
+    return said
 
 
 def _each(items: list[Any], name: str, worker: Any, arguments: tuple[Any, ...]) -> Iterator[Mapping[str, Any]]:

@@ -213,11 +213,11 @@ def marks(subjects: list[SubjectStatistics]) -> Section | None:
     ]
     if not rows:
         return None
-    lead = " ".join(
-        f"{len(one.people)} people marked {count(one.marked)} rows of {subject.name} in `oasis-ray browse`"
-        + (f"; Cohen's kappa with the run's own verdicts is {one.kappa:.2f}." if one.kappa is not None else ".")
-        for subject in subjects
-        if (one := subject.marks)
-    )
+    told = []
+    for subject in subjects:
+        if (found := subject.marks) is not None:
+            kappa = "" if found.kappa is None else f"; Cohen's kappa with the run's own verdicts is {found.kappa:.2f}"
+            told.append(f"{count(found.marks)} marks of rows of {subject.name}, made in `oasis-ray browse`{kappa}.")
+    lead = " ".join(told)
     table = Table("Marks by fate", ("run", "fate", "marked good", "marked bad"), rows)
     return Section("marks", "People and judges", lead, [], [table])

@@ -186,8 +186,7 @@ class Cost(_Part):
 class Marks(_Part):
     """What people who looked at rows said, beside where the rows ended."""
 
-    people: list[str]
-    marked: int
+    marks: int
     good: dict[str, int]
     bad: dict[str, int]
     kappa: float | None = Field(None, description="Cohen's kappa of people and the run: good or bad, accepted or not.")

@@ -66,6 +66,7 @@ def summarise(
         ],
         pictures=_pictures(pictures, shown) if pictures else None,
         origins=_origins(totals),
+        marks=_marks(totals),
         **(_run(subject.path, subject.manifest, totals, fates) if subject.manifest else {}),
     )
 
@@ -217,6 +218,27 @@ def _origins(totals: Totals) -> list[says.Origin]:
         )
         for origin, found in sorted(fates.items(), key=lambda item: -sum(item[1].values()))
     ]
+
+
+def _marks(totals: Totals) -> says.Marks | None:
+    """People beside the run: their marks by fate, and Cohen's kappa of good and bad with kept and not."""
+    if not totals.marked:
+        return None
+    said: dict[str, Counter[str]] = {"good": Counter(), "bad": Counter()}
+    table: Counter[tuple[bool, bool]] = Counter()
+    for (fate, mark), rows in totals.marked.items():
+        said[mark][fate] += rows
+        table[fate in (Fate.ACCEPTED, Fate.CAPTIONS), mark == "good"] += rows
+    return says.Marks(marks=table.total(), good=dict(said["good"]), bad=dict(said["bad"]), kappa=kappa(table))
+
+
+def kappa(table: Mapping[tuple[bool, bool], int]) -> float | None:
+    """Cohen's kappa of two who say yes or no, from how often each pair came; None where chance alone decides."""
+    rows = sum(table.values())
+    agreed = sum(count for (one, other), count in table.items() if one == other) / rows
+    yes = [sum(count for pair, count in table.items() if pair[who]) / rows for who in (0, 1)]
+    chance = yes[0] * yes[1] + (1 - yes[0]) * (1 - yes[1])
+    return (agreed - chance) / (1 - chance) if chance < 1 else None
 
 
 def _of(totals: Totals, text: str) -> int:

@@ -2,10 +2,11 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import combinations
+from types import MappingProxyType
 from typing import Any
 
 from oasis_ray.report.defects import defects
@@ -56,18 +57,26 @@ class Totals:
     twins: dict[str, Twins] = field(default_factory=lambda: defaultdict(Twins))
     defects: dict[tuple[str, str], Found] = field(default_factory=lambda: defaultdict(Found))  # text, kind
     overlaps: dict[tuple[str, str], Found] = field(default_factory=lambda: defaultdict(Found))  # benchmark, text
+    marked: Counter[tuple[str, str]] = field(default_factory=Counter)  # fate, what a person said of the row
     cut: Counter[str] = field(default_factory=Counter)  # node whose reply was cut off
     texts: dict[str, Lowest] = field(default_factory=dict)  # a sample of each kind of text
     gallery: dict[tuple[str, str], Lowest] = field(default_factory=lambda: defaultdict(partial(Lowest, GALLERY)))
 
-    def add(self, rows: Sequence[Row], tokenize: Tokenize | None, benchmarks: Sequence[Benchmark]) -> None:
-        """Count some rows."""
+    def add(
+        self,
+        rows: Sequence[Row],
+        tokenize: Tokenize | None = None,
+        benchmarks: Sequence[Benchmark] = (),
+        marks: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    ) -> None:
+        """Count some rows; `marks` are what people said of rows, by id."""
         said: dict[str, list[tuple[Row, str]]] = defaultdict(list)
         for row in rows:
             self.fates[row.origin, row.fate] += 1
             if row.reason is not None and row.fate in (Fate.REJECTED, Fate.FAILED):
                 self.reasons[row.fate, row.node or "", row.reason] += 1
             self.cut.update(row.cut)
+            self.marked.update((row.fate, mark) for mark in marks.get(row.id, ()))
             self._add_scores(row)
             self.gallery[row.fate, row.reason or ""].add(number(row.id, seed=2), (row.place, row.id))
             if row.fate == Fate.ACCEPTED:
@@ -82,7 +91,7 @@ class Totals:
 
     def merge(self, other: "Totals") -> None:
         """Count what `other` has counted."""
-        for name in ("fates", "reasons", "scores", "both", "cut"):
+        for name in ("fates", "reasons", "scores", "both", "cut", "marked"):
             getattr(self, name).update(getattr(other, name))
         for name in ("lengths", "origins", "twins", "defects", "overlaps", "gallery"):
             mine = getattr(self, name)

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from oasis_ray import marks
 from oasis_ray.errors import JobError
-from oasis_ray.report.gallery import thumbnail
+from oasis_ray.picture import Pictures
+from oasis_ray.report.gallery import picture_uri
 from oasis_ray.report.make import make
 from oasis_ray.report.statistics import Statistics, SubjectStatistics
 from tests.conftest import ROOT, picture
@@ -44,6 +46,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     )
     made.part("two", caption("c", text="图中有一个红色的圆形,旁边是一个蓝色的正方形。", image=picture("green")))
     made.part("three", *(rejected(f"r{score}", value=score) for score in (1, 2, 3)), failed("f", origin="web"))
+    for name, mark in (("a0", "good"), ("a1", "good"), ("r1", "good"), ("r2", "bad"), ("nowhere", "bad")):
+        marks.append(made.path, name, mark, "ada")
     return made
 
 
@@ -92,6 +96,13 @@ def test_copies_refusals_pictures_and_origins(told: SubjectStatistics) -> None:
     }  # fmt: skip
 
 
+def test_people_are_set_beside_the_run(told: SubjectStatistics) -> None:
+    assert told.marks is not None
+    assert told.marks.model_dump() == {
+        "marks": 4, "good": {"accepted": 2, "rejected": 1}, "bad": {"rejected": 1}, "kappa": 0.5,
+    }  # fmt: skip
+
+
 def test_what_a_run_took_is_told_by_node(told: SubjectStatistics) -> None:
     assert told.cost is not None
     assert {one.node: one.requests for one in told.cost.nodes} == {
@@ -126,8 +137,9 @@ def test_a_data_set_that_cannot_be_read_is_told_in_plain_words(ray_cluster: None
 
 @pytest.mark.parametrize("data", [None, b"", b"<svg onload=alert(1)>", picture()[:200], "text"])
 def test_what_is_no_picture_has_no_thumbnail(data: Any) -> None:
-    assert thumbnail(data) is None
+    assert picture_uri(Pictures({}), {"image": data}) is None
 
 
 def test_a_thumbnail_is_made_anew() -> None:
-    assert str(thumbnail(picture())).startswith("data:image/webp;base64,")
+    for image in (picture(), {"bytes": picture(), "path": None}):
+        assert str(picture_uri(Pictures({}), {"image": image})).startswith("data:image/webp;base64,")
