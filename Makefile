@@ -14,7 +14,7 @@ demo: setup data/demo/shard-00001.parquet
 	@rm -rf runs/demo
 	$(BIN)/oasis-ray run cluster/jobs/demo.yaml
 	$(BIN)/oasis-ray audit runs/demo
-	$(BIN)/python -m benchmarks.contact_sheet runs/demo
+	$(BIN)/oasis-ray report runs/demo
 
 test: setup
 	$(BIN)/python -m pytest

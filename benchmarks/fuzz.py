@@ -4,7 +4,7 @@
 
 Every row is hostile in one known way (`hostile/`). Afterwards nothing may have crashed, every row must have ended with
 a documented reason, nothing of what lies outside may have been read or written, no special token of a text may be live
-in a prompt, and no markup in the contact sheet. `make fuzz` prints a table and writes
+in a prompt, and no markup in the report. `make fuzz` prints a table and writes
 benchmarks/results/fuzz-DATE.json; it ends with code 1 where a figure is not 0.
 """
 
@@ -25,7 +25,6 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.contact_sheet import sheet
 from benchmarks.hostile.harm import actors, listing, live_markup, live_tokens, lost_workers
 from benchmarks.hostile.rows import MAKERS, SECRET, Hostile, draw, lay
 from benchmarks.result import write_result
@@ -36,6 +35,7 @@ from oasis_ray.cli import SHIPPED
 from oasis_ray.errors import OasisError
 from oasis_ray.load import load_job
 from oasis_ray.recipe import Recipe, Ref
+from oasis_ray.report.make import make
 from oasis_ray.rows import Fate, Image, Request
 from oasis_ray.run import Run
 from oasis_ray.stage import ModelStage
@@ -99,7 +99,8 @@ def fuzz(folder: Path, count: int, seed: int) -> Found:
     for pool, each in asked.items():
         found.prompts += len(each)
         found.live_tokens.extend(live_tokens(Chat.load(str(ROOT / "benchmarks/models" / pool)), each))
-    found.live_markup.extend(live_markup(sheet(Path(run.folder), shown=count)))
+    report, _ = make([run.folder])
+    found.live_markup.extend(live_markup((Path(report) / "index.html").read_text(encoding="utf-8")))
     return found
 
 

@@ -12,9 +12,32 @@ from ray.util.state import list_actors
 from oasis_ray.chat import Chat
 from oasis_ray.rows import Request
 
-# What a contact sheet is made of: its elements, and the attributes that they may have.
-ELEMENTS = {"html", "meta", "title", "style", "h1", "p", "main", "figure", "img", "figcaption", "b"}
-ATTRIBUTES = {"lang", "charset", "name", "content", "http-equiv", "alt", "src"}
+# What a report is made of: its elements, and the attributes that they may have.
+ELEMENTS = {
+    *("html", "head", "meta", "title", "style", "body", "header", "main", "footer", "nav", "section", "p", "h1", "h2"),
+    *(
+        "a",
+        "dl",
+        "div",
+        "dt",
+        "dd",
+        "figure",
+        "figcaption",
+        "details",
+        "summary",
+        "table",
+        "thead",
+        "tbody",
+        "tr",
+        "th",
+    ),
+    *("td", "label", "select", "input", "output", "button", "dialog", "form", "code", "script"),
+}
+ATTRIBUTES = {
+    *("lang", "charset", "name", "content", "http-equiv", "id", "class", "href", "aria-label", "aria-live", "role"),
+    *("data-figure", "style", "open", "scope", "type", "placeholder", "hidden", "method"),
+}
+SCRIPTS = 4  # two that hold data, two that run
 
 
 def actors() -> list[Any]:
@@ -56,29 +79,31 @@ def live_tokens(chat: Chat, asked: set[Request]) -> Iterator[str]:
 
 
 class _Markup(HTMLParser):
-    """Collects what a page holds beyond a contact sheet's own elements."""
+    """Collects what a page holds beyond a report's own elements."""
 
     def __init__(self) -> None:
         super().__init__()
         self.alive: list[str] = []
+        self._scripts = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """An element, with its attributes."""
-        if tag not in ELEMENTS:
+        self._scripts += tag == "script"
+        if tag not in ELEMENTS or self._scripts > SCRIPTS:
             self.alive.append(f"<{tag}>")
         for name, value in attrs:
-            if name not in ATTRIBUTES or (name == "src" and not (value or "").startswith("data:image/png;base64,")):
+            if name not in ATTRIBUTES or (name == "href" and not (value or "").startswith("#")):
                 self.alive.append(f"<{tag} {name}>")
 
     def handle_comment(self, data: str) -> None:
-        """A comment; a sheet has none."""
+        """A comment; a report has none."""
         self.alive.append(f"<!--{data[:20]}")
 
     handle_pi = unknown_decl = handle_comment
 
 
 def live_markup(page: str) -> list[str]:
-    """The elements and attributes of a contact sheet that are not its own."""
+    """The elements and attributes of a report that are not its own."""
     parser = _Markup()
     parser.feed(page)
     parser.close()
