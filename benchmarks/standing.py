@@ -26,7 +26,7 @@ class Standing:
     """The cluster, from `with` to its end. `environment` is what its drivers run in; `words` go to `ray start`."""
 
     def __init__(self, *words: str, cpus: int = 4, **variables: str) -> None:
-        ports = [_free_port() for _ in PORTS]
+        ports = [free_port() for _ in PORTS]
         self._words = [f"--{name}={port}" for name, port in zip(PORTS, ports, strict=True)]
         self._words += [f"--num-cpus={cpus}", "--include-dashboard=false", "--disable-usage-stats", *words]
         # Tokens are for clusters that others can reach; this one ends with the harness.
@@ -71,7 +71,8 @@ class Standing:
                 return found
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on."""
     with socket.socket() as asked:
         asked.bind(("127.0.0.1", 0))
         return int(asked.getsockname()[1])

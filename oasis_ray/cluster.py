@@ -10,7 +10,7 @@ import ray
 import ray.data  # configures its logger, which `join` quietens
 import ray.serve
 
-from oasis_ray.errors import FitError
+from oasis_ray.errors import FitError, RunError
 from oasis_ray.janitor import NAMESPACE
 from oasis_ray.job import Pool
 from oasis_ray.pool import placement
@@ -56,6 +56,15 @@ def join() -> None:
             # Their log files keep everything; on the terminal a run tells its own errors, once and in plain words.
             if type(handler).__module__ in ("logging", "ray._private.log"):
                 handler.setLevel(logging.CRITICAL)
+
+
+def attach(address: str | None) -> None:
+    """Join a cluster that is there. Raises RunError where none is."""
+    try:
+        ray.init(address=address or "auto", namespace=NAMESPACE, logging_level=logging.ERROR, log_to_driver=False)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        said = str(error).strip().splitlines()[0]
+        raise RunError(f"there is no cluster to join at {address or 'this machine'}: {said}") from None
 
 
 def nodes() -> list[Node]:

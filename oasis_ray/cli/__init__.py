@@ -3,14 +3,14 @@
 import sys
 
 # isort: off
-from oasis_ray.cli import run, look, compare, data  # the commands are listed in this order
+from oasis_ray.cli import run, cluster, look, compare, data  # the commands are listed in this order
 
 # isort: on
 from oasis_ray.cli.app import SHIPPED, app
 from oasis_ray.errors import OasisError
 from oasis_ray.terminal import err
 
-__all__ = ["SHIPPED", "app", "compare", "data", "look", "main", "run"]
+__all__ = ["SHIPPED", "app", "cluster", "compare", "data", "look", "main", "run"]
 
 
 def main() -> None:
