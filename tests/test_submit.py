@@ -1,5 +1,6 @@
 """A job goes to a cluster with a token, its output and exit code come back, and what is left over can be cleared up."""
 
+import os
 import re
 import socket
 import subprocess
@@ -25,7 +26,8 @@ class Guarded(Standing):
         self.dashboard = free_port()
         self.url = f"http://127.0.0.1:{self.dashboard}"
         words = ("--include-dashboard=true", f"--dashboard-port={self.dashboard}", "--dashboard-host=127.0.0.1")
-        super().__init__(*words, RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=TOKEN, RAY_JOB_STOP_WAIT_TIME_S="60")
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # as where the environment is activated
+        super().__init__(*words, PATH=path, RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=TOKEN, RAY_JOB_STOP_WAIT_TIME_S="60")
 
 
 @pytest.fixture(scope="module")
