@@ -8,18 +8,18 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
-import fsspec
 import PIL.Image
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from oasis_ray.errors import OasisError, RowError
 from oasis_ray.image import admit, decode
-from oasis_ray.job import Input, Limits, expand
+from oasis_ray.job import Input, Limits
 from oasis_ray.report.subject import Subject, read
 from oasis_ray.report.totals import Totals
 from oasis_ray.rows import Fate
 from oasis_ray.source import find_files, shard_names
+from oasis_ray.storage import locate
 
 OF_A_REASON = 8  # rows that are shown of each reason for being rejected or failed
 THUMBNAIL_PX = 256
@@ -60,7 +60,7 @@ def _rows(subject: Subject, file: str, places: Mapping[int, str]) -> Iterator[Sh
     piece = next(piece for piece in subject.pieces if file in piece.files)
     full: dict[int, dict[str, Any]] = {}
     if piece.kind != "json":
-        fs, _ = fsspec.core.url_to_fs(expand(subject.path))
+        fs, _ = locate(subject.path)
         with fs.open(file, "rb") as stream:
             full = dict(_at(pq.ParquetFile(stream), places))
     if subject.manifest is not None:

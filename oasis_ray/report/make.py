@@ -5,10 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import fsspec
-
 from oasis_ray.errors import JobError
-from oasis_ray.job import Pool, expand
+from oasis_ray.job import Pool
 from oasis_ray.report.gallery import Shown, gallery
 from oasis_ray.report.gather import SAMPLE, gather, tokenize_with
 from oasis_ray.report.overlap import read_benchmarks
@@ -16,6 +14,7 @@ from oasis_ray.report.page import page
 from oasis_ray.report.statistics import Statistics
 from oasis_ray.report.subject import Subject, open_subject
 from oasis_ray.report.summarise import summarise
+from oasis_ray.storage import locate, make_folder
 
 
 def make(
@@ -41,8 +40,8 @@ def make(
         made.append(summarise(subject, totals, spoken, pictures, [note] if note else []))
         rows = rows or gallery(subject, totals)
     statistics = Statistics(subjects=made)
-    fs, base = fsspec.core.url_to_fs(expand(folder))
-    fs.makedirs(base, exist_ok=True)
+    fs, base = locate(folder)
+    make_folder(fs, base)
     texts = {"statistics.json": statistics.model_dump_json(indent=2), "index.html": page(statistics, rows)}
     for name, text in texts.items():
         fs.pipe_file(f"{base.rstrip('/')}/{name}", text.encode("utf-8", "replace"))
