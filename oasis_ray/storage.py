@@ -53,11 +53,9 @@ def make_folder(fs: Any, place: str) -> None:
 
 def is_folder(where: str, path: str) -> bool:
     """Whether there is a folder at a path; of the web, which has none, it is believed. Raises JobError."""
-    found = path.startswith(("http://", "https://"))
     with told(where, path, JobError):
         fs, place = locate(path)
-        found = found or bool(fs.isdir(place))
-    return found
+        return path.startswith(("http://", "https://")) or bool(fs.isdir(place))
 
 
 @contextmanager
