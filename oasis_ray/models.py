@@ -18,7 +18,7 @@ import filelock
 
 from oasis_ray.errors import JobError, RunError
 from oasis_ray.job import Pool
-from oasis_ray.storage import locate, told
+from oasis_ray.storage import from_client, locate, told
 from oasis_ray.trust import refuse_pickles
 
 FILES = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja")
@@ -66,9 +66,8 @@ def _pin(name: str, pool: Pool, recorded: str | None) -> dict[str, str | None]:
 
 def _commit(where: str, model: str, revision: str | None) -> str:
     """The commit that a revision of a hub's model stands for now."""
-    from huggingface_hub import HfApi
+    from huggingface_hub import HfApi, is_offline_mode
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-    from huggingface_hub.utils import is_offline_mode
 
     if revision and COMMIT.fullmatch(revision):
         return revision
@@ -86,7 +85,9 @@ def _commit(where: str, model: str, revision: str | None) -> str:
         said = (error.server_message or str(error)).strip().splitlines()[0]
         hint = "are id and revision right, and is HF_TOKEN set, if it is gated?"
         raise JobError([f"{where}: the hub does not give {at}: {said}; {hint}"]) from None
-    except OSError as error:
+    except Exception as error:
+        if not from_client(error):
+            raise
         raise JobError(
             [f"{where}: the hub can't be asked for {at}: {error}; HF_HUB_OFFLINE=1 takes what this machine holds"]
         ) from None
@@ -120,7 +121,7 @@ def bring(model: str, revision: str | None) -> Path:
 
 
 def _from_hub(model: str, revision: str | None) -> Path:
-    from huggingface_hub.utils import is_offline_mode
+    from huggingface_hub import is_offline_mode
 
     if is_offline_mode():
         held = _held(model, revision)
@@ -129,7 +130,9 @@ def _from_hub(model: str, revision: str | None) -> Path:
         return held
     try:
         return _snapshot(model, revision, offline=False)
-    except OSError as error:  # as all of the hub's errors are, and those of a full disk
+    except Exception as error:
+        if not from_client(error):
+            raise
         raise RunError(f"model {model}@{revision or 'main'} can't be brought: {error}") from None
 
 

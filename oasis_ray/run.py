@@ -94,14 +94,14 @@ class Run:
         session: dict[str, Any] = {"started": now()}
         why: BaseException | None = None
         if todo.groups:
+            with told("output.path", self.folder, JobError):  # before anything costs: is the output to be written to?
+                write_manifest(self.folder, manifest)
             step("joining the cluster")
             cluster.join()
             have = cluster.nodes()
             gpus = cluster.on_gpus(self.job.pools, have)
             if verdict() is None:
                 cluster.fit(cluster.needs(self.job.pools, gpus), have)
-            with told("output.path", self.folder, JobError):
-                write_manifest(self.folder, manifest)
             step("starting the engines")
             loading = time.monotonic()
             pools = start_pools(job.pools, f"oasis-{uuid4().hex[:8]}", gpus=gpus)

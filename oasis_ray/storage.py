@@ -17,18 +17,7 @@ from oasis_ray.errors import JobError, OasisError, RunError
 from oasis_ray.job import expand
 
 # The packages whose exceptions tell of a store, besides Python's own OSError.
-CLIENTS = {
-    "botocore",
-    "aiobotocore",
-    "s3fs",
-    "gcsfs",
-    "google",
-    "adlfs",
-    "azure",
-    "huggingface_hub",
-    "httpx",
-    "aiohttp",
-}
+CLIENTS = {"botocore", "aiobotocore", "s3fs", "gcsfs", "google", "adlfs", "azure", "huggingface_hub", "httpx", "httpx2"}  # fmt: skip
 # Where folders are but parts of names. Asked for one, s3fs would make a bucket that the job only misspelt.
 WITHOUT_FOLDERS = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "hf", "http", "https"}
 LOGIN = re.compile(r"://[^/\s@]*@")
@@ -69,11 +58,15 @@ def told(where: str, path: str, kind: type[JobError] | type[RunError] = RunError
     except OasisError:
         raise
     except Exception as error:
-        client = type(error).__module__.partition(".")[0] in CLIENTS
-        if "://" not in path or not (client or isinstance(error, OSError | ImportError | ValueError)):
+        if "://" not in path or not (from_client(error) or isinstance(error, ImportError | ValueError)):
             raise
         text = f"{where}: {path}: {_said(error)}; {_advice(error)}"
         raise kind([text]) if kind is JobError else kind(text) from None
+
+
+def from_client(error: Exception) -> bool:
+    """Whether an error tells of a store or of the way to it, and not of a fault in a program."""
+    return isinstance(error, OSError) or type(error).__module__.partition(".")[0] in CLIENTS
 
 
 def _said(error: Exception) -> str:
