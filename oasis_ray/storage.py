@@ -17,7 +17,9 @@ from oasis_ray.errors import JobError, OasisError, RunError
 from oasis_ray.job import expand
 
 # The packages whose exceptions tell of a store, besides Python's own OSError.
-CLIENTS = {"botocore", "aiobotocore", "s3fs", "gcsfs", "google", "adlfs", "azure", "huggingface_hub", "httpx", "httpx2"}  # fmt: skip
+CLIENTS = {
+    "botocore", "aiobotocore", "s3fs", "gcsfs", "google", "adlfs", "azure", "huggingface_hub", "httpx", "httpx2",
+}  # fmt: skip
 # Where folders are but parts of names. Asked for one, s3fs would make a bucket that the job only misspelt.
 WITHOUT_FOLDERS = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "hf", "http", "https"}
 LOGIN = re.compile(r"://[^/\s@]*@")

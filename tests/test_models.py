@@ -132,6 +132,33 @@ def test_a_folder_of_this_machine_is_taken_where_it_is(tmp_path: Path) -> None:
     assert (pin(str(tmp_path)), bring(str(tmp_path), None), here(str(tmp_path), None)) == (None, tmp_path, tmp_path)
 
 
+ASK = """
+import asyncio, sys
+from oasis_ray.engine import open_engine
+from oasis_ray.job import Pool
+from oasis_ray.models import pinned
+from oasis_ray.rows import Call, Request, Sampling
+
+async def ask(pool):
+    engine = open_engine(pool, gpus=False)
+    return await engine.ask(Call(Request("Hi", sampling=Sampling(max_tokens=4, min_tokens=4)), "r", 1))
+
+if __name__ == "__main__":
+    pool = Pool(model=sys.argv[1], device="cpu", max_context_tokens=512, max_sequences=4)
+    reply = asyncio.run(ask(pinned({"llm": pool}, {})["llm"]))
+    print("TOKENS", reply.samples[0].tokens)
+"""
+
+
+def test_vllm_loads_a_model_from_a_store(store: Store, tmp_path: Path, pair: Path) -> None:
+    for file in (pair / "llm").iterdir():
+        store.client().put_object(Bucket=bucket(tmp_path), Key=f"llm/{file.name}", Body=file.read_bytes())
+    words = [sys.executable, "-c", ASK, f"s3://{bucket(tmp_path)}/llm/"]
+    variables = os.environ | {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
+    said = subprocess.run(words, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=500)
+    assert "TOKENS 4" in said.stdout, said.stderr[-3000:]
+
+
 class Hub(BaseHTTPRequestHandler):
     """What of the hub's interface a download needs, for the model `we/tiny` at one commit."""
 

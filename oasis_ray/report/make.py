@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from oasis_ray.errors import JobError
-from oasis_ray.job import Pool
+from oasis_ray.models import here
 from oasis_ray.report.gallery import Shown, gallery
 from oasis_ray.report.gather import SAMPLE, gather, tokenize_with
 from oasis_ray.report.overlap import read_benchmarks
@@ -61,7 +61,8 @@ def _tokenizer(subjects: Sequence[Subject], given: str | None) -> tuple[str | No
         pools: dict[str, Any] = manifest["job"]["pools"]
         name = next((node["pool"] for node in manifest["nodes"] if node["pool"]), None)
         if model is None and name is not None:
-            model = pools[name].get("tokenizer") or Pool.model_validate(pools[name]).folder
+            asked = pools[name].get("tokenizer") or pools[name]["model"]
+            model = str(here(asked, manifest["pools"].get(name, {}).get("revision")) or asked)
     if model is None:
         return None, "Tokens were not counted: no run among the subjects names a model, and no --tokenizer was given."
     try:
