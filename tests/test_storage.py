@@ -219,6 +219,7 @@ def refused(path: Path) -> OasisError:
             {"output": {"path": "s3://nobody/run"}},
             f"output.path: s3://nobody/run: The specified bucket does not exist; {BUCKET}",
         ),
+        ({"output": {"path": "s3://readable/run"}}, f"output.path: s3://readable/run: Forbidden; {CREDENTIALS}"),
         ({"prompts": "s3://nobody/p"}, "prompts: there are no .txt files at s3://nobody/p"),
         ({"prompts": "s3://data/images"}, "prompts: there are no .txt files at s3://data/images"),
     ],
