@@ -100,8 +100,12 @@ class Pool(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    model: str = Field(description="A model folder, or the id of a model on the Hugging Face hub.")
-    revision: str | None = Field(None, description="The hub's revision to take.")
+    model: str = Field(
+        description="A model folder, the id of a model on the Hugging Face hub, or the URL of a folder in a store."
+    )
+    revision: str | None = Field(
+        None, description="The hub's branch, tag or commit to take; of a URL what `run.json` calls its revision."
+    )
     backend: Literal["vllm", "openai", "scripted", "simulated"] = Field(
         "vllm",
         description="vllm: engines in this cluster. openai: a server. scripted: a Python function, for tests. "
@@ -175,7 +179,7 @@ class Pool(BaseModel):
             raise ValueError("gpu_share below 1 is for engines of one GPU; take it out, or the parallel sizes")
         local = Path(self.model).expanduser()
         looks_local = self.model.startswith((".", "/", "~")) or self.model.count("/") > 1
-        if self.backend == "vllm" and looks_local and not (local / "config.json").is_file():
+        if self.backend == "vllm" and looks_local and "://" not in self.model and not (local / "config.json").is_file():
             raise ValueError(f"model: there is no model folder {str(local)!r} (a folder with config.json) here")
         if self.backend == "vllm":
             refuse_pickles(local)

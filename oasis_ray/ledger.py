@@ -9,15 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any, TypeVar
 
-import fsspec
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from oasis_ray.ids import repeated
-from oasis_ray.job import expand
 from oasis_ray.rows import Fate
 from oasis_ray.sink import write_part
+from oasis_ray.storage import locate, make_folder
 
 READERS = 8  # threads: a part's footer and ids are small, and a store is far away
 BROKEN = "broken"  # the folder of a run where unreadable parts are set aside
@@ -105,9 +104,9 @@ def _rewrite(fs: Any, folder: str, fate: Fate, path: str, keep: pa.Array) -> Non
 
 
 def _set_aside(fs: Any, folder: str, fate: Fate, path: str) -> str:
-    _, base = fsspec.core.url_to_fs(expand(folder))
+    _, base = locate(folder)
     place = f"{base.rstrip('/')}/{BROKEN}/{fate}-{path.rsplit('/', 1)[1]}"
-    fs.makedirs(place.rsplit("/", 1)[0], exist_ok=True)
+    make_folder(fs, place.rsplit("/", 1)[0])
     fs.mv(path, place)
     return place
 
@@ -142,7 +141,7 @@ def _sweep(folder: str) -> list[str]:
 
 def _below(folder: str, fate: Fate) -> tuple[Any, list[tuple[str, str]]]:
     """The file system, and path and name of each file of one fate. No glob: a run folder may be called `runs [1]`."""
-    fs, base = fsspec.core.url_to_fs(expand(folder))
+    fs, base = locate(folder)
     return fs, [(path, path.rpartition("/")[2]) for path in sorted(fs.find(f"{base.rstrip('/')}/{fate}", maxdepth=1))]
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +17,7 @@ from oasis_ray.job import Job, expand, patch
 from oasis_ray.recipe import Recipe, RecipeSpec
 from oasis_ray.rows import Image
 from oasis_ray.stage import Stage
+from oasis_ray.storage import texts_here
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -90,18 +92,19 @@ def _load_recipe(name: str, document: Mapping[str, Any], where: str, shipped: Sh
     problems.extend(_by_name(problem, recipe) for problem in told)
     if spec is None:
         raise JobError(problems)
-    folders = [Path(expand(str(document["prompts"])))] if document.get("prompts") else []
-    if folders and not folders[0].is_dir():
-        problems.append(f"{where}: prompts: there is no folder {folders[0]}")
+    prompts = document.get("prompts")
     try:
-        bound = bind(
-            spec,
-            where=str(path),
-            stages=shipped.stages,
-            prompts=[*folders, shipped.prompts],
-            pools=list(document["pools"]),
-            source=_source_types(document.get("input")),
-        )
+        with texts_here(str(prompts)) if prompts else nullcontext(shipped.prompts) as folder:
+            if not folder.is_dir():
+                problems.append(f"{where}: prompts: there is no folder {folder}")
+            bound = bind(
+                spec,
+                where=str(path),
+                stages=shipped.stages,
+                prompts=[folder, shipped.prompts],
+                pools=list(document["pools"]),
+                source=_source_types(document.get("input")),
+            )
     except JobError as error:
         problems.extend(error.problems)
     if problems:

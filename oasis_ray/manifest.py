@@ -9,12 +9,11 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-import fsspec
-
 from oasis_ray.errors import JobError
-from oasis_ray.job import Job, Pool, expand
+from oasis_ray.job import Job, Pool
 from oasis_ray.prompt import Prompt
 from oasis_ray.recipe import Node, Recipe
+from oasis_ray.storage import locate, make_folder, on_disk, told
 from oasis_ray.tally import Tally
 
 FORMAT = 1
@@ -52,8 +51,10 @@ def node_digests(job: Job, recipe: Recipe) -> dict[str, str]:
     return {node.name: node.digest(models[node.pool] if node.pool else None) for node in recipe.nodes}
 
 
-def describe(job: Job, recipe: Recipe, digests: Mapping[str, str], rows: int) -> dict[str, Any]:
-    """The manifest of a run that is about to start."""
+def describe(
+    job: Job, recipe: Recipe, digests: Mapping[str, str], rows: int, pools: Mapping[str, Pool] | None = None
+) -> dict[str, Any]:
+    """The manifest of a run that is about to start; `pools` are the job's with their revisions pinned."""
     return {
         "format": FORMAT,
         "state": "running",
@@ -75,7 +76,10 @@ def describe(job: Job, recipe: Recipe, digests: Mapping[str, str], rows: int) ->
         ],
         "rates": [rate.model_dump(mode="json", by_alias=True) for rate in recipe.rates],
         "prompts": {prompt.name: prompt.text for node in recipe.nodes for prompt in _prompts(node)},
-        "pools": {name: {"model": pool.model, "digest": model_digest(pool)} for name, pool in job.pools.items()},
+        "pools": {
+            name: {"model": pool.model, "revision": pool.revision, "digest": model_digest(pool)}
+            for name, pool in (job.pools if pools is None else pools).items()
+        },
         "input": {"path": job.input.path, "rows": rows},
         "versions": {"python": sys.version.split()[0], **_versions()},
         "sessions": [],
@@ -101,14 +105,15 @@ def summary(tally: Tally) -> dict[str, Any]:
 
 def read_manifest(folder: str) -> dict[str, Any]:
     """The manifest of a run folder. Raises JobError where there is none."""
-    fs, base = fsspec.core.url_to_fs(expand(folder))
-    try:
-        with fs.open(f"{base.rstrip('/')}/run.json", "rb") as stream:
-            found: dict[str, Any] = json.load(stream)
-    except FileNotFoundError:
-        raise JobError([f"{folder} is no run folder: it has no run.json"]) from None
-    except ValueError as error:
-        raise JobError([f"{folder}/run.json can't be read: {error}"]) from None
+    with told("the run folder", folder, JobError):
+        fs, base = locate(folder)
+        try:
+            with fs.open(f"{base.rstrip('/')}/run.json", "rb") as stream:
+                found: dict[str, Any] = json.load(stream)
+        except FileNotFoundError:
+            raise JobError([f"{folder} is no run folder: it has no run.json"]) from None
+        except ValueError as error:
+            raise JobError([f"{folder}/run.json can't be read: {error}"]) from None
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise JobError([f"{folder}/run.json can't be read: it is no manifest of a run"])
     return found
@@ -116,10 +121,10 @@ def read_manifest(folder: str) -> dict[str, Any]:
 
 def write_manifest(folder: str, manifest: Mapping[str, Any]) -> None:
     """Write run.json, whole or not at all."""
-    fs, base = fsspec.core.url_to_fs(expand(folder))
-    fs.makedirs(base, exist_ok=True)
+    fs, base = locate(folder)
+    make_folder(fs, base)
     place, text = f"{base.rstrip('/')}/run.json", json.dumps(manifest, indent=2, ensure_ascii=False)
-    if not isinstance(fs, fsspec.get_filesystem_class("file")):
+    if not on_disk(fs):
         fs.pipe_file(place, text.encode())
         return
     with fs.open(f"{place}.new", "wb") as stream:

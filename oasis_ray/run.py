@@ -21,12 +21,14 @@ from oasis_ray.graph import LIGHT_CPUS, build
 from oasis_ray.job import Job, expand
 from oasis_ray.ledger import ended_ids, mend, read_parts, take_back
 from oasis_ray.manifest import describe, node_digests, now, read_manifest, summary, write_manifest
+from oasis_ray.models import pinned
 from oasis_ray.monitor import Monitor
 from oasis_ray.pool import impossible, start_pools, states, stop_pools
 from oasis_ray.recipe import Recipe
 from oasis_ray.rows import Fate
 from oasis_ray.sink import PartSink
 from oasis_ray.source import Shards, open_shards
+from oasis_ray.storage import locate, told
 from oasis_ray.tally import Tally, of_run
 from oasis_ray.watch import View, start_watch
 
@@ -84,22 +86,25 @@ class Run:
 
         step("reading the input")
         shards = open_shards(self.job.input)
-        digests = node_digests(self.job, self.recipe)
         self.rows = shards.rows
-        manifest, todo = self._open(shards, digests)
+        with told("output.path", self.folder, JobError):
+            job = self.job.model_copy(update={"pools": pinned(self.job.pools, self._recorded())})
+            digests = node_digests(job, self.recipe)
+            manifest, todo = self._open(shards, describe(self.job, self.recipe, digests, shards.rows, job.pools))
         session: dict[str, Any] = {"started": now()}
         why: BaseException | None = None
         if todo.groups:
+            with told("output.path", self.folder, JobError):  # before anything costs: is the output to be written to?
+                write_manifest(self.folder, manifest)
             step("joining the cluster")
             cluster.join()
             have = cluster.nodes()
             gpus = cluster.on_gpus(self.job.pools, have)
             if verdict() is None:
                 cluster.fit(cluster.needs(self.job.pools, gpus), have)
-            write_manifest(self.folder, manifest)
             step("starting the engines")
             loading = time.monotonic()
-            pools = start_pools(self.job.pools, f"oasis-{uuid4().hex[:8]}", gpus=gpus)
+            pools = start_pools(job.pools, f"oasis-{uuid4().hex[:8]}", gpus=gpus)
             session["seconds_loading"] = round(time.monotonic() - loading, 1)
             try:
                 step("working")
@@ -110,7 +115,8 @@ class Run:
             step("stopping the engines")
             stop_pools(pools)
         step("closing the books")
-        self._close(manifest, session, why)
+        with told("output.path", self.folder):
+            self._close(manifest, session, why)
         if why is not None:
             raise why
         return manifest
@@ -127,9 +133,13 @@ class Run:
         manifest |= {"state": state, **summary(tally)}
         write_manifest(self.folder, manifest)
 
-    def _open(self, shards: Shards, digests: dict[str, str]) -> tuple[dict[str, Any], Shards]:
+    def _recorded(self) -> dict[str, Any]:
+        """The manifest of earlier sessions in this folder; nothing where there were none."""
+        fs, base = locate(self.folder)
+        return read_manifest(self.folder) if fs.exists(f"{base.rstrip('/')}/run.json") else {}
+
+    def _open(self, shards: Shards, fresh: dict[str, Any]) -> tuple[dict[str, Any], Shards]:
         """The manifest to go on with, and what is left to do."""
-        fresh = describe(self.job, self.recipe, digests, shards.rows)
         ended, self.notes = mend(self.folder)
         if not len(ended):
             return fresh, shards

@@ -18,17 +18,17 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-import fsspec
 import pyarrow as pa
 
 from oasis_ray.errors import OasisError, RowError
 from oasis_ray.guard import Guard, blame, turn
 from oasis_ray.image import admit
-from oasis_ray.job import Job, expand
+from oasis_ray.job import Job
 from oasis_ray.node import Asked, NodeRunner, drawn
 from oasis_ray.recipe import Recipe
 from oasis_ray.rows import Divert, Image, Route
 from oasis_ray.schema import Ended, packet
+from oasis_ray.storage import locate, on_disk, told
 from oasis_ray.watch import WORKERS, Standing
 
 TELL_S = 2.0
@@ -193,20 +193,21 @@ def fetch(root: str, path: str, max_bytes: int) -> bytes:
     parts = path.split("/")
     if path.startswith("/") or ".." in parts or "\\" in path or "\0" in path or "://" in path:
         raise RowError("image_path", f"{path!r} is not a path below input.root")
-    fs, base = fsspec.core.url_to_fs(expand(root))
-    place = f"{base.rstrip('/')}/{path}"
-    local = fs.protocol == "file" or "file" in fs.protocol
-    if local:
-        inside = os.path.realpath(place).startswith(os.path.realpath(base).rstrip(os.sep) + os.sep)
-        if not inside:
-            raise RowError("image_path", f"{path!r} is a link that leads out of input.root")
-    try:
-        if local and not stat.S_ISREG(os.stat(place).st_mode):  # noqa: PTH116
-            raise FileNotFoundError(place)  # a pipe would be waited for without end, a socket can't be opened
-        with fs.open(place, "rb") as stream:
-            data: bytes = stream.read(max_bytes + 1)
-    except OSError as error:
-        if error.errno not in NO_SUCH_FILE and not isinstance(error, FileNotFoundError):
-            raise
-        raise RowError("image_missing", f"there is no file {path!r} below input.root") from None
+    with told("input.root", root):
+        fs, base = locate(root)
+        place = f"{base.rstrip('/')}/{path}"
+        local = on_disk(fs)
+        if local:
+            inside = os.path.realpath(place).startswith(os.path.realpath(base).rstrip(os.sep) + os.sep)
+            if not inside:
+                raise RowError("image_path", f"{path!r} is a link that leads out of input.root")
+        try:
+            if local and not stat.S_ISREG(os.stat(place).st_mode):  # noqa: PTH116
+                raise FileNotFoundError(place)  # a pipe would be waited for without end, a socket can't be opened
+            with fs.open(place, "rb") as stream:
+                data: bytes = stream.read(max_bytes + 1)
+        except OSError as error:
+            if error.errno not in NO_SUCH_FILE and not isinstance(error, FileNotFoundError):
+                raise
+            raise RowError("image_missing", f"there is no file {path!r} below input.root") from None
     return data

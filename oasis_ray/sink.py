@@ -6,21 +6,21 @@ otherwise. On a local disk a part is written beside its place and renamed; an ob
 its upload is complete.
 """
 
+import io
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
-import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 from ray.data import Datasink
 
 from oasis_ray.errors import RunError
-from oasis_ray.job import expand
 from oasis_ray.recipe import Recipe
 from oasis_ray.rows import Fate
 from oasis_ray.schema import columns
+from oasis_ray.storage import locate, make_folder, on_disk, told
 
 
 class PartSink(Datasink[dict[str, int]]):  # type: ignore[misc]  # Ray ships no types
@@ -47,11 +47,12 @@ class PartSink(Datasink[dict[str, int]]):  # type: ignore[misc]  # Ray ships no 
         tables = dict(unpack(pa.concat_tables(packets), self._schemas)) if packets else {}
         name = f"part-{self._session}-{ctx.task_idx:06d}.parquet"
         try:
-            for fate in self._schemas:
-                if fate not in tables:
-                    remove_part(f"{self._folder}/{fate}", name)
-            for fate, table in tables.items():
-                write_part(table, f"{self._folder}/{fate}", name)
+            with told("output.path", self._folder):
+                for fate in self._schemas:
+                    if fate not in tables:
+                        remove_part(f"{self._folder}/{fate}", name)
+                for fate, table in tables.items():
+                    write_part(table, f"{self._folder}/{fate}", name)
         except OSError as error:
             raise RunError(f"{self._folder} can't be written to: {error}") from error
         return {str(fate): table.num_rows for fate, table in tables.items()}
@@ -69,17 +70,20 @@ def unpack(packets: pa.Table, schemas: dict[Fate, pa.Schema]) -> Iterator[tuple[
 
 def remove_part(folder: str, name: str) -> None:
     """Remove `folder/name` where it is there."""
-    fs, base = fsspec.core.url_to_fs(expand(folder))
+    fs, base = locate(folder)
     with suppress(FileNotFoundError):
         fs.rm_file(f"{base}/{name}")
 
 
 def write_part(table: pa.Table, folder: str, name: str) -> None:
     """Write a table as `folder/name`, whole or not at all."""
-    fs, base = fsspec.core.url_to_fs(expand(folder))
-    fs.makedirs(base, exist_ok=True)
-    if not isinstance(fs, fsspec.get_filesystem_class("file")):
-        pq.write_table(table, f"{base}/{name}", filesystem=fs, compression="zstd")
+    fs, base = locate(folder)
+    make_folder(fs, base)
+    if not on_disk(fs):
+        # In one go: a file that is left half-way by an exception is closed, and so uploaded, half.
+        whole = io.BytesIO()
+        pq.write_table(table, whole, compression="zstd")
+        fs.pipe_file(f"{base}/{name}", whole.getvalue())
         return
     hidden = f"{base}/.{name}.{os.getpid()}"
     try:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-import fsspec
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -19,8 +18,9 @@ from ray.data.block import BlockMetadata
 
 from oasis_ray.errors import JobError, nearest
 from oasis_ray.ids import numbered, repeated
-from oasis_ray.job import Input, expand
+from oasis_ray.job import Input
 from oasis_ray.schema import ADDRESS, IMAGE
+from oasis_ray.storage import is_folder, locate, told
 
 
 @dataclass(frozen=True)
@@ -67,10 +67,12 @@ def open_shards(given: Input) -> Shards:
     if not files:
         raise JobError([f"input.path: there are no Parquet files at {given.path}"])
     problems: list[str] = []
+    if given.root is not None and not is_folder("input.root", given.root):
+        problems.append(f"input.root: there is no folder {given.root}")
     groups: list[RowGroup] = []
     for file, name in shard_names(files).items():
         try:
-            with fs.open(file, "rb") as stream:
+            with told("input.path", given.path, JobError), fs.open(file, "rb") as stream:
                 shard = pq.ParquetFile(stream)
                 wrong = _wrong_columns(shard.schema_arrow, given, file)
                 problems.extend(wrong)
@@ -90,10 +92,11 @@ def open_shards(given: Input) -> Shards:
 def find_files(path: str) -> tuple[Any, list[str]]:
     """The file system of a path, and the Parquet files there. Raises JobError where it can't be looked into."""
     try:
-        fs, found = fsspec.core.url_to_fs(expand(path))
-        if fs.isdir(found):
-            return fs, sorted(file for file in fs.find(found) if file.endswith(".parquet"))
-        return fs, [found] if fs.exists(found) else sorted(fs.glob(found))
+        with told("input.path", path, JobError):
+            fs, found = locate(path)
+            if fs.isdir(found):
+                return fs, sorted(file for file in fs.find(found) if file.endswith(".parquet"))
+            return fs, [found] if fs.exists(found) else sorted(fs.glob(found))
     except (OSError, ValueError, ImportError) as error:
         raise JobError([f"input.path: {path} can't be looked into: {error}"]) from None
 
@@ -230,7 +233,7 @@ def read(group: RowGroup, given: Input, size: int) -> Iterator[pa.Table]:
     """Packets of the rows of `group` that are to be done: tables of one row, whose column `rows` is a list of structs
     (id, source, image, origin, texts).
     """
-    fs, _ = fsspec.core.url_to_fs(expand(given.path))
+    fs, _ = locate(given.path)
     todo = set(group.todo.to_pylist()) if group.todo is not None else None
     names = list(dict.fromkeys(name for name in (given.image, given.origin, *given.columns) if name is not None))
     with fs.open(group.file, "rb") as stream:

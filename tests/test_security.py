@@ -162,7 +162,9 @@ def test_a_model_folder_of_pickles_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValidationError, match=r"has its weights as pickles \(pytorch_model\.bin\), which hold code"):
         Pool(model=str(tmp_path))
     (tmp_path / "model.safetensors").write_text("")
-    assert engine_args(Pool(model=str(tmp_path)), gpus=False, images=False)["load_format"] == "safetensors"
+    assert (
+        engine_args(Pool(model=str(tmp_path)), str(tmp_path), gpus=False, images=False)["load_format"] == "safetensors"
+    )
 
 
 def test_words_of_data_do_not_drive_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:

@@ -209,7 +209,7 @@ def test_all_problems_of_all_shards_are_told_together(tmp_path: Path) -> None:
         ("{}/none", "there are no Parquet files at {}/none"),
         ("{}/x*.parquet", "there are no Parquet files at {}/x*.parquet"),
         ("{}/empty.parquet", "the 1 Parquet files at {}/empty.parquet hold no rows"),
-        ("nosuch://x/a.parquet", "nosuch://x/a.parquet can't be looked into: Protocol not known: nosuch"),
+        ("nosuch://x/a.parquet", "nosuch://x/a.parquet: Protocol not known: nosuch; see docs/storage.md"),
     ],
 )
 def test_no_rows_at_all_is_a_problem_of_the_job(path: str, expected: str, tmp_path: Path) -> None:

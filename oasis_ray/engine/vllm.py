@@ -10,6 +10,7 @@ from oasis_ray.chat import Chat
 from oasis_ray.errors import EngineLostError, RowError, RunError
 from oasis_ray.image import decode
 from oasis_ray.job import Pool
+from oasis_ray.models import bring
 from oasis_ray.rows import Call, Reply, Sample
 
 
@@ -24,10 +25,11 @@ class VllmEngine:
         from vllm import AsyncEngineArgs
         from vllm.v1.engine.async_llm import AsyncLLM
 
-        self._chat = Chat.load(pool.folder, pool.revision)
+        folder = str(bring(pool.model, pool.revision))
+        self._chat = Chat.load(folder)
         self._limit, self._stall = pool.max_context_tokens, pool.stall_timeout_s
         self._asked, self._moved = 0, time.monotonic()
-        args = engine_args(pool, gpus=gpus, images=self._chat.image_token is not None)
+        args = engine_args(pool, folder, gpus=gpus, images=self._chat.image_token is not None)
         try:
             self._llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**args), stat_loggers=[_pulse(self._beat)])
         except TypeError as error:
@@ -126,13 +128,12 @@ def _pulse(beat: Callable[[], None]) -> Any:
     return Pulse
 
 
-def engine_args(pool: Pool, *, gpus: bool, images: bool) -> dict[str, Any]:
-    """The arguments of vLLM's AsyncEngineArgs for a pool; `images` tells whether its model takes them."""
+def engine_args(pool: Pool, folder: str, *, gpus: bool, images: bool) -> dict[str, Any]:
+    """The arguments of vLLM's AsyncEngineArgs for a pool whose model lies in `folder`; `images`: it takes them."""
     context = pool.max_context_tokens
     args: dict[str, Any] = {
-        "model": pool.folder,
+        "model": folder,
         "load_format": "safetensors",  # vLLM's own default falls back to pickles
-        "revision": pool.revision,
         "max_model_len": context,
         "max_num_seqs": pool.max_sequences,
         "enable_prefix_caching": True,

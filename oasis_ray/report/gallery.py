@@ -6,15 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import fsspec
 import pyarrow.parquet as pq
 
 from oasis_ray.errors import RowError
-from oasis_ray.job import expand
 from oasis_ray.picture import Pictures
 from oasis_ray.report.subject import Subject, read
 from oasis_ray.report.totals import Totals
 from oasis_ray.rows import Fate
+from oasis_ray.storage import locate
 
 OF_A_REASON = 8  # rows that are shown of each reason for being rejected or failed
 THUMBNAIL_PX = 256
@@ -56,7 +55,7 @@ def _rows(subject: Subject, file: str, places: Mapping[int, str], pictures: Pict
     piece = next(piece for piece in subject.pieces if file in piece.files)
     full: dict[int, dict[str, Any]] = {}
     if piece.kind != "json":
-        fs, _ = fsspec.core.url_to_fs(expand(subject.path))
+        fs, _ = locate(subject.path)
         with fs.open(file, "rb") as stream:
             full = dict(_at(pq.ParquetFile(stream), places))
     if subject.manifest is not None:

@@ -5,10 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import fsspec
-
 from oasis_ray.errors import JobError
-from oasis_ray.job import Pool, expand
+from oasis_ray.models import here
 from oasis_ray.report.gallery import Shown, gallery
 from oasis_ray.report.gather import SAMPLE, gather, tokenize_with
 from oasis_ray.report.overlap import read_benchmarks
@@ -16,6 +14,7 @@ from oasis_ray.report.page import page
 from oasis_ray.report.statistics import Statistics
 from oasis_ray.report.subject import Subject, open_subject
 from oasis_ray.report.summarise import summarise
+from oasis_ray.storage import locate, make_folder
 
 
 def make(
@@ -41,8 +40,8 @@ def make(
         made.append(summarise(subject, totals, spoken, pictures, [note] if note else []))
         rows = rows or gallery(subject, totals)
     statistics = Statistics(subjects=made)
-    fs, base = fsspec.core.url_to_fs(expand(folder))
-    fs.makedirs(base, exist_ok=True)
+    fs, base = locate(folder)
+    make_folder(fs, base)
     texts = {"statistics.json": statistics.model_dump_json(indent=2), "index.html": page(statistics, rows)}
     for name, text in texts.items():
         fs.pipe_file(f"{base.rstrip('/')}/{name}", text.encode("utf-8", "replace"))
@@ -62,7 +61,8 @@ def _tokenizer(subjects: Sequence[Subject], given: str | None) -> tuple[str | No
         pools: dict[str, Any] = manifest["job"]["pools"]
         name = next((node["pool"] for node in manifest["nodes"] if node["pool"]), None)
         if model is None and name is not None:
-            model = pools[name].get("tokenizer") or Pool.model_validate(pools[name]).folder
+            asked = pools[name].get("tokenizer") or pools[name]["model"]
+            model = str(here(asked, manifest["pools"].get(name, {}).get("revision")) or asked)
     if model is None:
         return None, "Tokens were not counted: no run among the subjects names a model, and no --tokenizer was given."
     try:

@@ -6,18 +6,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import fsspec
 import numpy as np
 import PIL.Image
 import pyarrow.parquet as pq
 
 from oasis_ray.errors import RowError
 from oasis_ray.image import admit, decode
-from oasis_ray.job import Limits, expand
+from oasis_ray.job import Limits
 from oasis_ray.report.sketch import Lengths, number
 from oasis_ray.report.subject import Piece, Subject
 from oasis_ray.report.twins import Twins
 from oasis_ray.rows import Fate
+from oasis_ray.storage import locate
 
 MOST = 20_000  # pictures that are looked at: decoding is what costs
 HELD = 16  # encoded pictures in memory at once
@@ -68,7 +68,7 @@ def difference_hash(picture: PIL.Image.Image) -> int:
 
 def draw(subject: Subject) -> Iterator[Piece]:
     """Pieces of one file each that hold pictures, in an order given by chance, until there are enough rows."""
-    fs, _ = fsspec.core.url_to_fs(expand(subject.path))
+    fs, _ = locate(subject.path)
     files = [
         (number(file.rpartition("/")[2]), file, piece)
         for piece in subject.pieces
@@ -97,7 +97,7 @@ class Viewer:
 
 
 def _pictures(piece: Piece) -> Iterator[tuple[bytes, str]]:
-    fs, _ = fsspec.core.url_to_fs(expand(piece.root))
+    fs, _ = locate(piece.root)
     for file in piece.files:
         with fs.open(file, "rb") as stream:
             shard = pq.ParquetFile(stream)

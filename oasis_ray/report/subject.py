@@ -9,16 +9,15 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Literal, TypeVar
 
-import fsspec
 import ijson
 import pyarrow.parquet as pq
 
 from oasis_ray.errors import JobError
-from oasis_ray.job import expand
 from oasis_ray.ledger import parts
 from oasis_ray.manifest import read_manifest
 from oasis_ray.rows import Fate
 from oasis_ray.source import find_files
+from oasis_ray.storage import locate
 
 PIECES = 256  # at most: what is merged in the end does not grow with the rows
 BATCH = 1024  # rows that are in memory at once
@@ -68,7 +67,7 @@ class Subject:
 
 def open_subject(path: str) -> Subject:
     """Find what is at `path`. Raises JobError where it is neither a run nor a data set that is known."""
-    fs, base = fsspec.core.url_to_fs(expand(path))
+    fs, base = locate(path)
     name = base.rstrip("/").rpartition("/")[2] or path
     if fs.exists(f"{base.rstrip('/')}/run.json"):
         return Subject(name, path, read_manifest(path), tuple(_run_pieces(path)))
@@ -101,7 +100,7 @@ def lots(items: Iterable[T], size: int) -> Iterator[list[T]]:
 
 def read(piece: Piece) -> Iterator[list[Row]]:
     """The rows of a piece, some at a time. Raises JobError for what can't be read."""
-    fs, _ = fsspec.core.url_to_fs(expand(piece.root))
+    fs, _ = locate(piece.root)
     for file in piece.files:
         with fs.open(file, "rb") as stream:
             rows = _json_rows(stream, file) if piece.kind == "json" else _parquet_rows(stream, file, piece)
