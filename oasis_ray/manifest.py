@@ -116,9 +116,14 @@ def read_manifest(folder: str) -> dict[str, Any]:
 
 def write_manifest(folder: str, manifest: Mapping[str, Any]) -> None:
     """Write run.json, whole or not at all."""
+    write_whole(folder, "run.json", json.dumps(manifest, indent=2, ensure_ascii=False))
+
+
+def write_whole(folder: str, name: str, text: str) -> None:
+    """Write the file `folder/name`, whole or not at all."""
     fs, base = fsspec.core.url_to_fs(expand(folder))
-    fs.makedirs(base, exist_ok=True)
-    place, text = f"{base.rstrip('/')}/run.json", json.dumps(manifest, indent=2, ensure_ascii=False)
+    place = f"{base.rstrip('/')}/{name}"
+    fs.makedirs(place.rpartition("/")[0], exist_ok=True)
     if not isinstance(fs, fsspec.get_filesystem_class("file")):
         fs.pipe_file(place, text.encode())
         return

@@ -11,7 +11,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
@@ -29,6 +29,7 @@ from oasis_ray.autoscaler import verdict
 from oasis_ray.engine import open_engine
 from oasis_ray.errors import EngineLostError, FitError, OasisError, RunError
 from oasis_ray.job import Pool
+from oasis_ray.metrics import Duty, Meter
 from oasis_ray.rows import Call, Reply
 
 ROUTER = "ray.serve.experimental.consistent_hash_router.ConsistentHashRouter"
@@ -36,25 +37,29 @@ LOOK_S = 2.0  # between two looks at pools that start
 SILENT_S = 90.0  # an autoscaler that starts no node for engines that wait has died, or may start no more
 UPSCALE_S = 10  # a load that has been too high for this long asks for another engine
 GRACE_S = 20  # for calls in flight when there is one engine too many
+STATES = {"RUNNING": "running", "PENDING_MIGRATION": "running", "STOPPING": "stopping"}  # Serve has more for starting
 CPU_BUNDLE = {"CPU": 0.1}  # an engine on CPUs takes what is free; the placement group needs some resource to hold
 
 
 class Replica:
     """A Serve replica: one engine. It starts when the replica does, so a replica that runs is ready."""
 
-    def __init__(self, pool: Pool, *, gpus: bool) -> None:
+    def __init__(self, pool: Pool, labels: Mapping[str, str], *, gpus: bool) -> None:
         self._engine = open_engine(pool, gpus=gpus)
+        self._duty = Duty(Meter(**labels))
 
     async def ask(self, call: Call) -> Reply:
         """Answer one call. A replica whose engine is lost ends at once, and Serve starts another."""
         try:
-            return await self._engine.ask(call)
+            with self._duty.request():
+                return await self._engine.ask(call)
         except EngineLostError as error:
             _end(error)
             raise
 
     async def check_health(self) -> None:
         """Serve asks this every few seconds."""
+        self._duty.tell()
         try:
             await self._engine.check()
         except EngineLostError as error:
@@ -108,13 +113,21 @@ def placement(pool: Pool, *, gpus: bool) -> tuple[list[dict[str, float]], str]:
     return [{"GPU": pool.gpu_share}] * pool.gpus_per_engine, "STRICT_PACK" if pool.pipeline_parallel == 1 else "PACK"
 
 
-def start_pools(pools: Mapping[str, Pool], run: str, *, gpus: Mapping[str, bool]) -> dict[str, PoolHandle]:
-    """Start all pools at once and return when each has its least number of engines. Raises RunError where one fails."""
+def start_pools(
+    pools: Mapping[str, Pool], run: str, *, gpus: Mapping[str, bool], labels: dict[str, str] | None = None
+) -> dict[str, PoolHandle]:
+    """Start all pools at once and return when each has its least number of engines. Raises RunError where one fails.
+
+    `labels` are those of the run's metrics.
+    """
     serve.start(proxy_location="Disabled", logging_config=LoggingConfig(enable_access_log=False, log_level="WARNING"))
-    handles = {name: PoolHandle(f"{run}-{name}", name) for name in pools}
+    handles = {name: PoolHandle(_app(run, name), name) for name in pools}
+    labels = labels or {"run": run, "session": run}
     _keep_watch([handle.app for handle in handles.values()])
     targets = [
-        serve.RunTarget(_application(pool, gpus=gpus[name]), name=handles[name].app, route_prefix=None)
+        serve.RunTarget(
+            _application(pool, labels | {"pool": name}, gpus=gpus[name]), name=handles[name].app, route_prefix=None
+        )
         for name, pool in pools.items()
     ]
     # In a thread: it waits for engines, and an engine may wait for a node that never comes.
@@ -182,7 +195,24 @@ def states(handles: Mapping[str, PoolHandle]) -> str:
     return "; ".join(told)
 
 
-def _application(pool: Pool, *, gpus: bool) -> serve.Application:
+def standing(run: str, pools: Iterable[str]) -> dict[str, dict[str, int]]:
+    """For each pool its engines that are starting, running and stopping."""
+    applications = serve.status().applications
+    found = {}
+    for name in pools:
+        app, engines = applications.get(_app(run, name)), dict.fromkeys(("starting", "running", "stopping"), 0)
+        for deployment in app.deployments.values() if app else ():
+            for state, count in deployment.replica_states.items():
+                engines[STATES.get(state, "starting")] += count
+        found[name] = engines
+    return found
+
+
+def _app(run: str, pool: str) -> str:
+    return f"{run}-{pool}"
+
+
+def _application(pool: Pool, labels: dict[str, str], *, gpus: bool) -> serve.Application:
     bundles, strategy = placement(pool, gpus=gpus)
     least, most = pool.replicas
     size: dict[str, Any] = {"num_replicas": least}
@@ -199,7 +229,7 @@ def _application(pool: Pool, *, gpus: bool) -> serve.Application:
         size = {"autoscaling_config": scaling}
     deployment = serve.deployment(
         Replica,
-        name="engines",
+        name=labels["pool"],
         placement_group_bundles=bundles,
         placement_group_strategy=strategy,
         ray_actor_options={"num_cpus": 0, "num_gpus": 0},
@@ -209,7 +239,7 @@ def _application(pool: Pool, *, gpus: bool) -> serve.Application:
         health_check_period_s=5,
         **size,
     )
-    return deployment.bind(pool, gpus=gpus)
+    return deployment.bind(pool, labels, gpus=gpus)
 
 
 def _cause(handles: Mapping[str, PoolHandle], error: BaseException) -> str:

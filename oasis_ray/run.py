@@ -18,6 +18,7 @@ from oasis_ray.autoscaler import verdict
 from oasis_ray.changes import changes
 from oasis_ray.errors import JobError, OasisError, RunError
 from oasis_ray.graph import LIGHT_CPUS, build
+from oasis_ray.heartbeat import Heartbeat
 from oasis_ray.job import Job, expand
 from oasis_ray.ledger import ended_ids, mend, read_parts, take_back
 from oasis_ray.manifest import describe, node_digests, now, read_manifest, summary, write_manifest
@@ -87,33 +88,54 @@ class Run:
         digests = node_digests(self.job, self.recipe)
         self.rows = shards.rows
         manifest, todo = self._open(shards, digests)
-        session: dict[str, Any] = {"started": now()}
-        why: BaseException | None = None
-        if todo.groups:
-            step("joining the cluster")
-            cluster.join()
-            have = cluster.nodes()
-            gpus = cluster.on_gpus(self.job.pools, have)
-            if verdict() is None:
-                cluster.fit(cluster.needs(self.job.pools, gpus), have)
-            write_manifest(self.folder, manifest)
-            step("starting the engines")
-            loading = time.monotonic()
-            pools = start_pools(self.job.pools, f"oasis-{uuid4().hex[:8]}", gpus=gpus)
-            session["seconds_loading"] = round(time.monotonic() - loading, 1)
-            try:
-                step("working")
-                self._stream(todo, pools, digests)
-            except BaseException as error:
-                why = error
-            session["seconds"] = round(time.monotonic() - self.since, 1)
-            step("stopping the engines")
-            stop_pools(pools)
-        step("closing the books")
-        self._close(manifest, session, why)
-        if why is not None:
-            raise why
+        session: dict[str, Any] = {"name": uuid4().hex[:8], "started": now()}
+        if not todo.groups:
+            step("closing the books")
+            self._close(manifest, session, None)
+            return manifest
+        step("joining the cluster")
+        cluster.join()
+        have = cluster.nodes()
+        gpus = cluster.on_gpus(self.job.pools, have)
+        if verdict() is None:
+            cluster.fit(cluster.needs(self.job.pools, gpus), have)
+        write_manifest(self.folder, manifest)
+        with Heartbeat(
+            self.job, self.recipe, session["name"], gpus=gpus, rows=self.rows, before=self.before, notes=self.notes
+        ) as beat:
+
+            def told(text: str) -> None:
+                step(text)
+                beat.step(text)
+
+            why = self._work(todo, digests, session, beat, told)
+            told("closing the books")
+            self._close(manifest, session, why)
+            if why is not None:
+                raise why
         return manifest
+
+    def _work(
+        self, todo: Shards, digests: dict[str, str], session: dict[str, Any], beat: Heartbeat,
+        step: Callable[[str], None],
+    ) -> BaseException | None:  # fmt: skip
+        """Start the engines, stream the rows, stop the engines; what ended the stream before its rows had."""
+        why: BaseException | None = None
+        step("starting the engines")
+        loading = time.monotonic()
+        labels = {"run": beat.run, "session": beat.session}
+        pools = start_pools(self.job.pools, f"oasis-{beat.session}", gpus=beat.gpus, labels=labels)
+        session["seconds_loading"] = round(time.monotonic() - loading, 1)
+        try:
+            step("working")
+            self.watch = beat.watch = start_watch(f"watch-oasis-{beat.session}")
+            self._stream(todo, pools, digests, beat.session)
+        except BaseException as error:
+            why = error
+        session["seconds"] = round(time.monotonic() - self.since, 1)
+        step("stopping the engines")
+        stop_pools(pools)
+        return why
 
     def _close(self, manifest: dict[str, Any], session: dict[str, Any], why: BaseException | None) -> None:
         """Write down what the parts hold, whatever came."""
@@ -153,14 +175,13 @@ class Run:
         self.notes.append(f"going on: {self.before} of {shards.rows} rows had ended before")
         return {**manifest, "state": "running"}, shards.without(ended)
 
-    def _stream(self, todo: Shards, pools: Any, digests: dict[str, str]) -> None:
-        self.watch = start_watch()
+    def _stream(self, todo: Shards, pools: Any, digests: dict[str, str], session: str) -> None:
         self.travelling = time.monotonic()
         rows = build(todo, self.job, self.recipe, pools, digests, self.watch)
         sink = PartSink(
             self.folder,
             self.recipe,
-            session=uuid4().hex[:8],
+            session=session,
             rows_per_part=self.job.output.rows_per_part,
             rows_per_task=self.job.rows_per_task,
         )

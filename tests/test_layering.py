@@ -9,8 +9,8 @@ from tests.conftest import ROOT
 
 LAYERS = """
 torchvision errors terminal explain language rows prompt stage contract recipe binding trust job load image ids schema
-source chat engine autoscaler pool node sink ledger tally suspects watch guard segment graph funnel manifest changes
-cluster monitor run audit ingest show report export browse diff cli
+source chat engine autoscaler metrics pool node sink ledger tally suspects watch guard segment graph funnel manifest
+changes cluster monitor journal progress heartbeat run audit ingest show report export browse diff cli
 """.split()  # noqa: SIM905
 LIMIT = 300
 
