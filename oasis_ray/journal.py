@@ -1,6 +1,6 @@
 """The log of a session, for who looks into it at night: what happened to engines, nodes and rows, a line of JSON each.
 
-It holds ids, names and reasons, never what a model said. The last lines are kept, as many as `KEPT`; what had to go is
+It holds ids, names and reasons, never what a model said. Only the last lines are kept; what had to go is
 counted in the first. The file is written anew each time, whole or not at all, so a store that can't append serves too.
 """
 
@@ -17,10 +17,10 @@ KEPT = 10_000  # lines, some 2 MB
 class Journal:
     """Collects the events of one session and writes them to `log/session-<session>.jsonl` of the run folder."""
 
-    def __init__(self, folder: str, *, run: str, session: str) -> None:
+    def __init__(self, folder: str, *, run: str, session: str, kept: int = KEPT) -> None:
         self._folder, self._always = folder, {"run": run, "session": session}
         self._name = f"log/session-{session}.jsonl"
-        self._lines: deque[str] = deque(maxlen=KEPT)
+        self._lines: deque[str] = deque(maxlen=kept)
         self._noted = self._written = self._gone = 0
 
     def note(self, event: str, *, at: float | None = None, **facts: Any) -> None:
