@@ -284,6 +284,6 @@ _leash: Any = None
 
 def _keep_watch(apps: list[str]) -> None:
     global _leash  # held as long as this process lives
-    _leash = _Leash.remote()  # type: ignore[attr-defined]  # Ray ships no types
+    _leash = _Leash.options(name=f"leash-{apps[0]}").remote()  # type: ignore[attr-defined]  # Ray ships no types
     janitor = _Janitor.options(name=f"janitor-{apps[0]}", namespace="oasis_ray").remote()  # type: ignore[attr-defined]
     ray.get(janitor.watch.remote(_leash, apps))
