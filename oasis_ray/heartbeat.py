@@ -9,15 +9,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import ray
-from ray.exceptions import RayError
 
-from oasis_ray import cluster
 from oasis_ray.job import Job
 from oasis_ray.journal import Journal
 from oasis_ray.manifest import summary
@@ -61,7 +58,7 @@ class Heartbeat:
         self._ended: deque[tuple[float, int, int]] = deque()
         self._gpu_s = dict.fromkeys(self.job.pools, 0.0)
         self._engines: dict[str, dict[str, int]] = {}
-        self._nodes: set[str] = set()
+        self._machines: dict[str, str] = {}
 
     def __enter__(self) -> "Heartbeat":
         self.note("session_started", rows=self.rows, before=self.before, recipe=self.recipe.name)
@@ -72,8 +69,7 @@ class Heartbeat:
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         self._stop.set()
         self._thread.join()
-        with suppress(RayError, TimeoutError, RuntimeError):
-            self._look()
+        self._try_to_look()
         self.note("session_ended", why=f"{type(error).__name__}: {error}" if error else None)
         self._view.standing, self._engines = (
             [],
@@ -94,12 +90,17 @@ class Heartbeat:
 
     def _run(self) -> None:
         while True:
-            # Ray may be on its way up, down, or have lost a process: the next look is soon.
-            with suppress(RayError, TimeoutError, RuntimeError):
-                self._look()
+            self._try_to_look()
             self._tell(self._progress())
             if self._stop.wait(BEAT_S):
                 return
+
+    def _try_to_look(self) -> None:
+        try:
+            self._look()
+        except Exception as error:  # Ray may be on its way up or down, or have lost a process: the next look is soon
+            text = (str(error).strip().splitlines() or [""])[-1]
+            self.note("look_failed", text=f"{type(error).__name__}: {text}")
 
     def _look(self) -> None:
         """See where rows, engines and nodes stand, and note what has changed."""
@@ -114,10 +115,12 @@ class Heartbeat:
             if engines[name] != self._engines.get(name):
                 self.note("engines", pool=name, **engines[name])
         self._engines, self._looked = engines, now
-        nodes = {node.name for node in cluster.nodes()}
-        for name in sorted(nodes ^ self._nodes):
-            self.note("node_up" if name in nodes else "node_lost", address=name)
-        self._nodes = nodes
+        machines = {node["NodeID"]: node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]}
+        for name in machines.keys() - self._machines.keys():
+            self.note("machine_up", machine=name, address=machines[name])
+        for name in self._machines.keys() - machines.keys():
+            self.note("machine_lost", machine=name, address=self._machines[name])
+        self._machines = machines
 
     def _note_event(self, event: Event) -> None:
         self._journal.missed(event.number - self._events - 1)
