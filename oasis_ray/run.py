@@ -23,7 +23,7 @@ from oasis_ray.job import Job, expand
 from oasis_ray.ledger import ended_ids, mend, read_parts, take_back
 from oasis_ray.manifest import describe, node_digests, now, read_manifest, summary, write_manifest
 from oasis_ray.monitor import Monitor
-from oasis_ray.pool import impossible, start_pools, states, stop_pools
+from oasis_ray.pool import PoolHandle, impossible, start_pools, states, stop_pools
 from oasis_ray.recipe import Recipe
 from oasis_ray.rows import Fate
 from oasis_ray.sink import PartSink
@@ -119,20 +119,22 @@ class Run:
         self, todo: Shards, digests: dict[str, str], session: dict[str, Any], beat: Heartbeat,
         step: Callable[[str], None],
     ) -> BaseException | None:  # fmt: skip
-        """Start the engines, stream the rows, stop the engines; what ended the stream before its rows had."""
+        """Start the engines, stream the rows, stop the engines; what ended this before the rows had, if anything."""
         why: BaseException | None = None
-        step("starting the engines")
-        loading = time.monotonic()
-        labels = {"run": beat.run, "session": beat.session}
-        pools = start_pools(self.job.pools, f"oasis-{beat.session}", gpus=beat.gpus, labels=labels)
-        session["seconds_loading"] = round(time.monotonic() - loading, 1)
+        pools: dict[str, PoolHandle] = {}
         try:
+            step("starting the engines")
+            loading = time.monotonic()
+            labels = {"run": beat.run, "session": beat.session}
+            pools = start_pools(self.job.pools, f"oasis-{beat.session}", gpus=beat.gpus, labels=labels)
+            session["seconds_loading"] = round(time.monotonic() - loading, 1)
             step("working")
             self.watch = beat.watch = start_watch(f"watch-oasis-{beat.session}")
             self._stream(todo, pools, digests, beat.session)
         except BaseException as error:
             why = error
-        session["seconds"] = round(time.monotonic() - self.since, 1)
+        if self.travelling is not None:
+            session["seconds"] = round(time.monotonic() - self.travelling, 1)
         step("stopping the engines")
         stop_pools(pools)
         return why

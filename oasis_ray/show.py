@@ -103,7 +103,7 @@ def session(progress: Progress) -> str:
     for pool, engines in progress.engines.items():
         states = ", ".join(f"{count} {state}" for state, count in engines.items() if count) or "none"
         told.append(f"engines    {pool}: {states}; {progress.gpu_seconds.get(pool, 0):.0f} GPU-seconds")
-    if (each := progress.gpu_seconds_per_accepted_row) is not None:
+    if each := progress.gpu_seconds_per_accepted_row:
         told.append(f"cost       {each:.1f} GPU-seconds for each accepted row")
     if progress.silent:
         told.append(
