@@ -44,6 +44,18 @@ ray.init(log_to_driver=False)
 ray.get(ray.remote(Talk).options(num_cpus=0).remote().talk.remote(sys.argv[1]))
 """
 
+# A driver that stays when its run has ended: what a process has counted last, Ray fetches within a second here.
+DRIVE = """
+import sys
+from pathlib import Path
+from oasis_ray.cli import SHIPPED
+from oasis_ray.load import load_job
+from oasis_ray.run import Run
+Run(*load_job(Path(sys.argv[1]), SHIPPED)).execute()
+print("ended", flush=True)
+sys.stdin.read()
+"""
+
 
 def free_port() -> int:
     with socket.socket() as asked:
@@ -73,6 +85,10 @@ class Prometheus:
     def ask(self, query: str) -> list[dict[str, Any]]:
         """What a query finds now: series with their values."""
         return self._get("query", query=query)
+
+    def counted(self, rows: int) -> bool:
+        """Whether so many rows have ended."""
+        return [one["value"][1] for one in self.ask("sum(ray_oasis_rows_total)")] == [str(rows)]
 
     def draw(self, query: str) -> list[dict[str, Any]]:
         """What a panel draws from the start of the run until now: series with their points."""
@@ -108,17 +124,24 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Promethe
         RAY_metrics_report_interval_ms="1000",
     )  # fmt: skip
     output = (folder / "output.txt").open("w")
-    driver = {"env": cluster.environment, "cwd": ROOT, "stdout": output, "stderr": output}
+    driver = {"env": cluster.environment, "cwd": ROOT, "stderr": output}
     with cluster:
         prometheus = Prometheus(folder, place / "prom_metrics_service_discovery.json")
         talk = subprocess.Popen([sys.executable, "-c", TALK, ROOT / "benchmarks/models/llm"], **driver)
+        run = subprocess.Popen(
+            [sys.executable, "-c", DRIVE, folder / "job.yaml"], **driver, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
         try:
-            subprocess.run([sys.executable, "-m", "oasis_ray.cli", "run", folder / "job.yaml"], check=True, **driver)
+            assert run.stdout is not None
+            assert run.stdout.read(5) == b"ended", (folder / "output.txt").read_text()[-2000:]
             assert talk.wait(240) == 0, (folder / "output.txt").read_text()[-2000:]
-            time.sleep(3)  # for two more looks of Prometheus
+            deadline = time.monotonic() + 60
+            while time.monotonic() < deadline and not prometheus.counted(len(rows)):
+                time.sleep(1)
+            time.sleep(2)  # for another look of Prometheus
             yield prometheus, folder / "run"
         finally:
-            for process in (talk, prometheus.process):
+            for process in (run, talk, prometheus.process):
                 process.terminate()
                 process.wait(20)
     shutil.rmtree(place, ignore_errors=True)
