@@ -133,7 +133,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Promethe
         )
         try:
             assert run.stdout is not None
-            assert run.stdout.read(5) == b"ended", (folder / "output.txt").read_text()[-2000:]
+            assert b"ended\n" in run.stdout, (folder / "output.txt").read_text()[-2000:]
             assert talk.wait(240) == 0, (folder / "output.txt").read_text()[-2000:]
             deadline = time.monotonic() + 60
             while time.monotonic() < deadline and not prometheus.counted(len(rows)):
