@@ -32,6 +32,7 @@ def build(
     packets = max(1, job.rows_in_flight // job.rows_per_task // job.workers)
     source = ShardSource(shards, job.rows_per_task, watch)
     rows = ray.data.read_datasource(source, override_num_blocks=len(source.get_read_tasks(0)), num_cpus=LIGHT_CPUS)
+    rows.set_name(job.output.path.rstrip("/").rpartition("/")[2])  # as Ray's dashboard shows it
     return rows.map_batches(
         Segment,
         fn_constructor_args=(job, recipe, dict(pools), dict(digests), watch),

@@ -121,9 +121,14 @@ def read_manifest(folder: str) -> dict[str, Any]:
 
 def write_manifest(folder: str, manifest: Mapping[str, Any]) -> None:
     """Write run.json, whole or not at all."""
+    write_whole(folder, "run.json", json.dumps(manifest, indent=2, ensure_ascii=False))
+
+
+def write_whole(folder: str, name: str, text: str) -> None:
+    """Write the file `folder/name`, whole or not at all."""
     fs, base = locate(folder)
-    make_folder(fs, base)
-    place, text = f"{base.rstrip('/')}/run.json", json.dumps(manifest, indent=2, ensure_ascii=False)
+    place = f"{base.rstrip('/')}/{name}"
+    make_folder(fs, place.rpartition("/")[0])
     if not on_disk(fs):
         fs.pipe_file(place, text.encode())
         return

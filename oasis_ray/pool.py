@@ -7,18 +7,14 @@ their own (`shared`) are used by all jobs that name them, and end with the last 
 """
 
 import asyncio
-import logging
-import os
 import re
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import suppress
 from dataclasses import dataclass
 from threading import Thread
 from typing import Any
 
-import psutil
 from ray import serve
 from ray.exceptions import RayActorError, RayTaskError
 from ray.serve.config import AutoscalingConfig, RequestRouterConfig
@@ -26,10 +22,10 @@ from ray.serve.exceptions import BackPressureError, ReplicaUnavailableError
 from ray.serve.schema import LoggingConfig
 
 from oasis_ray.autoscaler import verdict
-from oasis_ray.engine import open_engine
 from oasis_ray.errors import EngineLostError, FitError, JobError, OasisError, RunError
 from oasis_ray.janitor import PREFIX, Lease
 from oasis_ray.job import Pool
+from oasis_ray.replica import Replica
 from oasis_ray.rows import Call, Reply
 
 ROUTER = "ray.serve.experimental.consistent_hash_router.ConsistentHashRouter"
@@ -38,38 +34,8 @@ SILENT_S = 90.0  # an autoscaler that starts no node for engines that wait has d
 UPSCALE_S = 10  # a load that has been too high for this long asks for another engine
 GRACE_S = 20  # for calls in flight when there is one engine too many
 _leases: dict[str, Lease] = {}  # of this process, by application: what is not held ends
+STATES = {"RUNNING": "running", "PENDING_MIGRATION": "running", "STOPPING": "stopping"}  # Serve has more for starting
 CPU_BUNDLE = {"CPU": 0.1}  # an engine on CPUs takes what is free; the placement group needs some resource to hold
-
-
-class Replica:
-    """A Serve replica: one engine. It starts when the replica does, so a replica that runs is ready."""
-
-    def __init__(self, pool: Pool, *, gpus: bool) -> None:
-        self._engine = open_engine(pool, gpus=gpus)
-
-    async def ask(self, call: Call) -> Reply:
-        """Answer one call. A replica whose engine is lost ends at once, and Serve starts another."""
-        try:
-            return await self._engine.ask(call)
-        except EngineLostError as error:
-            _end(error)
-            raise
-
-    async def check_health(self) -> None:
-        """Serve asks this every few seconds."""
-        try:
-            await self._engine.check()
-        except EngineLostError as error:
-            _end(error)
-
-
-def _end(reason: EngineLostError) -> None:
-    """End this process and what it has started, at once: those who wait for it are to hear of it."""
-    logging.getLogger("ray.serve").error("this engine is given up: %s", reason)
-    for child in psutil.Process().children(recursive=True):
-        with suppress(psutil.NoSuchProcess):
-            child.kill()
-    os._exit(1)
 
 
 @dataclass
@@ -110,16 +76,23 @@ def placement(pool: Pool, *, gpus: bool) -> tuple[list[dict[str, float]], str]:
     return [{"GPU": pool.gpu_share}] * pool.gpus_per_engine, "STRICT_PACK" if pool.pipeline_parallel == 1 else "PACK"
 
 
-def start_pools(pools: Mapping[str, Pool], run: str, *, gpus: Mapping[str, bool]) -> dict[str, PoolHandle]:
-    """Start all pools at once and return when each has its least number of engines. Raises RunError where one fails."""
+def start_pools(
+    pools: Mapping[str, Pool], run: str, *, gpus: Mapping[str, bool], labels: dict[str, str] | None = None
+) -> dict[str, PoolHandle]:
+    """Start all pools at once and return when each has its least number of engines. Raises RunError where one fails.
+
+    `labels` are those of the run's metrics.
+    """
     serve.start(proxy_location="Disabled", logging_config=LoggingConfig(enable_access_log=False, log_level="WARNING"))
-    shared = {name: f"{PREFIX}shared-{pool.shared}" for name, pool in pools.items() if pool.shared}
-    handles = {name: PoolHandle(shared.get(name, f"{run}-{name}"), name) for name in pools}
+    handles = {name: PoolHandle(_app(run, name, pool), name) for name, pool in pools.items()}
+    labels = labels or {"run": run, "session": run}
     try:
         for name, handle in handles.items():
             _take_hold(handle.app, pools[name])
         targets = [
-            serve.RunTarget(_application(pool, gpus=gpus[name]), name=handles[name].app, route_prefix=None)
+            serve.RunTarget(
+                _application(pool, labels | {"pool": name}, gpus=gpus[name]), name=handles[name].app, route_prefix=None
+            )
             for name, pool in pools.items()
             if _leases[handles[name].app].first
         ]
@@ -228,7 +201,24 @@ def states(handles: Mapping[str, PoolHandle]) -> str:
     return "; ".join(told)
 
 
-def _application(pool: Pool, *, gpus: bool) -> serve.Application:
+def standing(run: str, pools: Mapping[str, Pool]) -> dict[str, dict[str, int]]:
+    """For each pool its engines that are starting, running and stopping."""
+    applications = serve.status().applications
+    found = {}
+    for name, pool in pools.items():
+        app, engines = applications.get(_app(run, name, pool)), dict.fromkeys(("starting", "running", "stopping"), 0)
+        for deployment in app.deployments.values() if app else ():
+            for state, count in deployment.replica_states.items():
+                engines[STATES.get(state, "starting")] += count
+        found[name] = engines
+    return found
+
+
+def _app(run: str, name: str, pool: Pool) -> str:
+    return f"{PREFIX}shared-{pool.shared}" if pool.shared else f"{run}-{name}"
+
+
+def _application(pool: Pool, labels: dict[str, str], *, gpus: bool) -> serve.Application:
     bundles, strategy = placement(pool, gpus=gpus)
     least, most = pool.replicas
     size: dict[str, Any] = {"num_replicas": least}
@@ -245,7 +235,7 @@ def _application(pool: Pool, *, gpus: bool) -> serve.Application:
         size = {"autoscaling_config": scaling}
     deployment = serve.deployment(
         Replica,
-        name="engines",
+        name=labels["pool"],
         placement_group_bundles=bundles,
         placement_group_strategy=strategy,
         ray_actor_options={"num_cpus": 0, "num_gpus": 0},
@@ -255,7 +245,7 @@ def _application(pool: Pool, *, gpus: bool) -> serve.Application:
         health_check_period_s=5,
         **size,
     )
-    return deployment.bind(pool, gpus=gpus)
+    return deployment.bind(pool, labels, gpus=gpus)
 
 
 def _cause(handles: Mapping[str, PoolHandle], error: BaseException) -> str:

@@ -18,12 +18,13 @@ from oasis_ray.autoscaler import verdict
 from oasis_ray.changes import changes
 from oasis_ray.errors import JobError, OasisError, RunError
 from oasis_ray.graph import LIGHT_CPUS, build
+from oasis_ray.heartbeat import Heartbeat
 from oasis_ray.job import Job, expand
 from oasis_ray.ledger import ended_ids, mend, read_parts, take_back
 from oasis_ray.manifest import describe, node_digests, now, read_manifest, summary, write_manifest
 from oasis_ray.models import pinned
 from oasis_ray.monitor import Monitor
-from oasis_ray.pool import impossible, start_pools, states, stop_pools
+from oasis_ray.pool import PoolHandle, impossible, start_pools, states, stop_pools
 from oasis_ray.recipe import Recipe
 from oasis_ray.rows import Fate
 from oasis_ray.sink import PartSink
@@ -91,35 +92,68 @@ class Run:
             job = self.job.model_copy(update={"pools": pinned(self.job.pools, self._recorded())})
             digests = node_digests(job, self.recipe)
             manifest, todo = self._open(shards, describe(self.job, self.recipe, digests, shards.rows, job.pools))
-        session: dict[str, Any] = {"started": now()}
+        session: dict[str, Any] = {"name": uuid4().hex[:8], "started": now()}
+        if not todo.groups:
+            step("closing the books")
+            with told("output.path", self.folder):
+                self._close(manifest, session, None)
+            return manifest
+        with told("output.path", self.folder, JobError):  # before anything costs: is the output to be written to?
+            write_manifest(self.folder, manifest)
+        step("joining the cluster")
+        try:
+            gpus = self._fitted()
+        except OasisError as error:
+            self._close(manifest, session, error)
+            raise
+        with Heartbeat(
+            self.job, self.recipe, session["name"], gpus=gpus, rows=self.rows, before=self.before, notes=self.notes
+        ) as beat:
+
+            def announce(text: str) -> None:
+                step(text)
+                beat.step(text)
+
+            why = self._work(job, todo, digests, session, beat, announce)
+            announce("closing the books")
+            with told("output.path", self.folder):
+                self._close(manifest, session, why)
+            if why is not None:
+                raise why
+        return manifest
+
+    def _fitted(self) -> dict[str, bool]:
+        """Join the cluster; for each pool whether it runs on GPUs. Raises FitError where they never will."""
+        cluster.join()
+        have = cluster.nodes()
+        gpus = cluster.on_gpus(self.job.pools, have)
+        if verdict() is None:
+            cluster.fit(cluster.needs(self.job.pools, gpus), have)
+        return gpus
+
+    def _work(
+        self, job: Job, todo: Shards, digests: dict[str, str], session: dict[str, Any], beat: Heartbeat,
+        step: Callable[[str], None],
+    ) -> BaseException | None:  # fmt: skip
+        """Start the engines, stream the rows, stop the engines; what ended this before the rows had, if anything."""
         why: BaseException | None = None
-        if todo.groups:
-            with told("output.path", self.folder, JobError):  # before anything costs: is the output to be written to?
-                write_manifest(self.folder, manifest)
-            step("joining the cluster")
-            cluster.join()
-            have = cluster.nodes()
-            gpus = cluster.on_gpus(self.job.pools, have)
-            if verdict() is None:
-                cluster.fit(cluster.needs(self.job.pools, gpus), have)
+        pools: dict[str, PoolHandle] = {}
+        try:
             step("starting the engines")
             loading = time.monotonic()
-            pools = start_pools(job.pools, f"oasis-{uuid4().hex[:8]}", gpus=gpus)
+            labels = {"run": beat.run, "session": beat.session}
+            pools = start_pools(job.pools, f"oasis-{beat.session}", gpus=beat.gpus, labels=labels)
             session["seconds_loading"] = round(time.monotonic() - loading, 1)
-            try:
-                step("working")
-                self._stream(todo, pools, digests)
-            except BaseException as error:
-                why = error
-            session["seconds"] = round(time.monotonic() - self.since, 1)
-            step("stopping the engines")
-            stop_pools(pools)
-        step("closing the books")
-        with told("output.path", self.folder):
-            self._close(manifest, session, why)
-        if why is not None:
-            raise why
-        return manifest
+            step("working")
+            self.watch = beat.watch = start_watch(f"watch-oasis-{beat.session}")
+            self._stream(todo, pools, digests, beat.session)
+        except BaseException as error:
+            why = error
+        if self.travelling is not None:
+            session["seconds"] = round(time.monotonic() - self.travelling, 1)
+        step("stopping the engines")
+        stop_pools(pools)
+        return why
 
     def _close(self, manifest: dict[str, Any], session: dict[str, Any], why: BaseException | None) -> None:
         """Write down what the parts hold, whatever came."""
@@ -163,14 +197,13 @@ class Run:
         self.notes.append(f"going on: {self.before} of {shards.rows} rows had ended before")
         return {**manifest, "state": "running"}, shards.without(ended)
 
-    def _stream(self, todo: Shards, pools: Any, digests: dict[str, str]) -> None:
-        self.watch = start_watch()
+    def _stream(self, todo: Shards, pools: Any, digests: dict[str, str], session: str) -> None:
         self.travelling = time.monotonic()
         rows = build(todo, self.job, self.recipe, pools, digests, self.watch)
         sink = PartSink(
             self.folder,
             self.recipe,
-            session=uuid4().hex[:8],
+            session=session,
             rows_per_part=self.job.output.rows_per_part,
             rows_per_task=self.job.rows_per_task,
         )

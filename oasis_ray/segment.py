@@ -26,7 +26,7 @@ from oasis_ray.image import admit
 from oasis_ray.job import Job
 from oasis_ray.node import Asked, NodeRunner, drawn
 from oasis_ray.recipe import Recipe
-from oasis_ray.rows import Divert, Image, Route
+from oasis_ray.rows import Divert, Fate, Image, Route
 from oasis_ray.schema import Ended, packet
 from oasis_ray.storage import locate, on_disk, told
 from oasis_ray.watch import WORKERS, Standing
@@ -72,7 +72,8 @@ class Segment:
         found = await asyncio.gather(*(self._try(row) for row in rows if row["id"] not in suspects))
         found += [await self._try_alone(row) for row in rows if row["id"] in suspects]
         ended = sorted((row for row in found if row is not None), key=lambda row: ids.index(row.id))
-        self.watch.ended.remote(ids, [(row.fate, row.node, row.reason, row.lineage) for row in ended])
+        told = [(row.fate, row.node, row.reason, row.lineage) for row in ended]
+        self.watch.ended.remote(ids, told, [(r.id, r.node, r.reason) for r in ended if r.fate is Fate.FAILED])
         return ended
 
     async def _try(self, row: Mapping[str, Any]) -> Ended | None:

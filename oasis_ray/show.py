@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from oasis_ray.funnel import passages, shares
+from oasis_ray.progress import Progress
 from oasis_ray.recipe import Recipe
 from oasis_ray.run import Run
 from oasis_ray.tally import Tally
@@ -30,7 +31,7 @@ def progress_line(run: Run, tally: Tally) -> str:
     return f"{done}/{run.rows} rows  {fates}  {rate:.1f} rows/s  {tally.reply_tokens / seconds:.0f} tokens/s  {left}"
 
 
-class Progress:
+class Ticker:
     """Shows a run's progress until it is left: a live line on a terminal, plain lines elsewhere."""
 
     def __init__(self, run: Run, console: Console) -> None:
@@ -38,7 +39,7 @@ class Progress:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
-    def __enter__(self) -> "Progress":
+    def __enter__(self) -> "Ticker":
         self._thread.start()
         return self
 
@@ -75,6 +76,40 @@ def funnel(manifest: Mapping[str, Any], tally: Tally) -> Table:
         why = ", ".join(f"{reason} {rows}" for reason, rows in passage.left.items() if rows)
         table.add_row(passage.node, str(passage.rows), str(passage.rows - passage.through or ""), why)
     return table
+
+
+def session(progress: Progress) -> str:
+    """Where a session stood when its driver last wrote, in a few lines."""
+    fates = ", ".join(f"{progress.rows.get(fate, 0)} {fate}" for fate in FATES)
+    ended = progress.rows_before + sum(progress.rows.values())
+    told = [
+        f"session {progress.session}: {progress.step} for {_clock(progress.step_s)}, {progress.silent_s:.0f} s ago",
+        f"rows       {ended} of {progress.input_rows} ended; of this session {fates}",
+    ]
+    if progress.recent_rows_per_s is not None and progress.rows_per_s is not None:
+        left = "unknown" if progress.seconds_left is None else _clock(progress.seconds_left)
+        told.append(
+            f"pace       {progress.recent_rows_per_s:.1f} rows/s and {progress.recent_reply_tokens_per_s or 0:.0f} "
+            f"tokens/s now, {progress.rows_per_s:.1f} rows/s in all; time left: {left}"
+        )
+    tokens = progress.tokens
+    cached = f"{tokens['cached'] / tokens['prompt']:.0%} of them cached" if tokens["prompt"] else "none cached"
+    told.append(f"tokens     {tokens['prompt']} read, {cached}; {tokens['reply']} written")
+    for place in progress.in_flight:
+        where = f" (pool {place.pool})" if place.pool else ""
+        told.append(
+            f"in flight  {place.rows} at {place.node}{where}, the longest {place.oldest!r} for {place.seconds:.0f} s"
+        )
+    for pool, engines in progress.engines.items():
+        states = ", ".join(f"{count} {state}" for state, count in engines.items() if count) or "none"
+        told.append(f"engines    {pool}: {states}; {progress.gpu_seconds.get(pool, 0):.0f} GPU-seconds")
+    if each := progress.gpu_seconds_per_accepted_row:
+        told.append(f"cost       {each:.1f} GPU-seconds for each accepted row")
+    if progress.silent:
+        told.append(
+            f"the driver has not written for {progress.silent_s:.0f} s; it may be dead: run the job again to go on"
+        )
+    return "\n".join(told)
 
 
 def rates(manifest: Mapping[str, Any], tally: Tally) -> Group:

@@ -6,7 +6,8 @@ driver to the workers, and a failure of the machinery from the workers to the dr
 """
 
 import time
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,17 @@ from oasis_ray.suspects import Suspects, Verdict
 from oasis_ray.tally import Tally, Told
 
 WORKERS = "workers"  # the place where a row is carried; the other places are pools
+KEPT = 10_000  # events that wait for the driver to fetch them
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something for the session's log, counted from 1: what, when (seconds since 1970), and its facts."""
+
+    number: int
+    at: float
+    event: str
+    facts: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +60,8 @@ class Watch:
         self._flying: set[str] = set()
         self._begun, self._draining = 0, False
         self._places: dict[str, Suspects] = {}
+        self._events: deque[Event] = deque(maxlen=KEPT)
+        self._noted = 0
 
     def begin(self, rows: list[str]) -> list[str] | None:
         """A worker takes these rows up: those of them that are suspects, or None where no row is to be begun."""
@@ -58,13 +72,17 @@ class Watch:
             for name, suspects in self._places.items():
                 if name != WORKERS:
                     suspects.forget(row)
-            self._at(WORKERS).lost(row)
+            self.lost(WORKERS, row)
         self._flying.update(rows)
         return [row for row in rows if self._at(WORKERS).suspected(row)]
 
     def lost(self, place: str, row: str) -> None:
-        """The engine that worked on this row was lost."""
+        """What worked on this row was lost: an engine of the pool `place`, or a worker."""
         self._at(place).lost(row)
+        if place == WORKERS:
+            self._note("worker_lost", row=row)
+        else:
+            self._note("engine_lost", row=row, pool=place)
 
     def verdict(self, place: str, row: str) -> Verdict:
         """How a suspect may be tried again, now."""
@@ -74,9 +92,14 @@ class Watch:
         """A suspect's work was done."""
         self._at(place).cleared(row)
 
-    def ended(self, rows: list[str], told: list[Told]) -> None:
-        """These rows are no longer in flight; `told` counts those of them that have ended."""
+    def ended(self, rows: list[str], told: list[Told], failed: Sequence[tuple[str, str, str]] = ()) -> None:
+        """These rows are no longer in flight; `told` counts those of them that have ended.
+
+        `failed` names the failed ones: row, node and reason.
+        """
         self._tally.add(told)
+        for row, node, reason in failed:
+            self._note("row_failed", row=row, node=node, reason=reason)
         self._flying.difference_update(rows)
         for suspects in self._places.values():
             for row in rows:
@@ -89,9 +112,12 @@ class Watch:
     def fail(self, error: str) -> None:
         """The machinery failed for a row."""
         self._errors.append(error)
+        self._note("error", text=error)
 
     def drain(self) -> None:
         """From now on no row is begun."""
+        if not self._draining:
+            self._note("draining")
         self._draining = True
 
     def draining(self) -> bool:
@@ -106,25 +132,38 @@ class Watch:
         moved = self._tally.rows + sum(self._steps.values())
         return View(self._tally, moved, self._begun, self._errors, standing)
 
+    def events(self, after: int) -> list[Event]:
+        """What has happened after the event of this number, as far as it is still kept."""
+        return [event for event in self._events if event.number > after]
+
+    def _note(self, event: str, **facts: str) -> None:
+        self._noted += 1
+        self._events.append(Event(self._noted, time.time(), event, facts))
+
     def _at(self, place: str) -> Suspects:
         return self._places.setdefault(place, Suspects())
 
 
-def start_watch() -> Any:
-    """The watch as an actor. Should its process be lost, a new one begins with an empty book."""
-    actor = ray.remote(Watch).options(num_cpus=0, max_restarts=-1, max_task_retries=-1)
+def start_watch(name: str) -> Any:
+    """The watch as an actor of this name. Should its process be lost, a new one begins with an empty book."""
+    actor = ray.remote(Watch).options(name=name, num_cpus=0, max_restarts=-1, max_task_retries=-1)
     return actor.remote()
+
+
+def by_node(standing: list[Standing]) -> list[Standing]:
+    """Where rows stand, all workers together: a value a node, the most rows first."""
+    found: dict[str, Standing] = {}
+    for one in standing:
+        other = found.get(one.node, Standing(one.node, 0, "", -1.0))
+        longest = max(one, other, key=lambda each: each.seconds)
+        found[one.node] = Standing(one.node, one.rows + other.rows, longest.oldest, longest.seconds)
+    return sorted(found.values(), key=lambda one: -one.rows)
 
 
 def told_of(standing: list[Standing], pools: Mapping[str, str | None]) -> str:
     """In plain words where rows stand, the most first: `96 rows at respond (pool vlm), the longest 'a' for 90 s`."""
-    by_node: dict[str, list[Standing]] = {}
-    for one in standing:
-        by_node.setdefault(one.node, []).append(one)
     lines = []
-    for node, ones in sorted(by_node.items(), key=lambda item: -sum(one.rows for one in item[1])):
-        longest = max(ones, key=lambda one: one.seconds)
-        where = f" (pool '{pools[node]}')" if pools.get(node) else ""
-        rows = sum(one.rows for one in ones)
-        lines.append(f"{rows} rows at {node}{where}, the longest '{longest.oldest}' for {longest.seconds:.0f} s")
+    for one in by_node(standing):
+        where = f" (pool '{pools[one.node]}')" if pools.get(one.node) else ""
+        lines.append(f"{one.rows} rows at {one.node}{where}, the longest '{one.oldest}' for {one.seconds:.0f} s")
     return "; ".join(lines) or "no row is in flight"

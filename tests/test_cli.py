@@ -69,7 +69,7 @@ def test_a_run_prints_its_funnel_and_too_many_failures_end_with_3(
         "4 input rows = 1 accepted + 1 captions + 1 rejected + 1 failed   (4 parts read)",
         "every row ended exactly once",
     ]
-    assert "rejected at clarity: score_1 1" in call("status", run).stdout
+    assert "rejected: score_1 1" in call("status", run).stdout
     next((run / "accepted").glob("*.parquet")).unlink()
     broken = call("audit", run)
     assert broken.returncode == 1

@@ -1,12 +1,14 @@
 """The commands that look at a run."""
 
+import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from oasis_ray.cli.app import RunFolder, app
-from oasis_ray.terminal import err, out
+from oasis_ray.terminal import VISIBLE, err, out
 
 
 @app.command()
@@ -28,18 +30,50 @@ def audit(run_folder: RunFolder) -> None:
 
 
 @app.command()
-def status(run_folder: RunFolder) -> None:
-    """Show where a run stands, from its folder alone."""
+def status(
+    run_folder: RunFolder,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on telling until the run ends. Ctrl-C leaves.")] = False,
+) -> None:
+    """Show where a run stands, from its folder alone. Ends with code 1 where its driver seems to be dead."""
+    from oasis_ray import show
     from oasis_ray.manifest import read_manifest
+    from oasis_ray.progress import read_progress
     from oasis_ray.tally import of_run
 
-    manifest = read_manifest(run_folder)
-    tally = of_run(run_folder)
+    try:
+        if watch:
+            _watch(run_folder)
+    except KeyboardInterrupt:
+        return
+    manifest, progress, tally = read_manifest(run_folder), read_progress(run_folder), of_run(run_folder)
     out.print(f"{run_folder}: recipe {manifest['recipe']}, {manifest['state']}", soft_wrap=True)
-    counts = ", ".join(f"{tally.fates[fate]} {fate}" for fate in ("accepted", "captions", "rejected", "failed"))
-    out.print(f"{tally.rows} of {manifest['input']['rows']} rows ended: {counts}", soft_wrap=True)
-    for (fate, node, reason), rows in sorted(tally.reasons.items()):
-        out.print(f"  {fate} at {node}: {reason} {rows}")
+    counts = ", ".join(f"{tally.fates[fate]} {fate}" for fate in show.FATES)
+    out.print(f"{tally.rows} of {manifest['input']['rows']} rows stand in parts: {counts}", soft_wrap=True)
+    out.print(show.funnel(manifest, tally))
+    if manifest["state"] == "running" and progress is not None:
+        out.print(show.session(progress), soft_wrap=True)
+        if progress.silent:
+            raise typer.Exit(1)
+
+
+def _watch(run_folder: str) -> None:
+    """Tell of a run until it ends or its driver falls silent: in place on a terminal, elsewhere every few seconds."""
+    from rich.live import Live
+    from rich.text import Text
+
+    from oasis_ray import show
+    from oasis_ray.manifest import read_manifest
+    from oasis_ray.progress import read_progress
+
+    with Live(console=out, transient=True, auto_refresh=False) if out.is_terminal else nullcontext() as live:
+        while read_manifest(run_folder)["state"] == "running" and (progress := read_progress(run_folder)) is not None:
+            if progress.silent:
+                return
+            if live is None:
+                out.print(f"{show.session(progress)}\n", soft_wrap=True)
+            else:
+                live.update(Text(show.session(progress).translate(VISIBLE)), refresh=True)
+            time.sleep(show.LINE_EVERY_S if live is None else 2)
 
 
 @app.command()

@@ -40,7 +40,7 @@ def run(
     job, recipe = load_job(job_file, SHIPPED, sets or [])
     running = Run(job, recipe, _reason(retry), accept_changes)
     try:
-        with show.Progress(running, out) as progress, _stopped_by_signals(running) as listen:
+        with show.Ticker(running, out) as progress, _stopped_by_signals(running) as listen:
 
             def step(text: str) -> None:
                 listen()  # once more: Ray sets handlers of its own when a cluster is joined

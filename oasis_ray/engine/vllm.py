@@ -31,7 +31,7 @@ class VllmEngine:
         self._asked, self._moved = 0, time.monotonic()
         args = engine_args(pool, folder, gpus=gpus, images=self._chat.image_token is not None)
         try:
-            self._llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**args), stat_loggers=[_pulse(self._beat)])
+            self._llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**args), stat_loggers=_loggers(self._beat))
         except TypeError as error:
             raise RunError(f"pool of {pool.model}: vLLM does not take these engine_args: {error}") from None
 
@@ -109,6 +109,17 @@ class VllmEngine:
 
     def _beat(self) -> None:
         self._moved = time.monotonic()
+
+
+def _loggers(beat: Callable[[], None]) -> list[Any]:
+    """What vLLM tells of its steps to: the pulse, and in a Ray process vLLM's own metrics, which Ray exports."""
+    import ray
+
+    if not ray.is_initialized():
+        return [_pulse(beat)]
+    from vllm.v1.metrics.ray_wrappers import RayPrometheusStatLogger
+
+    return [_pulse(beat), RayPrometheusStatLogger]
 
 
 def _pulse(beat: Callable[[], None]) -> Any:

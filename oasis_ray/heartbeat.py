@@ -1,0 +1,170 @@
+"""The heartbeat of a session: every few seconds the driver tells how it stands, to all who can't ask it.
+
+A thread of the driver looks at the watch, the engines and the nodes. What it sees becomes the run's metrics, the file
+`progress.json` and lines in the session's log: the same figures, from one look. Telling is best effort: a file that
+can't be written is noted once, and the run goes on.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import ray
+
+from oasis_ray.job import Job
+from oasis_ray.journal import Journal
+from oasis_ray.manifest import summary
+from oasis_ray.metrics import Meter
+from oasis_ray.pool import standing
+from oasis_ray.progress import Place, Progress, publish, write_progress
+from oasis_ray.recipe import Recipe
+from oasis_ray.watch import Event, View, by_node
+
+BEAT_S = 5.0
+STORE_S = 30.0  # between two writes to an object store
+WINDOW_S = 60.0  # what "recent" means
+
+
+@dataclass
+class Heartbeat:
+    """Beats until it is left. `watch` is asked once it is there; `notes` are told to the user when the run ends."""
+
+    job: Job
+    recipe: Recipe
+    session: str
+    gpus: Mapping[str, bool]
+    rows: int
+    before: int
+    notes: list[str]
+    watch: Any = None
+    _stop: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.folder = self.job.output.path.rstrip("/")
+        self.run = self.folder.rpartition("/")[2]
+        self._every_s = STORE_S if "://" in self.folder else BEAT_S
+        self._meter = Meter(run=self.run, session=self.session)
+        self._journal = Journal(self.folder, run=self.run, session=self.session)
+        self._step, self._since = "", time.monotonic()
+        self._looked = self._since
+        self._working: float | None = None
+        self._told, self._wrote = False, float("-inf")
+        self._events = 0
+        self._view = View()
+        self._ended: deque[tuple[float, int, int]] = deque()
+        self._gpu_s = dict.fromkeys(self.job.pools, 0.0)
+        self._engines: dict[str, dict[str, int]] = {}
+        self._machines: dict[str, str] = {}
+
+    def __enter__(self) -> "Heartbeat":
+        self.note("session_started", rows=self.rows, before=self.before, recipe=self.recipe.name)
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._try_to_look()
+        self.note("session_ended", why=f"{type(error).__name__}: {error}" if error else None)
+        self._view.standing, self._engines = (
+            [],
+            {name: dict.fromkeys(found, 0) for name, found in self._engines.items()},
+        )
+        self._tell(self._progress(), at_once=True)  # so that no gauge stays where it was
+
+    def step(self, text: str) -> None:
+        """A new step of the session has begun."""
+        self._step, self._since = text, time.monotonic()
+        if text == "working":
+            self._working = self._since
+        self.note("step", text=text)
+
+    def note(self, event: str, **facts: Any) -> None:
+        """Write an event into the session's log."""
+        self._journal.note(event, **facts)
+
+    def _run(self) -> None:
+        while True:
+            self._try_to_look()
+            self._tell(self._progress())
+            if self._stop.wait(BEAT_S):
+                return
+
+    def _try_to_look(self) -> None:
+        try:
+            self._look()
+        except Exception as error:  # Ray may be on its way up or down, or have lost a process: the next look is soon
+            text = (str(error).strip().splitlines() or [""])[-1]
+            self.note("look_failed", text=f"{type(error).__name__}: {text}")
+
+    def _look(self) -> None:
+        """See where rows, engines and nodes stand, and note what has changed."""
+        if (watch := self.watch) is not None:
+            self._view = ray.get(watch.view.remote(), timeout=30)
+            for event in ray.get(watch.events.remote(self._events), timeout=30):
+                self._note_event(event)
+        now, engines = time.monotonic(), standing(f"oasis-{self.session}", self.job.pools)
+        for name, pool in self.job.pools.items():
+            gpus = pool.gpus_per_engine * pool.gpu_share if self.gpus[name] else 0.0
+            self._gpu_s[name] += engines[name]["running"] * gpus * (now - self._looked)
+            if engines[name] != self._engines.get(name):
+                self.note("engines", pool=name, **engines[name])
+        self._engines, self._looked = engines, now
+        machines = {node["NodeID"]: node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]}
+        for name in machines.keys() - self._machines.keys():
+            self.note("machine_up", machine=name, address=machines[name])
+        for name in self._machines.keys() - machines.keys():
+            self.note("machine_lost", machine=name, address=self._machines[name])
+        self._machines = machines
+
+    def _note_event(self, event: Event) -> None:
+        self._journal.missed(event.number - self._events - 1)
+        self._events = event.number
+        self._journal.note(event.event, at=event.at, **event.facts)
+
+    def _progress(self) -> Progress:
+        now, tally = time.monotonic(), self._view.tally
+        self._ended.append((now, tally.rows, tally.reply_tokens))
+        while len(self._ended) > 2 and now - self._ended[1][0] > WINDOW_S:
+            self._ended.popleft()
+        at, rows, tokens = self._ended[0]
+        recent = now - at
+        pools = {node.name: node.pool for node in self.recipe.nodes}
+        return Progress(
+            run=self.run,
+            session=self.session,
+            time=datetime.now(UTC),
+            every_s=self._every_s,
+            step=self._step,
+            step_s=round(now - self._since, 1),
+            input_rows=self.rows,
+            rows_before=self.before,
+            **summary(tally),
+            in_flight=[
+                Place(node=one.node, pool=pools.get(one.node), rows=one.rows, oldest=one.oldest, seconds=one.seconds)
+                for one in by_node(self._view.standing)
+            ],
+            engines=self._engines,
+            gpu_seconds={name: round(seconds, 1) for name, seconds in self._gpu_s.items()},
+            rows_per_s=tally.rows / max(now - self._working, 1.0) if self._working else None,
+            recent_rows_per_s=(tally.rows - rows) / recent if recent else None,
+            recent_reply_tokens_per_s=(tally.reply_tokens - tokens) / recent if recent else None,
+        )
+
+    def _tell(self, progress: Progress, *, at_once: bool = False) -> None:
+        publish(self._meter, progress, {node.name for node in self.recipe.nodes})
+        if not at_once and time.monotonic() - self._wrote < self._every_s - BEAT_S / 2:
+            return
+        self._wrote = time.monotonic()
+        try:
+            write_progress(self.folder, progress)
+            self._journal.write()
+        except Exception as error:  # a store may raise anything; the rows are what counts
+            if not self._told:
+                self.notes.append(f"progress and log could not be written, the run went on: {error}")
+                self._told = True

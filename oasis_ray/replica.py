@@ -1,0 +1,48 @@
+"""A replica of a pool: one engine in a process of its own, which ends with its engine."""
+
+import logging
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+
+import psutil
+
+from oasis_ray.engine import open_engine
+from oasis_ray.errors import EngineLostError
+from oasis_ray.job import Pool
+from oasis_ray.metrics import Duty, Meter
+from oasis_ray.rows import Call, Reply
+
+
+class Replica:
+    """A Serve replica: one engine. It starts when the replica does, so a replica that runs is ready."""
+
+    def __init__(self, pool: Pool, labels: Mapping[str, str], *, gpus: bool) -> None:
+        self._engine = open_engine(pool, gpus=gpus)
+        self._duty = Duty(Meter(**labels))
+
+    async def ask(self, call: Call) -> Reply:
+        """Answer one call. A replica whose engine is lost ends at once, and Serve starts another."""
+        try:
+            with self._duty.request():
+                return await self._engine.ask(call)
+        except EngineLostError as error:
+            _end(error)
+            raise
+
+    async def check_health(self) -> None:
+        """Serve asks this every few seconds."""
+        self._duty.tell()
+        try:
+            await self._engine.check()
+        except EngineLostError as error:
+            _end(error)
+
+
+def _end(reason: EngineLostError) -> None:
+    """End this process and what it has started, at once: those who wait for it are to hear of it."""
+    logging.getLogger("ray.serve").error("this engine is given up: %s", reason)
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            child.kill()
+    os._exit(1)
