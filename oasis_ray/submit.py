@@ -25,8 +25,11 @@ class Submitted:
     id: str
 
     def state(self) -> str:
-        """PENDING, RUNNING, SUCCEEDED, FAILED or STOPPED."""
-        return str(self.client.get_job_status(self.id).value)
+        """PENDING, RUNNING, SUCCEEDED, FAILED or STOPPED. Raises RunError where the cluster knows no such job."""
+        try:
+            return str(self.client.get_job_status(self.id).value)
+        except RuntimeError:
+            raise RunError(f"the cluster knows no job {self.id}; `ray job list` shows those that it knows") from None
 
     def follow(self, show: Callable[[str], None]) -> int:
         """Show what the job prints until it ends; the exit code of its command."""
@@ -45,6 +48,7 @@ class Submitted:
 
     def last(self, lines: int) -> Iterator[str]:
         """The last lines that the job has printed."""
+        self.state()
         yield from self.client.get_job_logs(self.id).splitlines()[-lines:]
 
     def stop(self) -> None:

@@ -1,6 +1,7 @@
 """A job goes to a cluster with a token, its output and exit code come back, and what is left over can be cleared up."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -64,6 +65,12 @@ def test_a_job_is_sent_and_followed_to_its_end(cluster: Guarded, folder: Path) -
     assert "8 of 8 rows ended: 8 accepted" in sent.stdout
     assert TOKEN not in sent.stdout
     assert audit(str(folder / "run")).faults == []
+    name = re.search(r"raysubmit_\w+", sent.stdout)
+    assert name is not None
+    looked = oasis(cluster, "status", name[0], "--address", cluster.url)
+    assert "8 of 8 rows ended: 8 accepted" in looked.stdout
+    assert looked.stdout.splitlines()[-1] == f"{name[0]}: succeeded"
+    assert "knows no job raysubmit_x" in oasis(cluster, "status", "raysubmit_x", "--address", cluster.url).stdout
 
 
 @pytest.mark.parametrize(

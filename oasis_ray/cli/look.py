@@ -1,7 +1,7 @@
 """The commands that look at a run."""
 
 import time
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -31,10 +31,19 @@ def audit(run_folder: RunFolder) -> None:
 
 @app.command()
 def status(
-    run_folder: RunFolder,
+    run_folder: Annotated[str, typer.Argument(help="A run folder, or the id of a submitted job.", metavar="RUN|ID")],
     watch: Annotated[bool, typer.Option("--watch", help="Go on telling until the run ends. Ctrl-C leaves.")] = False,
+    address: Annotated[
+        str | None, typer.Option(help="Of a submitted job: the cluster's dashboard, http://HEAD:8265.")
+    ] = None,
 ) -> None:
-    """Show where a run stands, from its folder alone. Ends with code 1 where its driver seems to be dead."""
+    """Show where a run stands, from its folder alone. Ends with code 1 where its driver seems to be dead.
+
+    Of a submitted job (raysubmit_…) the end of what it printed is shown, and how it stands.
+    """
+    if run_folder.startswith("raysubmit_"):
+        _submitted(run_folder, address, watch=watch)
+        return
     from oasis_ray import show
     from oasis_ray.manifest import read_manifest
     from oasis_ray.progress import read_progress
@@ -54,6 +63,19 @@ def status(
         out.print(show.session(progress), soft_wrap=True)
         if progress.silent:
             raise typer.Exit(1)
+
+
+def _submitted(name: str, address: str | None, *, watch: bool) -> None:
+    from oasis_ray.submit import Submitted, connect
+
+    job = Submitted(connect(address), name)
+    if watch:
+        with suppress(KeyboardInterrupt):
+            job.follow(lambda text: out.print(text, end="", soft_wrap=True))
+    else:
+        for line in job.last(20):
+            out.print(line, soft_wrap=True)
+    out.print(f"{name}: {job.state().lower()}", soft_wrap=True)
 
 
 def _watch(run_folder: str) -> None:
