@@ -133,7 +133,7 @@ def test_a_folder_of_this_machine_is_taken_where_it_is(tmp_path: Path) -> None:
 
 
 ASK = """
-import asyncio, sys
+import asyncio, os, psutil, sys
 from oasis_ray.engine import open_engine
 from oasis_ray.job import Pool
 from oasis_ray.models import pinned
@@ -141,12 +141,16 @@ from oasis_ray.rows import Call, Request, Sampling
 
 async def ask(pool):
     engine = open_engine(pool, gpus=False)
-    return await engine.ask(Call(Request("Hi", sampling=Sampling(max_tokens=4, min_tokens=4)), "r", 1))
+    reply = await engine.ask(Call(Request("Hi", sampling=Sampling(max_tokens=4, min_tokens=4)), "r", 1))
+    print("TOKENS", reply.samples[0].tokens, flush=True)
+    # The engine's own process would be waited for at the end of this one.
+    for child in psutil.Process().children(recursive=True):
+        child.kill()
+    os._exit(0)
 
 if __name__ == "__main__":
     pool = Pool(model=sys.argv[1], device="cpu", max_context_tokens=512, max_sequences=4)
-    reply = asyncio.run(ask(pinned({"llm": pool}, {})["llm"]))
-    print("TOKENS", reply.samples[0].tokens)
+    asyncio.run(ask(pinned({"llm": pool}, {})["llm"]))
 """
 
 
