@@ -63,7 +63,7 @@ class _Janitor:
 class Lease:
     """This process's hold on an application. Held as long as the process lives, or until `end`."""
 
-    def __init__(self, app: str, make: str = "") -> None:
+    def __init__(self, app: str, make: str) -> None:
         """Take hold. Raises ValueError where the application's engines are others than `make`, with what they are."""
         self.app = app
         self._leash = _Leash.remote()  # type: ignore[attr-defined]  # Ray ships no types

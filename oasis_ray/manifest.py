@@ -13,6 +13,7 @@ from oasis_ray.errors import JobError
 from oasis_ray.job import Job, Pool
 from oasis_ray.prompt import Prompt
 from oasis_ray.recipe import Node, Recipe
+from oasis_ray.rows import Fate
 from oasis_ray.storage import locate, make_folder, on_disk, told
 from oasis_ray.tally import Tally
 
@@ -94,7 +95,7 @@ def _prompts(node: Node) -> list[Prompt]:
 def summary(tally: Tally) -> dict[str, Any]:
     """What a run has done, for the manifest."""
     return {
-        "rows": {fate: tally.fates[fate] for fate in ("accepted", "captions", "rejected", "failed")},
+        "rows": {str(fate): tally.fates[fate] for fate in Fate},
         "reasons": [
             {"fate": fate, "node": node, "reason": reason, "rows": rows}
             for (fate, node, reason), rows in sorted(tally.reasons.items())

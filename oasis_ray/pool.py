@@ -21,7 +21,7 @@ from ray.serve.config import AutoscalingConfig, RequestRouterConfig
 from ray.serve.exceptions import BackPressureError, ReplicaUnavailableError
 from ray.serve.schema import LoggingConfig
 
-from oasis_ray.autoscaler import verdict
+from oasis_ray.autoscaler import Verdict, verdict
 from oasis_ray.errors import EngineLostError, FitError, JobError, OasisError, RunError
 from oasis_ray.janitor import PREFIX, Lease
 from oasis_ray.job import Pool
@@ -101,11 +101,12 @@ def start_pools(
             handles,
             max(pool.start_timeout_s for pool in pools.values()) + GRACE_S,
         )
-    except BaseException as error:
+    except RuntimeError as error:
         cause = _cause(handles, error)
         stop_pools(handles)
-        if isinstance(error, RuntimeError):
-            raise RunError(f"the pools did not come up: {cause}") from None
+        raise RunError(f"the pools did not come up: {cause}") from None
+    except BaseException:
+        stop_pools(handles)
         raise
     return handles
 
@@ -114,9 +115,9 @@ def _wait(starting: "Future[None]", handles: Mapping[str, PoolHandle], patience_
     """Return when the engines are up. Raises FitError or RunError where they won't be, or what starting them raised."""
     began = silent = time.monotonic()
     while not wait([starting], timeout=LOOK_S).done:
-        if lost := impossible(handles):
-            raise FitError(lost)
         said, now = verdict(), time.monotonic()
+        if lost := impossible(handles, said):
+            raise FitError(lost)
         if not said or said.coming or not any(said.waiting.get(handle.app) for handle in handles.values()):
             silent = now
         if now - silent > SILENT_S:
@@ -165,9 +166,8 @@ def _state(app: str) -> str:
     return str(found.status.value) if found else "NOT_STARTED"
 
 
-def impossible(handles: Mapping[str, PoolHandle]) -> str:
+def impossible(handles: Mapping[str, PoolHandle], said: Verdict | None) -> str:
     """Which pools have no engine and wait for a node that this cluster can't start; nothing where there are none."""
-    said = verdict()
     lost = [name for name, handle in handles.items() if said and said.impossible.get(handle.app)]
     applications = serve.status().applications if lost else {}
     told = []
@@ -248,7 +248,7 @@ def _application(pool: Pool, labels: dict[str, str], *, gpus: bool) -> serve.App
     return deployment.bind(pool, labels, gpus=gpus)
 
 
-def _cause(handles: Mapping[str, PoolHandle], error: BaseException) -> str:
+def _cause(handles: Mapping[str, PoolHandle], error: RuntimeError) -> str:
     """What Serve knows of the failure: the last exception of each failed trace, with the lines that explain it."""
     told = []
     for name, handle in handles.items():

@@ -215,7 +215,7 @@ class Run:
             failed_before,
             self.stopping,
             pools=lambda: states(pools),
-            impossible=lambda: impossible(pools),
+            impossible=lambda: impossible(pools, verdict()),
         )
         try:
             with monitor:

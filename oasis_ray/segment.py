@@ -29,6 +29,7 @@ from oasis_ray.recipe import Recipe
 from oasis_ray.rows import Divert, Fate, Image, Route
 from oasis_ray.schema import Ended, packet
 from oasis_ray.storage import locate, on_disk, told
+from oasis_ray.trust import leads_out
 from oasis_ray.watch import WORKERS, Standing
 
 TELL_S = 2.0
@@ -191,8 +192,7 @@ def fetch(root: str, path: str, max_bytes: int) -> bytes:
 
     Raises RowError: `image_path` where the path leads out of the root, `image_missing` where there is no such file.
     """
-    parts = path.split("/")
-    if path.startswith("/") or ".." in parts or "\\" in path or "\0" in path or "://" in path:
+    if leads_out(path):
         raise RowError("image_path", f"{path!r} is not a path below input.root")
     with told("input.root", root):
         fs, base = locate(root)

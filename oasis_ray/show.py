@@ -13,10 +13,10 @@ from rich.text import Text
 from oasis_ray.funnel import passages, shares
 from oasis_ray.progress import Progress
 from oasis_ray.recipe import Recipe
+from oasis_ray.rows import Fate
 from oasis_ray.run import Run
 from oasis_ray.tally import Tally
 
-FATES = ("accepted", "captions", "rejected", "failed")
 LINE_EVERY_S = 10.0
 
 
@@ -27,7 +27,7 @@ def progress_line(run: Run, tally: Tally) -> str:
     seconds = max(time.monotonic() - run.travelling, 1e-6)
     done, rate = run.before + tally.rows, tally.rows / seconds
     left = f"{_clock((run.rows - done) / rate)} left" if rate else "time left unknown"
-    fates = "  ".join(f"{fate} {tally.fates[fate]}" for fate in FATES)
+    fates = "  ".join(f"{fate} {tally.fates[fate]}" for fate in Fate)
     return f"{done}/{run.rows} rows  {fates}  {rate:.1f} rows/s  {tally.reply_tokens / seconds:.0f} tokens/s  {left}"
 
 
@@ -80,7 +80,7 @@ def funnel(manifest: Mapping[str, Any], tally: Tally) -> Table:
 
 def session(progress: Progress) -> str:
     """Where a session stood when its driver last wrote, in a few lines."""
-    fates = ", ".join(f"{progress.rows.get(fate, 0)} {fate}" for fate in FATES)
+    fates = ", ".join(f"{progress.rows.get(fate, 0)} {fate}" for fate in Fate)
     ended = progress.rows_before + sum(progress.rows.values())
     told = [
         f"session {progress.session}: {progress.step} for {_clock(progress.step_s)}, {progress.silent_s:.0f} s ago",

@@ -4,7 +4,6 @@ import asyncio
 import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,6 +81,10 @@ def submit(job_file: Path, words: Sequence[str], address: str | None, folder: Pa
     client = connect(address)
     command = shlex.join(["python", "-m", "oasis_ray.cli", "run", str(inside.relative_to(folder.resolve())), *words])
     environment = {"working_dir": str(folder), "excludes": list(LEFT_OUT)}
-    with suppress(RuntimeError):
+    try:
         return Submitted(client, client.submit_job(entrypoint=command, runtime_env=environment))
-    raise RunError(f"the cluster did not take the job: {folder} may be larger than Ray sends (500 MB)")
+    except RuntimeError as error:
+        said = str(error).strip().splitlines()[0]
+        raise RunError(
+            f"the cluster did not take the job: {said} ({folder} may be larger than Ray sends, 500 MB)"
+        ) from None

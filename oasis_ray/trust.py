@@ -29,6 +29,11 @@ def without_secret(value: str | None) -> str | None:
     return value
 
 
+def leads_out(path: str) -> bool:
+    """Whether a path that came with data leads, or may lead, out of the folder that it is read below."""
+    return path.startswith("/") or ".." in path.split("/") or "\\" in path or "\0" in path or "://" in path
+
+
 def variable_name(value: str) -> str:
     """The name of an environment variable. Raises ValueError where it is none, and may be the key itself."""
     if not re.fullmatch(r"[A-Z_][A-Z0-9_]*", value):

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from oasis_ray.cli.app import RunFolder, app
+from oasis_ray.rows import Fate
 from oasis_ray.terminal import VISIBLE, err, out
 
 
@@ -56,7 +57,7 @@ def status(
         return
     manifest, progress, tally = read_manifest(run_folder), read_progress(run_folder), of_run(run_folder)
     out.print(f"{run_folder}: recipe {manifest['recipe']}, {manifest['state']}", soft_wrap=True)
-    counts = ", ".join(f"{tally.fates[fate]} {fate}" for fate in show.FATES)
+    counts = ", ".join(f"{tally.fates[fate]} {fate}" for fate in Fate)
     out.print(f"{tally.rows} of {manifest['input']['rows']} rows stand in parts: {counts}", soft_wrap=True)
     out.print(show.funnel(manifest, tally))
     if manifest["state"] == "running" and progress is not None:

@@ -8,13 +8,12 @@ from pathlib import Path
 import PIL.Image
 
 from oasis_ray.errors import RunError
+from oasis_ray.trust import leads_out
 
 # Only headers are read here; how many pixels a picture may have was the run's to say (input.limits).
 PIL.Image.MAX_IMAGE_PIXELS = None
 SUFFIXES = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif", "BMP": "bmp", "TIFF": "tiff"}
-OUTWARD = re.compile(
-    r"^/|^[A-Za-z]:|\\|\0|://|(^|/)\.\.(/|$)"
-)  # leads, or may lead, out of the folder it is read below
+DRIVE = re.compile(r"[A-Za-z]:")  # a path that begins so leads elsewhere on Windows, where an export may be read
 
 
 def name_of(data: bytes) -> str:
@@ -44,4 +43,4 @@ def place(folder: Path, data: bytes) -> str:
 
 def reference(path: str | None, digest: str) -> str:
     """How a picture that is not exported is named: by the path that the input gave, if it stays below its folder."""
-    return digest if not path or OUTWARD.search(path) else path
+    return digest if not path or leads_out(path) or DRIVE.match(path) else path
