@@ -1,17 +1,14 @@
-"""A run folder made by hand, for what reads runs: rows of the real schema, without a run."""
+"""Rows that ended, in the form that exports take them, and a run folder of them."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from oasis_ray.job import Job
-from oasis_ray.manifest import describe, node_digests, write_manifest
-from oasis_ray.recipe import Recipe
 from oasis_ray.rows import Fate, Route
-from oasis_ray.schema import Ended, columns, packet
-from oasis_ray.sink import unpack, write_part
+from oasis_ray.schema import Ended
 from stages.language import Out as Spoken
+from tests.runs import RunFolder
 
 
 def row(name: str, asked: str, answered: str, data: bytes | None = None, **given: Any) -> Ended:
@@ -42,25 +39,13 @@ def row(name: str, asked: str, answered: str, data: bytes | None = None, **given
 
 
 def write_run(
-    folder: Path,
-    job: Job,
-    recipe: Recipe,
-    rows: Iterable[Ended],
-    *,
-    a_part: int = 4,
-    drop: tuple[str, ...] = (),
-    **keys: Any,
+    folder: Path, job_file: Path, rows: Sequence[Ended], *, a_part: int = 4, drop: tuple[str, ...] = (), **keys: Any
 ) -> Path:
     """Write rows as a run that is done, in parts of so many; without the columns `drop`, as older runs are."""
-    kept = list(rows)
-    for at in range(0, len(kept), a_part):
-        tables = unpack(
-            packet(kept[at : at + a_part], recipe, keep_images=False), {f: columns(recipe, f) for f in Fate}
-        )
-        for fate, table in tables:
-            write_part(table.drop_columns(list(drop)), f"{folder}/{fate}", f"part-x-{at:06d}.parquet")
-    ended = {str(fate): sum(row.fate is fate for row in kept) for fate in Fate}
+    run = RunFolder(folder, job_file, len(rows))
+    for at in range(0, len(rows), a_part):
+        run.part(f"x-{at:06d}", *rows[at : at + a_part], drop=drop)
+    ended = {str(fate): sum(row.fate is fate for row in rows) for fate in Fate}
     reasons = [{"fate": "rejected", "node": "gate", "reason": "score_1", "rows": 3}]
-    made = describe(job, recipe, node_digests(job, recipe), len(kept))
-    write_manifest(str(folder), {**made, "state": "done", "rows": ended, "reasons": reasons, "cost": {}, **keys})
+    run.manifest(rows=ended, reasons=reasons, cost={}, **keys)
     return folder

@@ -60,18 +60,18 @@ def failed(name: str, reason: str = "image_broken", **keys: Any) -> Ended:
 class RunFolder:
     """A run folder, and what writes into it as a run does."""
 
-    def __init__(self, folder: Path, job_file: Path) -> None:
-        self.path = folder
+    def __init__(self, folder: Path, job_file: Path, rows: int = 10) -> None:
+        self.path, self._rows = folder, rows
         self.job, self.recipe = load_job(job_file, SHIPPED)
         self.manifest()
 
     def manifest(self, **keys: Any) -> None:
         """Write run.json, with `keys` laid over it."""
-        made = describe(self.job, self.recipe, node_digests(self.job, self.recipe), 10)
+        made = describe(self.job, self.recipe, node_digests(self.job, self.recipe), self._rows)
         write_manifest(str(self.path), {**made, "state": "done", **keys})
 
-    def part(self, name: str, *rows: Ended, keep_images: bool = False) -> None:
-        """Write `part-NAME.parquet` of each fate that occurs."""
+    def part(self, name: str, *rows: Ended, keep_images: bool = False, drop: tuple[str, ...] = ()) -> None:
+        """Write `part-NAME.parquet` of each fate that occurs, without the columns `drop`."""
         schemas = {fate: columns(self.recipe, fate) for fate in Fate}
         for fate, table in unpack(packet(rows, self.recipe, keep_images=keep_images), schemas):
-            write_part(table, str(self.path / fate), f"part-{name}.parquet")
+            write_part(table.drop_columns(list(drop)), str(self.path / fate), f"part-{name}.parquet")

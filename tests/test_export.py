@@ -12,7 +12,7 @@ import PIL.Image
 import pytest
 from typer.testing import CliRunner
 
-from oasis_ray.cli import SHIPPED, app
+from oasis_ray.cli import app
 from oasis_ray.errors import JobError, RunError
 from oasis_ray.export.card import escaped
 from oasis_ray.export.language import detect
@@ -22,7 +22,6 @@ from oasis_ray.export.pictures import name_of, reference
 from oasis_ray.export.select import choose
 from oasis_ray.export.shuffle import Shuffle
 from oasis_ray.export.write import export
-from oasis_ray.load import load_job
 from oasis_ray.schema import Ended
 from tests.conftest import picture
 from tests.ended import row, write_run
@@ -35,7 +34,7 @@ ENGLISH = "The house stands beside the road and people walk past it."
 @pytest.fixture
 def make(tmp_path: Path, job_file: Callable[..., Path]) -> Make:
     def write(rows: list[Ended], name: str = "run", **options: Any) -> Path:
-        return write_run(tmp_path / name, *load_job(job_file(), SHIPPED), rows, **options)
+        return write_run(tmp_path / name, job_file(), rows, **options)
 
     return write
 

@@ -47,7 +47,7 @@ SUFFIXES = {TEAL: "png", RED: "jpg", BLUE: "webp", OAK: "gif"}
 
 @pytest.fixture
 def run(tmp_path: Path, job_file: Callable[..., Path]) -> Path:
-    return write_run(tmp_path / "run [1]", *load_job(job_file(), SHIPPED), ROWS)
+    return write_run(tmp_path / "run [1]", job_file(), ROWS)
 
 
 def of(run: Path, form: str, name: str = "out", **options: Any) -> Path:
@@ -242,7 +242,7 @@ def test_shards_are_cut_by_size_and_hold_every_row_once(
         buffer = io.BytesIO()
         PIL.Image.fromarray(noise.integers(0, 256, (60, 60, 3), np.uint8)).save(buffer, "PNG")
         rows.append(row(f"r{n}", f"How many {n}?", "Two.", buffer.getvalue()))
-    run = write_run(tmp_path / "run", *load_job(job_file(), SHIPPED), rows, a_part=130)
+    run = write_run(tmp_path / "run", job_file(), rows, a_part=130)
     folder = of(run, form, shard_mb=1)
     shards = sorted(folder.glob("data/train-*"))
     assert [path.stat().st_size // 1_000_000 for path in shards][:-1] == [1] * (len(shards) - 1)
@@ -269,7 +269,7 @@ def test_shards_are_cut_by_size_and_hold_every_row_once(
 def test_the_same_rows_make_the_same_bytes_however_they_lie_in_parts(
     form: str, run: Path, tmp_path: Path, job_file: Callable[..., Path]
 ) -> None:
-    other = write_run(tmp_path / "other" / run.name, *load_job(job_file(), SHIPPED), ROWS[::-1], a_part=3)
+    other = write_run(tmp_path / "other" / run.name, job_file(), ROWS[::-1], a_part=3)
     options = {"split": "train=0.5,validation=0.5", "captions": 0.2, "seed": 3}
     first, again, otherwise = (content(of(r, form, n, **options)) for r, n in ((run, "x"), (run, "y"), (other, "z")))
     assert first == again == otherwise
