@@ -1,8 +1,8 @@
 """Pools: identical engines of one model as a Ray Serve deployment that belongs to the run.
 
 Each replica holds one engine, pinned to its GPUs by a placement group; on CPUs the same, with zero GPUs. All requests
-of a row carry its id as session, so Serve's consistent-hash router sends them to the replica that has its image in
-the prefix and encoder caches. The engines end with their run, however it ends (`janitor`); engines with a name of
+of a row carry its id as session, so the router (`router`) sends them to the replica that has its image in the prefix
+and encoder caches. The engines end with their run, however it ends (`janitor`); engines with a name of
 their own (`shared`) are used by all jobs that name them, and end with the last one.
 """
 
@@ -28,7 +28,7 @@ from oasis_ray.job import Pool
 from oasis_ray.replica import Replica
 from oasis_ray.rows import Call, Reply
 
-ROUTER = "ray.serve.experimental.consistent_hash_router.ConsistentHashRouter"
+ROUTER = "oasis_ray.router.StickyRouter"
 LOOK_S = 2.0  # between two looks at pools that start
 SILENT_S = 90.0  # an autoscaler that starts no node for engines that wait has died, or may start no more
 UPSCALE_S = 10  # a load that has been too high for this long asks for another engine

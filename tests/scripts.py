@@ -75,3 +75,9 @@ async def deaf(call: Call) -> Reply:
     if call.row == "stuck":
         await asyncio.Event().wait()
     return oasis(call)
+
+
+async def whoami(call: Call) -> Reply:
+    """Which process answers, after a while."""
+    await asyncio.sleep(0.1)
+    return Reply.of(str(os.getpid()))
