@@ -42,7 +42,8 @@ COLUMNS = {
     "error": "What was seen: the reply that could not be read, the decoder's message.",
     "nodes": "What each node wrote, by node; null where the row did not come to it.",
     "lineage": "One entry a request: node, its digest (see `run.json`), seed, tokens read (and of these cached), "
-    "tokens written, seconds, and how the reply ended.",
+    "tokens written, when it was asked (`started`, Unix seconds) and how long it was waited for (`seconds`), which "
+    "engine answered and how long it had the request (`engine_seconds`), and how the reply ended.",
     "scored_in_full": "True where the row was drawn to be judged on every axis (`score_in_full`).",
     "image_sha256": "The SHA-256 of the image's bytes.",
     "source": "Where the row stands in the input: shard, row group, row.",

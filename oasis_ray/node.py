@@ -50,7 +50,7 @@ class NodeRunner:
     async def _ask(self, stage: ModelStage[Any, Any], pool: Asked, given: Any, row: Ended) -> Any:
         asked = stage.requests(given)
         seeds = [seed(self.seed, row.id, self.node.name, attempt) for attempt in range(len(asked))]
-        start = time.monotonic()
+        started, start = time.time(), time.monotonic()
         replies = await asyncio.gather(
             *(pool.ask(Call(request, row.id, s, self.priority)) for request, s in zip(asked, seeds, strict=True))
         )
@@ -60,7 +60,8 @@ class NodeRunner:
                 {
                     "node": self.node.name, "digest": self.digest, "seed": s, "finish": reply.samples[0].finish,
                     "prompt_tokens": reply.prompt_tokens, "cached_tokens": reply.cached_tokens,
-                    "reply_tokens": sum(sample.tokens for sample in reply.samples), "seconds": seconds / len(replies),
+                    "reply_tokens": sum(sample.tokens for sample in reply.samples), "started": started,
+                    "seconds": seconds / len(replies), "engine": reply.engine, "engine_seconds": reply.seconds,
                 }
             )  # fmt: skip
         return stage.parse(given, list(replies))

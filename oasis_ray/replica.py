@@ -2,10 +2,13 @@
 
 import logging
 import os
+import time
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 
 import psutil
+from ray import serve
 
 from oasis_ray.engine import open_engine
 from oasis_ray.errors import EngineLostError
@@ -20,12 +23,15 @@ class Replica:
     def __init__(self, pool: Pool, labels: Mapping[str, str], *, gpus: bool) -> None:
         self._engine = open_engine(pool, gpus=gpus)
         self._duty = Duty(Meter(**labels))
+        self._name = serve.get_replica_context().replica_id.unique_id
 
     async def ask(self, call: Call) -> Reply:
         """Answer one call. A replica whose engine is lost ends at once, and Serve starts another."""
         try:
+            began = time.monotonic()
             with self._duty.request():
-                return await self._engine.ask(call)
+                reply = await self._engine.ask(call)
+            return replace(reply, engine=self._name, seconds=time.monotonic() - began)
         except EngineLostError as error:
             _end(error)
             raise

@@ -112,11 +112,16 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a model answered to one request, and what it read for it (in tokens, images included)."""
+    """What a model answered to one request, and what it read for it (in tokens, images included).
+
+    `engine` is the replica that answered, `seconds` for how long it had the request, waiting in its queue included.
+    """
 
     samples: tuple[Sample, ...]
     prompt_tokens: int = 0
     cached_tokens: int = 0
+    engine: str = ""
+    seconds: float = 0.0
 
     @property
     def text(self) -> str:

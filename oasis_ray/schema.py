@@ -17,7 +17,8 @@ TURN = pa.struct({"from": pa.string(), "value": pa.string()})
 STEP = pa.struct(
     {
         "node": pa.string(), "digest": pa.string(), "seed": pa.int64(), "finish": pa.string(),
-        "prompt_tokens": pa.int64(), "cached_tokens": pa.int64(), "reply_tokens": pa.int64(), "seconds": pa.float64(),
+        "prompt_tokens": pa.int64(), "cached_tokens": pa.int64(), "reply_tokens": pa.int64(),
+        "started": pa.float64(), "seconds": pa.float64(), "engine": pa.string(), "engine_seconds": pa.float64(),
     }
 )  # fmt: skip
 PLACEHOLDER = "<image>"

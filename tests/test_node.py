@@ -1,6 +1,7 @@
 """A node asks, reads and notes; a row walks from node to node and ends once. The engine is a function of the call."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -68,18 +69,21 @@ def test_a_node_asks_with_its_own_seeds_and_notes_every_request() -> None:
     def script(call: Call) -> Reply:
         calls.append(call)
         once = (Sample("a", tokens=2), Sample("b", "length", tokens=3))
-        return Reply(once if "once" in call.request.text else (Sample("c", "length", 4),), 9, 5)
+        return Reply(once if "once" in call.request.text else (Sample("c", "length", 4),), 9, 5, "e1", 0.25)
 
     assert asyncio.run(runner(script, Twice()).run(ended, {"text": "ask"})) == Text("a / c")
     first, second = seed(7, "r", "n", 0), seed(7, "r", "n", 1)
     assert calls == [Call(Request("ask once"), "r", first, -3), Call(Request("ask twice"), "r", second, -3)]
     common = {"node": "n", "digest": "digest of n", "prompt_tokens": 9, "cached_tokens": 5}
+    common |= {"engine": "e1", "engine_seconds": 0.25}
     seconds = [step.pop("seconds") for step in ended.lineage]
+    started = [step.pop("started") for step in ended.lineage]
     assert ended.lineage == [
         {**common, "seed": first, "finish": "stop", "reply_tokens": 5},
         {**common, "seed": second, "finish": "length", "reply_tokens": 4},
     ]
     assert all(0 <= spent < 5 for spent in seconds)
+    assert all(0 <= time.time() - at < 5 for at in started)
 
 
 def test_a_seed_depends_on_run_row_node_and_attempt_alone() -> None:

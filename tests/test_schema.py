@@ -20,7 +20,7 @@ PICTURE = {"bytes": b"picture", "path": "a.png"}
 PLACE = {"file": "s", "row_group": 0, "row": 7}
 STEPS = [
     {"node": "hook", "digest": "d", "seed": 5, "finish": "stop", "prompt_tokens": 9, "cached_tokens": 4,
-     "reply_tokens": 3, "seconds": 0.5}
+     "reply_tokens": 3, "started": 1.7e9, "seconds": 0.5, "engine": "a1", "engine_seconds": 0.4}
 ]  # fmt: skip
 PROMPT = Prompt("p", "{{instruction}}")
 RECIPE = Recipe(
