@@ -74,7 +74,7 @@ class Request:
 
     `speaker` is whose words are wanted: the assistant's (the user's turn is closed), or the user's (it is left open
     after `text`, so that the model goes on with it: the hook of Oasis). `likelihood` asks for each sample's mean
-    log-likelihood a token.
+    log-likelihood a token. Where there are `choices`, the reply is one of them: the model can write nothing else.
     """
 
     text: str = ""
@@ -83,6 +83,7 @@ class Request:
     sampling: Sampling = GREEDY
     n: int = 1
     likelihood: bool = False
+    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from oasis_ray.stage import GREEDY, Divert, Image, ModelStage, PromptField, Repl
 
 NUMBER = r"-?\d+(?:[.,]\d+)?"
 OF_FIVE = r"(?:[\s*_(]*(?:/|\uff0f|out of|von|sur|de)\s*[5\uff15](?!\d))?"  # "4/5" says 4
+VERDICTS = tuple(f"[[{score}]]" for score in range(1, 6))
 BRACKETED = re.compile(rf"\[\[\s*({NUMBER}){OF_FIVE}\s*\]\]", re.IGNORECASE)
 BARE = re.compile(rf"(?<![a-z_\d.-])({NUMBER}){OF_FIVE}(?![a-z_\d])", re.IGNORECASE)
 
@@ -44,6 +45,9 @@ class Score(ModelStage[In, Out]):
     prompt: PromptField
     accept: tuple[int, ...] = Field(description="The scores with which a row goes on.")
     sampling: Sampling = GREEDY
+    terse: bool = Field(
+        False, description="Let the judge write the verdict alone. Cheaper, and it judges before it has thought."
+    )
 
     @field_validator("accept")
     @classmethod
@@ -56,7 +60,9 @@ class Score(ModelStage[In, Out]):
         """One question, with the image first where the judge sees it."""
         texts = {"instruction": row.instruction, "response": row.response, "caption": row.caption}
         images = () if row.image is None else (row.image,)
-        return [Request(self.prompt.fill(texts), images, sampling=self.sampling)]
+        return [
+            Request(self.prompt.fill(texts), images, sampling=self.sampling, choices=VERDICTS if self.terse else ())
+        ]
 
     def parse(self, row: In, replies: list[Reply]) -> Out | Divert:
         """The last `[[n]]` of the reply, else its last number; what is no whole number from 1 to 5 is no score."""

@@ -87,6 +87,15 @@ def test_a_prompt_over_the_context_is_a_bad_row(pools: dict[str, PoolHandle]) ->
     assert error.value.detail.endswith("(max_context_tokens is 2048)")
 
 
+def test_a_reply_is_one_of_the_choices(pools: dict[str, PoolHandle]) -> None:
+    image = admit(picture("maroon"), Limits())
+    verdicts = ("[[1]]", "[[4]]", "[[5]]")
+    requests = [Request(f"How good is {n}?", (image,), sampling=SHORT, choices=verdicts) for n in range(4)]
+    said = [reply.samples[0] for reply in ask(pools["vlm"], *(Call(request, "r", 1) for request in requests))]
+    assert {sample.finish for sample in said} == {"stop"}
+    assert {sample.text for sample in said} <= set(verdicts)
+
+
 def test_a_reply_keeps_to_its_bounds(pools: dict[str, PoolHandle]) -> None:
     sampling = Sampling(temperature=1.0, max_tokens=8, min_tokens=8, ban=("special", "emoji"))
     sample = ask(pools["llm"], Call(Request("Hi", sampling=sampling), "r", 1))[0].samples[0]

@@ -112,7 +112,7 @@ class OpenAIEngine:
         return [{"role": "user", "content": [*pictures, words]}]
 
     def _parameters(self, call: Call) -> dict[str, Any]:
-        wanted = call.request.sampling
+        wanted, choices = call.request.sampling, list(call.request.choices)
         return {
             "n": call.request.n,
             "max_tokens": wanted.max_tokens,
@@ -126,6 +126,7 @@ class OpenAIEngine:
                 "top_k": wanted.top_k,
                 "min_tokens": wanted.min_tokens,
                 "stop_token_ids": self._chat.stop_ids,
+                **({"structured_outputs": {"choice": choices}} if choices else {}),
             },
         }
 

@@ -77,9 +77,9 @@ class VllmEngine:
 
     def _sampling(self, call: Call) -> Any:
         from vllm import SamplingParams
-        from vllm.sampling_params import RequestOutputKind
+        from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
-        wanted = call.request.sampling
+        wanted, choices = call.request.sampling, list(call.request.choices)
         banned = self._chat.banned_ids(wanted)
         return SamplingParams(
             n=call.request.n,
@@ -94,6 +94,7 @@ class VllmEngine:
             logprobs=0 if call.request.likelihood else None,
             seed=call.seed if wanted.temperature > 0 else None,
             stop_token_ids=self._chat.stop_ids,
+            structured_outputs=StructuredOutputsParams(choice=choices) if choices else None,
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
 

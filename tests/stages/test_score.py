@@ -22,6 +22,16 @@ def test_score_asks_once_with_the_image_where_there_is_one():
     assert STAGE.requests(In(None, row.instruction)) == [Request(asked, (), "assistant", Sampling())]
 
 
+def test_a_terse_judge_can_write_the_verdict_alone():
+    terse = STAGE.model_copy(update={"terse": True})
+    (asked,) = terse.requests(ROW)
+    assert asked.choices == ("[[1]]", "[[2]]", "[[3]]", "[[4]]", "[[5]]")
+    assert [terse.parse(ROW, [Reply.of(said)]).out.score for said in asked.choices[:2]] == [1, 2]
+    assert [terse.parse(ROW, [Reply.of(said)]) for said in asked.choices[2:]] == [
+        Out(score, f"[[{score}]]") for score in (3, 4, 5)
+    ]
+
+
 def test_score_fills_the_texts_that_its_prompt_names():
     helpful = Score.model_validate({"prompt": "helpful", "accept": [5]}, context=CONTEXT)
     text = helpful.requests(In(instruction="How many?", response="Two.", caption="unused"))[0].text

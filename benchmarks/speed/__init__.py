@@ -1,0 +1,1 @@
+"""How much of the engines' own speed is left, and how much is gained over other ways to do the same."""
