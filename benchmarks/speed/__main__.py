@@ -1,0 +1,121 @@
+"""`make bench`: the service against its floor and against other ways to do the same, in one run, interleaved."""
+
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.result import write_result
+from benchmarks.speed.child import Child
+from benchmarks.speed.direct import direct
+from benchmarks.speed.rounds import Round, gaps, spread, with_image
+from benchmarks.speed.service import service
+from benchmarks.speed.workload import DOCUMENTS, OASIS, SMALL, Workload
+from oasis_ray.cli import SHIPPED
+from oasis_ray.load import load_job
+
+ROUNDS = 3
+SHARED = {name: {"shared": f"speed-{name}"} for name in ("vlm", "llm")}
+TERSE = {"nodes": {name: {"with": {"terse": True}} for name in ("nonsense", "hallucination", "solvability", "clarity")}}
+
+
+def compare(work: Workload, rounds: int, folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
+    """Run all ways of a workload in turn, `rounds` times; the figures."""
+    folder.mkdir()
+    say(f"{work.name}: starting the engines")
+    parameters = work.write_models(folder)
+    plain, shared = work.write_job(folder, 0), work.write_job(folder, 0, pools=SHARED)
+    near = Child(direct, plain, log=folder / "direct.log")
+    far = Child(service, shared, log=folder / "service.log")
+    judged = work.recipe == "oasis"
+    ways: dict[str, Callable[[int], Round]] = {
+        "floor": lambda number: near.ask("floor", work.write_job(folder, number)),
+        "service": lambda number: far.ask(work.write_job(folder, number, pools=SHARED)),
+        "step_by_step": lambda number: near.ask("steps", work.write_job(folder, number)),
+    }
+    if judged:
+        ways["terse"] = lambda number: far.ask(work.write_job(folder, number, pools=SHARED, **TERSE))
+    try:
+        for way in ("floor", "service"):  # the first requests of an engine are slow
+            ways[way](0)
+        found: dict[str, list[Round]] = {way: [] for way in ways}
+        for number in range(1, rounds + 1):
+            # Each way has its turn at each place of a round; a terse run does not begin with what another one cached.
+            for way in [*list(ways)[number % len(ways) :], *list(ways)[: number % len(ways)]]:
+                say(f"{work.name}: round {number} of {rounds}, {way}")
+                found[way].append(ways[way](number * 10 + (way == "terse")))
+    finally:
+        near.close()
+        far.close()
+    return {"parameters": parameters, "rows": work.rows, "rounds": rounds} | figures(work, plain, found)
+
+
+def figures(work: Workload, job: Path, found: dict[str, list[Round]]) -> dict[str, Any]:
+    """Rates, ratios within each round, and what the caches, the engines and the processors did."""
+    pictured = with_image(load_job(job, SHIPPED)[1])
+    steady = {way: [one.rate(work.in_flight) for one in found[way]] for way in found if way != "step_by_step"}
+    rates = steady | {"step_by_step": [one.whole_rate() for one in found["step_by_step"]]}
+    told: dict[str, Any] = {"images_per_s": {way: spread(values) for way, values in rates.items()}}
+    for way, other in (("service", "floor"), ("service", "step_by_step"), ("terse", "step_by_step")):
+        if way in rates:
+            told[f"{way}_over_{other}"] = spread([a / b for a, b in zip(rates[way], rates[other], strict=True)])
+    told["image_prefills_per_image"] = {
+        way: spread([one.image_prefills(pictured[0], pictured) for one in found[way]]) for way in found
+    }
+    told["vlm_busy"] = {way: spread([one.busy(pictured) for one in found[way]]) for way in ("floor", "service")}
+    told["accepted"] = {way: [len(one.accepted) for one in found[way]] for way in found}
+    pairs = zip(found["service"], found["step_by_step"], strict=True)
+    told["accepted_in_common"] = [len(a.accepted & b.accepted) for a, b in pairs]
+    told["cpu_ms_per_request"] = {
+        way: {
+            kind: spread([1000 * one.cpu[kind] / len(one.steps) for one in found[way]]) for kind in ("core", "others")
+        }
+        for way in found
+    }
+    told["tokens_per_s"] = {way: spread([one.tokens() / one.seconds for one in found[way]]) for way in found}
+    told["longest_gap_s"] = {way: spread([gaps(one.moments) for one in found[way]]) for way in ("floor", "service")}
+    return told
+
+
+def show(console: Console, result: dict[str, Any]) -> None:
+    """A line a figure: the median, and the least and the most of the rounds."""
+    table = Table("workload", "figure", "median", "least", "most")
+
+    def rows(name: str, value: Any, path: str) -> None:
+        if isinstance(value, dict) and "median" in value:
+            table.add_row(name, path, *(f"{value[key]:.3g}" for key in ("median", "least", "most")))
+        elif isinstance(value, dict):
+            for key, inner in value.items():
+                rows(name, inner, f"{path} {key}".strip())
+        else:
+            table.add_row(name, path, f"{value:.3g}" if isinstance(value, float) else str(value), "", "")
+
+    for name, told in result.items():
+        rows(name, told, "")
+    console.print(table)
+
+
+def main() -> None:
+    """Measure, print, and write the result; `--short` is a look whether all of it works."""
+    console, short = Console(), "--short" in sys.argv
+    works = [OASIS] if short else [OASIS, DOCUMENTS, SMALL]
+    named = [word for word in sys.argv[1:] if not word.startswith("-")]
+    result: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        for work in works:
+            if named and work.name not in named:
+                continue
+            work = replace(work, rows=48, in_flight=12, layers=0, blocks=0) if short else work
+            result[work.name] = compare(work, 1 if short else ROUNDS, Path(scratch) / work.name, console.print)
+    show(console, result)
+    if not short:
+        write_result("speed", result, "make bench", "the number of the round")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""Engines driven directly by one process, without Ray and without files: as fast as they go, and step by step."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.speed.child import cpu_seconds
+from benchmarks.speed.rounds import Round
+from oasis_ray.cli import SHIPPED
+from oasis_ray.engine import Engine, open_engine
+from oasis_ray.load import load_job
+from oasis_ray.manifest import node_digests
+from oasis_ray.node import NodeRunner
+from oasis_ray.rows import Call, Divert, Reply, Route
+from oasis_ray.schema import Ended
+from oasis_ray.segment import Segment, settle
+from oasis_ray.source import open_shards, read
+
+BATCH = 64  # rows of a step that are asked for at once
+
+
+@contextmanager
+def direct(job: Path) -> Iterator[Callable[..., Round]]:
+    """Open the engines of a job. What is yielded runs a job of the same pools, the way it is told."""
+    loop = asyncio.new_event_loop()
+    pools = load_job(job, SHIPPED)[0].pools
+    engines = {name: open_engine(pool, gpus=False) for name, pool in pools.items()}
+    ways = {"floor": floor, "steps": steps}
+
+    def answer(way: str, path: Path) -> Round:
+        loop.run_until_complete(forget(engines))
+        before, start = cpu_seconds(), time.monotonic()
+        moments, rows = loop.run_until_complete(ways[way](path, engines))
+        took, after = time.monotonic() - start, cpu_seconds()
+        found = {row.id: (str(row.fate), row.lineage) for row in rows if row.lineage}
+        return Round(took, moments, found, {kind: after[kind] - before[kind] for kind in after})
+
+    yield answer
+
+
+async def forget(engines: dict[str, Engine]) -> None:
+    """Empty the caches of vLLM's engines: each round begins with none."""
+    for engine in engines.values():
+        if core := getattr(engine, "_llm", None):
+            await core.reset_prefix_cache()
+            await core.reset_mm_cache()
+            await core.reset_encoder_cache()
+
+
+def rows_in(path: Path) -> tuple[Any, Any, list[dict[str, Any]]]:
+    """A job, its recipe, and the rows of its input."""
+    job, recipe = load_job(path, SHIPPED)
+    groups = open_shards(job.input).groups
+    rows = [row for group in groups for table in read(group, job.input, 8) for row in table.column("rows")[0].as_py()]
+    return job, recipe, rows
+
+
+async def floor(path: Path, engines: dict[str, Engine]) -> tuple[list[float], list[Ended]]:
+    """Each row goes its way by itself, `rows_in_flight` of them at a time: the very requests of the service."""
+    job, recipe, rows = rows_in(path)
+    segment = Segment(job, recipe, engines, node_digests(job, recipe))
+    gate, moments = asyncio.Semaphore(job.rows_in_flight), list[float]()
+
+    async def carry(row: dict[str, Any]) -> Ended:
+        async with gate:
+            ended = await segment.carry(row)
+            moments.append(time.monotonic())
+            return ended
+
+    return moments, list(await asyncio.gather(*(carry(row) for row in rows)))
+
+
+async def steps(path: Path, engines: dict[str, Engine]) -> tuple[list[float], list[Ended]]:
+    """The order of the paper's code: a step over all rows, batch by batch, then the next step; all judges always.
+
+    What an engine has read for one step it does not know at the next: in a large data set it was long ago.
+    """
+    job, recipe, rows = rows_in(path)
+    digests = node_digests(job, recipe)
+    segment = Segment(job, recipe, engines, digests)
+    ended = [Ended(row["id"], row["source"], row["image"], None) for row in rows]
+    images = [segment._admit(row["image"]) for row in rows]
+    first: dict[str, tuple[str, Divert]] = {}
+    for place, node in enumerate(recipe.nodes):
+        pool = Apart(node.name, engines[node.pool]) if node.pool else None
+        runner = NodeRunner(node, pool, digests[node.name], job.seed, -place)
+
+        async def step(row: Ended, image: Any, runner: NodeRunner = runner) -> None:
+            node = runner.node
+            found = await runner.run(row, {"image": image})
+            out = found.out if isinstance(found, Divert) else found
+            if out is not None:
+                row.values[node.name] = out
+            if isinstance(found, Divert) and node.stage.judges and found.route is Route.REJECTED:
+                first.setdefault(row.id, (node.name, found))
+            elif isinstance(found, Divert):
+                settle(row, node.name, found)
+
+        here = [
+            (row, image)
+            for row, image in zip(ended, images, strict=True)
+            if row.route is node.route and (row.id not in first or node.stage.judges)
+        ]
+        for at in range(0, len(here), BATCH):
+            await asyncio.gather(*(step(row, image) for row, image in here[at : at + BATCH]))
+    for row in ended:
+        if row.id in first:
+            settle(row, *first[row.id])
+    return [time.monotonic()] * len(ended), ended
+
+
+class Apart:
+    """An engine as one step sees it: to its caches, the same picture is another one at every step."""
+
+    def __init__(self, node: str, engine: Engine) -> None:
+        self._node, self._engine = node, engine
+
+    async def ask(self, call: Call) -> Reply:
+        """Answer one call."""
+        images = tuple(replace(image, digest=f"{image.digest}-{self._node}") for image in call.request.images)
+        return await self._engine.ask(replace(call, request=replace(call.request, images=images)))

@@ -1,0 +1,83 @@
+"""The whole service, as a user runs it: Ray, Serve, Ray Data, files. Its engines stay up from round to round."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import ray
+
+from benchmarks.speed.child import cpu_seconds
+from benchmarks.speed.rounds import Round
+from benchmarks.speed.workload import ROOT
+from oasis_ray import cluster
+from oasis_ray.cli import SHIPPED
+from oasis_ray.job import Job
+from oasis_ray.load import load_job
+from oasis_ray.pool import start_pools
+from oasis_ray.rows import Fate
+from oasis_ray.run import Run
+
+LOOK_S = 0.2
+
+
+@contextmanager
+def service(job: Path) -> Iterator[Callable[[Path], Round]]:
+    """Start the engines of a job whose pools are shared. What is yielded runs a job of the same pools."""
+    os.environ["PYTHONPATH"] = str(ROOT)
+    cluster.join()
+    holder = ray.remote(Holder).options(num_cpus=0).remote()
+    ray.get(holder.hold.remote(load_job(job, SHIPPED)[0]))
+    yield measure
+    ray.shutdown()
+
+
+class Holder:
+    """Holds the engines, as another job of the cluster would."""
+
+    def hold(self, job: Job) -> None:
+        """Start them, and return when they are up."""
+        start_pools(job.pools, "oasis-speed", gpus=dict.fromkeys(job.pools, False))
+
+
+def measure(path: Path) -> Round:
+    """Run a job; when its rows ended, as the run's own tally sees it."""
+    run, moments, stop = Run(*load_job(path, SHIPPED)), list[float](), threading.Event()
+    marks: dict[str, Any] = {}
+
+    def watch() -> None:
+        while not stop.wait(LOOK_S):
+            if run.travelling is None or run.step != "working":
+                continue
+            if not marks:
+                marks.update(start=run.travelling, cpu=cpu_seconds())
+            rows, now = run.tally().rows, time.monotonic()
+            # Rows that ended between two looks are put down evenly in that time.
+            new = rows - len(moments)
+            moments.extend(now - LOOK_S * (1 - (at + 1) / new) for at in range(new))
+            if rows == run.rows:
+                marks.setdefault("end", now)
+                marks.setdefault("cpu_end", cpu_seconds())
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    run.execute()
+    stop.set()
+    thread.join()
+    after = marks.get("cpu_end") or cpu_seconds()
+    cpu = {kind: after[kind] - marks["cpu"][kind] for kind in after}
+    return Round(marks.get("end", time.monotonic()) - marks["start"], moments, rows_of(Path(run.folder)), cpu)
+
+
+def rows_of(folder: Path) -> dict[str, tuple[str, Any]]:
+    """What a run folder holds: fate and lineage of every row, by id."""
+    found = {}
+    for fate in Fate:
+        for file in (folder / fate).glob("*.parquet"):
+            for row in pq.read_table(file, columns=["id", "lineage"]).to_pylist():
+                found[row["id"]] = (str(fate), row["lineage"])
+    return found
