@@ -27,6 +27,8 @@ def pools(ray_cluster: None, pair: Path) -> Iterator[dict[str, PoolHandle]]:
         name: Pool(model=str(pair / name), device="auto", gpu_share=0.4, max_context_tokens=2048, max_sequences=16)
         for name in ("vlm", "llm")
     }
+    # Room for one or two pictures of 448 x 448 pixels, as vLLM keeps them.
+    given["vlm"] = given["vlm"].model_copy(update={"engine_args": {"mm_processor_cache_gb": 0.006}})
     handles = start_pools(given, "test-vllm", gpus=on_gpus(given, nodes()))
     yield handles
     stop_pools(handles)
@@ -67,6 +69,13 @@ def test_an_image_is_read_once_for_all_its_requests_with_the_same_replies(pools:
     # vLLM caches whole blocks, of 128 tokens on CPUs: the image has 256.
     assert cold.cached_tokens < 128 < warm.cached_tokens
     assert warm.samples == cold.samples
+
+
+def test_a_picture_that_vllm_has_forgotten_is_given_again(pools: dict[str, PoolHandle]) -> None:
+    images = [admit(picture(colour, (448, 448)), Limits()) for colour in ("gold", "plum", "tan", "lime")]
+    questions = [Call(Request("What is it?", (image,), sampling=SHORT), "r", 1) for image in images]
+    once = [ask(pools["vlm"], question)[0].samples for question in questions]
+    assert [ask(pools["vlm"], question)[0].samples for question in questions] == once
 
 
 def test_different_images_give_different_replies(pools: dict[str, PoolHandle]) -> None:

@@ -1,5 +1,6 @@
 """vLLM inside a replica: `AsyncLLM` with continuous batching over everything that the nodes ask."""
 
+import asyncio
 import os
 import time
 from collections.abc import Callable
@@ -11,7 +12,9 @@ from oasis_ray.errors import EngineLostError, RowError, RunError
 from oasis_ray.image import decode
 from oasis_ray.job import Pool
 from oasis_ray.models import bring
-from oasis_ray.rows import Call, Reply, Sample
+from oasis_ray.rows import Call, Image, Reply, Sample
+
+PICTURES = 10_000  # digests that are remembered; vLLM's own cache is bounded by memory, and says what it has lost
 
 
 class VllmEngine:
@@ -29,6 +32,8 @@ class VllmEngine:
         self._chat = Chat.load(folder)
         self._limit, self._stall = pool.max_context_tokens, pool.stall_timeout_s
         self._asked, self._moved = 0, time.monotonic()
+        self._pictures: dict[str, None] = {}  # digests that vLLM was given, the latest last
+        self._keeps_pictures = pool.engine_args.get("mm_processor_cache_gb") != 0
         args = engine_args(pool, folder, gpus=gpus, images=self._chat.image_token is not None)
         try:
             self._llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**args), stat_loggers=_loggers(self._beat))
@@ -44,18 +49,26 @@ class VllmEngine:
         from vllm.v1.engine.exceptions import EngineDeadError
 
         prompt: dict[str, Any] = {"prompt_token_ids": self._chat.ids(call.request)}
-        if call.request.images:
-            prompt["multi_modal_data"] = {"image": [decode(image) for image in call.request.images]}
-            prompt["multi_modal_uuids"] = {"image": [image.digest for image in call.request.images]}
-        last = None
+        images = call.request.images
+        if images:
+            # vLLM keeps what it made of a picture under this name, and then takes the name alone.
+            prompt["multi_modal_uuids"] = {"image": [image.digest for image in images]}
+            known = self._keeps_pictures and all(image.digest in self._pictures for image in images)
+            prompt["multi_modal_data"] = {"image": [None for _ in images] if known else await _decoded(images)}
+            self._pictures.update(dict.fromkeys(image.digest for image in images))
+            while len(self._pictures) > PICTURES:
+                self._pictures.pop(next(iter(self._pictures)))
         if not self._asked:
             self._beat()  # it was idle, which is no standing still
         self._asked += 1
         try:
-            async for output in self._llm.generate(
-                prompt, self._sampling(call), request_id=f"{call.row}-{uuid4().hex}", priority=call.priority
-            ):
-                last = output
+            try:
+                last = await self._generate(prompt, call)
+            except ValueError as error:
+                if not images or "Cache miss" not in str(error):
+                    raise
+                prompt["multi_modal_data"] = {"image": await _decoded(images)}
+                last = await self._generate(prompt, call)
         except VLLMValidationError as error:
             raise RowError("prompt_over_context", f"{error} (max_context_tokens is {self._limit})") from None
         except EngineDeadError as error:
@@ -74,6 +87,13 @@ class VllmEngine:
             for out in sorted(last.outputs, key=lambda out: out.index)
         )
         return Reply(samples, len(last.prompt_token_ids or ()), last.num_cached_tokens or 0)
+
+    async def _generate(self, prompt: dict[str, Any], call: Call) -> Any:
+        last = None
+        name = f"{call.row}-{uuid4().hex}"
+        async for output in self._llm.generate(prompt, self._sampling(call), request_id=name, priority=call.priority):
+            last = output
+        return last
 
     def _sampling(self, call: Call) -> Any:
         from vllm import SamplingParams
@@ -110,6 +130,11 @@ class VllmEngine:
 
     def _beat(self) -> None:
         self._moved = time.monotonic()
+
+
+async def _decoded(images: tuple[Image, ...]) -> list[Any]:
+    """The pictures as vLLM takes them. A large one takes tenths of a second, in which the engine answers others."""
+    return [await asyncio.to_thread(decode, image) for image in images]
 
 
 def _loggers(beat: Callable[[], None]) -> list[Any]:
