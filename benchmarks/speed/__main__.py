@@ -15,7 +15,7 @@ from benchmarks.speed.child import Child
 from benchmarks.speed.direct import direct
 from benchmarks.speed.rounds import Round, gaps, spread, with_image
 from benchmarks.speed.service import service
-from benchmarks.speed.workload import DOCUMENTS, OASIS, SMALL, Workload
+from benchmarks.speed.workload import DOCUMENTS, OASIS, SIMULATED, SMALL, Workload
 from oasis_ray.cli import SHIPPED
 from oasis_ray.load import load_job
 
@@ -32,12 +32,13 @@ def compare(work: Workload, rounds: int, folder: Path, say: Callable[[str], None
     plain, shared = work.write_job(folder, 0), work.write_job(folder, 0, pools=SHARED)
     near = Child(direct, plain, log=folder / "direct.log")
     far = Child(service, shared, log=folder / "service.log")
-    judged = work.recipe == "oasis"
+    judged = work.recipe == "oasis" and not work.simulated
     ways: dict[str, Callable[[int], Round]] = {
         "floor": lambda number: near.ask("floor", work.write_job(folder, number)),
         "service": lambda number: far.ask(work.write_job(folder, number, pools=SHARED)),
-        "step_by_step": lambda number: near.ask("steps", work.write_job(folder, number)),
     }
+    if not work.simulated:
+        ways["step_by_step"] = lambda number: near.ask("steps", work.write_job(folder, number))
     if judged:
         ways["terse"] = lambda number: far.ask(work.write_job(folder, number, pools=SHARED, **TERSE))
     try:
@@ -59,18 +60,20 @@ def figures(work: Workload, job: Path, found: dict[str, list[Round]]) -> dict[st
     """Rates, ratios within each round, and what the caches, the engines and the processors did."""
     pictured = with_image(load_job(job, SHIPPED)[1])
     steady = {way: [one.rate(work.in_flight) for one in found[way]] for way in found if way != "step_by_step"}
-    rates = steady | {"step_by_step": [one.whole_rate() for one in found["step_by_step"]]}
+    rates = steady | {way: [one.whole_rate() for one in found[way]] for way in found if way not in steady}
     told: dict[str, Any] = {"images_per_s": {way: spread(values) for way, values in rates.items()}}
     for way, other in (("service", "floor"), ("service", "step_by_step"), ("terse", "step_by_step")):
-        if way in rates:
+        if way in rates and other in rates:
             told[f"{way}_over_{other}"] = spread([a / b for a, b in zip(rates[way], rates[other], strict=True)])
     told["image_prefills_per_image"] = {
         way: spread([one.image_prefills(pictured[0], pictured) for one in found[way]]) for way in found
     }
     told["vlm_busy"] = {way: spread([one.busy(pictured) for one in found[way]]) for way in ("floor", "service")}
     told["accepted"] = {way: [len(one.accepted) for one in found[way]] for way in found}
-    pairs = zip(found["service"], found["step_by_step"], strict=True)
-    told["accepted_in_common"] = [len(a.accepted & b.accepted) for a, b in pairs]
+    told["accepted_in_all"] = [
+        len(set.intersection(*(one.accepted for one in same)))
+        for same in zip(*(found[way] for way in found if way != "terse"), strict=True)
+    ]
     told["cpu_ms_per_request"] = {
         way: {
             kind: spread([1000 * one.cpu[kind] / len(one.steps) for one in found[way]]) for kind in ("core", "others")
@@ -103,7 +106,7 @@ def show(console: Console, result: dict[str, Any]) -> None:
 def main() -> None:
     """Measure, print, and write the result; `--short` is a look whether all of it works."""
     console, short = Console(), "--short" in sys.argv
-    works = [OASIS] if short else [OASIS, DOCUMENTS, SMALL]
+    works = [SIMULATED, OASIS] if short else [SIMULATED, OASIS, DOCUMENTS, SMALL]
     named = [word for word in sys.argv[1:] if not word.startswith("-")]
     result: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as scratch:

@@ -34,10 +34,13 @@ class Workload:
     blocks: int = 0
     documents: bool = False
     in_flight: int = 32
+    simulated: bool = False
     changes: dict[str, Any] = field(default_factory=dict)
 
     def write_models(self, folder: Path) -> dict[str, int]:
         """Write `folder/vlm` and `folder/llm`; the number of parameters of each."""
+        if self.simulated:
+            return {}
         blocks = {"vlm": self.blocks, "llm": 0}
         return {name: deepen(MODELS / name, folder / name, self.layers, blocks[name]) for name in ("vlm", "llm")}
 
@@ -50,8 +53,11 @@ class Workload:
             image = pa.struct({"bytes": pa.binary(), "path": pa.string()})
             table = pa.Table.from_pylist(rows, pa.schema({"id": pa.string(), "image": image}))
             pq.write_table(table, shards / "shard-0.parquet", row_group_size=8)
-        engine = {"device": "cpu", "max_context_tokens": 2048, "max_sequences": 64, "kv_cache_gb": 1.0}
-        engine["engine_args"] = {"dtype": "float32", "block_size": 32}
+        engine: dict[str, Any] = {"device": "cpu", "max_context_tokens": 2048, "max_sequences": 64, "kv_cache_gb": 1.0}
+        if self.simulated:
+            engine |= {"backend": "simulated", "script": "benchmarks.simulated:oasis", "max_sequences": 128}
+        else:
+            engine["engine_args"] = {"dtype": "float32", "block_size": 32}
         pixels = {"image_pixels": [112 * 112, PAGE[0] * PAGE[1]]} if self.documents else {}
         job = {
             "recipe": self.recipe,
@@ -96,5 +102,7 @@ OASIS = Workload(
 )
 # Pages of 1,280 image tokens: prefill is the load. The small pair can't read them; every reply is taken.
 DOCUMENTS = Workload("documents", LOAD, 24, documents=True, in_flight=8)
+# The latencies of a 72B pair, and no load at all on the processors: what a GPU looks like to the graph.
+SIMULATED = Workload("simulated", "oasis", 400, in_flight=64, simulated=True)
 # The small pair as it is, on its own pictures: the engines are nearly free, so this shows everything around them.
 SMALL = Workload("small", LOAD, 240)
