@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console, Group
@@ -16,6 +16,7 @@ from oasis_ray.recipe import Recipe
 from oasis_ray.rows import Fate
 from oasis_ray.run import Run
 from oasis_ray.tally import Tally
+from oasis_ray.trace import Waited
 
 LINE_EVERY_S = 10.0
 
@@ -75,6 +76,18 @@ def funnel(manifest: Mapping[str, Any], tally: Tally) -> Table:
     for passage in passages(manifest, tally):
         why = ", ".join(f"{reason} {rows}" for reason, rows in passage.left.items() if rows)
         table.add_row(passage.node, str(passage.rows), str(passage.rows - passage.through or ""), why)
+    return table
+
+
+def waited(places: Sequence[Waited]) -> Table:
+    """Where the time of each node's requests went: in an engine, or on the way there and back."""
+    table = Table(title="What requests waited for", title_justify="left", show_edge=False, pad_edge=False)
+    for column in ("node", "requests", "seconds each", "in an engine", "on the way"):
+        table.add_column(column, justify="left" if column == "node" else "right")
+    for place in places:
+        each = place.seconds / place.requests
+        inside = place.engine_seconds / place.seconds if place.seconds else 1.0
+        table.add_row(place.node, str(place.requests), f"{each:.3f}", f"{inside:.1%}", f"{1 - inside:.1%}")
     return table
 
 

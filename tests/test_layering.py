@@ -11,7 +11,7 @@ LAYERS = """
 torchvision errors terminal explain language rows prompt stage contract recipe binding trust job storage load image
 ids schema source chat models engine autoscaler metrics janitor replica router pool node sink ledger tally suspects
 watch guard segment graph funnel manifest changes cluster monitor journal progress heartbeat run audit marks index
-picture ingest show report export browse diff submit cli
+picture ingest trace show report export browse diff submit cli
 """.split()  # noqa: SIM905
 LIMIT = 300
 

@@ -37,6 +37,11 @@ def status(
     address: Annotated[
         str | None, typer.Option(help="Of a submitted job: the cluster's dashboard, http://HEAD:8265.")
     ] = None,
+    trace: Annotated[
+        str | None,
+        typer.Option(help="Write what rows waited for to this file (.json or .json.gz), for ui.perfetto.dev."),
+    ] = None,
+    rows: Annotated[int, typer.Option(min=1, help="Rows of the trace, from the middle of the run.")] = 2000,
 ) -> None:
     """Show where a run stands, from its folder alone. Ends with code 1 where its driver seems to be dead.
 
@@ -60,10 +65,21 @@ def status(
     counts = ", ".join(f"{tally.fates[fate]} {fate}" for fate in Fate)
     out.print(f"{tally.rows} of {manifest['input']['rows']} rows stand in parts: {counts}", soft_wrap=True)
     out.print(show.funnel(manifest, tally))
+    if trace is not None:
+        _trace(run_folder, trace, rows)
     if manifest["state"] == "running" and progress is not None:
         out.print(show.session(progress), soft_wrap=True)
         if progress.silent:
             raise typer.Exit(1)
+
+
+def _trace(run_folder: str, path: str, rows: int) -> None:
+    from oasis_ray import show
+    from oasis_ray.trace import waited, write_trace
+
+    out.print(show.waited(waited(run_folder)))
+    count = write_trace(run_folder, path, rows)
+    out.print(f"{count} rows are drawn in {path}: open it at ui.perfetto.dev", soft_wrap=True)
 
 
 def _submitted(name: str, address: str | None, *, watch: bool) -> None:

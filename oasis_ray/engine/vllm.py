@@ -65,7 +65,7 @@ class VllmEngine:
             try:
                 last = await self._generate(prompt, call)
             except ValueError as error:
-                if True:
+                if not images or "Cache miss" not in str(error):
                     raise
                 prompt["multi_modal_data"] = {"image": await _decoded(images)}
                 last = await self._generate(prompt, call)
