@@ -1,11 +1,15 @@
 """What simulated engines say: replies of a usual length, with the published shares of captions and of accepted rows."""
 
+import asyncio
 from hashlib import sha256
+
+from ray import serve
 
 from oasis_ray.rows import Call, Reply, Sample
 
 INSTRUCTIONS = 0.499  # of hook texts (arXiv 2503.08741)
 PASSED = 0.509 ** (1 / 4)  # of each of the four judges, so that 50.9% of instructions pass all (the same paper)
+SLOW_S = 10.0  # a straggler's delay; another engine takes about a second for a reply
 TOKENS = {"hook": 100, "categorize": 50, "judge": 60, "respond": 200}  # of replies: assumed, round figures
 
 
@@ -37,3 +41,10 @@ def said(kind: str, text: str) -> Reply:
 def chance(*of: str) -> float:
     """A number from 0 to 1, drawn by these words."""
     return int.from_bytes(sha256("\0".join(of).encode()).digest()[:6], "big") / 2**48
+
+
+async def with_a_straggler(call: Call) -> Reply:
+    """The same, and the pool's first engine takes SLOW_S longer for each reply."""
+    if serve.get_replica_context().rank.rank == 0:
+        await asyncio.sleep(SLOW_S)
+    return oasis_in_short(call)

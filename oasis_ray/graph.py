@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import ray
-from ray.data import ActorPoolStrategy, DataContext, Dataset
+from ray.data import ActorPoolStrategy, DataContext, Dataset, TaskPoolStrategy
 
 from oasis_ray.job import Job
 from oasis_ray.pool import PoolHandle
@@ -14,6 +14,8 @@ from oasis_ray.source import Shards, ShardSource
 
 # Reading and writing wait more than they compute; a whole CPU each would starve the engines of a small machine.
 LIGHT_CPUS = 0.1
+# Readers and writers for each worker. Ray would start one for every task that there is, and each is a process.
+BESIDE_A_WORKER = 2
 
 
 def build(
@@ -31,7 +33,12 @@ def build(
     context.enable_progress_bars = False
     packets = max(1, job.rows_in_flight // job.rows_per_task // job.workers)
     source = ShardSource(shards, job.rows_per_task, watch)
-    rows = ray.data.read_datasource(source, override_num_blocks=len(source.get_read_tasks(0)), num_cpus=LIGHT_CPUS)
+    rows = ray.data.read_datasource(
+        source,
+        override_num_blocks=len(source.get_read_tasks(0)),
+        num_cpus=LIGHT_CPUS,
+        compute=TaskPoolStrategy(BESIDE_A_WORKER * job.workers),
+    )
     rows.set_name(job.output.path.rstrip("/").rpartition("/")[2])  # as Ray's dashboard shows it
     return rows.map_batches(
         Segment,

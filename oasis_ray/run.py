@@ -17,7 +17,7 @@ from oasis_ray import cluster
 from oasis_ray.autoscaler import verdict
 from oasis_ray.changes import changes
 from oasis_ray.errors import JobError, OasisError, RunError
-from oasis_ray.graph import LIGHT_CPUS, build
+from oasis_ray.graph import BESIDE_A_WORKER, LIGHT_CPUS, build
 from oasis_ray.heartbeat import Heartbeat
 from oasis_ray.job import Job, expand
 from oasis_ray.ledger import ended_ids, mend, read_parts, take_back
@@ -219,7 +219,8 @@ class Run:
         )
         try:
             with monitor:
-                rows.write_datasink(sink, ray_remote_args={"num_cpus": LIGHT_CPUS})
+                writers = BESIDE_A_WORKER * self.job.workers
+                rows.write_datasink(sink, ray_remote_args={"num_cpus": LIGHT_CPUS}, concurrency=writers)
         except OasisError:
             raise
         except BaseException as error:

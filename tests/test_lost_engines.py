@@ -1,6 +1,7 @@
 """Engines that die or hang, on real vLLM: they are replaced, and every call is answered."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -8,6 +9,7 @@ from uuid import uuid4
 
 import psutil
 import pytest
+import ray
 
 from oasis_ray.cluster import nodes, on_gpus
 from oasis_ray.guard import Guard
@@ -71,3 +73,19 @@ def test_an_engine_that_is_killed_takes_its_core_along(mortal: PoolHandle) -> No
     core.parent().kill()
     psutil.wait_procs([core], timeout=30)
     assert not core.is_running()
+
+
+def test_engines_that_are_let_go_leave_no_process_behind(ray_cluster: None) -> None:
+    pool = Pool(model="script", backend="scripted", script="tests.scripts:whoami", device="cpu")
+    stop_pools(start_pools({"llm": pool}, "oasis-gone", gpus={"llm": False}))
+    deadline = time.monotonic() + 30
+    while (left := _of("oasis-gone")) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert left == []
+
+
+def _of(run: str) -> list[str]:
+    """The processes and the named actors of a run; and janitors and leashes, which have no run in their title."""
+    named = [actor["name"] for actor in ray.util.list_named_actors(all_namespaces=True) if run in actor["name"]]
+    titles = [_title(process) for process in psutil.Process().children(recursive=True)]
+    return named + [title for title in titles if run in title or title.startswith(("ray::_Leash", "ray::_Janitor"))]
