@@ -3,6 +3,7 @@
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,8 @@ def compare(work: Workload, rounds: int, folder: Path, say: Callable[[str], None
     folder.mkdir()
     say(f"{work.name}: starting the engines")
     parameters = work.write_models(folder)
-    plain, shared = work.write_job(folder, 0), work.write_job(folder, 0, pools=SHARED)
-    near = Child(direct, plain, log=folder / "direct.log")
-    far = Child(service, shared, log=folder / "service.log")
+    few = replace(work, rows=8)  # the first requests of an engine are slow, and are not measured
+    plain, shared = few.write_job(folder, 0), few.write_job(folder, 0, pools=SHARED)
     judged = work.recipe == "oasis" and not work.simulated
     ways: dict[str, Callable[[int], Round]] = {
         "floor": lambda number: near.ask("floor", work.write_job(folder, number)),
@@ -41,18 +41,18 @@ def compare(work: Workload, rounds: int, folder: Path, say: Callable[[str], None
         ways["step_by_step"] = lambda number: near.ask("steps", work.write_job(folder, number))
     if judged:
         ways["terse"] = lambda number: far.ask(work.write_job(folder, number, pools=SHARED, **TERSE))
-    try:
-        for way in ("floor", "service"):  # the first requests of an engine are slow
-            ways[way](0)
+    with (
+        closing(Child(direct, plain, log=folder / "direct.log")) as near,
+        closing(Child(service, shared, log=folder / "service.log")) as far,
+    ):
+        near.ask("floor", plain)
+        far.ask(few.write_job(folder, 0, pools=SHARED))
         found: dict[str, list[Round]] = {way: [] for way in ways}
         for number in range(1, rounds + 1):
             # Each way has its turn at each place of a round; a terse run does not begin with what another one cached.
             for way in [*list(ways)[number % len(ways) :], *list(ways)[: number % len(ways)]]:
                 say(f"{work.name}: round {number} of {rounds}, {way}")
                 found[way].append(ways[way](number * 10 + (way == "terse")))
-    finally:
-        near.close()
-        far.close()
     return {"parameters": parameters, "rows": work.rows, "rounds": rounds} | figures(work, plain, found)
 
 

@@ -55,7 +55,7 @@ class Workload:
             pq.write_table(table, shards / "shard-0.parquet", row_group_size=8)
         engine: dict[str, Any] = {"device": "cpu", "max_context_tokens": 2048, "max_sequences": 64, "kv_cache_gb": 1.0}
         if self.simulated:
-            engine |= {"backend": "simulated", "script": "benchmarks.simulated:oasis", "max_sequences": 128}
+            engine |= {"backend": "simulated", "script": "benchmarks.simulated:oasis_in_short"}
         else:
             engine["engine_args"] = {"dtype": "float32", "block_size": 32}
         pixels = {"image_pixels": [112 * 112, PAGE[0] * PAGE[1]]} if self.documents else {}
@@ -102,7 +102,8 @@ OASIS = Workload(
 )
 # Pages of 1,280 image tokens: prefill is the load. The small pair can't read them; every reply is taken.
 DOCUMENTS = Workload("documents", LOAD, 24, documents=True, in_flight=8)
-# The latencies of a 72B pair, and no load at all on the processors: what a GPU looks like to the graph.
-SIMULATED = Workload("simulated", "oasis", 400, in_flight=64, simulated=True)
+# The latencies of a 72B pair (replies a tenth as long, or rows would take half a minute), and no load at all on the
+# processors: what a GPU looks like to the graph.
+SIMULATED = Workload("simulated", "oasis", 128, in_flight=16, simulated=True)
 # The small pair as it is, on its own pictures: the engines are nearly free, so this shows everything around them.
 SMALL = Workload("small", LOAD, 240)
