@@ -61,7 +61,7 @@ def plan(
         return True
 
     cluster.fit([need for name, need in least.items() if not fits([name])], have)
-    return cut(recipe, job.pools, fits)
+    return cut(recipe, job.pools, fits, free=[name for name in job.pools if not gpus[name]])
 
 
 def together(recipe: Recipe, pools: Collection[str]) -> tuple[Phase, ...]:
@@ -69,13 +69,17 @@ def together(recipe: Recipe, pools: Collection[str]) -> tuple[Phase, ...]:
     return _named(recipe, (frozenset(pools),))
 
 
-def cut(recipe: Recipe, pools: Collection[str], fits: Callable[[Collection[str]], bool]) -> tuple[Phase, ...]:
+def cut(
+    recipe: Recipe, pools: Collection[str], fits: Callable[[Collection[str]], bool], free: Collection[str] = ()
+) -> tuple[Phase, ...]:
     """The phases with the fewest loads, of these the fewest phases.
 
-    `fits` tells which pools can be up together. Raises FitError where they don't do, though each fits by itself.
+    `fits` tells which pools can be up together; those that are `free` (servers) are no load, and up in each phase that
+    has a node of theirs. Raises FitError where no order of what fits will do.
     """
-    sizes = range(1, len(pools) + 1)
-    possible = [frozenset(some) for size in sizes for some in combinations(sorted(pools), size) if fits(some)]
+    heavy = sorted(set(pools) - set(free))
+    sets = (frozenset((*some, *free)) for size in range(len(heavy) + 1) for some in combinations(heavy, size))
+    possible = [some for some in sets if fits(some)]
     begin = tuple(_onward(path, frozenset()) for path in _paths(recipe))
     # Dijkstra over what each kind of row still has before it and what is up. An entry is what it has cost to come
     # there (loads, then phases); between equals the one found first is taken, so a job's phases are always the same.
@@ -92,7 +96,7 @@ def cut(recipe: Recipe, pools: Collection[str], fits: Callable[[Collection[str]]
         for some in possible:
             left = tuple(_onward(path, some) for path in paths)
             if left != paths:
-                heappush(queue, (loads + len(some - up), number + 1, next(found), left, (*chosen, some)))
+                heappush(queue, (loads + len(some - up - set(free)), number + 1, next(found), left, (*chosen, some)))
     raise FitError("no order of the pools brings every row to its end")
 
 
@@ -139,7 +143,10 @@ def _onward(path: Path, up: Pools) -> Path:
 
 
 def _named(recipe: Recipe, chosen: Sequence[Pools]) -> tuple[Phase, ...]:
-    """The phases with their nodes. A node that rows come to by several paths belongs to the last of their phases."""
+    """The phases with their nodes. A node that rows come to by several paths belongs to the last of their phases.
+
+    A pool is up from the first phase that has a node of it to the last, but for those in which others need its room.
+    """
     turn: dict[str, int] = {}
     for path in _paths(recipe):
         for number, up in enumerate(chosen, 1):
@@ -147,8 +154,16 @@ def _named(recipe: Recipe, chosen: Sequence[Pools]) -> tuple[Phase, ...]:
             for node in path[: len(path) - len(left)]:
                 turn[node.name] = max(number, turn.get(node.name, 0))
             path = left
-    names = [node.name for node in recipe.nodes]
+    wanted: dict[str, list[int]] = {}
+    for node in recipe.nodes:
+        if node.pool is not None:
+            wanted.setdefault(node.pool, []).append(turn[node.name])
     return tuple(
-        Phase(number, len(chosen), up, tuple(name for name in names if turn.get(name) == number))
+        Phase(
+            number,
+            len(chosen),
+            frozenset(pool for pool, turns in wanted.items() if pool in up and min(turns) <= number <= max(turns)),
+            tuple(node.name for node in recipe.nodes if turn[node.name] == number),
+        )
         for number, up in enumerate(chosen, 1)
     )
