@@ -166,8 +166,11 @@ def resume(row: Ended, state: Mapping[str, Any], recipe: Recipe) -> None:
     row.node, row.reason, row.detail = state["node"], state["reason"], state["detail"]
     if (first := state["first"]) is not None:
         row.first = first["node"], Divert(Route.REJECTED, first["reason"], first["detail"])
-    written = {node: state["nodes"][node.name] for node in recipe.nodes}
-    row.values = {node.name: node.out_type(**values) for node, values in written.items() if values is not None}
+    row.values = {
+        node.name: node.out_type(**written)
+        for node in recipe.nodes
+        if (written := state["nodes"][node.name]) is not None
+    }
 
 
 def packet(rows: Iterable[Ended], recipe: Recipe, *, keep_images: bool, waiting: str | None = None) -> pa.Table:
