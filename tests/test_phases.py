@@ -1,6 +1,7 @@
 """Phases: what order the pools of a recipe are loaded in, and that a run in phases makes the rows of one without."""
 
 import asyncio
+import shutil
 from collections.abc import Callable, Collection
 from functools import partial
 from itertools import chain
@@ -9,12 +10,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from oasis_ray.cli import SHIPPED
 from oasis_ray.engine.scripted import ScriptedEngine
 from oasis_ray.errors import FitError
-from oasis_ray.ledger import ended_ids
+from oasis_ray.ledger import ended_ids, mend
 from oasis_ray.load import load_job
 from oasis_ray.phases import cut, due
 from oasis_ray.recipe import Node, Recipe
@@ -253,3 +255,72 @@ def test_rows_in_phases_are_the_rows_without(share: float, table: Callable[..., 
     assert {fate: len(rows) for fate, rows in at_once.rows().items() if rows}.keys() == set(Fate)
     assert all(rows == ended + waits for phase in told for rows, ended, waits in phase)
     assert {pool for pool, _ in in_phases.calls[: len(KINDS) - 1]} == {"vlm"}
+
+
+def test_rows_go_on_from_where_they_are_whatever_was_lost_and_however_it_is_cut(table: Callable[..., Table]) -> None:
+    at_once, killed = table("once", lambda _: True, score_in_full=0.5), table("killed", score_in_full=0.5)
+    at_once.carry(1)
+    killed.carry(1)
+    killed.carry(2)
+    lost = ["phases/2/part-s-1-000003", "phases/3/part-s-2-000001", "captions/part-s-2-000001"]
+    for name in lost:  # what was never written: some rows are to begin again, some wait for phase 2
+        (killed.folder / f"{name}.parquet").unlink(missing_ok=True)
+    broken = killed.folder / "phases/3/part-s-2-000002.parquet"
+    broken.write_bytes(broken.read_bytes()[:-9])
+    assert [line.partition(" (")[0] for line in mend(str(killed.folder))[1]] == ["set aside a part that can't be read"]
+    calls = len(killed.calls)
+    killed.phases = cut(killed.recipe, killed.job.pools, lambda _: True)  # the cluster has grown
+    killed.carry(1, "t")
+    assert killed.rows() == at_once.rows()
+    assert len(killed.calls) - calls < len(at_once.calls) / 2
+
+
+def test_a_row_that_is_carried_again_by_two_sessions_waits_once(table: Callable[..., Table]) -> None:
+    at_once, twice = table("once", lambda _: True), table("twice")
+    at_once.carry(1)
+    twice.carry(1, "s")
+    for part in twice.folder.glob("phases/2/*"):  # a write task that outlived its driver
+        shutil.copy(part, part.with_name(part.name.replace("part-s", "part-r")))
+    twice.carry(2)
+    twice.carry(3)
+    assert twice.rows() == at_once.rows()
+
+
+def test_a_picture_that_has_changed_between_two_phases_fails_its_row(table: Callable[..., Table]) -> None:
+    made = table("run")
+    made.carry(1)
+    rows = pq.read_table(made.job.input.path + "/a.parquet").to_pylist()
+    changed = rows[1]["id"]
+    shard(Path(made.job.input.path) / "a.parquet", [
+        {"id": row["id"], "bytes": picture("red") if row["id"] == changed else row["image"]["bytes"]} for row in rows
+    ])  # fmt: skip
+    made.carry(2)
+    told = [(row["id"], row["node"], row["reason"]) for row in made.rows()["failed"]]
+    assert [one for one in told if one[2] == "image_changed"] == [(changed, "admit", "image_changed")]
+
+
+def test_texts_of_the_input_are_there_in_every_phase(tmp_path: Path, job_file: JobFile) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(
+        """
+name: texts
+nodes:
+  - {name: first, stage: categorize, pool: vlm, inputs: {text: source.said}, with: {prompt: categorize}}
+  - {name: second, stage: categorize, pool: llm, inputs: {text: source.said}, with: {prompt: categorize}}
+  - {name: clean, stage: clean, route: caption, inputs: {text: source.said}}
+records:
+  accepted: {data_source: texts, instruction: second.instruction, response: first.instruction}
+  captions: {data_source: texts, instruction: clean.text, response: clean.text}
+"""
+    )
+    (tmp_path / "shards").mkdir()
+    said = [f"text {at}" for at in range(9)]
+    pq.write_table(pa.table({"id": said, "said": said, "from": said}), tmp_path / "shards/a.parquet", row_group_size=4)
+    given = {"path": str(tmp_path / "shards"), "id": "id", "image": None, "columns": ["said"], "origin": "from"}
+    made = Table(job_file(recipe=str(recipe), input=given), alone)
+    made.carry(1)
+    made.carry(2)
+    rows = made.rows()["accepted"]
+    assert [(row["id"], row["origin"], row["image"], [step["node"] for step in row["lineage"]]) for row in rows] == [
+        (name, name, None, ["first", "second"]) for name in said
+    ]
