@@ -103,7 +103,7 @@ def cut(
 def due(shards: Shards, waiting: pa.Table, recipe: Recipe, phase: Phase) -> Shards:
     """Of what is to be done in `shards`, the rows whose turn is in `phase`, and the parts that have their states.
 
-    A row that waits (`waiting.waiting`) goes on in the phase of its node; the others begin in phase 1.
+    A row that waits (`waiting.read_waiting`) goes on in the phase of its node; the others begin in phase 1.
     """
     here = pa.array([node.name in phase.nodes for node in recipe.nodes], pa.bool_())
     if not waiting.num_rows:

@@ -31,7 +31,7 @@ from oasis_ray.sink import PartSink
 from oasis_ray.source import Shards, open_shards
 from oasis_ray.storage import locate, told
 from oasis_ray.tally import Tally, of_run
-from oasis_ray.waiting import clear, place_of, waiting
+from oasis_ray.waiting import clear, place_of, read_waiting, under_way
 from oasis_ray.watch import View, start_watch
 
 
@@ -146,7 +146,7 @@ class Run:
             self.watch = beat.watch = start_watch(f"watch-oasis-{beat.session}")
             for phase in phases:
                 left = todo if phase.number == 1 else todo.without(ended_ids(self.folder))
-                left = due(left, waiting(self.folder), self.recipe, phase)
+                left = due(left, read_waiting(self.folder), self.recipe, phase)
                 if not left.groups:
                     continue  # no row has come to it, or all have passed it: nothing is loaded
                 self.phase = beat.phase = phase if phase.of > 1 else None
@@ -224,7 +224,9 @@ class Run:
             self.notes.append(f"{count} failed rows are tried again")
             ended = ended_ids(self.folder)
         self.before = len(ended)
-        self.notes.append(f"going on: {self.before} of {shards.rows} rows had ended before")
+        more = under_way(self.folder, ended)
+        told = f", {more} more wait for a later phase" if more else ""
+        self.notes.append(f"going on: {self.before} of {shards.rows} rows had ended before{told}")
         return {**manifest, "state": "running"}, shards.without(ended) if len(ended) else shards
 
     def _stream(

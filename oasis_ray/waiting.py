@@ -7,6 +7,7 @@ has waited more than once stands in several parts; the state that is furthest co
 from collections.abc import Iterable
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from oasis_ray.ledger import PHASES, parts, read_parts, waits
@@ -18,7 +19,7 @@ def place_of(phase: int) -> str:
     return f"{PHASES}/{phase}"
 
 
-def waiting(folder: str) -> pa.Table:
+def read_waiting(folder: str) -> pa.Table:
     """The rows that wait or have waited, the furthest first: their ids, places (nodes by number), and parts."""
     tables = [EMPTY]
     for kind in waits(folder):
@@ -26,6 +27,12 @@ def waiting(folder: str) -> pa.Table:
             name = f"{folder}/{kind}/{path.rpartition('/')[2]}"
             tables.append(table.append_column("part", pa.array([name] * table.num_rows, pa.string())))
     return pa.concat_tables(tables).sort_by([("place", "descending")])
+
+
+def under_way(folder: str, ended: pa.ChunkedArray) -> int:
+    """How many rows wait that have not `ended`."""
+    ids = read_waiting(folder).column("id")
+    return len(pc.unique(ids.filter(pc.invert(pc.is_in(ids, value_set=ended)))))
 
 
 EMPTY = pa.schema({"id": pa.string(), "place": pa.int32(), "part": pa.string()}).empty_table()

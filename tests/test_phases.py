@@ -25,7 +25,7 @@ from oasis_ray.segment import Segment
 from oasis_ray.sink import PartSink
 from oasis_ray.source import RowGroup, Shards, open_shards, read
 from oasis_ray.stage import Stage
-from oasis_ray.waiting import EMPTY, place_of, waiting
+from oasis_ray.waiting import EMPTY, place_of, read_waiting
 from tests import scripts
 from tests.conftest import Near, picture, shard
 from tests.test_run import rows_of
@@ -202,7 +202,7 @@ class Table:
         digests = {node.name: node.name for node in self.recipe.nodes}
         segment = Segment(self.job, self.recipe, pools, digests, Near(heard), waits_for)
         given = open_shards(self.job.input).without(ended_ids(str(self.folder)))
-        left = due(given, waiting(str(self.folder)), self.recipe, phase)
+        left = due(given, read_waiting(str(self.folder)), self.recipe, phase)
         sink = PartSink(
             str(self.folder), self.recipe, session=f"{session}-{number}", rows_per_part=4, rows_per_task=4,
             waiting=waits_for,
