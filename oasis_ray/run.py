@@ -158,6 +158,7 @@ class Run:
                     self._stream(left, phase, pools, digests, beat.session, failed_before)
         except BaseException as error:
             why = error
+        self.phase = beat.phase = None
         step("stopping the engines")
         stop_pools(pools)
         return why

@@ -101,7 +101,6 @@ def test_what_does_not_fit_together_is_loaded_one_after_another_and_makes_the_sa
         "phase 2 of 3: llm: starting the engines",
         "phase 3 of 3: vlm: stopping the engines",
         "phase 3 of 3: vlm: starting the engines",
-        "phase 3 of 3: vlm: stopping the engines",
     ]
     assert made(tmp_path / "run") == at_once
     assert read_manifest(str(tmp_path / "run"))["sessions"][0]["loads"] == {"vlm": 2, "llm": 1}
