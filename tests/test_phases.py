@@ -83,6 +83,8 @@ def alone(pools: Collection[str]) -> bool:
         ("v l v", lambda _: True, ["l v: v0 l1 v2"]),
         ("v l w v", lambda pools: not {"l", "w"} <= set(pools), ["l v: v0 l1", "v w: w2 v3"]),
         ("a v b l", lambda pools: "l" not in pools or len(pools) == 1, ["a b v: a0 v1 b2", "l: l3"]),
+        # One that is wanted again later stays up beside others, rather than to be loaded twice.
+        ("a b c d a", lambda pools: len(pools) < 3, ["a b: a0 b1", "a c: c2", "a d: d3 a4"]),
         # Nothing to load.
         ("- -", alone, [": -0 -1"]),
         ("", alone, [": "]),
@@ -214,6 +216,8 @@ class Table:
 
     def _ask(self, pool: str, call: Call) -> Reply:
         self.calls.append((pool, call.row))
+        if "You judge a description of the picture above" in call.request.text:
+            return Reply.of("True. [[5]]")
         return scripts.oasis(call)
 
     def rows(self) -> dict[str, list[dict[str, Any]]]:
@@ -244,12 +248,14 @@ def table(tmp_path: Path, job_file: JobFile) -> Callable[..., Table]:
     return make
 
 
-@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
-def test_rows_in_phases_are_the_rows_without(share: float, table: Callable[..., Table]) -> None:
-    at_once = table("once", lambda _: True, score_in_full=share)
-    in_phases = table("phases", score_in_full=share)
+@pytest.mark.parametrize(
+    ("share", "nodes"), [(0.0, {}), (0.5, {}), (1.0, {}), (0.5, {"caption_truth": {"enabled": True}})]
+)
+def test_rows_in_phases_are_the_rows_without(share: float, nodes: dict[str, Any], table: Callable[..., Table]) -> None:
+    at_once = table("once", lambda _: True, score_in_full=share, nodes=nodes)
+    in_phases = table("phases", score_in_full=share, nodes=nodes)
     at_once.carry(1)
-    told = [in_phases.carry(number) for number in (1, 2, 3)]
+    told = [in_phases.carry(phase.number) for phase in in_phases.phases]
     assert in_phases.rows() == at_once.rows()
     assert sorted(in_phases.calls) == sorted(at_once.calls)
     assert {fate: len(rows) for fate, rows in at_once.rows().items() if rows}.keys() == set(Fate)
