@@ -22,10 +22,10 @@ from oasis_ray.phases import cut, due
 from oasis_ray.recipe import Node, Recipe
 from oasis_ray.rows import Call, Fate, Reply, Route
 from oasis_ray.segment import Segment
-from oasis_ray.sink import PartSink
+from oasis_ray.sink import PartSink, write_part
 from oasis_ray.source import RowGroup, Shards, open_shards, read
 from oasis_ray.stage import Stage
-from oasis_ray.waiting import EMPTY, place_of, read_waiting
+from oasis_ray.waiting import EMPTY, place_of, read_waiting, states
 from tests import scripts
 from tests.conftest import Near, picture, shard
 from tests.test_run import rows_of
@@ -275,10 +275,21 @@ def test_rows_go_on_from_where_they_are_whatever_was_lost_and_however_it_is_cut(
     broken.write_bytes(broken.read_bytes()[:-9])
     assert [line.partition(" (")[0] for line in mend(str(killed.folder))[1]] == ["set aside a part that can't be read"]
     calls = len(killed.calls)
+    further = {row["id"] for part in killed.folder.glob("phases/3/*") for row in pq.read_table(part).to_pylist()}
     killed.phases = cut(killed.recipe, killed.job.pools, lambda _: True)  # the cluster has grown
     killed.carry(1, "t")
     assert killed.rows() == at_once.rows()
-    assert len(killed.calls) - calls < len(at_once.calls) / 2
+    asked = {row for pool, row in killed.calls[calls:] if pool == "llm"}
+    assert asked
+    assert not asked & further  # though some of these stand in both folders
+
+
+def test_of_a_row_that_stands_in_two_parts_the_further_state_is_read(tmp_path: Path) -> None:
+    for name, place in (("part-a", 1), ("part-b", 7), ("part-c", 2)):
+        write_part(pa.table({"id": ["r"], "place": [place], "at": [name]}), str(tmp_path), f"{name}.parquet")
+    found = states([str(tmp_path / f"part-{name}.parquet") for name in "abc"])
+    assert found.column("state")[0].as_py() == {"place": 7, "at": "part-b"}
+    assert found.column("id").to_pylist() == ["r", "r", "r"]
 
 
 def test_a_row_that_is_carried_again_by_two_sessions_waits_once(table: Callable[..., Table]) -> None:

@@ -133,7 +133,8 @@ def plan(job_file: JobFile, sets: Sets = None) -> None:
         out.print(f"pool {need.pool}: {pool.model} ({pool.backend}): {need}{most}", soft_wrap=True)
     planned = phases.plan(job, recipe, gpus, have, grows=grows)
     if len(planned) > 1:
-        out.print("the job is right; not all of its pools fit this cluster at once, so it runs in phases:")
+        told = "the job is right; not all of its pools fit this cluster at once, so it runs in phases:"
+        out.print(told, soft_wrap=True)
         for phase in planned:
             out.print(f"{phase}: {' → '.join(phase.nodes)}", soft_wrap=True)
         return
