@@ -25,8 +25,12 @@ def build(
     pools: Mapping[str, PoolHandle],
     digests: Mapping[str, str],
     watch: Any,
+    waiting: str | None = None,
 ) -> Dataset:
-    """Packets of ended rows, lazily: nothing runs until they are written."""
+    """Packets of ended rows, lazily: nothing runs until they are written.
+
+    Where `pools` has not all that the recipe asks, rows that come to a node of another go to the folder `waiting`.
+    """
     context = DataContext.get_current()
     # One block a packet, and so one task a packet: a row of Ray's is a packet of ours (docs/decisions.md).
     context.target_max_block_size = context.target_min_block_size = 1
@@ -42,7 +46,7 @@ def build(
     rows.set_name(job.output.path.rstrip("/").rpartition("/")[2])  # as Ray's dashboard shows it
     return rows.map_batches(
         Segment,
-        fn_constructor_args=(job, recipe, dict(pools), dict(digests), watch),
+        fn_constructor_args=(job, recipe, dict(pools), dict(digests), watch, waiting),
         batch_size=1,
         batch_format="pyarrow",
         zero_copy_batch=True,

@@ -19,6 +19,7 @@ from oasis_ray.job import Job
 from oasis_ray.journal import Journal
 from oasis_ray.manifest import summary
 from oasis_ray.metrics import Meter
+from oasis_ray.phases import Phase
 from oasis_ray.pool import standing
 from oasis_ray.progress import Place, Progress, publish, write_progress
 from oasis_ray.recipe import Recipe
@@ -41,6 +42,7 @@ class Heartbeat:
     before: int
     notes: list[str]
     watch: Any = None
+    phase: Phase | None = None
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
@@ -82,7 +84,7 @@ class Heartbeat:
         self._step, self._since = text, time.monotonic()
         if text == "working":
             self._working = self._since
-        self.note("step", text=text)
+        self.note("step", text=text, **({} if self.phase is None else {"phase": str(self.phase)}))
 
     def note(self, event: str, **facts: Any) -> None:
         """Write an event into the session's log."""
@@ -140,10 +142,12 @@ class Heartbeat:
             session=self.session,
             time=datetime.now(UTC),
             every_s=self._every_s,
+            phase=None if self.phase is None else str(self.phase),
             step=self._step,
             step_s=round(now - self._since, 1),
             input_rows=self.rows,
             rows_before=self.before,
+            rows_waiting=self._view.waiting,
             **summary(tally),
             in_flight=[
                 Place(node=one.node, pool=pools.get(one.node), rows=one.rows, oldest=one.oldest, seconds=one.seconds)

@@ -83,7 +83,8 @@ class Lease:
         """Let go, and return when the engines have ended, if nobody else holds them."""
         with suppress(RayActorError):
             ray.get(self._janitor.leave.remote(self._name))
-        ray.kill(self._leash)  # it never ends by itself, and the janitor can't end while it waits for it
+        # The janitor waits on it still, and would not end, nor free its name for the next one of this application.
+        ray.kill(self._leash)
 
 
 def delete(app: str) -> None:

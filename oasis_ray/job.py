@@ -206,6 +206,11 @@ class Job(BaseModel):
     input: Input = Field(description="Where the rows come from.")
     output: Output = Field(description="Where the run goes.")
     pools: dict[str, Pool] = Field(description="The models, under the names that the recipe's nodes use.")
+    phases: Literal["off", "auto"] = Field(
+        "off",
+        description="off: all pools at once. auto: where the cluster can't hold them all, one after another, each with "
+        "the rows that have come to it; see docs/cluster.md.",
+    )
     seed: int = Field(0, ge=0, description="All randomness of the run is drawn from this.")
     nodes: dict[str, dict[str, Any]] = Field(
         default_factory=dict,
@@ -230,6 +235,11 @@ class Job(BaseModel):
     rows_in_flight: int = Field(128, ge=1, description="Rows that are worked on at once.")
     rows_per_task: int = Field(8, ge=1, le=64, description="Rows that one task of Ray Data carries.")
     workers: int = Field(1, ge=1, description="Processes that carry rows from node to node.")
+
+    @field_validator("phases", mode="before")
+    @classmethod
+    def _yaml_reads_off_as_false(cls, value: Any) -> Any:
+        return "off" if value is False else value
 
     @field_validator("max_failed")
     @classmethod

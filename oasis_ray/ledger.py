@@ -20,20 +20,29 @@ from oasis_ray.storage import locate, make_folder
 
 READERS = 8  # threads: a part's footer and ids are small, and a store is far away
 BROKEN = "broken"  # the folder of a run where unreadable parts are set aside
+PHASES = "phases"  # the folder of a run where rows wait for a later phase
 
 T = TypeVar("T")
 
 
-def parts(folder: str, fate: Fate) -> tuple[Any, list[str]]:
-    """The file system of a run folder, and the paths of its parts of one fate."""
+def parts(folder: str, fate: str) -> tuple[Any, list[str]]:
+    """The file system of a run folder, and the paths of its parts of one fate (or of one folder of waiting rows)."""
     fs, files = _below(folder, fate)
     return fs, [path for path, name in files if name.startswith("part-") and name.endswith(".parquet")]
 
 
-def read_parts(folder: str, fate: Fate, columns: list[str]) -> Iterator[pa.Table]:
+def read_parts(folder: str, fate: str, columns: list[str]) -> Iterator[pa.Table]:
     """These columns of every part of one fate, a table a part."""
     fs, paths = parts(folder, fate)
     yield from _side_by_side(lambda path: _read(fs, path, columns), paths)
+
+
+def waits(folder: str) -> list[str]:
+    """The folders of rows that wait for a later phase: `phases/2`, `phases/3`."""
+    fs, base = locate(folder)
+    root = f"{base.rstrip('/')}/{PHASES}"
+    found = {path[len(root) :].strip("/").partition("/")[0] for path in fs.find(root, maxdepth=2)}
+    return [f"{PHASES}/{name}" for name in sorted(found)]
 
 
 def ended_ids(folder: str) -> pa.ChunkedArray:
@@ -52,12 +61,12 @@ def mend(folder: str) -> tuple[pa.ChunkedArray, list[str]]:
     """
     told = [f"removed an unfinished part of an earlier session: {file}" for file in _sweep(folder)]
     held: list[tuple[Fate, str, pa.ChunkedArray]] = []
-    for fate in Fate:
+    for fate in (*Fate, *waits(folder)):
         fs, paths = parts(folder, fate)
         for path, ids in zip(paths, _side_by_side(lambda path: _ids_or_fault(fs, path), paths), strict=True):  # noqa: B023
             if isinstance(ids, str):
                 told.append(f"set aside a part that can't be read ({ids}): {_set_aside(fs, folder, fate, path)}")
-            else:
+            elif isinstance(fate, Fate):  # of a row that waits twice the state that is further counts
                 held.append((fate, path, ids))
     ended = pa.chunked_array([chunk for *_, ids in held for chunk in ids.chunks], pa.string())
     twice = set(repeated(ended).to_pylist())
@@ -103,7 +112,7 @@ def _rewrite(fs: Any, folder: str, fate: Fate, path: str, keep: pa.Array) -> Non
     write_part(table.filter(keep), f"{folder.rstrip('/')}/{fate}", path.rsplit("/", 1)[1])
 
 
-def _set_aside(fs: Any, folder: str, fate: Fate, path: str) -> str:
+def _set_aside(fs: Any, folder: str, fate: str, path: str) -> str:
     _, base = locate(folder)
     place = f"{base.rstrip('/')}/{BROKEN}/{fate}-{path.rsplit('/', 1)[1]}"
     make_folder(fs, place.rsplit("/", 1)[0])
@@ -131,7 +140,7 @@ def _read(fs: Any, path: str, columns: list[str]) -> pa.Table:
 def _sweep(folder: str) -> list[str]:
     """Remove the unfinished files that a killed writer left behind; their names."""
     left = []
-    for fate in Fate:
+    for fate in (*Fate, *waits(folder)):
         fs, files = _below(folder, fate)
         for path in (path for path, name in files if name.startswith(".part-")):
             fs.rm(path)
@@ -139,7 +148,7 @@ def _sweep(folder: str) -> list[str]:
     return left
 
 
-def _below(folder: str, fate: Fate) -> tuple[Any, list[tuple[str, str]]]:
+def _below(folder: str, fate: str) -> tuple[Any, list[tuple[str, str]]]:
     """The file system, and path and name of each file of one fate. No glob: a run folder may be called `runs [1]`."""
     fs, base = locate(folder)
     return fs, [(path, path.rpartition("/")[2]) for path in sorted(fs.find(f"{base.rstrip('/')}/{fate}", maxdepth=1))]

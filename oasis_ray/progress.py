@@ -41,7 +41,10 @@ class Reason(BaseModel):
 
 
 class Progress(BaseModel):
-    """One session at one moment. Rows, tokens and seconds are the session's own; `rows_before` had ended before it."""
+    """One session at one moment. Rows, tokens and seconds are the session's own; `rows_before` had ended before it.
+
+    `rows_waiting` have come to the end of the `phase`, where a run has phases.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -49,10 +52,12 @@ class Progress(BaseModel):
     session: str
     time: datetime
     every_s: float
+    phase: str | None = None
     step: str
     step_s: float
     input_rows: int
     rows_before: int
+    rows_waiting: int = 0
     rows: dict[str, int] = {}
     reasons: tuple[Reason, ...] = ()
     cost: dict[str, Cost] = {}

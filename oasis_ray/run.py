@@ -6,24 +6,24 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import filelock
 import ray
 
 from oasis_ray import cluster
 from oasis_ray.autoscaler import verdict
 from oasis_ray.changes import changes
-from oasis_ray.errors import JobError, OasisError, RunError
+from oasis_ray.errors import JobError, OasisError, RunError, StoppedError
 from oasis_ray.graph import BESIDE_A_WORKER, LIGHT_CPUS, build
 from oasis_ray.heartbeat import Heartbeat
-from oasis_ray.job import Job, expand
-from oasis_ray.ledger import ended_ids, mend, read_parts, take_back
+from oasis_ray.job import Job
+from oasis_ray.ledger import ended_ids, mend, read_parts, take_back, waits
+from oasis_ray.lock import locked
 from oasis_ray.manifest import describe, node_digests, now, read_manifest, summary, write_manifest
 from oasis_ray.models import pinned
 from oasis_ray.monitor import Monitor
+from oasis_ray.phases import Phase, due, plan
 from oasis_ray.pool import PoolHandle, impossible, start_pools, states, stop_pools
 from oasis_ray.recipe import Recipe
 from oasis_ray.rows import Fate
@@ -31,6 +31,7 @@ from oasis_ray.sink import PartSink
 from oasis_ray.source import Shards, open_shards
 from oasis_ray.storage import locate, told
 from oasis_ray.tally import Tally, of_run
+from oasis_ray.waiting import clear, place_of, read_waiting, under_way
 from oasis_ray.watch import View, start_watch
 
 
@@ -51,6 +52,8 @@ class Run:
     before: int = 0
     since: float = field(default_factory=time.monotonic)
     travelling: float | None = None
+    phase: Phase | None = None
+    waiting: int = 0
     watch: Any = None
     notes: list[str] = field(default_factory=list)
     stopping: threading.Event = field(default_factory=threading.Event)
@@ -69,6 +72,7 @@ class Run:
         if self.watch is None:
             return Tally()
         view: View = ray.get(self.watch.view.remote())
+        self.waiting = view.waiting
         return view.tally
 
     def execute(self, on_step: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
@@ -77,7 +81,7 @@ class Run:
         A folder that holds a part of this same run is taken up where it stands. Raises JobError, FitError, RunError, or
         StoppedError where the run was ended before its rows had.
         """
-        with _locked(self.folder):
+        with locked(self.folder):
             return self._execute(on_step)
 
     def _execute(self, on_step: Callable[[str], None]) -> dict[str, Any]:
@@ -102,7 +106,7 @@ class Run:
             write_manifest(self.folder, manifest)
         step("joining the cluster")
         try:
-            gpus = self._fitted()
+            gpus, phases = self._fitted()
         except OasisError as error:
             self._close(manifest, session, error)
             raise
@@ -114,7 +118,7 @@ class Run:
                 step(text)
                 beat.step(text)
 
-            why = self._work(job, todo, digests, session, beat, announce)
+            why = self._work(job, todo, phases, digests, session, beat, announce)
             announce("closing the books")
             with told("output.path", self.folder):
                 self._close(manifest, session, why)
@@ -122,38 +126,59 @@ class Run:
                 raise why
         return manifest
 
-    def _fitted(self) -> dict[str, bool]:
-        """Join the cluster; for each pool whether it runs on GPUs. Raises FitError where they never will."""
+    def _fitted(self) -> tuple[dict[str, bool], tuple[Phase, ...]]:
+        """Join the cluster; for each pool whether it runs on GPUs, and the phases. Raises FitError."""
         cluster.join()
         have = cluster.nodes()
         gpus = cluster.on_gpus(self.job.pools, have)
-        if verdict() is None:
-            cluster.fit(cluster.needs(self.job.pools, gpus), have)
-        return gpus
+        return gpus, plan(self.job, self.recipe, gpus, have, grows=verdict() is not None)
 
     def _work(
-        self, job: Job, todo: Shards, digests: dict[str, str], session: dict[str, Any], beat: Heartbeat,
-        step: Callable[[str], None],
+        self, job: Job, todo: Shards, phases: tuple[Phase, ...], digests: dict[str, str], session: dict[str, Any],
+        beat: Heartbeat, step: Callable[[str], None],
     ) -> BaseException | None:  # fmt: skip
-        """Start the engines, stream the rows, stop the engines; what ended this before the rows had, if anything."""
+        """Phase by phase, start the engines and stream the rows; what ended this before the rows had, if anything."""
         why: BaseException | None = None
         pools: dict[str, PoolHandle] = {}
+        session |= {"loads": dict.fromkeys(job.pools, 0), "seconds_loading": 0.0, "seconds": 0.0}
         try:
-            step("starting the engines")
-            loading = time.monotonic()
-            labels = {"run": beat.run, "session": beat.session}
-            pools = start_pools(job.pools, f"oasis-{beat.session}", gpus=beat.gpus, labels=labels)
-            session["seconds_loading"] = round(time.monotonic() - loading, 1)
-            step("working")
+            failed_before = sum(part.num_rows for part in read_parts(self.folder, Fate.FAILED, ["id"]))
             self.watch = beat.watch = start_watch(f"watch-oasis-{beat.session}")
-            self._stream(todo, pools, digests, beat.session)
+            for phase in phases:
+                left = todo if phase.number == 1 else todo.without(ended_ids(self.folder))
+                left = due(left, read_waiting(self.folder), self.recipe, phase)
+                if not left.groups:
+                    continue  # no row has come to it, or all have passed it: nothing is loaded
+                self.phase = beat.phase = phase if phase.of > 1 else None
+                ray.get(self.watch.turn.remote())
+                with _timed(session, "seconds_loading"):
+                    self._change_engines(job, phase, pools, session["loads"], beat, step)
+                step("working")
+                with _timed(session, "seconds"):
+                    self._stream(left, phase, pools, digests, beat.session, failed_before)
         except BaseException as error:
             why = error
-        if self.travelling is not None:
-            session["seconds"] = round(time.monotonic() - self.travelling, 1)
+        self.phase = beat.phase = None
         step("stopping the engines")
         stop_pools(pools)
         return why
+
+    def _change_engines(
+        self, job: Job, phase: Phase, pools: dict[str, PoolHandle], loads: dict[str, int], beat: Heartbeat,
+        step: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        """Stop the pools that this phase does without, and start those that it wants; the others stay up."""
+        if gone := {name: pools.pop(name) for name in pools.keys() - phase.pools}:
+            step("stopping the engines")
+            stop_pools(gone)
+        if self.stopping.is_set():
+            raise StoppedError("the run was told to stop")
+        step("starting the engines")
+        fresh = {name: pool for name, pool in job.pools.items() if name in phase.pools and name not in pools}
+        labels = {"run": beat.run, "session": beat.session}
+        pools |= start_pools(fresh, f"oasis-{beat.session}", gpus=beat.gpus, labels=labels)
+        for name in fresh:
+            loads[name] += 1
 
     def _close(self, manifest: dict[str, Any], session: dict[str, Any], why: BaseException | None) -> None:
         """Write down what the parts hold, whatever came."""
@@ -164,6 +189,8 @@ class Run:
             session["stopped"] = f"{type(why).__name__}: {why}"
         manifest["sessions"].append(session)
         state = "stopped" if why else "done" if tally.rows == self.rows else "incomplete"
+        if state == "done":
+            clear(self.folder)
         manifest |= {"state": state, **summary(tally)}
         write_manifest(self.folder, manifest)
 
@@ -175,7 +202,8 @@ class Run:
     def _open(self, shards: Shards, fresh: dict[str, Any]) -> tuple[dict[str, Any], Shards]:
         """The manifest to go on with, and what is left to do."""
         ended, self.notes = mend(self.folder)
-        if not len(ended):
+        begun = bool(waits(self.folder))
+        if not len(ended) and not begun:
             return fresh, shards
         manifest = read_manifest(self.folder)
         changed = changes(manifest, fresh)
@@ -189,25 +217,33 @@ class Run:
             earlier = {"until": now(), "changes": changed, "nodes": nodes}
             manifest = fresh | {"sessions": manifest["sessions"], "earlier": [*manifest["earlier"], earlier]}
             self.notes.append(f"going on although {len(changed)} things changed, as run.json says under `earlier`")
+        if begun and (changed or [n["name"] for n in manifest["nodes"]] != [n["name"] for n in fresh["nodes"]]):
+            clear(self.folder)
+            self.notes.append("rows that waited between two phases begin again, as they are made now")
         if self.retry is not None:
             count = take_back(self.folder, self.retry or None)
             self.notes.append(f"{count} failed rows are tried again")
             ended = ended_ids(self.folder)
         self.before = len(ended)
-        self.notes.append(f"going on: {self.before} of {shards.rows} rows had ended before")
-        return {**manifest, "state": "running"}, shards.without(ended)
+        more = under_way(self.folder, ended)
+        told = f", {more} more wait for a later phase" if more else ""
+        self.notes.append(f"going on: {self.before} of {shards.rows} rows had ended before{told}")
+        return {**manifest, "state": "running"}, shards.without(ended) if len(ended) else shards
 
-    def _stream(self, todo: Shards, pools: Any, digests: dict[str, str], session: str) -> None:
-        self.travelling = time.monotonic()
-        rows = build(todo, self.job, self.recipe, pools, digests, self.watch)
+    def _stream(
+        self, todo: Shards, phase: Phase, pools: Any, digests: dict[str, str], session: str, failed_before: int
+    ) -> None:
+        self.travelling = self.travelling or time.monotonic()
+        waiting = None if phase.number == phase.of else place_of(phase.number + 1)
+        rows = build(todo, self.job, self.recipe, pools, digests, self.watch, waiting)
         sink = PartSink(
             self.folder,
             self.recipe,
-            session=session,
+            session=session if phase.of == 1 else f"{session}-{phase.number}",
             rows_per_part=self.job.output.rows_per_part,
             rows_per_task=self.job.rows_per_task,
+            waiting=waiting,
         )
-        failed_before = sum(part.num_rows for part in read_parts(self.folder, Fate.FAILED, ["id"]))
         monitor = Monitor(
             self.job,
             self.recipe,
@@ -237,22 +273,13 @@ class Run:
 
 
 @contextmanager
-def _locked(folder: str) -> Iterator[None]:
-    """Keep a second run out of a local folder. An object store knows no locks: see docs/failures.md."""
-    if "://" in folder:
-        yield
-        return
-    place = Path(expand(folder))
-    place.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(place / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        raise RunError(f"{folder} is being worked on by another oasis-ray run; wait for it, or stop it") from None
+def _timed(session: dict[str, Any], key: str) -> Iterator[None]:
+    """Add the seconds that the block takes to `session[key]`."""
+    began = time.monotonic()
     try:
         yield
     finally:
-        lock.release()
+        session[key] = round(session[key] + time.monotonic() - began, 1)
 
 
 def _root(error: BaseException) -> str:

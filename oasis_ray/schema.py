@@ -1,4 +1,7 @@
-"""The columns of a run's Parquet parts, one schema a fate. `docs/run-folder.md` describes each."""
+"""The columns of a run's Parquet parts, one schema a fate. `docs/run-folder.md` describes each.
+
+A row that waits for a later phase (`phases`) is written with all that is needed to go on: `state`, and back: `resume`.
+"""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -9,7 +12,7 @@ import pyarrow as pa
 
 from oasis_ray.contract import arrow, types_of
 from oasis_ray.recipe import Node, Recipe, Ref, passed
-from oasis_ray.rows import FATE_OF, Fate, Route
+from oasis_ray.rows import FATE_OF, Divert, Fate, Route
 
 IMAGE = pa.struct({"bytes": pa.binary(), "path": pa.string()})  # what `datasets` loads as pictures
 ADDRESS = pa.struct({"file": pa.string(), "row_group": pa.int32(), "row": pa.int64()})
@@ -21,12 +24,17 @@ STEP = pa.struct(
         "started": pa.float64(), "seconds": pa.float64(), "engine": pa.string(), "engine_seconds": pa.float64(),
     }
 )  # fmt: skip
+FIRST = pa.struct({"node": pa.string(), "reason": pa.string(), "detail": pa.string()})
 PLACEHOLDER = "<image>"
 
 
 @dataclass(slots=True)
 class Ended:
-    """A row on its way to its end: where it came from, what nodes made of it, where it stands, and how it ended."""
+    """A row on its way to its end: where it came from, what nodes made of it, where it stands, and how it ended.
+
+    `first` is the judge that turned a row down that is scored in full all the same; `waits` tells that the row has not
+    ended: the pool of the node `at` is not up in this phase.
+    """
 
     id: str
     address: Mapping[str, Any]
@@ -42,6 +50,8 @@ class Ended:
     origin: str | None = None
     at: str = "admit"
     since: float = field(default_factory=time.monotonic)
+    first: tuple[str, Divert] | None = None
+    waits: bool = False
 
     @property
     def fate(self) -> Fate:
@@ -119,16 +129,67 @@ def _without(mark: str, text: str) -> str:
     return "".join(kept)
 
 
-def packet(rows: Iterable[Ended], recipe: Recipe, *, keep_images: bool) -> pa.Table:
-    """Ended rows as one row with a list column a fate: the form in which they travel to the sink (`sink.unpack`)."""
-    by_fate: dict[Fate, list[dict[str, Any]]] = {fate: [] for fate in Fate}
+def waiting_columns(recipe: Recipe) -> pa.Schema:
+    """The columns of a part of rows that wait for a later phase. The picture is not among them."""
+    text = dict.fromkeys(("at", "route", "node", "reason", "detail"), pa.string())
+    nodes = pa.struct([(node.name, _written_by(node)) for node in recipe.nodes])
+    state = {
+        "place": pa.int32(),
+        "first": FIRST,
+        "nodes": nodes,
+        "lineage": pa.list_(STEP),
+        "image_sha256": pa.string(),
+    }
+    return pa.schema({"id": pa.string(), **text, **state})
+
+
+def state(row: Ended, recipe: Recipe) -> dict[str, Any]:
+    """One row of such a part: `place` is the number of the node `at` which the row goes on, so more is further."""
+    places = {node.name: place for place, node in enumerate(recipe.nodes)}
+    first = (
+        dict(zip(FIRST.names, (row.first[0], row.first[1].reason, row.first[1].detail), strict=True))
+        if row.first
+        else None
+    )
+    return {
+        "id": row.id, "at": row.at, "place": places[row.at], "route": str(row.route), "first": first,
+        "node": row.node, "reason": row.reason, "detail": row.detail,
+        "nodes": {name: asdict(out) for name, out in row.values.items()},
+        "lineage": row.lineage, "image_sha256": row.digest,
+    }  # fmt: skip
+
+
+def resume(row: Ended, state: Mapping[str, Any], recipe: Recipe) -> None:
+    """Bring a row to where it stood when `state` was taken of it."""
+    row.at, row.route, row.lineage, row.digest = (
+        state["at"], Route(state["route"]), state["lineage"], state["image_sha256"]
+    )  # fmt: skip
+    row.node, row.reason, row.detail = state["node"], state["reason"], state["detail"]
+    if (first := state["first"]) is not None:
+        row.first = first["node"], Divert(Route.REJECTED, first["reason"], first["detail"])
+    row.values = {
+        node.name: node.out_type(**written)
+        for node in recipe.nodes
+        if (written := state["nodes"][node.name]) is not None
+    }
+
+
+def packet(rows: Iterable[Ended], recipe: Recipe, *, keep_images: bool, waiting: str | None = None) -> pa.Table:
+    """Rows as one row with a list column a fate: the form in which they travel to the sink (`sink.unpack`).
+
+    Rows that wait travel in one more column, named after the folder `waiting` that they go to.
+    """
+    schemas = {str(fate): columns(recipe, fate) for fate in Fate}
+    if waiting is not None:
+        schemas[waiting] = waiting_columns(recipe)
+    rows_of: dict[str | None, list[dict[str, Any]]] = {name: [] for name in schemas}
     for row in rows:
-        by_fate[row.fate].append(record(row, recipe, keep_images=keep_images))
+        if row.waits:
+            rows_of[waiting].append(state(row, recipe))
+        else:
+            rows_of[row.fate].append(record(row, recipe, keep_images=keep_images))
     return pa.table(
-        {
-            str(fate): pa.array([rows], pa.list_(pa.struct(list(columns(recipe, fate)))))
-            for fate, rows in by_fate.items()
-        }
+        {name: pa.array([rows_of[name]], pa.list_(pa.struct(list(schema)))) for name, schema in schemas.items()}
     )
 
 

@@ -4,8 +4,10 @@ A packet comes in, its rows go their ways at the same time, and a packet of ende
 packets are in flight in each worker, so the engines never wait for a slow row. The order within a packet is fixed:
 Ray replays a lost task by position, and rows that come back in another order would be lost and doubled.
 
-Rows that have not ended are left out of the packet that goes out: no part holds them, so the next session has them to
-do. That is what becomes of rows for which the machinery failed, and of those that are not begun any more.
+A row whose next node asks a pool that is not up in this phase goes out as it is, to wait for it (`phases`).
+
+Rows that have neither ended nor wait are left out of the packet that goes out: no part holds them, so the next session
+has them to do. That is what becomes of rows for which the machinery failed, and of those that are not begun any more.
 """
 
 import asyncio
@@ -27,7 +29,7 @@ from oasis_ray.job import Job
 from oasis_ray.node import Asked, NodeRunner, drawn
 from oasis_ray.recipe import Recipe
 from oasis_ray.rows import Divert, Fate, Image, Route
-from oasis_ray.schema import Ended, packet
+from oasis_ray.schema import Ended, packet, resume
 from oasis_ray.storage import locate, on_disk, told
 from oasis_ray.trust import leads_out
 from oasis_ray.watch import WORKERS, Standing
@@ -44,13 +46,14 @@ class Segment:
     pools: Mapping[str, Asked]
     digests: Mapping[str, str]
     watch: Any = None
+    waiting: str | None = None  # the folder of rows that go on in the next phase
 
     def __post_init__(self) -> None:
         pools: Mapping[str, Asked] = self.pools
         if self.watch is not None:
             pools = {name: Guard(name, pool, self.watch) for name, pool in pools.items()}
         self._runners = [
-            NodeRunner(node, pools[node.pool] if node.pool else None, self.digests[node.name], self.job.seed, -place)
+            NodeRunner(node, pools.get(node.pool or ""), self.digests[node.name], self.job.seed, -place)
             for place, node in enumerate(self.recipe.nodes)
         ]
         self._flying: dict[str, Ended] = {}
@@ -62,20 +65,22 @@ class Segment:
         self._telling = self._telling or asyncio.ensure_future(self._tell())
         for rows in batch.column("rows"):
             ended = await self._carry_all(rows.as_py())
-            yield packet(ended, self.recipe, keep_images=self.job.output.keep_images)
+            yield packet(ended, self.recipe, keep_images=self.job.output.keep_images, waiting=self.waiting)
 
     async def _carry_all(self, rows: list[dict[str, Any]]) -> list[Ended]:
-        """The rows that have ended, in input order."""
+        """The rows that have ended or wait, in input order."""
         ids = [row["id"] for row in rows]
         suspects = await self.watch.begin.remote(ids)
         if suspects is None:
             return []
         found = await asyncio.gather(*(self._try(row) for row in rows if row["id"] not in suspects))
         found += [await self._try_alone(row) for row in rows if row["id"] in suspects]
-        ended = sorted((row for row in found if row is not None), key=lambda row: ids.index(row.id))
+        out = sorted((row for row in found if row is not None), key=lambda row: ids.index(row.id))
+        ended = [row for row in out if not row.waits]
         told = [(row.fate, row.node, row.reason, row.lineage) for row in ended]
-        self.watch.ended.remote(ids, told, [(r.id, r.node, r.reason) for r in ended if r.fate is Fate.FAILED])
-        return ended
+        failed = [(row.id, row.node, row.reason) for row in ended if row.fate is Fate.FAILED]
+        self.watch.ended.remote(ids, told, failed, len(out) - len(ended))
+        return out
 
     async def _try(self, row: Mapping[str, Any]) -> Ended | None:
         """The row at its end, or None where the machinery failed, which the watch is told."""
@@ -119,9 +124,11 @@ class Segment:
             self.watch.stand.remote(self._name, steps, standing)
 
     async def carry(self, row: Mapping[str, Any]) -> Ended:
-        """One row from the source to its end."""
+        """One row from the source, or from where it stood, to its end, or to where it waits."""
         ended = Ended(row["id"], row["source"], row.get("image"), None, origin=row.get("origin"))
         self._flying[ended.id] = ended
+        if row.get("state") is not None:
+            resume(ended, row["state"], self.recipe)
         try:
             await self._carry(ended, row)
         finally:
@@ -136,6 +143,10 @@ class Segment:
                 image = await asyncio.to_thread(self._admit, row["image"])
             except RowError as error:
                 settle(ended, "admit", Divert(Route.FAILED, error.reason, error.detail))
+                return
+            if ended.digest not in (None, image.digest):
+                text = "the picture is another than the one that the row began with"
+                settle(ended, "admit", Divert(Route.FAILED, "image_changed", text))
                 return
             source["image"], ended.digest = image, image.digest
             ended.image = {"bytes": image.data, "path": (row["image"] or {}).get("path")}
@@ -153,19 +164,22 @@ NO_SUCH_FILE = {errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, e
 
 
 async def walk(ended: Ended, source: Mapping[str, Any], runners: list[NodeRunner], *, in_full: bool) -> None:
-    """Take a row through the nodes of its route until one sends it to an end, or none is left.
+    """Take a row through the nodes of its route until one sends it to an end, none is left, or it has to wait.
 
     A row that is drawn to be scored in full goes on past a judge that rejects it, as far as the judges go; it still
     ends by the first of them, so the accepted set is the same.
     """
-    first: tuple[str, Divert] | None = None
-    for runner in runners:
+    names = [runner.node.name for runner in runners]
+    for runner in runners[names.index(ended.at) if ended.at in names else 0 :]:
         node = runner.node
         if node.route is not ended.route:
             continue
-        if first is not None and not node.stage.judges:
+        if ended.first is not None and not node.stage.judges:
             break
         ended.at, ended.since = node.name, time.monotonic()
+        if node.pool is not None and runner.pool is None:
+            ended.waits = True
+            return
         result = await runner.run(ended, source)
         if not isinstance(result, Divert):
             ended.values[node.name] = result
@@ -173,12 +187,12 @@ async def walk(ended: Ended, source: Mapping[str, Any], runners: list[NodeRunner
         if result.out is not None:
             ended.values[node.name] = result.out
         if result.route is Route.REJECTED and node.stage.judges and in_full:
-            first = first or (node.name, result)
-        elif first is None:
+            ended.first = ended.first or (node.name, result)
+        elif ended.first is None:
             settle(ended, node.name, result)
     ended.in_full = in_full and any(runner.node.stage.judges and runner.node.name in ended.values for runner in runners)
-    if first is not None:
-        settle(ended, *first)
+    if ended.first is not None:
+        settle(ended, *ended.first)
 
 
 def settle(ended: Ended, node: str, divert: Divert) -> Ended:

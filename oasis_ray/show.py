@@ -23,13 +23,16 @@ LINE_EVERY_S = 10.0
 
 def progress_line(run: Run, tally: Tally) -> str:
     """Where a run stands, in a line: rows by fate, rates, time left."""
+    phase = f"{run.phase}: " if run.phase else ""
     if run.travelling is None or not run.step.startswith("working"):
-        return f"{run.step} … {time.monotonic() - run.since:.0f} s"
+        return f"{phase}{run.step} … {time.monotonic() - run.since:.0f} s"
     seconds = max(time.monotonic() - run.travelling, 1e-6)
     done, rate = run.before + tally.rows, tally.rows / seconds
     left = f"{_clock((run.rows - done) / rate)} left" if rate else "time left unknown"
     fates = "  ".join(f"{fate} {tally.fates[fate]}" for fate in Fate)
-    return f"{done}/{run.rows} rows  {fates}  {rate:.1f} rows/s  {tally.reply_tokens / seconds:.0f} tokens/s  {left}"
+    waiting = f"{run.waiting} waiting  " if run.phase else ""
+    pace = f"{rate:.1f} rows/s  {tally.reply_tokens / seconds:.0f} tokens/s  {left}"
+    return f"{phase}{done}/{run.rows} rows  {waiting}{fates}  {pace}"
 
 
 class Ticker:
@@ -51,7 +54,7 @@ class Ticker:
     def step(self, text: str) -> None:
         """A new step has begun; without a terminal it is a line."""
         if not self._console.is_terminal and text != "working":
-            self._console.print(f"{text} …")
+            self._console.print(f"{self._run.phase}: {text} …" if self._run.phase else f"{text} …")
 
     def _watch(self) -> None:
         if not self._console.is_terminal:
@@ -95,9 +98,12 @@ def session(progress: Progress) -> str:
     """Where a session stood when its driver last wrote, in a few lines."""
     fates = ", ".join(f"{progress.rows.get(fate, 0)} {fate}" for fate in Fate)
     ended = progress.rows_before + sum(progress.rows.values())
+    step, waiting = progress.step, ""
+    if progress.phase is not None:
+        step, waiting = f"{progress.phase}: {step}", f", {progress.rows_waiting} wait for the next phase"
     told = [
-        f"session {progress.session}: {progress.step} for {_clock(progress.step_s)}, {progress.silent_s:.0f} s ago",
-        f"rows       {ended} of {progress.input_rows} ended; of this session {fates}",
+        f"session {progress.session}: {step} for {_clock(progress.step_s)}, {progress.silent_s:.0f} s ago",
+        f"rows       {ended} of {progress.input_rows} ended{waiting}; of this session {fates}",
     ]
     if progress.recent_rows_per_s is not None and progress.rows_per_s is not None:
         left = "unknown" if progress.seconds_left is None else _clock(progress.seconds_left)

@@ -1,5 +1,7 @@
 """The sink: Parquet parts by fate, each appearing whole or not at all.
 
+Rows that wait for a later phase go into parts of their own, in the folder `waiting`.
+
 A part is named after the session and the write task that made it, so a task that Ray runs again replaces its own
 parts: those of fates that do not occur any more are removed first, because a row that is carried again may end
 otherwise. On a local disk a part is written beside its place and renamed; an object store shows an object only when
@@ -8,9 +10,9 @@ its upload is complete.
 
 import io
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,16 +21,23 @@ from ray.data import Datasink
 from oasis_ray.errors import RunError
 from oasis_ray.recipe import Recipe
 from oasis_ray.rows import Fate
-from oasis_ray.schema import columns
+from oasis_ray.schema import columns, waiting_columns
 from oasis_ray.storage import locate, make_folder, on_disk, told
+
+N = TypeVar("N", bound=str)
 
 
 class PartSink(Datasink[dict[str, int]]):  # type: ignore[misc]  # Ray ships no types
-    """Writes packets of ended rows below `folder`; a write task returns its rows by fate."""
+    """Writes packets of rows below `folder`; a write task returns its rows by fate."""
 
-    def __init__(self, folder: str, recipe: Recipe, *, session: str, rows_per_part: int, rows_per_task: int) -> None:
+    def __init__(
+        self, folder: str, recipe: Recipe, *, session: str, rows_per_part: int, rows_per_task: int,
+        waiting: str | None = None,
+    ) -> None:  # fmt: skip
         self._folder, self._session = folder, session
-        self._schemas = {fate: columns(recipe, fate) for fate in Fate}
+        self._schemas = {str(fate): columns(recipe, fate) for fate in Fate}
+        if waiting is not None:
+            self._schemas[waiting] = waiting_columns(recipe)
         self._packets = max(1, rows_per_part // rows_per_task)
 
     @property
@@ -55,10 +64,10 @@ class PartSink(Datasink[dict[str, int]]):  # type: ignore[misc]  # Ray ships no 
                     write_part(table, f"{self._folder}/{fate}", name)
         except OSError as error:
             raise RunError(f"{self._folder} can't be written to: {error}") from error
-        return {str(fate): table.num_rows for fate, table in tables.items()}
+        return {fate: table.num_rows for fate, table in tables.items()}
 
 
-def unpack(packets: pa.Table, schemas: dict[Fate, pa.Schema]) -> Iterator[tuple[Fate, pa.Table]]:
+def unpack(packets: pa.Table, schemas: Mapping[N, pa.Schema]) -> Iterator[tuple[N, pa.Table]]:
     """The rows in packets, as one table for each fate that occurs."""
     for fate, schema in schemas.items():
         # Packet by packet: their images in one array could be more than Arrow's 2 GiB.

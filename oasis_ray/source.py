@@ -21,17 +21,22 @@ from oasis_ray.ids import numbered, repeated
 from oasis_ray.job import Input
 from oasis_ray.schema import ADDRESS, IMAGE
 from oasis_ray.storage import is_folder, locate, told
+from oasis_ray.waiting import states
 
 
 @dataclass(frozen=True)
 class RowGroup:
-    """One row group of a shard: its rows' ids, and the rows that are still to be done (None: all of them)."""
+    """One row group of a shard: its rows' ids, and the rows that are still to be done (None: all of them).
+
+    `states` are the parts that hold what those of them are made of that have waited (see `phases`).
+    """
 
     file: str
     name: str
     index: int
     ids: pa.StringArray
     todo: pa.Int64Array | None = None
+    states: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -231,10 +236,11 @@ def read_groups(groups: Sequence[RowGroup], given: Input, size: int, watch: Any)
 
 def read(group: RowGroup, given: Input, size: int) -> Iterator[pa.Table]:
     """Packets of the rows of `group` that are to be done: tables of one row, whose column `rows` is a list of structs
-    (id, source, image, origin, texts).
+    (id, source, image, origin, texts, state).
     """
     fs, _ = locate(given.path)
     todo = set(group.todo.to_pylist()) if group.todo is not None else None
+    begun = states(group.states) if group.states else None
     names = list(dict.fromkeys(name for name in (given.image, given.origin, *given.columns) if name is not None))
     with fs.open(group.file, "rb") as stream:
         at = 0
@@ -243,11 +249,13 @@ def read(group: RowGroup, given: Input, size: int) -> Iterator[pa.Table]:
         ):
             places = [at + i for i in range(batch.num_rows) if todo is None or at + i in todo]
             if places:
-                yield _packet(batch.take([place - at for place in places]), places, group, given)
+                yield _packet(batch.take([place - at for place in places]), places, group, given, begun)
             at += batch.num_rows
 
 
-def _packet(batch: pa.RecordBatch, places: list[int], group: RowGroup, given: Input) -> pa.Table:
+def _packet(
+    batch: pa.RecordBatch, places: list[int], group: RowGroup, given: Input, begun: pa.Table | None
+) -> pa.Table:
     columns: dict[str, pa.Array] = {
         "id": group.ids.take(pa.array(places)),
         "source": pa.array([{"file": group.name, "row_group": group.index, "row": row} for row in places], ADDRESS),
@@ -259,6 +267,8 @@ def _packet(batch: pa.RecordBatch, places: list[int], group: RowGroup, given: In
     if given.columns:  # apart from the row's own columns, whatever their names
         texts = [_text(batch.column(name)) for name in given.columns]
         columns["texts"] = pa.StructArray.from_arrays(texts, names=list(given.columns))
+    if begun is not None:
+        columns["state"] = begun["state"].take(pc.index_in(columns["id"], begun["id"])).combine_chunks()
     rows = pa.StructArray.from_arrays(list(columns.values()), names=list(columns))
     return pa.table({"rows": pa.ListArray.from_arrays([0, len(rows)], rows)})
 

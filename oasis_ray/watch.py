@@ -42,13 +42,17 @@ class Standing:
 
 @dataclass
 class View:
-    """What the driver sees: the tally, a count that grows as long as anything moves, where rows stand, what failed."""
+    """What the driver sees: the tally, a count that grows as long as anything moves, where rows stand, what failed.
+
+    `waiting` counts the rows that have come to the end of this phase and wait for the next.
+    """
 
     tally: Tally = field(default_factory=Tally)
     moved: int = 0
     begun: int = 0
     errors: list[str] = field(default_factory=list)
     standing: list[Standing] = field(default_factory=list)
+    waiting: int = 0
 
 
 class Watch:
@@ -58,7 +62,7 @@ class Watch:
         self._tally, self._steps, self._errors = Tally(), dict[str, int](), list[str]()
         self._standing = dict[str, tuple[float, list[Standing]]]()
         self._flying: set[str] = set()
-        self._begun, self._draining = 0, False
+        self._begun, self._waiting, self._draining = 0, 0, False
         self._places: dict[str, Suspects] = {}
         self._events: deque[Event] = deque(maxlen=KEPT)
         self._noted = 0
@@ -92,12 +96,15 @@ class Watch:
         """A suspect's work was done."""
         self._at(place).cleared(row)
 
-    def ended(self, rows: list[str], told: list[Told], failed: Sequence[tuple[str, str, str]] = ()) -> None:
+    def ended(
+        self, rows: list[str], told: list[Told], failed: Sequence[tuple[str, str, str]] = (), waiting: int = 0
+    ) -> None:
         """These rows are no longer in flight; `told` counts those of them that have ended.
 
-        `failed` names the failed ones: row, node and reason.
+        `failed` names the failed ones: row, node and reason. So many of the rows are `waiting` for the next phase.
         """
         self._tally.add(told)
+        self._waiting += waiting
         for row, node, reason in failed:
             self._note("row_failed", row=row, node=node, reason=reason)
         self._flying.difference_update(rows)
@@ -113,6 +120,10 @@ class Watch:
         """The machinery failed for a row."""
         self._errors.append(error)
         self._note("error", text=error)
+
+    def turn(self) -> None:
+        """Another phase begins: nothing waits for it any more, and its workers are new."""
+        self._waiting, self._standing = 0, {}
 
     def drain(self) -> None:
         """From now on no row is begun."""
@@ -130,7 +141,7 @@ class Watch:
         fresh = [told for at, told in self._standing.values() if time.monotonic() - at < 60]
         standing = [one for told in fresh for one in told]
         moved = self._tally.rows + sum(self._steps.values())
-        return View(self._tally, moved, self._begun, self._errors, standing)
+        return View(self._tally, moved, self._begun, self._errors, standing, self._waiting)
 
     def events(self, after: int) -> list[Event]:
         """What has happened after the event of this number, as far as it is still kept."""

@@ -9,9 +9,9 @@ from tests.conftest import ROOT
 
 LAYERS = """
 torchvision errors terminal explain language rows prompt stage contract recipe binding trust job storage load image
-ids schema source chat models engine autoscaler metrics janitor replica router pool node sink ledger tally suspects
-watch guard segment graph funnel manifest changes cluster monitor journal progress heartbeat run audit marks index
-picture ingest trace show report export browse diff submit cli
+ids schema sink ledger waiting source chat models engine autoscaler metrics janitor replica router pool node tally
+suspects watch guard segment graph funnel manifest changes cluster phases monitor journal progress heartbeat lock run
+audit marks index picture ingest trace show report export browse diff submit cli
 """.split()  # noqa: SIM905
 LIMIT = 300
 

@@ -105,6 +105,13 @@ def test_status_shows_parts_funnel_and_session(run: Path) -> None:
     assert lines[-7].startswith("session 1a2b3c4d: working for 0:01:01, ")
 
 
+def test_status_says_which_phase_a_run_is_in_and_how_many_rows_have_come_through(run: Path) -> None:
+    write_progress(str(run), progress(phase="phase 2 of 3: llm", rows_waiting=40))
+    lines = call("status", run).stdout.splitlines()
+    assert any(line.startswith("session 1a2b3c4d: phase 2 of 3: llm: working for 0:01:01, ") for line in lines)
+    assert any(line.startswith("rows       30 of 100 ended, 40 wait for the next phase; of this") for line in lines)
+
+
 @pytest.mark.parametrize("words", [(), ("--watch",)])
 def test_status_says_that_the_driver_may_be_dead_and_ends_with_1(words: tuple[str, ...], run: Path) -> None:
     write_progress(str(run), progress(time=datetime.now(UTC) - timedelta(seconds=400)))

@@ -111,7 +111,7 @@ def _again(job_file: Path, sets: list[str] | None) -> str:
 @app.command()
 def plan(job_file: JobFile, sets: Sets = None) -> None:
     """Check a job and show what it would do: the graph, the input, the pools, and whether they fit this cluster."""
-    from oasis_ray import cluster, show
+    from oasis_ray import cluster, phases, show
     from oasis_ray.autoscaler import verdict
     from oasis_ray.source import find_files, open_shards
 
@@ -125,16 +125,22 @@ def plan(job_file: JobFile, sets: Sets = None) -> None:
     out.print(f"output: {job.output.path}")
     cluster.join()
     have = cluster.nodes()
-    wanted = cluster.needs(job.pools, cluster.on_gpus(job.pools, have))
+    gpus, grows = cluster.on_gpus(job.pools, have), verdict() is not None
+    wanted = cluster.needs(job.pools, gpus)
     for need in wanted:
         pool = job.pools[need.pool]
         most = f", growing to {pool.replicas[1]}" if pool.replicas[1] > pool.replicas[0] else ""
         out.print(f"pool {need.pool}: {pool.model} ({pool.backend}): {need}{most}", soft_wrap=True)
+    planned = phases.plan(job, recipe, gpus, have, grows=grows)
+    if len(planned) > 1:
+        told = "the job is right; not all of its pools fit this cluster at once, so it runs in phases:"
+        out.print(told, soft_wrap=True)
+        for phase in planned:
+            out.print(f"{phase}: {' → '.join(phase.nodes)}", soft_wrap=True)
+        return
     try:
         cluster.fit(wanted, have)
     except FitError as error:
-        if verdict() is None:
-            raise
         out.print(f"{error}\nthe job is right; this cluster has an autoscaler, which is asked for more nodes")
     else:
         out.print("the job is right and fits this cluster")
