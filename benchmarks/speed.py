@@ -26,9 +26,10 @@ from oasis_ray.cli import SHIPPED
 from oasis_ray.engine import open_engine
 from oasis_ray.load import load_job
 from oasis_ray.manifest import node_digests
+from oasis_ray.packets import read
 from oasis_ray.run import Run
 from oasis_ray.segment import Segment
-from oasis_ray.source import open_shards, read
+from oasis_ray.source import open_shards
 
 HERE = Path(__file__).parent
 

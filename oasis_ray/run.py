@@ -15,16 +15,19 @@ import ray
 
 from oasis_ray import cluster
 from oasis_ray.autoscaler import verdict
+from oasis_ray.bill import bill, spent_by
 from oasis_ray.changes import changes
 from oasis_ray.errors import JobError, OasisError, RunError
 from oasis_ray.graph import LIGHT_CPUS, build
 from oasis_ray.heartbeat import Heartbeat
 from oasis_ray.job import Job, expand
 from oasis_ray.ledger import ended_ids, mend, read_parts, take_back
+from oasis_ray.load import read_prices
 from oasis_ray.manifest import describe, node_digests, now, read_manifest, summary, write_manifest
 from oasis_ray.models import pinned
 from oasis_ray.monitor import Monitor
 from oasis_ray.pool import PoolHandle, impossible, start_pools, states, stop_pools
+from oasis_ray.probe import graded
 from oasis_ray.recipe import Recipe
 from oasis_ray.rows import Fate
 from oasis_ray.sink import PartSink
@@ -54,6 +57,9 @@ class Run:
     watch: Any = None
     notes: list[str] = field(default_factory=list)
     stopping: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.prices = read_prices(self.job.prices) if self.job.prices else None
 
     @property
     def folder(self) -> str:
@@ -107,8 +113,9 @@ class Run:
             self._close(manifest, session, error)
             raise
         with Heartbeat(
-            self.job, self.recipe, session["name"], gpus=gpus, rows=self.rows, before=self.before, notes=self.notes
-        ) as beat:
+            self.job, self.recipe, session["name"], gpus=gpus, rows=self.rows, before=self.before, notes=self.notes,
+            prices=self.prices,
+        ) as beat:  # fmt: skip
 
             def announce(text: str) -> None:
                 step(text)
@@ -151,6 +158,7 @@ class Run:
             why = error
         if self.travelling is not None:
             session["seconds"] = round(time.monotonic() - self.travelling, 1)
+        session |= beat.measured()
         step("stopping the engines")
         stop_pools(pools)
         return why
@@ -164,7 +172,11 @@ class Run:
             session["stopped"] = f"{type(why).__name__}: {why}"
         manifest["sessions"].append(session)
         state = "stopped" if why else "done" if tally.rows == self.rows else "incomplete"
-        manifest |= {"state": state, **summary(tally)}
+        spent, currency = spent_by(manifest["sessions"], self.prices), self.prices.currency if self.prices else None
+        made = bill(tally, {node.name: node.pool for node in self.recipe.nodes}, spent, currency)
+        manifest |= {"state": state, **summary(tally), "bill": made.model_dump(mode="json")}
+        if state == "done" and (found := graded(self.folder, manifest)) is not None:
+            manifest["forecast"] = found.model_dump(mode="json")
         write_manifest(self.folder, manifest)
 
     def _recorded(self) -> dict[str, Any]:

@@ -10,7 +10,8 @@ import pytest
 
 from oasis_ray.errors import JobError
 from oasis_ray.job import Input
-from oasis_ray.source import open_shards, read
+from oasis_ray.packets import read
+from oasis_ray.source import open_shards
 
 ROWS = pa.table(
     {"id": ["a", "b", "c"], "image": [b"1", None, b"3"], "text": ["x", "y", "z"], "source": ["s", "t", "u"]}

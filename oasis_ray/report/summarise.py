@@ -77,7 +77,7 @@ def _run(path: str, manifest: Mapping[str, Any], totals: Totals, fates: Counter[
         costs = {node: Cost(**cost) for node, cost in manifest["cost"].items()}
     else:
         costs = of_run(path).costs
-    tally = Tally(fates, Counter(totals.reasons), costs)
+    tally = Tally(fates, Counter(totals.reasons))
     return {
         "recipe": manifest["recipe"],
         "state": manifest["state"],

@@ -1,0 +1,139 @@
+"""The pace of a probe, and what follows from it for the time, the GPU-hours and the bottleneck of the whole job.
+
+The law: a pool's engines are at work for so many seconds a row; the job takes as long as its busiest pool. How much of
+the time a pool was at work follows from how many requests it held: with L at once on average, an engine that shares
+itself among them is at work for L / (1 + L) of the time.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from oasis_ray.bill import HOUR_S
+from oasis_ray.figure import TAILS, Array, Figure
+from oasis_ray.job import Job
+
+
+class Size(BaseModel):
+    """So many engines in each pool, and what the job would take with them."""
+
+    model_config = ConfigDict(frozen=True)
+
+    engines: dict[str, float]
+    bottleneck: str
+    sure: float  # the share of bootstrap samples in which this pool is the bottleneck
+    wall_s: Figure
+    gpu_hours: dict[str, Figure]
+
+    @property
+    def all_gpu_hours(self) -> Figure:
+        """Of all pools together."""
+        every = self.gpu_hours.values()
+        low, at, high = (sum(getattr(one, key) for one in every) for key in ("low", "predicted", "high"))
+        return Figure(what="GPU-hours", predicted=at, low=low, high=high)
+
+
+@dataclass(frozen=True)
+class Engines:
+    """A pool's engines in the probe: how many on average, the GPUs of each, and the seconds of requests in them all."""
+
+    count: float
+    gpus: float
+    held_s: float
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How a probe of so many `rows` went: `seconds` from the first row begun to the last one ended, `loading` the
+    engines before, and `around` them (starting to read, closing). `filled` is the share of the places for rows in
+    flight that were taken, on average: 1 for a long run, less for a probe whose run-down is a good part of it.
+    """
+
+    pools: Mapping[str, Engines]
+    rows: int
+    seconds: float
+    loading: float
+    around: float
+    filled: float
+
+    @classmethod
+    def of(cls, manifest: Mapping[str, Any], total: int) -> "Pace | None":
+        """The pace of a run, as a probe of `total` rows; None where its sessions have measured none."""
+        sessions = [
+            one for one in manifest["sessions"] if one.get("seconds_of_rows") and any(one["engine_seconds"].values())
+        ]
+        if not sessions:
+            return None
+        job = Job.model_validate(manifest["job"])
+        pool_of = {node["name"]: node["pool"] for node in manifest["nodes"]}
+        held: Counter[str] = Counter()
+        for node, cost in manifest["cost"].items():
+            held[pool_of[node]] += cost["seconds"]
+        whole, of_rows = (sum(one.get(key, 0.0) for one in sessions) for key in ("seconds", "seconds_of_rows"))
+        pools = {}
+        for name in held:
+            up, gpu_s = (sum(one[key].get(name, 0.0) for one in sessions) for key in ("engine_seconds", "gpu_seconds"))
+            least, most = job.pools[name].replicas
+            count = least if least == most else max(1.0, round(up / whole, 1))
+            pools[name] = Engines(float(count), gpu_s / up if up else 0.0, held[name])
+        at_once = sum(one["rows_at_once"] * one["seconds_of_rows"] for one in sessions) / of_rows
+        return cls(
+            pools=pools,
+            rows=sum(one["rows"] for one in sessions),
+            seconds=of_rows,
+            loading=sum(one["seconds_loading"] for one in sessions) / len(sessions),
+            around=(whole - of_rows) / len(sessions),
+            filled=min(1.0, at_once / min(job.rows_in_flight, total)),
+        )
+
+    def busy(self, pool: str) -> float:
+        """The share of the time that an engine of this pool was at work."""
+        held = self.pools[pool].held_s / (self.seconds * self.pools[pool].count)
+        return held / (1 + held)
+
+    def work(self, pool: str) -> float:
+        """The seconds of an engine at work that stand behind one second of a request in it."""
+        engines = self.pools[pool]
+        return self.busy(pool) * engines.count * self.seconds / engines.held_s if engines.held_s else 0.0
+
+    def size(
+        self, held: Mapping[str, Array], draws: Array, total: int, engines: Mapping[str, float] | None = None
+    ) -> Size:
+        """What `total` rows take, of which `held` has the seconds in each pool's engines, for the rows of the probe.
+
+        `engines` are those of each pool, where they are not the probe's. With the probe's own, as much work a row as in
+        the probe takes as long a row.
+        """
+        count = {pool: one.count for pool, one in self.pools.items()} | dict(engines or {})
+        at_work = {pool: held[pool] * self.work(pool) / count[pool] for pool in self.pools}
+        names, most = list(at_work), max(self.busy(pool) for pool in self.pools)
+        loads = np.array([draws @ at_work[name] for name in names])
+        means = np.array([at_work[name].mean() for name in names])
+        bottleneck = int(means.argmax())
+        times = self.times(loads.max(axis=0) / most, total)
+        low, high = self.around + np.percentile(times[0], TAILS[0]), self.around + np.percentile(times[1], TAILS[1])
+        middle = self.around + sum(self.times(means.max() / most, total)) / 2
+
+        def figure(what: str, of: str, factor: float, more: float = 0.0) -> Figure:
+            low_, at, high_ = (float(value) * factor + more for value in (low, middle, high))
+            return Figure(what=what, of=of, predicted=at, low=low_, high=high_)
+
+        return Size(
+            engines=count,
+            bottleneck=names[bottleneck],
+            sure=float((loads.argmax(axis=0) == bottleneck).mean()),
+            wall_s=figure("wall time, s", "", 1, self.loading),
+            gpu_hours={name: figure("GPU-hours", name, count[name] * self.pools[name].gpus / HOUR_S) for name in names},
+        )
+
+    def times(self, second_a_row: Array, total: int) -> tuple[Array, Array]:
+        """The least and the most seconds for `total` rows, where a row took so many seconds in the probe.
+
+        The most, if engines go no faster when the places for rows are all taken; the least, if they go as much faster
+        as there are more rows, but for the run-down, which a job has too.
+        """
+        return second_a_row * (self.filled * total + (1 - self.filled) * self.rows), second_a_row * total
