@@ -101,19 +101,18 @@ def bill(
     in_engines: Counter[str] = Counter()
     for node, cost in tally.costs.items():
         in_engines[pools.get(node) or ""] += cost.seconds  # type: ignore[assignment]
+    money = [one.money for one in spent.values() if one.money is not None]
     nodes: dict[str, Amount] = {}
     lines = []
-    for end, costs in sorted(tally.spent.items()):
-        rows = tally.reasons[end] if end.reason else tally.fates[end.fate]
-        line = Line(fate=end.fate, node=end.node, reason=end.reason, rows=rows)
-        for node, cost in costs.items():
+    for end, rows in tally.ends:
+        line = Line(fate=end.fate, node=end.node, reason=end.reason, rows=rows, money=0.0 if money else None)
+        for node, cost in tally.spent.get(end, {}).items():
             pool = pools.get(node) or ""
             share = cost.seconds / in_engines[pool] if in_engines[pool] else 0.0
             part = spent.get(pool, Spent()).part(share)
             line.add(cost, part)
             nodes.setdefault(node, Amount()).add(cost, part)
         lines.append(line)
-    money = [one.money for one in spent.values() if one.money is not None]
     total = Amount()
     for cost in tally.costs.values():
         total.add(cost, Spent())

@@ -75,6 +75,12 @@ class Tally:
         return self.spent.setdefault(end, {}).setdefault(node, Cost())
 
     @property
+    def ends(self) -> list[tuple[End, int]]:
+        """Where rows have ended, and how many."""
+        well = [(End(fate), rows) for fate, rows in self.fates.items() if fate not in SENT_AWAY]
+        return sorted([*well, *((End(*key), rows) for key, rows in self.reasons.items() if key[0] in SENT_AWAY)])
+
+    @property
     def costs(self) -> dict[str, Cost]:
         """What each node asked of its pool, for all rows."""
         found: dict[str, Cost] = {}
