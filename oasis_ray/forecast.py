@@ -18,6 +18,8 @@ from oasis_ray.prices import Prices
 from oasis_ray.rows import Fate
 from oasis_ray.tally import Cost, Tally
 
+MEMORY = "peak memory, MiB"
+MEMORY_SLACK = 1.25  # a rule of thumb, no statistics: one look in five seconds, and heaps that grow
 STEPS = 5  # sizes that are told: an engine more where the bottleneck is, so many times
 
 
@@ -100,7 +102,7 @@ def predict(
     Without a `pace` nothing is said of time. `groups` are the judges that may change places, `gpus` the types of GPU.
     """
     sample, draws = Sample(rows, manifest["nodes"], score_in_full), draw(len(rows))
-    figures = [*_funnel(rows, manifest, total), *_tokens(sample, draws, total)]
+    figures = [*_funnel(rows, manifest, total), *_tokens(sample, draws, total), *_memory(manifest)]
     sizes: list[Size] = []
     orders: list[Order] = []
     price = prices.of(gpus) if prices else None
@@ -156,6 +158,12 @@ def _tokens(sample: Sample, draws: Array, total: int) -> Iterator[Figure]:
     for node in (node["name"] for node in sample.nodes if node["pool"]):
         for what, kind in (("tokens read", "prompt_tokens"), ("tokens written", "reply_tokens")):
             yield of_sum(what, node, sample.of(kind, node), draws, total)
+
+
+def _memory(manifest: Mapping[str, Any]) -> Iterator[Figure]:
+    """The probe's own peak: rows in flight are bounded, however many rows there are."""
+    if peak := max((session.get("peak_memory_mib", 0) for session in manifest["sessions"]), default=0):
+        yield Figure(what=MEMORY, predicted=peak, low=peak / MEMORY_SLACK, high=peak * MEMORY_SLACK)
 
 
 def _sizes(pace: Pace, held: Mapping[str, Array], draws: Array, total: int) -> list[Size]:

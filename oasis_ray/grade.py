@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from oasis_ray.bill import HOUR_S, Bill
-from oasis_ray.forecast import Forecast, counts
+from oasis_ray.forecast import MEMORY, Forecast, counts
 from oasis_ray.pace import Pace
 from oasis_ray.tally import Tally
 
@@ -32,6 +32,7 @@ def actual(manifest: Mapping[str, Any]) -> dict[tuple[str, str], float]:
     found["GPU-hours", ""] = bill.total.gpu_seconds / HOUR_S
     found["money", ""] = bill.total.money or 0.0
     found["wall time, s", ""] = sum(one.get("seconds_loading", 0.0) + one.get("seconds", 0.0) for one in sessions)
+    found[MEMORY, ""] = max((one.get("peak_memory_mib", 0) for one in sessions), default=0)
     return found
 
 

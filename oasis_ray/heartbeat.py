@@ -20,6 +20,7 @@ from oasis_ray.bill import bill, spent_by
 from oasis_ray.job import Job
 from oasis_ray.journal import Journal
 from oasis_ray.manifest import summary
+from oasis_ray.memory import used_mib
 from oasis_ray.metrics import Meter
 from oasis_ray.pool import standing
 from oasis_ray.prices import Prices
@@ -62,6 +63,7 @@ class Heartbeat:
         self._ended: deque[tuple[float, int, int]] = deque()
         self._engine_s = dict.fromkeys(self.job.pools, 0.0)
         self._types: set[str] = set()
+        self._peak_mib = 0.0
         self._looking = threading.Lock()
         self._engines: dict[str, dict[str, int]] = {}
         self._machines: dict[str, str] = {}
@@ -92,7 +94,8 @@ class Heartbeat:
 
     def measured(self) -> dict[str, Any]:
         """For the manifest, as of now: the seconds from the first row begun to the last one ended, and the rows in
-        flight on average; by pool the seconds of running engines, and of their GPUs; the types of GPU of the cluster.
+        flight on average; by pool the seconds of running engines, and of their GPUs; the types of GPU of the cluster;
+        the most memory that was in use on this machine at any look.
         """
         self._try_to_look()
         return {
@@ -101,6 +104,7 @@ class Heartbeat:
             "engine_seconds": {name: round(seconds, 1) for name, seconds in self._engine_s.items()},
             "gpu_seconds": {name: round(seconds, 1) for name, seconds in self._gpu_s.items()},
             "gpus": sorted(self._types),
+            "peak_memory_mib": round(self._peak_mib),
         }
 
     @property
@@ -150,6 +154,7 @@ class Heartbeat:
         for name in self._machines.keys() - machines.keys():
             self.note("machine_lost", machine=name, address=self._machines[name])
         self._machines = machines
+        self._peak_mib = max(self._peak_mib, used_mib())
 
     def _note_event(self, event: Event) -> None:
         self._journal.missed(event.number - self._events - 1)

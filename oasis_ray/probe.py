@@ -55,7 +55,7 @@ def forecast(job: Job, recipe: Recipe, total: int, prices: Prices | None) -> For
 
 def graded(folder: str, manifest: Mapping[str, Any]) -> Forecast | None:
     """What the probe beside a run had said, with what the run came to; None where there is no probe of this job."""
-    with suppress(JobError, ValidationError):
+    with suppress(JobError, ValidationError, KeyError):  # a folder that anybody may have made must not end a run
         found = read_manifest(folder_of(folder))
         if "forecast" in found and same_job(found, manifest):
             return grade(Forecast.model_validate(found["forecast"]), manifest)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from rich.table import Table
 
 from oasis_ray.figure import Figure
-from oasis_ray.forecast import Forecast, scaled
+from oasis_ray.forecast import MEMORY, Forecast, scaled
 from oasis_ray.pace import Size
 from oasis_ray.show import money
 
@@ -54,6 +54,8 @@ def sizes(forecast: Forecast) -> Table:
 
 def remarks(forecast: Forecast) -> Iterator[str]:
     """Prices of other GPUs, and orders of judges that would cost less."""
+    for one in (one for one in forecast.figures if one.what == MEMORY):
+        yield f"peak memory of this machine, MiB: {spread(one)}"
     hours = _gpu_hours(forecast.sizes[0]) if forecast.sizes else None
     if hours is not None and hours.high and forecast.gpu_hours_at:
         told = ", ".join(f"{name} {hours.predicted * price:,.2f}" for name, price in forecast.gpu_hours_at.items())
@@ -72,7 +74,11 @@ def grades(forecast: Forecast) -> Table:
     """Every figure that came to lie outside, and the sums: what was predicted, and what came."""
     table = _table("figure", "predicted", "came to", "inside")
     for one in forecast.graded:
-        if one.inside and one.what not in ("rows", "wall time, s", "money") and (one.what, one.of) != ("GPU-hours", ""):
+        if (
+            one.inside
+            and one.what not in ("rows", "wall time, s", "money", MEMORY)
+            and (one.what, one.of) != ("GPU-hours", "")
+        ):
             continue
         came = _number(one, one.actual or 0.0)
         table.add_row(f"{one.what} {one.of}".strip(), spread(one), came, "yes" if one.inside else "no")

@@ -10,9 +10,9 @@ from tests.conftest import ROOT
 LAYERS = """
 torchvision errors terminal explain language rows prompt stage contract recipe binding trust job prices storage load
 image ids schema source packets chat models engine autoscaler metrics janitor replica pool node sink ledger tally bill
-suspects watch guard segment graph funnel manifest changes cluster monitor journal progress heartbeat figure pace
-cascade forecast grade probe run audit marks index picture ingest show show_forecast report export browse diff submit
-cli
+suspects watch guard segment graph funnel manifest changes cluster monitor journal memory progress heartbeat figure
+pace cascade forecast grade probe run audit marks index picture ingest show show_forecast report export browse diff
+submit cli
 """.split()  # noqa: SIM905
 LIMIT = 300
 

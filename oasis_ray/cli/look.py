@@ -46,6 +46,7 @@ def status(
         _submitted(run_folder, address, watch=watch)
         return
     from oasis_ray import show
+    from oasis_ray.bill import Bill
     from oasis_ray.manifest import read_manifest
     from oasis_ray.progress import read_progress
     from oasis_ray.tally import of_run
@@ -60,7 +61,10 @@ def status(
     counts = ", ".join(f"{tally.fates[fate]} {fate}" for fate in Fate)
     out.print(f"{tally.rows} of {manifest['input']['rows']} rows stand in parts: {counts}", soft_wrap=True)
     out.print(show.funnel(manifest, tally))
-    if manifest["state"] == "running" and progress is not None:
+    if manifest["state"] != "running":
+        for text in show.cost(Bill.model_validate(manifest.get("bill", {}))):
+            out.print(text, soft_wrap=True)
+    elif progress is not None:
         out.print(show.session(progress), soft_wrap=True)
         if progress.silent:
             raise typer.Exit(1)
