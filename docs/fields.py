@@ -62,6 +62,7 @@ def fields(model: type[BaseModel]) -> str:
 
 def _kind(annotation: Any) -> str:
     text = annotation.__name__ if isinstance(annotation, type) and "[" not in str(annotation) else str(annotation)
+    text = re.sub(r"Annotated\[(\w+), FieldInfo\(.*\)\]", r"\1", text)
     text = re.sub(r"(typing|oasis_ray\.\w+)\.", "", text).replace("NoneType", "None")
     text = re.sub(r"Literal\[(.*?)\]", lambda found: " or ".join(found[1].replace("'", "").split(", ")), text)
     return text.replace("|", "or")
