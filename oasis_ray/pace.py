@@ -1,8 +1,9 @@
 """The pace of a probe, and what follows from it for the time, the GPU-hours and the bottleneck of the whole job.
 
-The law: a pool's engines are at work for so many seconds a row; the job takes as long as its busiest pool. How much of
-the time a pool was at work follows from how many requests it held: with L at once on average, an engine that shares
-itself among them is at work for L / (1 + L) of the time.
+A pool's engines are at work for so many seconds a row, and the job takes as long as its busiest pool. How much of the
+time a pool was at work is told from the requests that its engines held, by two laws which bound it. An engine that
+shares itself among L of them is at work for L / (1 + L) of the time. One that goes as much faster as it has requests
+was at work as much less than the fullest as it held fewer.
 """
 
 from collections import Counter
@@ -15,7 +16,6 @@ from pydantic import BaseModel, ConfigDict
 
 from oasis_ray.bill import HOUR_S
 from oasis_ray.figure import TAILS, Array, Figure
-from oasis_ray.job import Job
 
 
 class Size(BaseModel):
@@ -68,7 +68,7 @@ class Pace:
         ]
         if not sessions:
             return None
-        job = Job.model_validate(manifest["job"])
+        job = manifest["job"]
         pool_of = {node["name"]: node["pool"] for node in manifest["nodes"]}
         held: Counter[str] = Counter()
         for node, cost in manifest["cost"].items():
@@ -77,7 +77,7 @@ class Pace:
         pools = {}
         for name in held:
             up, gpu_s = (sum(one[key].get(name, 0.0) for one in sessions) for key in ("engine_seconds", "gpu_seconds"))
-            least, most = job.pools[name].replicas
+            least, most = job["pools"][name]["replicas"]
             count = least if least == most else max(1.0, round(up / whole, 1))
             pools[name] = Engines(float(count), gpu_s / up if up else 0.0, held[name])
         at_once = sum(one["rows_at_once"] * one["seconds_of_rows"] for one in sessions) / of_rows
@@ -87,18 +87,17 @@ class Pace:
             seconds=of_rows,
             loading=sum(one["seconds_loading"] for one in sessions) / len(sessions),
             around=(whole - of_rows) / len(sessions),
-            filled=min(1.0, at_once / min(job.rows_in_flight, total)),
+            filled=min(1.0, at_once / min(job["rows_in_flight"], total)),
         )
 
     def busy(self, pool: str) -> float:
-        """The share of the time that an engine of this pool was at work."""
-        held = self.pools[pool].held_s / (self.seconds * self.pools[pool].count)
+        """The share of the time that an engine of this pool was at work, if it shared itself among its requests."""
+        held = self._at_once(pool)
         return held / (1 + held)
 
     def work(self, pool: str) -> float:
-        """The seconds of an engine at work that stand behind one second of a request in it."""
-        engines = self.pools[pool]
-        return self.busy(pool) * engines.count * self.seconds / engines.held_s if engines.held_s else 0.0
+        """The seconds of an engine at work that stand behind one second of a request in it, by the same law."""
+        return 1 / (1 + self._at_once(pool))
 
     def size(
         self, held: Mapping[str, Array], draws: Array, total: int, engines: Mapping[str, float] | None = None
@@ -109,31 +108,37 @@ class Pace:
         the probe takes as long a row.
         """
         count = {pool: one.count for pool, one in self.pools.items()} | dict(engines or {})
-        at_work = {pool: held[pool] * self.work(pool) / count[pool] for pool in self.pools}
-        names, most = list(at_work), max(self.busy(pool) for pool in self.pools)
-        loads = np.array([draws @ at_work[name] for name in names])
-        means = np.array([at_work[name].mean() for name in names])
-        bottleneck = int(means.argmax())
-        times = self.times(loads.max(axis=0) / most, total)
-        low, high = self.around + np.percentile(times[0], TAILS[0]), self.around + np.percentile(times[1], TAILS[1])
-        middle = self.around + sum(self.times(means.max() / most, total)) / 2
+        fullest = max(self.pools, key=self._at_once)
+        most = self.busy(fullest)
+        # Seconds of work a row by the two laws: in proportion to the requests held, and shared among them.
+        laws = [
+            {pool: held[pool] * each(pool) / count[pool] / most for pool in self.pools}
+            for each in (lambda _: self.work(fullest), self.work)
+        ]
+        names = list(self.pools)
+        loads = [np.array([draws @ law[name] for name in names]) for law in laws]
+        means = [np.array([law[name].mean() for name in names]) for law in laws]
+        bottleneck = int((means[0] + means[1]).argmax())
+        low = self._least(np.percentile(loads[0].max(axis=0), TAILS[0]), total)
+        high = np.percentile(loads[1].max(axis=0), TAILS[1]) * total
+        middle = (self._least(means[0].max(), total) + means[1].max() * total) / 2
 
         def figure(what: str, of: str, factor: float, more: float = 0.0) -> Figure:
-            low_, at, high_ = (float(value) * factor + more for value in (low, middle, high))
+            low_, at, high_ = ((self.around + float(value)) * factor + more for value in (low, middle, high))
             return Figure(what=what, of=of, predicted=at, low=low_, high=high_)
 
         return Size(
             engines=count,
             bottleneck=names[bottleneck],
-            sure=float((loads.argmax(axis=0) == bottleneck).mean()),
+            sure=float(((loads[0] + loads[1]).argmax(axis=0) == bottleneck).mean()),
             wall_s=figure("wall time, s", "", 1, self.loading),
             gpu_hours={name: figure("GPU-hours", name, count[name] * self.pools[name].gpus / HOUR_S) for name in names},
         )
 
-    def times(self, second_a_row: Array, total: int) -> tuple[Array, Array]:
-        """The least and the most seconds for `total` rows, where a row took so many seconds in the probe.
+    def _at_once(self, pool: str) -> float:
+        """The requests that one engine held, on average."""
+        return self.pools[pool].held_s / (self.seconds * self.pools[pool].count)
 
-        The most, if engines go no faster when the places for rows are all taken; the least, if they go as much faster
-        as there are more rows, but for the run-down, which a job has too.
-        """
-        return second_a_row * (self.filled * total + (1 - self.filled) * self.rows), second_a_row * total
+    def _least(self, second_a_row: float, total: int) -> float:
+        """The seconds of `total` rows if engines go faster with more rows in flight; the run-down comes once."""
+        return second_a_row * (self.filled * total + (1 - self.filled) * self.rows)
