@@ -10,7 +10,7 @@ from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel
+from pydantic import BaseModel, computed_field
 
 from oasis_ray.recipe import Node, Ref
 
@@ -25,6 +25,7 @@ class Order(BaseModel):
     work: float
     best_work: float
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def saving(self) -> float:
         """The share of the work that the best order saves."""

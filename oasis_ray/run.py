@@ -192,10 +192,9 @@ class Run:
         manifest = read_manifest(self.folder)
         changed = changes(manifest, fresh)
         if changed and not self.accept_changes:
-            raise JobError(
-                [f"{self.folder} holds a run of another make: {change}" for change in changed]
-                + ["give this run its own folder (--set output.path=…), or go on as it is now (--accept-changes)"]
-            )
+            told = [f"{self.folder} holds a run of another make: {change}" for change in changed]
+            advice = "give this run its own folder (--set output.path=…), remove this one, or go on as it is now"
+            raise JobError([*told, f"{advice} (--accept-changes)"])
         if changed:
             nodes = [{"name": node["name"], "digest": node["digest"]} for node in manifest["nodes"]]
             earlier = {"until": now(), "changes": changed, "nodes": nodes}

@@ -136,8 +136,8 @@ def amount(spent: Amount | Spent, currency: str | None) -> str:
 
 
 def money(value: float) -> str:
-    """A sum: to the cent, or to two digits where it is less than a unit."""
-    return f"{value:,.2f}" if value >= 1 else f"{value:.2g}"
+    """A sum: to the cent, or to two digits where that would say little."""
+    return f"{value:,.2f}" if value >= 0.1 or not value else f"{value:.2g}"
 
 
 def rates(manifest: Mapping[str, Any], tally: Tally) -> Group:

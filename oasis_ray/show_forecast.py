@@ -10,7 +10,9 @@ from oasis_ray.pace import Size
 from oasis_ray.show import money
 
 NODE_COLUMNS = ("rows in", "rejected", "failed", "tokens read", "tokens written")
-SHORT = ((1e9, "G"), (1e6, "M"), (1e4, "k"))
+WORTH = 0.005  # a share of the engine time that is worth changing an order for
+SHORT = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
+SHORT_FROM = 1e4
 
 
 def opening(forecast: Forecast) -> str:
@@ -61,8 +63,8 @@ def remarks(forecast: Forecast) -> Iterator[str]:
         told = ", ".join(f"{name} {hours.predicted * price:,.2f}" for name, price in forecast.gpu_hours_at.items())
         yield f"at the prices of other GPUs, were they as fast ({forecast.currency}): {told}"
     for order in forecast.orders:
-        if order.best == order.judges:
-            yield f"no order of the judges costs less than {' → '.join(order.judges)}"
+        if order.saving < WORTH:
+            yield f"no order of the judges costs much less than {' → '.join(order.judges)}"
         else:
             yield (
                 f"the job would take {order.saving:.1%} less engine time if its judges stood in the order "
@@ -90,9 +92,9 @@ def verdict(forecast: Forecast) -> str:
     inside = sum(one.inside is True for one in forecast.graded)
     said = f"the forecast: {inside} of {len(forecast.graded)} figures came to lie in their intervals"
     if forecast.sizes and forecast.actual_bottleneck:
-        right = forecast.sizes[0].bottleneck == forecast.actual_bottleneck
-        said += f"; the bottleneck was {forecast.actual_bottleneck}, as predicted" if right else (
-            f"; the bottleneck was {forecast.actual_bottleneck}, not {forecast.sizes[0].bottleneck}")  # fmt: skip
+        said += f"; the bottleneck was {forecast.actual_bottleneck}, "
+        predicted = forecast.sizes[0].bottleneck
+        said += "as predicted" if predicted == forecast.actual_bottleneck else f"not {predicted}"
     return said
 
 
@@ -108,10 +110,10 @@ def _number(figure: Figure, value: float) -> str:
         return f"{hours}:{rest // 60:02d}:{rest % 60:02d}"
     if figure.what in ("GPU-hours", "money"):
         return money(value)
-    for size, letter in SHORT:
-        if value >= size:
-            return f"{value / size:.4g}{letter}" if letter != "k" else f"{value / 1e3:.4g}k"
-    return f"{value:.0f}"
+    if value < SHORT_FROM:
+        return f"{value:.0f}"
+    size, letter = next((size, letter) for size, letter in SHORT if value >= size)
+    return f"{value / size:.4g}{letter}"
 
 
 def _gpu_hours(size: Size) -> Figure:
