@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, computed_field
 CONFIDENCE = 0.95
 Z = 1.959964  # of the normal distribution, for this confidence
 TAILS = (2.5, 97.5)
+ROUNDING = 1e-9  # of sums in floating point
 DRAWS, SEED = 1000, 0  # of the bootstrap
 
 Array = NDArray[np.float64]
@@ -34,7 +35,10 @@ class Figure(BaseModel):
     @property
     def inside(self) -> bool | None:
         """Whether the interval holds what it came to; None as long as that is not known."""
-        return None if self.actual is None else self.low <= self.actual <= self.high
+        if self.actual is None:
+            return None
+        rounding = ROUNDING * max(1.0, abs(self.actual))
+        return self.low - rounding <= self.actual <= self.high + rounding
 
 
 def of_share(what: str, of: str, rows: int, sample: int, total: int) -> Figure:

@@ -66,16 +66,15 @@ class Pace:
         sessions = [
             one for one in manifest["sessions"] if one.get("seconds_of_rows") and any(one["engine_seconds"].values())
         ]
-        if not sessions:
-            return None
-        job = manifest["job"]
-        pool_of = {node["name"]: node["pool"] for node in manifest["nodes"]}
+        job, pool_of = manifest["job"], {node["name"]: node["pool"] for node in manifest["nodes"]}
         held: Counter[str] = Counter()
         for node, cost in manifest["cost"].items():
             held[pool_of[node]] += cost["seconds"]
+        if not sessions or not held.total():
+            return None
         whole, of_rows = (sum(one.get(key, 0.0) for one in sessions) for key in ("seconds", "seconds_of_rows"))
         pools = {}
-        for name in held:
+        for name in job["pools"]:
             up, gpu_s = (sum(one[key].get(name, 0.0) for one in sessions) for key in ("engine_seconds", "gpu_seconds"))
             least, most = job["pools"][name]["replicas"]
             count = least if least == most else max(1.0, round(up / whole, 1))

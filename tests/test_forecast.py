@@ -57,6 +57,15 @@ def test_a_share_has_wilsons_interval(part: int, whole: int, low: float, high: f
     assert wilson(part, whole) == (pytest.approx(low, abs=1e-4), pytest.approx(high, abs=1e-4))
 
 
+@pytest.mark.parametrize("rows", [3, 7, 40, 120, 999])
+def test_what_every_row_did_and_what_none_did_may_hold_of_all(rows: int) -> None:
+    every, none = of_share("rows", "", rows, rows, 10_000), of_share("rows", "", 0, rows, 10_000)
+    same = of_sum("tokens", "", np.full(rows, 0.1), draw(rows), 10_000)
+    for figure, came in ((every, 10_000), (none, 0), (same, 1000)):
+        assert figure.model_copy(update={"actual": came}).inside
+        assert figure.model_copy(update={"actual": came + 1}).inside is (figure is none)
+
+
 def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
     chance, held, trials = random.Random(5), Counter[str](), 300
     for _ in range(trials):

@@ -14,6 +14,7 @@ from oasis_ray.job import Sample
 from oasis_ray.manifest import read_manifest, summary, write_manifest
 from oasis_ray.prices import Prices
 from oasis_ray.probe import folder_of, forecast, graded, probe_of
+from oasis_ray.progress import read_progress
 from oasis_ray.schema import Ended
 from oasis_ray.tally import of_run
 from tests.conftest import picture, shard
@@ -188,6 +189,14 @@ def test_a_probe_is_run_forecast_and_graded(ray_cluster: None, tmp_path: Path, j
     manifest = probe.execute()
     assert (manifest["state"], manifest["input"]["rows"], sum(manifest["rows"].values())) == ("done", 30, 30)
     assert audit(probe.folder).faults == []
+    (session,) = manifest["sessions"]
+    assert set(session["engine_seconds"]) == {"vlm", "llm"}
+    assert 0 < session["seconds_of_rows"] <= session["seconds"]
+    assert 4 <= session["rows_at_once"] <= 16
+    assert session["peak_memory_mib"] > 100
+    last = read_progress(probe.folder)
+    assert last is not None
+    assert [line.model_dump() for line in last.bill.lines] == manifest["bill"]["lines"]
     made = forecast(job, recipe, 60, None)
     run = Run(job, recipe).execute()
     found = Forecast.model_validate(run["forecast"])

@@ -116,6 +116,8 @@ def _forecast(manifest: Mapping[str, Any]) -> says.Forecast | None:
     if "forecast" not in manifest:
         return None
     made = Forecast.model_validate(manifest["forecast"])
+    if not made.graded:  # a probe's own, of a run that is still to come
+        return None
     return says.Forecast(
         probe_rows=made.probe_rows,
         confidence=made.confidence,
