@@ -51,7 +51,7 @@ class Stage(BaseModel):
     judges: ClassVar[bool] = False
 
     def accepts(self, out: Any) -> bool:
-        """Of a stage that judges: whether a row of which it wrote `out` goes on."""
+        """Of a stage that judges: whether a row goes on of which it wrote `out`. A forecast compares orders by it."""
         return True
 
     def problems(self, inputs: Mapping[str, Any]) -> list[str]:

@@ -168,7 +168,9 @@ def plan(
         out.print(f"{error}\nthe job is right; this cluster has an autoscaler, which is asked for more nodes")
     else:
         out.print("the job is right and fits this cluster")
-    if probe is not None:
+    if probe is None:
+        out.print(f"what it would take: oasis-ray plan {job_file} --probe 200 (runs 200 rows to know)", soft_wrap=True)
+    else:
         _probe(job, recipe, probe, " ".join(["oasis-ray plan", *_words(job_file, sets), f"--probe {probe}"]))
 
 
