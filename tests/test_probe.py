@@ -1,24 +1,33 @@
 """A probe is an ordinary run of some of a job's rows; what it predicts is graded by the job's own run."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from oasis_ray.audit import audit
 from oasis_ray.bill import bill, spent_by
+from oasis_ray.cli import SHIPPED
+from oasis_ray.engine.scripted import ScriptedEngine
 from oasis_ray.errors import JobError
 from oasis_ray.forecast import Forecast
 from oasis_ray.grade import grade, same_job
 from oasis_ray.job import Sample
+from oasis_ray.load import load_job
 from oasis_ray.manifest import read_manifest, summary, write_manifest
 from oasis_ray.prices import Prices
 from oasis_ray.probe import folder_of, forecast, graded, probe_of
 from oasis_ray.progress import read_progress
+from oasis_ray.run import Run
 from oasis_ray.schema import Ended
+from oasis_ray.segment import Segment
 from oasis_ray.tally import of_run
 from tests.conftest import picture, shard
 from tests.runs import RunFolder, accepted, caption, failed, rejected
+from tests.scripts import oasis
+from tests.test_run import IDS
 
 PRICES = Prices(currency="EUR", gpu_hour=2.0, gpus={"H100": 3.0})
 SESSION = {
@@ -150,6 +159,43 @@ def test_a_run_without_a_probe_is_not_graded(tmp_path: Path, job_file: Callable[
     assert graded(str(run.path), close(run, 10)) is None
 
 
+def carried(folder: Path, job_file: Callable[..., Path], share: float) -> dict[str, Any]:
+    """The manifest of rows of all kinds that have gone through all nodes, a share of them judged in full."""
+    run = RunFolder(folder, job_file(score_in_full=share), len(IDS))
+    engines = {name: ScriptedEngine(oasis) for name in run.job.pools}
+    segment = Segment(run.job, run.recipe, engines, dict.fromkeys((node.name for node in run.recipe.nodes), "d"))
+
+    async def carry() -> list[Ended]:
+        source = {"file": "s", "row_group": 0, "row": 0}
+        return [await segment.carry({"id": name, "source": source, "image": {"bytes": picture(), "path": None}})
+                for name in IDS]  # fmt: skip
+
+    run.part("x-0", *asyncio.run(carry()))
+    tally = of_run(str(folder))
+    pools = {node.name: node.pool for node in run.recipe.nodes}
+    session = {**SESSION, "rows": len(IDS)}
+    made = bill(tally, pools, spent_by([session], None))
+    run.manifest(sessions=[session], **summary(tally), bill=made.model_dump(mode="json"))
+    return read_manifest(str(folder))
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_a_probe_of_every_row_predicts_the_cascade_to_the_token(
+    share: float, tmp_path: Path, job_file: Callable[..., Path]
+) -> None:
+    carried(tmp_path / "run-probe", job_file, 1.0)
+    came = carried(tmp_path / "run", job_file, share)
+    job, recipe = load_job(job_file(score_in_full=share), SHIPPED)
+    told = grade(forecast(job, recipe, len(IDS), None), came)
+    exact = [one for one in told.figures if one.what.startswith(("rows", "tokens", "rejected", "failed"))]
+    assert [(one.what, one.of, one.predicted) for one in exact] == [
+        (one.what, one.of, pytest.approx(one.actual)) for one in exact
+    ]
+    assert sum(one.actual or 0 for one in exact if one.of == "clarity" and one.what == "tokens written") > 0
+    assert [sorted(order.best) for order in told.orders] == [sorted(order.judges) for order in told.orders]
+    assert len(told.orders) == 2
+
+
 def test_of_a_probe_in_which_no_row_ended_nothing_can_be_said(tmp_path: Path, job_file: Callable[..., Path]) -> None:
     probe = RunFolder(tmp_path / "run-probe", job_file(), 40)
     with pytest.raises(JobError, match="no row of the probe has ended"):
@@ -173,11 +219,6 @@ def test_sessions_of_an_older_version_say_nothing_of_time(tmp_path: Path, job_fi
 
 
 def test_a_probe_is_run_forecast_and_graded(ray_cluster: None, tmp_path: Path, job_file: Callable[..., Path]) -> None:
-    from oasis_ray.audit import audit
-    from oasis_ray.cli import SHIPPED
-    from oasis_ray.load import load_job
-    from oasis_ray.run import Run
-
     some = ("good", "caption", "unclear", "garbled", "mute")
     shard(
         tmp_path / "shards/a.parquet", [{"id": f"{kind}-{n}", "bytes": picture()} for n in range(12) for kind in some]
