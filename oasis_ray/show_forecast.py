@@ -60,7 +60,9 @@ def remarks(forecast: Forecast) -> Iterator[str]:
         yield f"peak memory of this machine, MiB: {spread(one)}"
     hours = _gpu_hours(forecast.sizes[0]) if forecast.sizes else None
     if hours is not None and hours.high and forecast.gpu_hours_at:
-        told = ", ".join(f"{name} {hours.predicted * price:,.2f}" for name, price in forecast.gpu_hours_at.items())
+        told = ", ".join(
+            f"{name} {spread(scaled(hours, 'money', price))}" for name, price in forecast.gpu_hours_at.items()
+        )
         yield f"at the prices of other GPUs, were they as fast ({forecast.currency}): {told}"
     for order in forecast.orders:
         if order.saving < WORTH:
