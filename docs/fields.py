@@ -12,7 +12,7 @@ import pyarrow as pa
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from oasis_ray import job, recipe
+from oasis_ray import job, prices, recipe
 from oasis_ray.cli import SHIPPED
 from oasis_ray.load import load_job
 from oasis_ray.report.statistics import Statistics
@@ -23,8 +23,9 @@ EXAMPLE = Path(__file__).parents[1] / "cluster/jobs/small.yaml"
 MODELS: dict[str, type[BaseModel]] = {
     model.__name__: model
     for model in (
-        job.Job, job.Input, job.Limits, job.Output, job.Pool, job.Latency, Sampling,
+        job.Job, job.Input, job.Sample, job.Limits, job.Output, job.Pool, job.Latency, Sampling,
         recipe.RecipeSpec, recipe.NodeSpec, recipe.RecordsSpec, recipe.RecordSpec, recipe.RateSpec,
+        prices.Prices,
     )
 }  # fmt: skip
 COLUMNS = {
@@ -62,6 +63,7 @@ def fields(model: type[BaseModel]) -> str:
 
 def _kind(annotation: Any) -> str:
     text = annotation.__name__ if isinstance(annotation, type) and "[" not in str(annotation) else str(annotation)
+    text = re.sub(r"Annotated\[(\w+), FieldInfo\(.*\)\]", r"\1", text)
     text = re.sub(r"(typing|oasis_ray\.\w+)\.", "", text).replace("NoneType", "None")
     text = re.sub(r"Literal\[(.*?)\]", lambda found: " or ".join(found[1].replace("'", "").split(", ")), text)
     return text.replace("|", "or")

@@ -90,7 +90,7 @@ def _compare(ended: pa.ChunkedArray, manifest: dict[str, Any], result: Audit) ->
         if len(ended) != result.rows:
             result.faults.append(f"{len(ended)} rows ended, the input had {result.rows}")
         return
-    given = pa.chunked_array([group.ids for group in shards.groups], pa.string())
+    given = pa.chunked_array([group.ids_todo for group in shards.groups], pa.string())
     result.rows = len(given)
     for what, found in (
         ("of the input never ended", given.filter(pc.invert(pc.is_in(given, value_set=ended.combine_chunks())))),

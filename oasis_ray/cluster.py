@@ -72,6 +72,12 @@ def nodes() -> list[Node]:
     return [Node(n["NodeManagerAddress"], n["Resources"]) for n in ray.nodes() if n["Alive"]]
 
 
+def gpu_types(resources: Iterable[str]) -> list[str]:
+    """The types of the GPUs of a node, as Ray names them; none where it has none or does not know."""
+    mark = "accelerator_type:"
+    return [name.removeprefix(mark) for name in resources if name.startswith(mark)] if "GPU" in resources else []
+
+
 def on_gpus(pools: Mapping[str, Pool], have: list[Node]) -> dict[str, bool]:
     """For each pool, whether its engines run on GPUs here. A pool of a server or a script runs on none."""
     any_gpu = any(node.resources.get("GPU", 0) > 0 for node in have)

@@ -13,6 +13,7 @@ one place, `node.boundary`; what that does not recognise is taken for a failure 
 Every class keeps its arguments in `args`, so that it survives the way between processes.
 """
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -80,3 +81,15 @@ def nearest(word: str, possible: Iterable[str]) -> str:
     """Say which of `possible` may have been meant: ' Did you mean "x"?', or nothing where none is near."""
     near = get_close_matches(word, list(possible), n=1)
     return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def first_cause(error: BaseException) -> str:
+    """What a failure began with, in a line: Ray hands it on as the text of a trace inside its own errors."""
+    ours = re.findall(r"^oasis_ray\.errors\.\w+: (.+)$", str(error), re.MULTILINE)
+    if ours:
+        return str(ours[0])
+    cause = getattr(error, "cause", None) or error.__cause__
+    if cause is not None and cause is not error:
+        return first_cause(cause)
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

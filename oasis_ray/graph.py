@@ -7,10 +7,11 @@ import ray
 from ray.data import ActorPoolStrategy, DataContext, Dataset, TaskPoolStrategy
 
 from oasis_ray.job import Job
+from oasis_ray.packets import ShardSource
 from oasis_ray.pool import PoolHandle
 from oasis_ray.recipe import Recipe
 from oasis_ray.segment import Segment
-from oasis_ray.source import Shards, ShardSource
+from oasis_ray.source import Shards
 
 # Reading and writing wait more than they compute; a whole CPU each would starve the engines of a small machine.
 LIGHT_CPUS = 0.1

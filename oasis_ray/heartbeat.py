@@ -15,12 +15,16 @@ from typing import Any
 
 import ray
 
+from oasis_ray import cluster
+from oasis_ray.bill import bill, spent_by
 from oasis_ray.job import Job
 from oasis_ray.journal import Journal
 from oasis_ray.manifest import summary
+from oasis_ray.memory import used_mib
 from oasis_ray.metrics import Meter
 from oasis_ray.phases import Phase
 from oasis_ray.pool import standing
+from oasis_ray.prices import Prices
 from oasis_ray.progress import Place, Progress, publish, write_progress
 from oasis_ray.recipe import Recipe
 from oasis_ray.watch import Event, View, by_node
@@ -41,6 +45,7 @@ class Heartbeat:
     rows: int
     before: int
     notes: list[str]
+    prices: Prices | None = None
     watch: Any = None
     phase: Phase | None = None
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -58,7 +63,10 @@ class Heartbeat:
         self._events = 0
         self._view = View()
         self._ended: deque[tuple[float, int, int]] = deque()
-        self._gpu_s = dict.fromkeys(self.job.pools, 0.0)
+        self._engine_s = dict.fromkeys(self.job.pools, 0.0)
+        self._types: set[str] = set()
+        self._peak_mib = 0.0
+        self._looking = threading.Lock()
         self._engines: dict[str, dict[str, int]] = {}
         self._machines: dict[str, str] = {}
 
@@ -86,6 +94,29 @@ class Heartbeat:
             self._working = self._since
         self.note("step", text=text, **({} if self.phase is None else {"phase": str(self.phase)}))
 
+    def measured(self) -> dict[str, Any]:
+        """For the manifest, as of now: the seconds from the first row begun to the last one ended, and the rows in
+        flight on average; by pool the seconds of running engines, and of their GPUs; the types of GPU of the cluster;
+        the most memory that was in use on this machine at any look.
+        """
+        self._try_to_look()
+        return {
+            "seconds_of_rows": round(self._view.seconds, 1),
+            "rows_at_once": round(self._view.at_once, 2),
+            "engine_seconds": {name: round(seconds, 1) for name, seconds in self._engine_s.items()},
+            "gpu_seconds": {name: round(seconds, 1) for name, seconds in self._gpu_s.items()},
+            "gpus": sorted(self._types),
+            "peak_memory_mib": round(self._peak_mib),
+        }
+
+    @property
+    def _gpu_s(self) -> dict[str, float]:
+        pools = self.job.pools
+        return {
+            name: seconds * pools[name].gpus_per_engine * pools[name].gpu_share if self.gpus[name] else 0.0
+            for name, seconds in self._engine_s.items()
+        }
+
     def note(self, event: str, **facts: Any) -> None:
         """Write an event into the session's log."""
         self._journal.note(event, **facts)
@@ -99,7 +130,8 @@ class Heartbeat:
 
     def _try_to_look(self) -> None:
         try:
-            self._look()
+            with self._looking:
+                self._look()
         except Exception as error:  # Ray may be on its way up or down, or have lost a process: the next look is soon
             text = (str(error).strip().splitlines() or [""])[-1]
             self.note("look_failed", text=f"{type(error).__name__}: {text}")
@@ -111,18 +143,20 @@ class Heartbeat:
             for event in ray.get(watch.events.remote(self._events), timeout=30):
                 self._note_event(event)
         now, engines = time.monotonic(), standing(f"oasis-{self.session}", self.job.pools)
-        for name, pool in self.job.pools.items():
-            gpus = pool.gpus_per_engine * pool.gpu_share if self.gpus[name] else 0.0
-            self._gpu_s[name] += engines[name]["running"] * gpus * (now - self._looked)
+        for name in self.job.pools:
+            self._engine_s[name] += engines[name]["running"] * (now - self._looked)
             if engines[name] != self._engines.get(name):
                 self.note("engines", pool=name, **engines[name])
         self._engines, self._looked = engines, now
-        machines = {node["NodeID"]: node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]}
+        alive = [node for node in ray.nodes() if node["Alive"]]
+        self._types.update(name for node in alive for name in cluster.gpu_types(node["Resources"]))
+        machines = {node["NodeID"]: node["NodeManagerAddress"] for node in alive}
         for name in machines.keys() - self._machines.keys():
             self.note("machine_up", machine=name, address=machines[name])
         for name in self._machines.keys() - machines.keys():
             self.note("machine_lost", machine=name, address=self._machines[name])
         self._machines = machines
+        self._peak_mib = max(self._peak_mib, used_mib())
 
     def _note_event(self, event: Event) -> None:
         self._journal.missed(event.number - self._events - 1)
@@ -137,6 +171,8 @@ class Heartbeat:
         at, rows, tokens = self._ended[0]
         recent = now - at
         pools = {node.name: node.pool for node in self.recipe.nodes}
+        session = {"gpu_seconds": self._gpu_s, "gpus": self._types}
+        currency = self.prices.currency if self.prices else None
         return Progress(
             run=self.run,
             session=self.session,
@@ -155,6 +191,7 @@ class Heartbeat:
             ],
             engines=self._engines,
             gpu_seconds={name: round(seconds, 1) for name, seconds in self._gpu_s.items()},
+            bill=bill(tally, pools, spent_by([session], self.prices), currency),
             rows_per_s=tally.rows / max(now - self._working, 1.0) if self._working else None,
             recent_rows_per_s=(tally.rows - rows) / recent if recent else None,
             recent_reply_tokens_per_s=(tally.reply_tokens - tokens) / recent if recent else None,

@@ -1,5 +1,9 @@
 """Ids: each row has its own, so one that comes more than once is found, and can be told apart by a number."""
 
+from collections.abc import Iterable
+from hashlib import sha256
+from heapq import nsmallest
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -20,3 +24,12 @@ def numbered(name: str, again: dict[str, int], taken: set[str]) -> str:
     while again[name] > 1 and f"{name}#{again[name]}" in taken:
         again[name] += 1
     return name if again[name] == 1 else f"{name}#{again[name]}"
+
+
+def sample_of(names: Iterable[str], rows: int, seed: int) -> list[int]:
+    """The places of `rows` of these ids, in order, drawn by their hashes: the same ones whatever shards they lie in."""
+
+    def drawn(item: tuple[int, str]) -> bytes:
+        return sha256(f"{seed}\0{item[1]}\0sample".encode()).digest()
+
+    return sorted(place for place, _ in nsmallest(rows, enumerate(names), key=drawn))

@@ -39,6 +39,15 @@ class Limits(BaseModel):
         return value
 
 
+class Sample(BaseModel):
+    """Some rows of the input, drawn by chance: the same ones for the same seed and ids."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rows: int = Field(ge=1, description="How many; all of them where the input has no more.")
+    seed: int = Field(0, ge=0, description="Which ones.")
+
+
 class Input(BaseModel):
     """Where the rows come from: Parquet shards."""
 
@@ -58,6 +67,9 @@ class Input(BaseModel):
 
     repeated_ids: Literal["error", "number"] = Field(
         "error", description="An id that comes twice: refuse the input, or call the second one `id#2`."
+    )
+    sample: Sample | None = Field(
+        None, description="Only so many rows, spread over all shards: `{rows: 200}`. It is what `plan --probe` sets."
     )
     limits: Limits = Field(default_factory=Limits, description="What an image may be.")
 
@@ -215,6 +227,9 @@ class Job(BaseModel):
     nodes: dict[str, dict[str, Any]] = Field(
         default_factory=dict,
         description="Changes to nodes of the recipe, by name: `{helpful: {enabled: true}, hook: {with: {…}}}`.",
+    )
+    prices: str | None = Field(
+        None, description="A file of prices of GPUs, as `cluster/prices.yaml`; without one costs are told in GPU-hours."
     )
     prompts: str | None = Field(None, description="A folder of prompts that is looked into before the shipped ones.")
     score_in_full: float = Field(

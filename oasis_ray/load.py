@@ -14,6 +14,7 @@ from oasis_ray.binding import bind
 from oasis_ray.errors import JobError, nearest
 from oasis_ray.explain import explain
 from oasis_ray.job import Job, expand, patch
+from oasis_ray.prices import Prices
 from oasis_ray.recipe import Recipe, RecipeSpec
 from oasis_ray.rows import Image
 from oasis_ray.stage import Stage
@@ -45,6 +46,11 @@ def load_job(path: Path, shipped: Shipped, sets: Sequence[str] = ()) -> tuple[Jo
             problems.extend(error.problems)
     job = _validated(Job, document, str(path), problems)
     recipe = None
+    if job is not None and job.prices is not None:
+        try:
+            read_prices(job.prices)
+        except JobError as error:
+            problems.extend(f"{path}: prices: {problem}" for problem in error.problems)
     name = document.get("recipe")
     # Without pools every node would be told to lack its own; the missing key is told already.
     if isinstance(name, str) and isinstance(document.get("pools"), dict):
@@ -57,6 +63,15 @@ def load_job(path: Path, shipped: Shipped, sets: Sequence[str] = ()) -> tuple[Jo
     # A pool that no node asks is not started.
     used = {node.pool for node in recipe.nodes}
     return job.model_copy(update={"pools": {name: pool for name, pool in job.pools.items() if name in used}}), recipe
+
+
+def read_prices(path: str) -> Prices:
+    """The prices in the file at `path`. Raises JobError with everything that is wrong with them."""
+    problems: list[str] = []
+    prices = _validated(Prices, read_yaml(Path(expand(path))), path, problems)
+    if prices is None:
+        raise JobError(problems)
+    return prices
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

@@ -16,8 +16,9 @@ from pydantic import ValidationError
 from oasis_ray.errors import JobError, RowError
 from oasis_ray.image import admit, thumbnail
 from oasis_ray.job import Input, Limits
+from oasis_ray.packets import read
 from oasis_ray.segment import fetch
-from oasis_ray.source import RowGroup, find_files, read, shard_names
+from oasis_ray.source import RowGroup, find_files, shard_names
 
 SIDE_PX = 1024
 LIMITS = Limits(max_frames=1000)  # an animation that failed for it is shown by its first frame

@@ -7,11 +7,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError, computed_field
 
+from oasis_ray.bill import Bill
 from oasis_ray.errors import JobError
 from oasis_ray.manifest import write_whole
 from oasis_ray.metrics import Meter
 from oasis_ray.storage import locate
-from oasis_ray.tally import Cost, Tally
+from oasis_ray.tally import Cost
 
 FILE = "progress.json"
 SILENT_S = 30.0  # a driver that has not written for so long, or for three times its interval, may be dead
@@ -64,6 +65,7 @@ class Progress(BaseModel):
     in_flight: tuple[Place, ...] = ()
     engines: dict[str, dict[str, int]] = {}
     gpu_seconds: dict[str, float] = {}
+    bill: Bill = Bill()
     rows_per_s: float | None = None
     recent_rows_per_s: float | None = None
     recent_reply_tokens_per_s: float | None = None
@@ -105,11 +107,6 @@ class Progress(BaseModel):
         """Whether that is too long for a driver that lives."""
         return self.silent_s > max(SILENT_S, 3 * self.every_s)
 
-    def tally(self) -> Tally:
-        """The session's counts, as a tally."""
-        reasons = Counter({(one.fate, one.node, one.reason): one.rows for one in self.reasons})
-        return Tally(Counter(self.rows), reasons, dict(self.cost))
-
 
 def write_progress(folder: str, progress: Progress) -> None:
     """Write `progress.json`, whole or not at all. Raises what the file system raises."""
@@ -130,11 +127,10 @@ def read_progress(folder: str) -> Progress | None:
 
 def publish(meter: Meter, progress: Progress, nodes: set[str]) -> None:
     """Set the run's metrics to these figures; `nodes` are those at which rows may stand."""
-    tell, tally = meter.tell, progress.tally()
-    left = Counter(tally.fates)
-    for (fate, node, reason), rows in tally.reasons.items():
-        tell("oasis_rows_total", rows, fate=fate, node=node, reason=reason)
-        left[fate] -= rows
+    tell, left = meter.tell, Counter(progress.rows)
+    for one in progress.reasons:
+        tell("oasis_rows_total", one.rows, fate=one.fate, node=one.node, reason=one.reason)
+        left[one.fate] -= one.rows
     for fate, rows in left.items():
         tell("oasis_rows_total", rows, fate=fate, node="", reason="")
     here: dict[str, Any] = {place.node: place for place in progress.in_flight}
@@ -142,7 +138,7 @@ def publish(meter: Meter, progress: Progress, nodes: set[str]) -> None:
         tell("oasis_rows_in_flight", here[node].rows if node in here else 0, node=node)
         tell("oasis_oldest_row_seconds", here[node].seconds if node in here else 0, node=node)
     tell("oasis_rows_left", progress.rows_left)
-    for node, cost in tally.costs.items():
+    for node, cost in progress.cost.items():
         tell("oasis_requests_total", cost.requests, node=node)
         tell("oasis_request_seconds_total", cost.seconds, node=node)
         tell("oasis_tokens_total", cost.prompt_tokens, node=node, kind="prompt")

@@ -1,6 +1,5 @@
 """One run of a job: open or take up its folder, start the pools, stream the rows, close the books."""
 
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,18 +12,21 @@ import ray
 
 from oasis_ray import cluster
 from oasis_ray.autoscaler import verdict
+from oasis_ray.bill import bill, spent_by
 from oasis_ray.changes import changes
-from oasis_ray.errors import JobError, OasisError, RunError, StoppedError
+from oasis_ray.errors import JobError, OasisError, RunError, StoppedError, first_cause
 from oasis_ray.graph import BESIDE_A_WORKER, LIGHT_CPUS, build
 from oasis_ray.heartbeat import Heartbeat
 from oasis_ray.job import Job
 from oasis_ray.ledger import ended_ids, mend, read_parts, take_back, waits
+from oasis_ray.load import read_prices
 from oasis_ray.lock import locked
 from oasis_ray.manifest import describe, node_digests, now, read_manifest, summary, write_manifest
 from oasis_ray.models import pinned
 from oasis_ray.monitor import Monitor
 from oasis_ray.phases import Phase, due, plan
 from oasis_ray.pool import PoolHandle, impossible, start_pools, states, stop_pools
+from oasis_ray.probe import graded
 from oasis_ray.recipe import Recipe
 from oasis_ray.rows import Fate
 from oasis_ray.sink import PartSink
@@ -57,6 +59,9 @@ class Run:
     watch: Any = None
     notes: list[str] = field(default_factory=list)
     stopping: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.prices = read_prices(self.job.prices) if self.job.prices else None
 
     @property
     def folder(self) -> str:
@@ -111,8 +116,9 @@ class Run:
             self._close(manifest, session, error)
             raise
         with Heartbeat(
-            self.job, self.recipe, session["name"], gpus=gpus, rows=self.rows, before=self.before, notes=self.notes
-        ) as beat:
+            self.job, self.recipe, session["name"], gpus=gpus, rows=self.rows, before=self.before, notes=self.notes,
+            prices=self.prices,
+        ) as beat:  # fmt: skip
 
             def announce(text: str) -> None:
                 step(text)
@@ -158,6 +164,7 @@ class Run:
                     self._stream(left, phase, pools, digests, beat.session, failed_before)
         except BaseException as error:
             why = error
+        session |= beat.measured()
         self.phase = beat.phase = None
         step("stopping the engines")
         stop_pools(pools)
@@ -191,7 +198,11 @@ class Run:
         state = "stopped" if why else "done" if tally.rows == self.rows else "incomplete"
         if state == "done":
             clear(self.folder)
-        manifest |= {"state": state, **summary(tally)}
+        spent, currency = spent_by(manifest["sessions"], self.prices), self.prices.currency if self.prices else None
+        made = bill(tally, {node.name: node.pool for node in self.recipe.nodes}, spent, currency)
+        manifest |= {"state": state, **summary(tally), "bill": made.model_dump(mode="json")}
+        if state == "done" and (found := graded(self.folder, manifest)) is not None:
+            manifest["forecast"] = found.model_dump(mode="json")
         write_manifest(self.folder, manifest)
 
     def _recorded(self) -> dict[str, Any]:
@@ -208,10 +219,9 @@ class Run:
         manifest = read_manifest(self.folder)
         changed = changes(manifest, fresh)
         if changed and not self.accept_changes:
-            raise JobError(
-                [f"{self.folder} holds a run of another make: {change}" for change in changed]
-                + ["give this run its own folder (--set output.path=…), or go on as it is now (--accept-changes)"]
-            )
+            refused = [f"{self.folder} holds a run of another make: {change}" for change in changed]
+            advice = "give this run its own folder (--set output.path=…), remove this one, or go on as it is now"
+            raise JobError([*refused, f"{advice} (--accept-changes)"])
         if changed:
             nodes = [{"name": node["name"], "digest": node["digest"]} for node in manifest["nodes"]]
             earlier = {"until": now(), "changes": changed, "nodes": nodes}
@@ -226,8 +236,8 @@ class Run:
             ended = ended_ids(self.folder)
         self.before = len(ended)
         more = under_way(self.folder, ended)
-        told = f", {more} more wait for a later phase" if more else ""
-        self.notes.append(f"going on: {self.before} of {shards.rows} rows had ended before{told}")
+        wait = f", {more} more wait for a later phase" if more else ""
+        self.notes.append(f"going on: {self.before} of {shards.rows} rows had ended before{wait}")
         return {**manifest, "state": "running"}, shards.without(ended) if len(ended) else shards
 
     def _stream(
@@ -263,7 +273,7 @@ class Run:
             if monitor.why is None and not isinstance(error, Exception):
                 raise
             if monitor.why is None:
-                raise RunError(f"the run stopped: {_root(error)}") from error
+                raise RunError(f"the run stopped: {first_cause(error)}") from error
         if monitor.broken_off:
             self.notes.append(f"rows in flight did not end within {self.job.drain_s:g} s (drain_s) and are left to do")
         if monitor.why is None and (errors := ray.get(self.watch.view.remote()).errors):
@@ -280,15 +290,3 @@ def _timed(session: dict[str, Any], key: str) -> Iterator[None]:
         yield
     finally:
         session[key] = round(session[key] + time.monotonic() - began, 1)
-
-
-def _root(error: BaseException) -> str:
-    """The first cause of a failure, in a line: Ray hands it on as the text of a trace inside its own errors."""
-    ours = re.findall(r"^oasis_ray\.errors\.\w+: (.+)$", str(error), re.MULTILINE)
-    if ours:
-        return str(ours[0])
-    cause = getattr(error, "cause", None) or error.__cause__
-    if cause is not None and cause is not error:
-        return _root(cause)
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__

@@ -10,6 +10,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from oasis_ray.bill import Amount, Bill, Spent
 from oasis_ray.funnel import passages, shares
 from oasis_ray.progress import Progress
 from oasis_ray.recipe import Recipe
@@ -19,6 +20,7 @@ from oasis_ray.tally import Tally
 from oasis_ray.trace import Waited
 
 LINE_EVERY_S = 10.0
+SHOWN = 6  # lines of a bill
 
 
 def progress_line(run: Run, tally: Tally) -> str:
@@ -122,13 +124,39 @@ def session(progress: Progress) -> str:
     for pool, engines in progress.engines.items():
         states = ", ".join(f"{count} {state}" for state, count in engines.items() if count) or "none"
         told.append(f"engines    {pool}: {states}; {progress.gpu_seconds.get(pool, 0):.0f} GPU-seconds")
-    if each := progress.gpu_seconds_per_accepted_row:
-        told.append(f"cost       {each:.1f} GPU-seconds for each accepted row")
+    told += [f"cost       {text}" for text in cost(progress.bill)]
     if progress.silent:
         told.append(
             f"the driver has not written for {progress.silent_s:.0f} s; it may be dead: run the job again to go on"
         )
     return "\n".join(told)
+
+
+def cost(bill: Bill) -> list[str]:
+    """What each accepted row has cost, and how much of that went into rows of other fates, the most first."""
+    each = bill.per_accepted_row
+    if each is None or not each.gpu_seconds:
+        return []
+    accepted = each.gpu_seconds / bill.total.gpu_seconds
+    told = [
+        f"{amount(bill.total, bill.currency)} in all, {amount(each, bill.currency)} for each accepted row, of these:"
+    ]
+    for line in sorted(bill.lines, key=lambda line: -line.gpu_seconds)[:SHOWN]:
+        what = f"{line.reason} at {line.node}" if line.node else "the row itself" * (line.fate == Fate.ACCEPTED)
+        spent = Spent(gpu_seconds=line.gpu_seconds, money=line.money).part(accepted)
+        told.append(f"  {amount(spent, bill.currency)} for {line.fate}{': ' * bool(what)}{what}")
+    return told
+
+
+def amount(spent: Amount | Spent, currency: str | None) -> str:
+    """GPU-seconds, and money where there are prices."""
+    said = "" if spent.money is None else f" ({money(spent.money)} {currency})"
+    return f"{spent.gpu_seconds:,.1f} GPU-seconds{said}"
+
+
+def money(value: float) -> str:
+    """A sum: to the cent, or to two digits where that would say little."""
+    return f"{value:,.2f}" if value >= 0.1 or not value else f"{value:.2g}"
 
 
 def rates(manifest: Mapping[str, Any], tally: Tally) -> Group:

@@ -1,27 +1,22 @@
-"""The input: Parquet shards, addressed as (file, row group, row), read as packets of a few rows.
+"""The input: Parquet shards, addressed as (file, row group, row).
 
 `open_shards` looks at footers and ids alone and reports everything that is wrong with them; images are read only when
-the graph asks. A packet is one row of Ray Data whose list column holds the rows of one task: see docs/decisions.md.
+the graph asks (`packets`).
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-import ray
-from ray.data import Datasource, ReadTask
-from ray.data.block import BlockMetadata
 
 from oasis_ray.errors import JobError, nearest
-from oasis_ray.ids import numbered, repeated
-from oasis_ray.job import Input
-from oasis_ray.schema import ADDRESS, IMAGE
+from oasis_ray.ids import numbered, repeated, sample_of
+from oasis_ray.job import Input, Sample
 from oasis_ray.storage import is_folder, locate, told
-from oasis_ray.waiting import states
 
 
 @dataclass(frozen=True)
@@ -38,6 +33,16 @@ class RowGroup:
     todo: pa.Int64Array | None = None
     states: tuple[str, ...] = ()
 
+    @property
+    def rows(self) -> int:
+        """How many rows are to be done."""
+        return len(self.ids) if self.todo is None else len(self.todo)
+
+    @property
+    def ids_todo(self) -> pa.StringArray:
+        """The ids of the rows that are to be done."""
+        return self.ids if self.todo is None else self.ids.take(self.todo)
+
 
 @dataclass(frozen=True)
 class Shards:
@@ -49,8 +54,8 @@ class Shards:
 
     @property
     def rows(self) -> int:
-        """Rows in all shards."""
-        return sum(len(group.ids) for group in self.groups)
+        """Rows that are to be done, in all shards."""
+        return sum(group.rows for group in self.groups)
 
     def without(self, ended: pa.ChunkedArray) -> "Shards":
         """These shards with the rows in `ended` (ids) taken out of what is to be done."""
@@ -61,8 +66,22 @@ class Shards:
         for group in self.groups:
             todo = pc.indices_nonzero(left.slice(at, len(group.ids)))
             at += len(group.ids)
+            if group.todo is not None:
+                todo = todo.filter(pc.is_in(todo, value_set=group.todo.cast(todo.type)))
             if len(todo):
-                groups.append(RowGroup(group.file, group.name, group.index, group.ids, todo.cast(pa.int64())))
+                groups.append(replace(group, todo=todo.cast(pa.int64())))
+        return Shards(self.input, tuple(groups), self.files)
+
+    def sampled(self, sample: Sample) -> "Shards":
+        """Of these shards the rows of a sample; a row group without any is not read."""
+        every = (name for group in self.groups for name in group.ids.to_pylist())
+        chosen = sample_of(every, sample.rows, sample.seed)
+        groups, at = [], 0
+        for group in self.groups:
+            todo = [place - at for place in chosen[bisect_left(chosen, at) : bisect_left(chosen, at + len(group.ids))]]
+            at += len(group.ids)
+            if todo:
+                groups.append(replace(group, todo=pa.array(todo, pa.int64())))
         return Shards(self.input, tuple(groups), self.files)
 
 
@@ -91,7 +110,8 @@ def open_shards(given: Input) -> Shards:
         problems.append(f"input.path: the {len(files)} Parquet files at {given.path} hold no rows")
     if problems:
         raise JobError(problems)
-    return Shards(given, tuple(groups), len(files))
+    shards = Shards(given, tuple(groups), len(files))
+    return shards if given.sample is None else shards.sampled(given.sample)
 
 
 def find_files(path: str) -> tuple[Any, list[str]]:
@@ -134,9 +154,9 @@ def _wrong_columns(schema: pa.Schema, given: Input, file: str) -> list[str]:
             problems.append(
                 f"{file}: column '{column}' is {kind}; images are binary, struct<bytes, path>, or a path (string)"
             )
-        elif key == "input.image" and _is_text(kind) and given.root is None:
+        elif key == "input.image" and is_text(kind) and given.root is None:
             problems.append(f"{file}: column '{column}' holds paths; say in `input.root` which folder they are below")
-        elif key.startswith(("input.columns", "input.origin")) and not _is_text(kind):
+        elif key.startswith(("input.columns", "input.origin")) and not is_text(kind):
             problems.append(f"{file}: column '{column}' is {kind}; columns of `{key.split(':')[0]}` hold text")
     return problems
 
@@ -144,15 +164,16 @@ def _wrong_columns(schema: pa.Schema, given: Input, file: str) -> list[str]:
 def _holds_images(kind: pa.DataType) -> bool:
     if pa.types.is_struct(kind):
         parts = {kind.field(i).name: kind.field(i).type for i in range(kind.num_fields)}
-        return _is_bytes(parts.get("bytes", pa.null())) and _is_text(parts.get("path", pa.null()))
-    return _is_bytes(kind) or _is_text(kind)
+        return _is_bytes(parts.get("bytes", pa.null())) and is_text(parts.get("path", pa.null()))
+    return _is_bytes(kind) or is_text(kind)
 
 
 def _is_bytes(kind: pa.DataType) -> bool:
     return any(test(kind) for test in (pa.types.is_binary, pa.types.is_large_binary))
 
 
-def _is_text(kind: pa.DataType) -> bool:
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a column of this type holds text."""
     return any(test(kind) for test in (pa.types.is_string, pa.types.is_large_string))
 
 
@@ -169,7 +190,7 @@ def _groups(shard: pq.ParquetFile, given: Input, file: str, name: str, problems:
                     "`input.id` out, and ids are made of file, row group and row"
                 )
                 continue
-            if not _is_utf8(column):
+            if not is_utf8(column):
                 problems.append(f"{file}: column '{given.id}' holds bytes that are no UTF-8; write the ids anew")
                 continue
             ids = pa.concat_arrays(column.cast(pa.string()).chunks) if count else pa.array([], pa.string())
@@ -196,103 +217,8 @@ def _told_apart(groups: list[RowGroup], given: Input, problems: list[str]) -> li
     ]
 
 
-READ_TASKS = 2000  # at most: Ray Data keeps book of every task from the start
-
-
-class ShardSource(Datasource):  # type: ignore[misc]  # Ray ships no types
-    """Ray Data's view of the shards: read tasks that yield packets of `rows_per_task` rows."""
-
-    def __init__(self, shards: Shards, rows_per_task: int, watch: Any = None) -> None:
-        self._shards, self._rows_per_task, self._watch = shards, rows_per_task, watch
-
-    def get_name(self) -> str:
-        """The operator's name in Ray's logs and dashboard."""
-        return "Shards"
-
-    def estimate_inmemory_data_size(self) -> int | None:
-        """Not known without reading the images."""
-        return None
-
-    def get_read_tasks(self, parallelism: int, *_: Any, **__: Any) -> list[ReadTask]:
-        """Whole row groups, one a task or a few in a row: the address of a row never depends on Ray's blocks."""
-        groups, each = self._shards.groups, -(-len(self._shards.groups) // READ_TASKS)
-        tasks = [groups[at : at + each] for at in range(0, len(groups), max(1, each))]
-        return [
-            ReadTask(
-                partial(read_groups, some, self._shards.input, self._rows_per_task, self._watch),
-                BlockMetadata(sum(len(group.ids) for group in some), None, None, None),
-            )
-            for some in tasks
-        ]
-
-
-def read_groups(groups: Sequence[RowGroup], given: Input, size: int, watch: Any) -> Iterator[pa.Table]:
-    """Packets of the rows of `groups` that are to be done, until the watch says that no row is to be begun."""
-    for group in groups:
-        if watch is not None and ray.get(watch.draining.remote()):
-            return
-        yield from read(group, given, size)
-
-
-def read(group: RowGroup, given: Input, size: int) -> Iterator[pa.Table]:
-    """Packets of the rows of `group` that are to be done: tables of one row, whose column `rows` is a list of structs
-    (id, source, image, origin, texts, state).
-    """
-    fs, _ = locate(given.path)
-    todo = set(group.todo.to_pylist()) if group.todo is not None else None
-    begun = states(group.states) if group.states else None
-    names = list(dict.fromkeys(name for name in (given.image, given.origin, *given.columns) if name is not None))
-    with fs.open(group.file, "rb") as stream:
-        at = 0
-        for batch in pq.ParquetFile(stream).iter_batches(
-            batch_size=size, row_groups=[group.index], columns=names or None
-        ):
-            places = [at + i for i in range(batch.num_rows) if todo is None or at + i in todo]
-            if places:
-                yield _packet(batch.take([place - at for place in places]), places, group, given, begun)
-            at += batch.num_rows
-
-
-def _packet(
-    batch: pa.RecordBatch, places: list[int], group: RowGroup, given: Input, begun: pa.Table | None
-) -> pa.Table:
-    columns: dict[str, pa.Array] = {
-        "id": group.ids.take(pa.array(places)),
-        "source": pa.array([{"file": group.name, "row_group": group.index, "row": row} for row in places], ADDRESS),
-    }
-    if given.image is not None:
-        columns["image"] = _images(batch.column(given.image))
-    if given.origin is not None:
-        columns["origin"] = _text(batch.column(given.origin))
-    if given.columns:  # apart from the row's own columns, whatever their names
-        texts = [_text(batch.column(name)) for name in given.columns]
-        columns["texts"] = pa.StructArray.from_arrays(texts, names=list(given.columns))
-    if begun is not None:
-        columns["state"] = begun["state"].take(pc.index_in(columns["id"], begun["id"])).combine_chunks()
-    rows = pa.StructArray.from_arrays(list(columns.values()), names=list(columns))
-    return pa.table({"rows": pa.ListArray.from_arrays([0, len(rows)], rows)})
-
-
-def _images(column: pa.Array) -> pa.Array:
-    """Images in whatever form as struct<bytes, path>."""
-    if pa.types.is_struct(column.type):
-        parts = [pc.struct_field(column, "bytes"), pc.struct_field(column, "path")]
-    elif _is_text(column.type):
-        parts = [pa.nulls(len(column), pa.binary()), column]
-    else:
-        parts = [column, pa.nulls(len(column), pa.string())]
-    return pa.StructArray.from_arrays([parts[0].cast(pa.binary()), _text(parts[1])], fields=list(IMAGE))
-
-
-def _text(column: pa.Array) -> pa.Array:
-    """Text that is UTF-8. A shard may say so of other bytes, which its reader does not look at; these become \ufffd."""
-    if _is_utf8(column):
-        return column.cast(pa.string())
-    values = column.cast(pa.binary()).to_pylist()
-    return pa.array([None if value is None else value.decode(errors="replace") for value in values], pa.string())
-
-
-def _is_utf8(column: pa.Array | pa.ChunkedArray) -> bool:
+def is_utf8(column: pa.Array | pa.ChunkedArray) -> bool:
+    """Whether a column of text is UTF-8, as it says."""
     try:
         column.validate(full=True)
     except pa.ArrowInvalid:

@@ -50,6 +50,10 @@ class Stage(BaseModel):
     # True where the stage only judges: a row that is scored in full goes on past its rejection (see segment.walk).
     judges: ClassVar[bool] = False
 
+    def accepts(self, out: Any) -> bool:
+        """Of a stage that judges: whether a row goes on of which it wrote `out`. A forecast compares orders by it."""
+        return True
+
     def problems(self, inputs: Mapping[str, Any]) -> list[str]:
         """What is wrong with how this stage is bound, beyond names and types. `inputs` maps each to what feeds it."""
         return []

@@ -42,7 +42,8 @@ class Standing:
 
 @dataclass
 class View:
-    """What the driver sees: the tally, a count that grows as long as anything moves, where rows stand, what failed.
+    """What the driver sees: the tally, a count that grows as long as anything moves, where rows stand, what failed; the
+    seconds from the first row that was begun to the last one that ended, and how many were in flight, on average.
 
     `waiting` counts the rows that have come to the end of this phase and wait for the next.
     """
@@ -53,6 +54,8 @@ class View:
     errors: list[str] = field(default_factory=list)
     standing: list[Standing] = field(default_factory=list)
     waiting: int = 0
+    seconds: float = 0.0
+    at_once: float = 0.0
 
 
 class Watch:
@@ -63,6 +66,7 @@ class Watch:
         self._standing = dict[str, tuple[float, list[Standing]]]()
         self._flying: set[str] = set()
         self._begun, self._waiting, self._draining = 0, 0, False
+        self._first, self._last, self._flown = 0.0, 0.0, 0.0
         self._places: dict[str, Suspects] = {}
         self._events: deque[Event] = deque(maxlen=KEPT)
         self._noted = 0
@@ -72,6 +76,7 @@ class Watch:
         if self._draining:
             return None
         self._begun += len(rows)
+        self._pass()
         for row in self._flying.intersection(rows):
             for name, suspects in self._places.items():
                 if name != WORKERS:
@@ -105,6 +110,7 @@ class Watch:
         """
         self._tally.add(told)
         self._waiting += waiting
+        self._pass()
         for row, node, reason in failed:
             self._note("row_failed", row=row, node=node, reason=reason)
         self._flying.difference_update(rows)
@@ -141,11 +147,20 @@ class Watch:
         fresh = [told for at, told in self._standing.values() if time.monotonic() - at < 60]
         standing = [one for told in fresh for one in told]
         moved = self._tally.rows + sum(self._steps.values())
-        return View(self._tally, moved, self._begun, self._errors, standing, self._waiting)
+        seconds = self._last - self._first
+        at_once = self._flown / seconds if seconds else 0.0
+        return View(self._tally, moved, self._begun, self._errors, standing, self._waiting, seconds, at_once)
 
     def events(self, after: int) -> list[Event]:
         """What has happened after the event of this number, as far as it is still kept."""
         return [event for event in self._events if event.number > after]
+
+    def _pass(self) -> None:
+        """Time has passed with the rows in flight that there are."""
+        now = time.monotonic()
+        self._first = self._first or now
+        self._flown += len(self._flying) * (now - (self._last or now))
+        self._last = now
 
     def _note(self, event: str, **facts: str) -> None:
         self._noted += 1

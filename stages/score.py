@@ -74,6 +74,8 @@ class Score(ModelStage[In, Out]):
         if len(found[-1]) > 2 or not found[-1].isdecimal() or not 1 <= int(found[-1]) <= 5:
             return Divert(Route.FAILED, "verdict_out_of_range", reply)
         out = Out(int(found[-1]), reply)
-        if out.score not in self.accept:
-            return Divert(Route.REJECTED, f"score_{out.score}", reply, out)
-        return out
+        return out if self.accepts(out) else Divert(Route.REJECTED, f"score_{out.score}", reply, out)
+
+    def accepts(self, out: Out) -> bool:
+        """Whether the score is among those accepted."""
+        return out.score in self.accept

@@ -18,12 +18,13 @@ from oasis_ray.engine.scripted import ScriptedEngine
 from oasis_ray.errors import FitError
 from oasis_ray.ledger import ended_ids, mend
 from oasis_ray.load import load_job
+from oasis_ray.packets import read
 from oasis_ray.phases import cut, due
 from oasis_ray.recipe import Node, Recipe
 from oasis_ray.rows import Call, Fate, Reply, Route
 from oasis_ray.segment import Segment
 from oasis_ray.sink import PartSink, write_part
-from oasis_ray.source import RowGroup, Shards, open_shards, read
+from oasis_ray.source import RowGroup, Shards, open_shards
 from oasis_ray.stage import Stage
 from oasis_ray.waiting import EMPTY, place_of, read_waiting, states
 from tests import scripts

@@ -24,6 +24,13 @@ from tests.runs import RunFolder, accepted, rejected
 from tests.test_cli import call
 from tests.test_run import execute
 
+LINE = {"node": "", "reason": "", "rows": 4, "requests": 8, "reply_tokens": 60, "gpu_seconds": 90.0, "money": 0.06}
+BILL = {
+    "currency": "EUR", "total": {"gpu_seconds": 120.0, "money": 0.08}, "pools": {}, "nodes": {},
+    "lines": [{**LINE, "fate": "accepted"},
+              {**LINE, "fate": "rejected", "node": "clarity", "reason": "score_1", "gpu_seconds": 30.0, "money": 0.02}],
+}  # fmt: skip
+
 
 def progress(**keys: Any) -> Progress:
     """A session that works, ten rows of a hundred done."""
@@ -34,7 +41,7 @@ def progress(**keys: Any) -> Progress:
         "cost": {"hook": Cost(10, 400, 300, 50, 20.0), "respond": Cost(4, 200, 150, 30, 8.0)},
         "in_flight": [Place(node="respond", pool="vlm", rows=16, oldest="a[b]\n\x1b[2J", seconds=3.2)],
         "engines": {"vlm": {"starting": 1, "running": 2, "stopping": 0}}, "gpu_seconds": {"vlm": 120.0},
-        "rows_per_s": 0.5, "recent_rows_per_s": 2.0, "recent_reply_tokens_per_s": 16.0,
+        "bill": BILL, "rows_per_s": 0.5, "recent_rows_per_s": 2.0, "recent_reply_tokens_per_s": 16.0,
     }  # fmt: skip
     return Progress(**(known | keys))
 
@@ -93,16 +100,18 @@ def test_status_shows_parts_funnel_and_session(run: Path) -> None:
         "2 of 10 rows stand in parts: 1 accepted, 0 captions, 1 rejected, 0 failed",
     ]
     assert any(line.startswith("clarity ") and "rejected: score_1 1" in line for line in lines)
-    assert lines[-7:] == [
-        lines[-7],
+    assert lines[-9:] == [
+        lines[-9],
         "rows       30 of 100 ended; of this session 4 accepted, 3 captions, 2 rejected, 1 failed",
         "pace       2.0 rows/s and 16 tokens/s now, 0.5 rows/s in all; time left: 0:00:35",
         "tokens     600 read, 75% of them cached; 80 written",
         "in flight  16 at respond (pool vlm), the longest 'a[b]\\n\\x1b[2J' for 3 s",
         "engines    vlm: 1 starting, 2 running; 120 GPU-seconds",
-        "cost       30.0 GPU-seconds for each accepted row",
+        "cost       120.0 GPU-seconds (0.08 EUR) in all, 30.0 GPU-seconds (0.02 EUR) for each accepted row, of these:",
+        "cost         22.5 GPU-seconds (0.015 EUR) for accepted: the row itself",
+        "cost         7.5 GPU-seconds (0.005 EUR) for rejected: score_1 at clarity",
     ]
-    assert lines[-7].startswith("session 1a2b3c4d: working for 0:01:01, ")
+    assert lines[-9].startswith("session 1a2b3c4d: working for 0:01:01, ")
 
 
 def test_status_says_which_phase_a_run_is_in_and_how_many_rows_have_come_through(run: Path) -> None:

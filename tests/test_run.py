@@ -178,7 +178,7 @@ def test_a_run_of_another_make_is_refused_with_what_changed(done: Path) -> None:
     assert error.value.problems == (
         f"{done} holds a run of another make: node 'clarity': with.accept was [3, 4, 5] and is [5]",
         f"{done} holds a run of another make: seed was 7 and is 8",
-        "give this run its own folder (--set output.path=…), or go on as it is now (--accept-changes)",
+        "give this run its own folder (--set output.path=…), remove this one, or go on as it is now (--accept-changes)",
     )
 
 

@@ -9,8 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from oasis_ray.errors import JobError
-from oasis_ray.job import Input
-from oasis_ray.source import open_shards, read
+from oasis_ray.job import Input, Sample
+from oasis_ray.packets import read
+from oasis_ray.source import open_shards
 
 ROWS = pa.table(
     {"id": ["a", "b", "c"], "image": [b"1", None, b"3"], "text": ["x", "y", "z"], "source": ["s", "t", "u"]}
@@ -133,6 +134,35 @@ def test_what_has_ended_is_not_read_again(tmp_path: Path) -> None:
         [{"id": "r6", "source": {"file": "a", "row_group": 2, "row": 0}}],
         [{"id": "r8", "source": {"file": "a", "row_group": 2, "row": 2}}],
     ]
+
+
+def sampled(path: str, **sample: int) -> list[str]:
+    found = packets(path, 4, id="id", image=None, sample=Sample(**sample))
+    return [row["id"] for rows in found for row in rows]
+
+
+def test_a_sample_is_spread_over_all_shards_and_the_same_however_they_are_cut(tmp_path: Path) -> None:
+    names = [f"r{place:03d}" for place in range(400)]
+    for place in range(8):
+        write(tmp_path / f"small/{place}.parquet", {"id": names[place * 50 : place * 50 + 50]}, row_group_size=7)
+    write(tmp_path / "one.parquet", {"id": names}, row_group_size=400)
+    chosen = sampled(str(tmp_path / "small"), rows=100)
+    assert chosen == sampled(str(tmp_path / "one.parquet"), rows=100) == sorted(chosen)
+    assert len(set(chosen)) == 100
+    assert {int(name[1:]) // 50 for name in chosen} == set(range(8))
+    assert chosen != sampled(str(tmp_path / "small"), rows=100, seed=1)
+    assert set(sampled(str(tmp_path / "small"), rows=20)) < set(chosen)
+    assert sampled(str(tmp_path / "small"), rows=1000) == names
+
+
+def test_of_a_sample_only_the_row_groups_that_hold_some_are_read_and_what_has_ended_is_not(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.parquet", {"id": [f"r{i}" for i in range(40)]}, row_group_size=4)
+    shards = open_shards(Input(path=path, id="id", image=None, sample=Sample(rows=5)))
+    names = [name for group in shards.groups for name in group.ids_todo.to_pylist()]
+    assert (shards.rows, len(names), [group.rows > 0 for group in shards.groups]) == (5, 5, [True] * len(shards.groups))
+    assert len(shards.groups) <= 5
+    left = shards.without(pa.chunked_array([[names[0], names[3], "elsewhere"]], pa.string()))
+    assert [name for group in left.groups for name in group.ids_todo.to_pylist()] == [names[1], names[2], names[4]]
 
 
 def test_repeated_ids_are_numbered_past_what_the_input_uses(tmp_path: Path) -> None:

@@ -15,10 +15,11 @@ from oasis_ray.engine import Engine, open_engine
 from oasis_ray.load import load_job
 from oasis_ray.manifest import node_digests
 from oasis_ray.node import NodeRunner
+from oasis_ray.packets import read
 from oasis_ray.rows import Call, Divert, Reply, Route
 from oasis_ray.schema import Ended
 from oasis_ray.segment import Segment, settle
-from oasis_ray.source import open_shards, read
+from oasis_ray.source import open_shards
 
 BATCH = 64  # rows of a step that are asked for at once
 

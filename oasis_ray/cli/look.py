@@ -50,7 +50,9 @@ def status(
     if run_folder.startswith("raysubmit_"):
         _submitted(run_folder, address, watch=watch)
         return
-    from oasis_ray import show
+    from oasis_ray import show, show_forecast
+    from oasis_ray.bill import Bill
+    from oasis_ray.forecast import Forecast
     from oasis_ray.manifest import read_manifest
     from oasis_ray.progress import read_progress
     from oasis_ray.tally import of_run
@@ -67,7 +69,12 @@ def status(
     out.print(show.funnel(manifest, tally))
     if trace is not None:
         _trace(run_folder, trace, rows)
-    if manifest["state"] == "running" and progress is not None:
+    if manifest["state"] != "running":
+        for text in show.cost(Bill.model_validate(manifest.get("bill", {}))):
+            out.print(text, soft_wrap=True)
+        if "forecast" in manifest and (forecast := Forecast.model_validate(manifest["forecast"])).graded:
+            out.print(show_forecast.verdict(forecast), soft_wrap=True)
+    elif progress is not None:
         out.print(show.session(progress), soft_wrap=True)
         if progress.silent:
             raise typer.Exit(1)

@@ -14,6 +14,8 @@ from oasis_ray.load import load_job
 from oasis_ray.terminal import err, out
 
 if TYPE_CHECKING:
+    from oasis_ray.job import Job
+    from oasis_ray.recipe import Recipe
     from oasis_ray.run import Run
 
 
@@ -33,12 +35,26 @@ def run(
 
     Ctrl-C or SIGTERM lets the rows in flight end and stops; a second one breaks off at once.
     """
-    from oasis_ray import show
+    from oasis_ray import show_forecast
+    from oasis_ray.forecast import Forecast
     from oasis_ray.run import Run
-    from oasis_ray.tally import of_run
 
     job, recipe = load_job(job_file, SHIPPED, sets or [])
     running = Run(job, recipe, _reason(retry), accept_changes)
+    manifest = _execute(running, " ".join(["oasis-ray run", *_words(job_file, sets)]))
+    if "forecast" in manifest:
+        forecast = Forecast.model_validate(manifest["forecast"])
+        out.print(show_forecast.grades(forecast))
+        out.print(show_forecast.verdict(forecast), soft_wrap=True)
+    _end(running, manifest)
+
+
+def _execute(running: "Run", again: str) -> dict[str, Any]:
+    """Run to the end, and show what came of it: its manifest. `again` is the command that goes on after a failure."""
+    from oasis_ray import show
+    from oasis_ray.bill import Bill
+    from oasis_ray.tally import of_run
+
     try:
         with show.Ticker(running, out) as progress, _stopped_by_signals(running) as listen:
 
@@ -50,9 +66,7 @@ def run(
     except (OasisError, KeyboardInterrupt) as error:
         _tell_notes(running)
         if running.travelling is not None:
-            err.print(
-                f"what has ended is kept in {running.folder}; go on with: {_again(job_file, sets)}", soft_wrap=True
-            )
+            err.print(f"what has ended is kept in {running.folder}; go on with: {again}", soft_wrap=True)
         if isinstance(error, KeyboardInterrupt):
             raise typer.Exit(1) from None
         raise
@@ -60,12 +74,19 @@ def run(
     tally = of_run(running.folder)
     out.print(show.funnel(manifest, tally))
     out.print(show.rates(manifest, tally))
+    for text in show.cost(Bill.model_validate(manifest["bill"])):
+        out.print(text, soft_wrap=True)
+    return manifest
+
+
+def _end(running: "Run", manifest: dict[str, Any]) -> None:
+    """Say how many rows ended, and exit with 3 where more failed than the job allows."""
     counts = ", ".join(f"{count} {fate}" for fate, count in manifest["rows"].items())
-    out.print(f"\n{tally.rows} of {running.rows} rows ended: {counts}", soft_wrap=True)
+    out.print(f"\n{sum(manifest['rows'].values())} of {running.rows} rows ended: {counts}", soft_wrap=True)
     out.print(f"look further:  oasis-ray audit {running.folder}    oasis-ray status {running.folder}", soft_wrap=True)
-    limit = job.failures_allowed(running.rows)
-    if tally.fates["failed"] > limit:
-        err.print(f"{tally.fates['failed']} rows failed; the job allows {limit:g} (max_failed: {job.max_failed})")
+    limit, failed = running.job.failures_allowed(running.rows), manifest["rows"]["failed"]
+    if failed > limit:
+        err.print(f"{failed} rows failed; the job allows {limit:g} (max_failed: {running.job.max_failed})")
         raise typer.Exit(FAILED_BEYOND_LIMIT)
 
 
@@ -104,12 +125,21 @@ def _stopped_by_signals(running: "Run") -> Iterator[Callable[[], None]]:
             signal.signal(number, handler)
 
 
-def _again(job_file: Path, sets: list[str] | None) -> str:
-    return " ".join(["oasis-ray run", str(job_file), *(f"--set {text}" for text in sets or [])])
+def _words(job_file: Path, sets: list[str] | None) -> list[str]:
+    return [str(job_file), *(f"--set {text}" for text in sets or [])]
 
 
 @app.command()
-def plan(job_file: JobFile, sets: Sets = None) -> None:
+def plan(
+    job_file: JobFile,
+    sets: Sets = None,
+    probe: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Run so many rows of the input, into OUTPUT-probe, and predict what the job will take."
+        ),
+    ] = None,
+) -> None:
     """Check a job and show what it would do: the graph, the input, the pools, and whether they fit this cluster."""
     from oasis_ray import cluster, phases, show
     from oasis_ray.autoscaler import verdict
@@ -144,6 +174,30 @@ def plan(job_file: JobFile, sets: Sets = None) -> None:
         out.print(f"{error}\nthe job is right; this cluster has an autoscaler, which is asked for more nodes")
     else:
         out.print("the job is right and fits this cluster")
+    if probe is None:
+        out.print(f"what it would take: oasis-ray plan {job_file} --probe 200 (runs 200 rows to know)", soft_wrap=True)
+    else:
+        _probe(job, recipe, probe, " ".join(["oasis-ray plan", *_words(job_file, sets), f"--probe {probe}"]))
+
+
+def _probe(job: "Job", recipe: "Recipe", rows: int, again: str) -> None:
+    """Run a probe of so many rows, and show what it predicts."""
+    from oasis_ray import probe, show_forecast
+    from oasis_ray.run import Run
+    from oasis_ray.source import open_shards
+
+    total = open_shards(job.input).rows
+    running = Run(probe.probe_of(job, rows), recipe)
+    out.print(f"the probe: {min(rows, total)} of {total} rows, into {running.folder}", soft_wrap=True)
+    manifest = _execute(running, again)
+    forecast = probe.forecast(job, recipe, total, running.prices)
+    out.print(f"\n{show_forecast.opening(forecast)}", soft_wrap=True)
+    out.print(show_forecast.nodes(forecast))
+    if forecast.sizes:
+        out.print(show_forecast.sizes(forecast))
+    for text in show_forecast.remarks(forecast):
+        out.print(text, soft_wrap=True)
+    _end(running, manifest)
 
 
 @app.command()

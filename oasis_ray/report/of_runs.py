@@ -1,4 +1,4 @@
-"""The sections on what a run did: its funnel, the judges' scores, origins, cost, and people's marks."""
+"""The sections on what a run did: its funnel, the judges' scores, origins, and people's marks."""
 
 from oasis_ray.report.section import COLOURS, FATE_COLOURS, Section, Table, count, share, stacked
 from oasis_ray.report.statistics import SubjectStatistics
@@ -146,61 +146,6 @@ def origins(subjects: list[SubjectStatistics]) -> Section | None:
     head = ("subject", "origin", *FATES, "accepted", "words: instruction", "response", "caption")
     lead = "What became of the rows of each origin, and how long their texts are."
     return Section("origins", "Where the pictures come from", lead, plots, [Table("Rows by origin", head, rows)])
-
-
-def cost(subjects: list[SubjectStatistics]) -> Section | None:
-    """What the run took: requests, tokens and seconds by node."""
-    runs = [(subject, subject.cost) for subject in subjects if subject.cost and subject.cost.nodes]
-    if not runs:
-        return None
-    plots, tables, each = [], [], []
-    for run, spent in runs:
-        nodes = [one.node for one in spent.nodes]
-        fresh = [one.prompt_tokens - one.cached_tokens for one in spent.nodes]
-        parts = [
-            ("read", fresh, COLOURS[0]),
-            ("read from the cache", [one.cached_tokens for one in spent.nodes], COLOURS[4]),
-            ("written", [one.reply_tokens for one in spent.nodes], COLOURS[1]),
-        ]
-        plots.append(stacked(f"Tokens by node of {run.name}", nodes, parts, "tokens"))
-        tables.append(
-            Table(
-                f"What each node of {run.name} asked of its pool",
-                ("node", "requests", "tokens read", "of these cached", "tokens written", "seconds a request"),
-                [
-                    (
-                        one.node,
-                        count(one.requests),
-                        count(one.prompt_tokens),
-                        share(one.cached_tokens, one.prompt_tokens),
-                        count(one.reply_tokens),
-                        f"{one.seconds / one.requests:.2f}",
-                    )
-                    for one in spent.nodes
-                ],
-            )
-        )
-        accepted = run.fates.get("accepted", 0)
-        read, written = sum(one.prompt_tokens for one in spent.nodes), sum(one.reply_tokens for one in spent.nodes)
-        requests = sum(one.requests for one in spent.nodes)
-        totals = (spent.seconds, requests, read, written)
-        each.append(
-            (
-                run.name,
-                count(accepted),
-                *(f"{total / accepted:,.1f}" if accepted else "–" for total in totals),
-                count(spent.seconds_loading),
-            )
-        )
-    head = ("run", "accepted", "seconds each", "requests each", "tokens read each", "written each", "loading, s in all")
-    tables.insert(0, Table("What an accepted row took", head, each))
-    return Section(
-        "cost",
-        "Cost",
-        "All requests are counted, also those of rows that were turned down: an accepted row pays for these too.",
-        plots,
-        tables,
-    )
 
 
 def marks(subjects: list[SubjectStatistics]) -> Section | None:

@@ -18,14 +18,15 @@ from markupsafe import Markup
 from plotly.io.json import to_json_plotly
 from plotly.offline import get_plotlyjs
 
-from oasis_ray.report import of_runs, of_texts
+from oasis_ray.report import of_cost, of_runs, of_texts
 from oasis_ray.report.gallery import Shown
 from oasis_ray.report.section import Section
 from oasis_ray.report.statistics import Statistics, SubjectStatistics
 
 SECTIONS: tuple[Callable[[list[SubjectStatistics]], Section | None], ...] = (
     of_runs.funnel, of_runs.scores, of_texts.lengths, of_texts.languages, of_texts.verbs, of_texts.duplicates,
-    of_texts.defects, of_texts.overlaps, of_texts.pictures, of_runs.origins, of_runs.cost, of_runs.marks,
+    of_texts.defects, of_texts.overlaps, of_texts.pictures, of_runs.origins, of_cost.cost, of_cost.forecast,
+    of_runs.marks,
 )  # fmt: skip
 
 

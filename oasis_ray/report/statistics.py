@@ -173,14 +173,54 @@ class NodeCost(_Part):
     cached_tokens: int
     reply_tokens: int
     seconds: float
+    gpu_seconds: float | None = Field(None, description="Its share of its pool's GPU-seconds; null: not measured.")
+    money: float | None = None
+
+
+class EndCost(_Part):
+    """What the rows that ended in one way have cost: accepted ones, or those that a node turned down for a reason."""
+
+    fate: str
+    node: str
+    reason: str
+    rows: int
+    reply_tokens: int
+    gpu_seconds: float
+    money: float | None = None
 
 
 class Cost(_Part):
-    """What the run took: by node, and in all."""
+    """What the run took: by node, by where rows ended, and in all."""
 
     nodes: list[NodeCost]
     seconds: float = Field(description="Of all sessions, from the first row on.")
     seconds_loading: float = Field(description="Of all sessions, until the engines were up.")
+    gpu_seconds: float | None = Field(None, description="Of all pools; null: not measured.")
+    money: float | None = None
+    currency: str | None = None
+    ends: list[EndCost] = []
+
+
+class Predicted(_Part):
+    """A figure of the forecast that a probe had made, its interval, and what it came to."""
+
+    what: str
+    of: str
+    predicted: float
+    low: float
+    high: float
+    actual: float | None
+    inside: bool | None
+
+
+class Forecast(_Part):
+    """What a probe of so many rows had said of the run."""
+
+    probe_rows: int
+    confidence: float
+    bottleneck: str | None
+    actual_bottleneck: str | None
+    figures: list[Predicted]
 
 
 class Marks(_Part):
@@ -216,6 +256,7 @@ class SubjectStatistics(_Part):
     pictures: Pictures | None = None
     origins: list[Origin] = []
     cost: Cost | None = None
+    forecast: Forecast | None = None
     marks: Marks | None = None
 
 

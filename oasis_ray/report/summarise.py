@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from math import sqrt
 from typing import Any
 
+from oasis_ray.bill import Amount, Bill
+from oasis_ray.forecast import Forecast
 from oasis_ray.funnel import passages, shares
 from oasis_ray.report import statistics as says
 from oasis_ray.report.defects import KINDS
@@ -77,7 +79,8 @@ def _run(path: str, manifest: Mapping[str, Any], totals: Totals, fates: Counter[
         costs = {node: Cost(**cost) for node, cost in manifest["cost"].items()}
     else:
         costs = of_run(path).costs
-    tally = Tally(fates, Counter(totals.reasons), costs)
+    tally = Tally(fates, Counter(totals.reasons))
+    spent = Bill.model_validate(manifest["bill"]) if "bill" in manifest else Bill()
     return {
         "recipe": manifest["recipe"],
         "state": manifest["state"],
@@ -91,14 +94,37 @@ def _run(path: str, manifest: Mapping[str, Any], totals: Totals, fates: Counter[
         ],
         "cost": says.Cost(
             nodes=[
-                says.NodeCost(node=node["name"], **vars(costs[node["name"]]))
+                says.NodeCost(node=node["name"], **vars(costs[node["name"]]), **_spent(spent.nodes.get(node["name"])))
                 for node in manifest["nodes"]
                 if node["name"] in costs
             ],
             seconds=sum(session.get("seconds", 0) for session in manifest["sessions"]),
             seconds_loading=sum(session.get("seconds_loading", 0) for session in manifest["sessions"]),
+            currency=spent.currency,
+            ends=[says.EndCost.model_validate(line, from_attributes=True) for line in spent.lines],
+            **_spent(spent.total if spent.pools else None),
         ),
+        "forecast": _forecast(manifest),
     }
+
+
+def _spent(amount: Amount | None) -> dict[str, Any]:
+    return {} if amount is None else {"gpu_seconds": amount.gpu_seconds, "money": amount.money}
+
+
+def _forecast(manifest: Mapping[str, Any]) -> says.Forecast | None:
+    if "forecast" not in manifest:
+        return None
+    made = Forecast.model_validate(manifest["forecast"])
+    if not made.graded:  # a probe's own, of a run that is still to come
+        return None
+    return says.Forecast(
+        probe_rows=made.probe_rows,
+        confidence=made.confidence,
+        bottleneck=made.sizes[0].bottleneck if made.sizes else None,
+        actual_bottleneck=made.actual_bottleneck,
+        figures=[says.Predicted.model_validate(one, from_attributes=True) for one in made.figures],
+    )
 
 
 def _lengths(text: str, unit: str, lengths: Lengths) -> says.TextLengths:

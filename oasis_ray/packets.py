@@ -1,0 +1,119 @@
+"""Reading the input: packets of a few rows, images and all, when the graph asks for them.
+
+A packet is one row of Ray Data whose list column holds the rows of one task: see docs/decisions.md.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import ray
+from ray.data import Datasource, ReadTask
+from ray.data.block import BlockMetadata
+
+from oasis_ray.job import Input
+from oasis_ray.schema import ADDRESS, IMAGE
+from oasis_ray.source import RowGroup, Shards, is_text, is_utf8
+from oasis_ray.storage import locate
+from oasis_ray.waiting import states
+
+READ_TASKS = 2000  # at most: Ray Data keeps book of every task from the start
+
+
+class ShardSource(Datasource):  # type: ignore[misc]  # Ray ships no types
+    """Ray Data's view of the shards: read tasks that yield packets of `rows_per_task` rows."""
+
+    def __init__(self, shards: Shards, rows_per_task: int, watch: Any = None) -> None:
+        self._shards, self._rows_per_task, self._watch = shards, rows_per_task, watch
+
+    def get_name(self) -> str:
+        """The operator's name in Ray's logs and dashboard."""
+        return "Shards"
+
+    def estimate_inmemory_data_size(self) -> int | None:
+        """Not known without reading the images."""
+        return None
+
+    def get_read_tasks(self, parallelism: int, *_: Any, **__: Any) -> list[ReadTask]:
+        """Whole row groups, one a task or a few in a row: the address of a row never depends on Ray's blocks."""
+        groups, each = self._shards.groups, -(-len(self._shards.groups) // READ_TASKS)
+        tasks = [groups[at : at + each] for at in range(0, len(groups), max(1, each))]
+        return [
+            ReadTask(
+                partial(read_groups, some, self._shards.input, self._rows_per_task, self._watch),
+                BlockMetadata(sum(group.rows for group in some), None, None, None),
+            )
+            for some in tasks
+        ]
+
+
+def read_groups(groups: Sequence[RowGroup], given: Input, size: int, watch: Any) -> Iterator[pa.Table]:
+    """Packets of the rows of `groups` that are to be done, until the watch says that no row is to be begun."""
+    for group in groups:
+        if watch is not None and ray.get(watch.draining.remote()):
+            return
+        yield from read(group, given, size)
+
+
+def read(group: RowGroup, given: Input, size: int) -> Iterator[pa.Table]:
+    """Packets of the rows of `group` that are to be done: tables of one row, whose column `rows` is a list of structs
+    (id, source, image, origin, texts, state).
+    """
+    fs, _ = locate(given.path)
+    todo = set(group.todo.to_pylist()) if group.todo is not None else None
+    begun = states(group.states) if group.states else None
+    end = len(group.ids) if todo is None else max(todo, default=-1) + 1
+    names = list(dict.fromkeys(name for name in (given.image, given.origin, *given.columns) if name is not None))
+    with fs.open(group.file, "rb") as stream:
+        at = 0
+        for batch in pq.ParquetFile(stream).iter_batches(
+            batch_size=size, row_groups=[group.index], columns=names or None
+        ):
+            places = [at + i for i in range(batch.num_rows) if todo is None or at + i in todo]
+            if places:
+                yield _packet(batch.take([place - at for place in places]), places, group, given, begun)
+            at += batch.num_rows
+            if at >= end:
+                return
+
+
+def _packet(
+    batch: pa.RecordBatch, places: list[int], group: RowGroup, given: Input, begun: pa.Table | None
+) -> pa.Table:
+    columns: dict[str, pa.Array] = {
+        "id": group.ids.take(pa.array(places)),
+        "source": pa.array([{"file": group.name, "row_group": group.index, "row": row} for row in places], ADDRESS),
+    }
+    if given.image is not None:
+        columns["image"] = _images(batch.column(given.image))
+    if given.origin is not None:
+        columns["origin"] = _text(batch.column(given.origin))
+    if given.columns:  # apart from the row's own columns, whatever their names
+        texts = [_text(batch.column(name)) for name in given.columns]
+        columns["texts"] = pa.StructArray.from_arrays(texts, names=list(given.columns))
+    if begun is not None:
+        columns["state"] = begun["state"].take(pc.index_in(columns["id"], begun["id"])).combine_chunks()
+    rows = pa.StructArray.from_arrays(list(columns.values()), names=list(columns))
+    return pa.table({"rows": pa.ListArray.from_arrays([0, len(rows)], rows)})
+
+
+def _images(column: pa.Array) -> pa.Array:
+    """Images in whatever form as struct<bytes, path>."""
+    if pa.types.is_struct(column.type):
+        parts = [pc.struct_field(column, "bytes"), pc.struct_field(column, "path")]
+    elif is_text(column.type):
+        parts = [pa.nulls(len(column), pa.binary()), column]
+    else:
+        parts = [column, pa.nulls(len(column), pa.string())]
+    return pa.StructArray.from_arrays([parts[0].cast(pa.binary()), _text(parts[1])], fields=list(IMAGE))
+
+
+def _text(column: pa.Array) -> pa.Array:
+    """Text that is UTF-8. A shard may say so of other bytes, which its reader does not look at; these become \ufffd."""
+    if is_utf8(column):
+        return column.cast(pa.string())
+    values = column.cast(pa.binary()).to_pylist()
+    return pa.array([None if value is None else value.decode(errors="replace") for value in values], pa.string())

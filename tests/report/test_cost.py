@@ -1,0 +1,99 @@
+"""The report's sections on cost and on the forecast, and the figures behind them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oasis_ray.forecast import Forecast
+from oasis_ray.probe import forecast, graded
+from oasis_ray.report import of_cost
+from oasis_ray.report.statistics import SubjectStatistics
+from oasis_ray.report.subject import open_subject
+from oasis_ray.report.summarise import summarise
+from oasis_ray.report.totals import Spoken, Totals
+from tests.runs import RunFolder
+from tests.test_probe import PRICES, close
+
+
+def statistics(run: RunFolder, **keys: Any) -> SubjectStatistics:
+    """What the report says of a run folder, its rows counted from the manifest's funnel alone."""
+    subject = open_subject(str(run.path))
+    totals = Totals(10)
+    for fate, rows in (subject.manifest or {})["rows"].items():
+        totals.fates[None, fate] += rows
+    return summarise(subject, totals, Spoken(), None, [])
+
+
+@pytest.fixture
+def probed(tmp_path: Path, job_file: Callable[..., Path]) -> RunFolder:
+    """A run of a hundred rows with the grades of its probe."""
+    path = job_file(score_in_full=0.0)
+    probe = RunFolder(tmp_path / "run-probe", path, 20)
+    close(probe, 20)
+    forecast(probe.job, probe.recipe, 100, PRICES)
+    run = RunFolder(tmp_path / "run", path, 100)
+    manifest = close(run, 100)
+    found = graded(str(run.path), manifest)
+    assert found is not None
+    run.manifest(**{key: manifest[key] for key in ("sessions", "rows", "reasons", "cost", "bill")},
+                 forecast=found.model_dump(mode="json"))  # fmt: skip
+    return run
+
+
+def test_the_cost_of_a_run_is_split_by_node_and_by_where_rows_ended(probed: RunFolder) -> None:
+    told = statistics(probed).cost
+    assert told is not None
+    assert (told.gpu_seconds, told.money, told.currency) == (240.0, pytest.approx(240 / 3600 * 3), "EUR")
+    assert sum(one.gpu_seconds or 0 for one in told.nodes) == pytest.approx(240)
+    assert sum(one.gpu_seconds for one in told.ends) == pytest.approx(240)
+    assert {(one.fate, one.node, one.reason): one.rows for one in told.ends} == {
+        ("accepted", "", ""): 40, ("captions", "", ""): 20, ("rejected", "nonsense", "score_1"): 20,
+        ("rejected", "clarity", "score_1"): 10, ("failed", "admit", "image_broken"): 10,
+    }  # fmt: skip
+    section = of_cost.cost([statistics(probed)])
+    assert section is not None
+    each, nodes, ends = section.tables
+    assert each.head[-2:] == ("GPU-seconds each", "money each")
+    assert each.rows[0][-2:] == ("6", "0.005 EUR")
+    assert nodes.head[-2:] == ends.head[3:5] == ("GPU-seconds", "EUR")
+    assert ends.rows[0][0] == "accepted"
+
+
+def test_without_gpus_the_report_says_nothing_of_them(tmp_path: Path, job_file: Callable[..., Path]) -> None:
+    run = RunFolder(tmp_path / "run", job_file(), 10)
+    close(run, 10, gpu_seconds={"vlm": 0.0, "llm": 0.0})
+    section = of_cost.cost([statistics(run)])
+    assert section is not None
+    assert "GPU" not in str(section)
+
+
+def test_a_run_of_an_older_version_has_the_cost_that_it_had(tmp_path: Path, job_file: Callable[..., Path]) -> None:
+    run = RunFolder(tmp_path / "run", job_file(), 10)
+    manifest = close(run, 10)
+    old = [{key: one[key] for key in ("name", "rows", "seconds", "seconds_loading")} for one in manifest["sessions"]]
+    run.manifest(sessions=old, rows=manifest["rows"], reasons=manifest["reasons"], cost=manifest["cost"])
+    told = statistics(run)
+    assert told.cost is not None
+    assert (told.cost.gpu_seconds, told.cost.money, told.cost.ends, told.forecast) == (None, None, [], None)
+    assert of_cost.cost([told]) is not None
+
+
+def test_the_forecast_is_told_with_what_it_came_to(probed: RunFolder) -> None:
+    told = statistics(probed)
+    assert told.forecast is not None
+    section = of_cost.forecast([told])
+    assert section is not None
+    made = Forecast.model_validate(open_subject(str(probed.path)).manifest["forecast"])  # type: ignore[index]
+    inside = sum(one.inside is True for one in made.figures)
+    assert f"{inside} of {len(made.figures)} figures of run came to lie in their intervals of 95%" in section.lead
+    (table,) = section.tables
+    accepted = next(row for row in table.rows if row[1] == "rows accepted")
+    assert (accepted[2], accepted[5:]) == ("40.0", ("40.0", "yes"))
+
+
+def test_a_run_without_a_probe_has_no_section_of_it(tmp_path: Path, job_file: Callable[..., Path]) -> None:
+    run = RunFolder(tmp_path / "run", job_file(), 10)
+    close(run, 10)
+    assert of_cost.forecast([statistics(run)]) is None
