@@ -226,7 +226,7 @@ class Table:
         found = {str(fate): rows_of(self.folder, fate) for fate in Fate}
         for row in chain.from_iterable(found.values()):
             for step in row["lineage"]:
-                del step["seconds"]
+                del step["seconds"], step["started"]
         return found
 
 

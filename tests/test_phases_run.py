@@ -51,7 +51,8 @@ def made(run: Path) -> dict[str, Any]:
     found = {str(fate): rows_of(run, fate) for fate in Fate}
     for row in (row for rows in found.values() for row in rows):
         for step in row["lineage"]:
-            del step["seconds"], step["cached_tokens"]
+            for name in ("started", "seconds", "engine", "engine_seconds", "cached_tokens"):
+                del step[name]
     return found
 
 
