@@ -6,7 +6,7 @@ TORCH := torch==2.13.0
 LOCK := $(BIN)/uv pip compile -q --generate-hashes --custom-compile-command 'make lock' \
   --python-version 3.11 --python-platform x86_64-manylinux_2_28
 
-.PHONY: setup browser check test test-real test-slow demo bench bench-quality bench-report bench-resume chaos fuzz pair report docs lock audit-deps
+.PHONY: setup browser check test test-real test-slow demo bench bench-short bench-scale bench-quality bench-report bench-resume chaos fuzz pair report docs lock audit-deps
 
 setup: .venv/ready
 
@@ -39,8 +39,17 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: setup data/demo/shard-00001.parquet
+# The service against its engines' own speed, and against the step-by-step order: some twenty minutes on two cores.
+bench: setup
 	$(BIN)/python -m benchmarks.speed
+
+# A look whether all of it works, in three minutes; its figures mean little.
+bench-short: setup
+	$(BIN)/python -m benchmarks.speed --short
+
+# 1 to 64 simulated engines, a straggler among them, and memory with more and more rows: some forty minutes.
+bench-scale: setup
+	$(BIN)/python -m benchmarks.scale
 
 # Kill engines, workers, writers and drivers at random, resume, and count what was lost or done twice.
 chaos: setup
