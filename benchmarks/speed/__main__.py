@@ -1,5 +1,6 @@
 """`make bench`: the service against its floor and against other ways to do the same, in one run, interleaved."""
 
+import argparse
 import sys
 import tempfile
 from collections.abc import Callable
@@ -14,13 +15,14 @@ from rich.table import Table
 from benchmarks.result import write_result
 from benchmarks.speed.child import Child
 from benchmarks.speed.direct import direct
+from benchmarks.speed.owned import owned
 from benchmarks.speed.rounds import Round, gaps, spread, with_image
 from benchmarks.speed.service import service
 from benchmarks.speed.workload import DOCUMENTS, OASIS, SIMULATED, SMALL, Workload
 from oasis_ray.cli import SHIPPED
 from oasis_ray.load import load_job
 
-ROUNDS = 3
+RATIOS = (("service", "floor"), ("service", "step_by_step"), ("terse", "step_by_step"), ("service", "stage_owned"))
 SHARED = {name: {"shared": f"speed-{name}"} for name in ("vlm", "llm")}
 TERSE = {"nodes": {name: {"with": {"terse": True}} for name in ("nonsense", "hallucination", "solvability", "clarity")}}
 
@@ -44,6 +46,7 @@ def compare(work: Workload, rounds: int, folder: Path, say: Callable[[str], None
     with (
         closing(Child(direct, plain, log=folder / "direct.log")) as near,
         closing(Child(service, shared, log=folder / "service.log")) as far,
+        closing(Child(owned, log=folder / "owned.log")) as apart,
     ):
         near.ask("floor", plain)
         far.ask(few.write_job(folder, 0, pools=SHARED))
@@ -53,6 +56,9 @@ def compare(work: Workload, rounds: int, folder: Path, say: Callable[[str], None
             for way in [*list(ways)[number % len(ways) :], *list(ways)[: number % len(ways)]]:
                 say(f"{work.name}: round {number} of {rounds}, {way}")
                 found[way].append(ways[way](number * 10 + (way == "terse")))
+        if work.documents:  # once: its engines, one for each node, are loaded for it
+            say(f"{work.name}: stage_owned")
+            found["stage_owned"] = [apart.ask(work.write_job(folder, rounds * 10))]
     return {"parameters": parameters, "rows": work.rows, "rounds": rounds} | figures(work, plain, found)
 
 
@@ -62,17 +68,20 @@ def figures(work: Workload, job: Path, found: dict[str, list[Round]]) -> dict[st
     steady = {way: [one.rate(work.in_flight) for one in found[way]] for way in found if way != "step_by_step"}
     rates = steady | {way: [one.whole_rate() for one in found[way]] for way in found if way not in steady}
     told: dict[str, Any] = {"images_per_s": {way: spread(values) for way, values in rates.items()}}
-    for way, other in (("service", "floor"), ("service", "step_by_step"), ("terse", "step_by_step")):
+    for way, other in RATIOS:
         if way in rates and other in rates:
-            told[f"{way}_over_{other}"] = spread([a / b for a, b in zip(rates[way], rates[other], strict=True)])
+            some = rates[way][-len(rates[other]) :]  # of the same rounds
+            told[f"{way}_over_{other}"] = spread([a / b for a, b in zip(some, rates[other], strict=True)])
     told["image_prefills_per_image"] = {
-        way: spread([one.image_prefills(pictured[0], pictured) for one in found[way]]) for way in found
+        way: spread([one.image_prefills(pictured[0], pictured) for one in found[way]])
+        for way in found
+        if way != "stage_owned"  # it does not tell what was cached
     }
     told["vlm_busy"] = {way: spread([one.busy(pictured) for one in found[way]]) for way in ("floor", "service")}
     told["accepted"] = {way: [len(one.accepted) for one in found[way]] for way in found}
     told["accepted_in_all"] = [
         len(set.intersection(*(one.accepted for one in same)))
-        for same in zip(*(found[way] for way in found if way != "terse"), strict=True)
+        for same in zip(*(found[way] for way in found if way not in ("terse", "stage_owned")), strict=True)
     ]
     told["cpu_ms_per_request"] = {
         way: {
@@ -104,20 +113,26 @@ def show(console: Console, result: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """Measure, print, and write the result; `--short` is a look whether all of it works."""
-    console, short = Console(), "--short" in sys.argv
-    works = [SIMULATED, OASIS] if short else [SIMULATED, OASIS, DOCUMENTS, SMALL]
-    named = [word for word in sys.argv[1:] if not word.startswith("-")]
+    """Measure, print, and write the result."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.speed", description=__doc__)
+    parser.add_argument("workload", nargs="*", help="which to measure; left out, all of them")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each way has its turn")
+    parser.add_argument("--short", action="store_true", help="look whether all of it works: few rows, small models")
+    given, console = parser.parse_args(), Console()
+    works = [SIMULATED, OASIS] if given.short else [SIMULATED, OASIS, DOCUMENTS, SMALL]
     result: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as scratch:
         for work in works:
-            if named and work.name not in named:
+            if given.workload and work.name not in given.workload:
                 continue
-            work = replace(work, rows=48, in_flight=12, layers=0, blocks=0) if short else work
-            result[work.name] = compare(work, 1 if short else ROUNDS, Path(scratch) / work.name, console.print)
+            work = replace(work, rows=48, in_flight=12, layers=0, blocks=0) if given.short else work
+            rounds = 1 if given.short else given.rounds
+            result[work.name] = compare(work, rounds, Path(scratch) / work.name, console.print)
     show(console, result)
-    if not short:
-        write_result("speed", result, "make bench", "the number of the round")
+    if not given.short:
+        write_result(
+            "speed", result, " ".join(["python -m benchmarks.speed", *sys.argv[1:]]), "the number of the round"
+        )
 
 
 if __name__ == "__main__":
