@@ -27,8 +27,10 @@ SHARED = {name: {"shared": f"speed-{name}"} for name in ("vlm", "llm")}
 TERSE = {"nodes": {name: {"with": {"terse": True}} for name in ("nonsense", "hallucination", "solvability", "clarity")}}
 
 
-def compare(work: Workload, rounds: int, folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
-    """Run all ways of a workload in turn, `rounds` times; the figures."""
+def compare(
+    work: Workload, rounds: int, folder: Path, say: Callable[[str], None], *, apart: bool = False
+) -> dict[str, Any]:
+    """Run all ways of a workload in turn, `rounds` times; the figures. `apart`: also with engines that stages own."""
     folder.mkdir()
     say(f"{work.name}: starting the engines")
     parameters = work.write_models(folder)
@@ -46,7 +48,6 @@ def compare(work: Workload, rounds: int, folder: Path, say: Callable[[str], None
     with (
         closing(Child(direct, plain, log=folder / "direct.log")) as near,
         closing(Child(service, shared, log=folder / "service.log")) as far,
-        closing(Child(owned, log=folder / "owned.log")) as apart,
     ):
         near.ask("floor", plain)
         far.ask(few.write_job(folder, 0, pools=SHARED))
@@ -56,9 +57,10 @@ def compare(work: Workload, rounds: int, folder: Path, say: Callable[[str], None
             for way in [*list(ways)[number % len(ways) :], *list(ways)[: number % len(ways)]]:
                 say(f"{work.name}: round {number} of {rounds}, {way}")
                 found[way].append(ways[way](number * 10 + (way == "terse")))
-        if work.documents:  # once: its engines, one for each node, are loaded for it
-            say(f"{work.name}: stage_owned")
-            found["stage_owned"] = [apart.ask(work.write_job(folder, rounds * 10))]
+    if apart and work.documents:  # once, and when the other engines have gone: it loads one for each node
+        say(f"{work.name}: stage_owned")
+        with closing(Child(owned, log=folder / "owned.log")) as own:
+            found["stage_owned"] = [own.ask(work.write_job(folder, rounds * 10))]
     return {"parameters": parameters, "rows": work.rows, "rounds": rounds} | figures(work, plain, found)
 
 
@@ -117,6 +119,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed", description=__doc__)
     parser.add_argument("workload", nargs="*", help="which to measure; left out, all of them")
     parser.add_argument("--rounds", type=int, default=3, help="how often each way has its turn")
+    parser.add_argument("--owned", action="store_true", help="documents: also ray.data.llm, an engine for each node")
     parser.add_argument("--short", action="store_true", help="look whether all of it works: few rows, small models")
     given, console = parser.parse_args(), Console()
     works = [SIMULATED, OASIS] if given.short else [SIMULATED, OASIS, DOCUMENTS, SMALL]
