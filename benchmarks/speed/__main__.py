@@ -15,22 +15,19 @@ from rich.table import Table
 from benchmarks.result import write_result
 from benchmarks.speed.child import Child
 from benchmarks.speed.direct import direct
-from benchmarks.speed.owned import owned
 from benchmarks.speed.rounds import Round, gaps, spread, with_image
 from benchmarks.speed.service import service
 from benchmarks.speed.workload import DOCUMENTS, OASIS, SIMULATED, SMALL, Workload
 from oasis_ray.cli import SHIPPED
 from oasis_ray.load import load_job
 
-RATIOS = (("service", "floor"), ("service", "step_by_step"), ("terse", "step_by_step"), ("service", "stage_owned"))
+RATIOS = (("service", "floor"), ("service", "step_by_step"), ("terse", "step_by_step"))
 SHARED = {name: {"shared": f"speed-{name}"} for name in ("vlm", "llm")}
 TERSE = {"nodes": {name: {"with": {"terse": True}} for name in ("nonsense", "hallucination", "solvability", "clarity")}}
 
 
-def compare(
-    work: Workload, rounds: int, folder: Path, say: Callable[[str], None], *, apart: bool = False
-) -> dict[str, Any]:
-    """Run all ways of a workload in turn, `rounds` times; the figures. `apart`: also with engines that stages own."""
+def compare(work: Workload, rounds: int, folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
+    """Run all ways of a workload in turn, `rounds` times; the figures."""
     folder.mkdir()
     say(f"{work.name}: starting the engines")
     parameters = work.write_models(folder)
@@ -57,10 +54,6 @@ def compare(
             for way in [*list(ways)[number % len(ways) :], *list(ways)[: number % len(ways)]]:
                 say(f"{work.name}: round {number} of {rounds}, {way}")
                 found[way].append(ways[way](number * 10 + (way == "terse")))
-    if apart and work.documents:  # once, and when the other engines have gone: it loads one for each node
-        say(f"{work.name}: stage_owned")
-        with closing(Child(owned, log=folder / "owned.log")) as own:
-            found["stage_owned"] = [own.ask(work.write_job(folder, rounds * 10))]
     return {"parameters": parameters, "rows": work.rows, "rounds": rounds} | figures(work, plain, found)
 
 
@@ -75,15 +68,13 @@ def figures(work: Workload, job: Path, found: dict[str, list[Round]]) -> dict[st
             some = rates[way][-len(rates[other]) :]  # of the same rounds
             told[f"{way}_over_{other}"] = spread([a / b for a, b in zip(some, rates[other], strict=True)])
     told["image_prefills_per_image"] = {
-        way: spread([one.image_prefills(pictured[0], pictured) for one in found[way]])
-        for way in found
-        if way != "stage_owned"  # it does not tell what was cached
+        way: spread([one.image_prefills(pictured[0], pictured) for one in found[way]]) for way in found
     }
     told["vlm_busy"] = {way: spread([one.busy(pictured) for one in found[way]]) for way in ("floor", "service")}
     told["accepted"] = {way: [len(one.accepted) for one in found[way]] for way in found}
     told["accepted_in_all"] = [
         len(set.intersection(*(one.accepted for one in same)))
-        for same in zip(*(found[way] for way in found if way not in ("terse", "stage_owned")), strict=True)
+        for same in zip(*(found[way] for way in found if way != "terse"), strict=True)
     ]
     told["cpu_ms_per_request"] = {
         way: {
@@ -119,7 +110,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed", description=__doc__)
     parser.add_argument("workload", nargs="*", help="which to measure; left out, all of them")
     parser.add_argument("--rounds", type=int, default=3, help="how often each way has its turn")
-    parser.add_argument("--owned", action="store_true", help="documents: also ray.data.llm, an engine for each node")
     parser.add_argument("--short", action="store_true", help="look whether all of it works: few rows, small models")
     given, console = parser.parse_args(), Console()
     works = [SIMULATED, OASIS] if given.short else [SIMULATED, OASIS, DOCUMENTS, SMALL]
@@ -131,11 +121,10 @@ def main() -> None:
             work = replace(work, rows=48, in_flight=12, layers=0, blocks=0) if given.short else work
             rounds = 1 if given.short else given.rounds
             result[work.name] = compare(work, rounds, Path(scratch) / work.name, console.print)
-    show(console, result)
-    if not given.short:
-        write_result(
-            "speed", result, " ".join(["python -m benchmarks.speed", *sys.argv[1:]]), "the number of the round"
-        )
+            show(console, {work.name: result[work.name]})
+            if not given.short:  # after each workload, so that none is lost with a later one
+                command = " ".join(["python -m benchmarks.speed", *sys.argv[1:]])
+                write_result("speed", result, command, "the number of the round")
 
 
 if __name__ == "__main__":
