@@ -24,6 +24,7 @@ from oasis_ray.cli import SHIPPED
 from oasis_ray.load import load_job
 from oasis_ray.rows import Call, Reply
 from oasis_ray.run import Run
+from oasis_ray.schema import IMAGE
 
 ONE_IN = 100
 
@@ -47,9 +48,8 @@ def write(folder: Path, rows: int, one_in: int) -> None:
             half = number // one_in % 2
             data, name = (data[:-60], f"{name}-broken") if half else (data, f"{name}-mute")
         files.append({"id": name, "image": {"bytes": data, "path": None}})
-    image = pa.struct({"bytes": pa.binary(), "path": pa.string()})
     folder.mkdir()
-    table = pa.Table.from_pylist(files, pa.schema({"id": pa.string(), "image": image}))
+    table = pa.Table.from_pylist(files, pa.schema({"id": pa.string(), "image": IMAGE}))
     pq.write_table(table, folder / "shard.parquet", row_group_size=64)
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 
 from benchmarks.world.picture import draw_picture
 from benchmarks.world.scene import Scene, draw_scene
+from oasis_ray.schema import IMAGE
 
 COUNT = 294
 
@@ -49,8 +50,7 @@ def write_shards(out: Path, seed: str, count: int, others: dict[str, bytes | Non
     """Write `count` pictures, named `SEED-NUMBER.png`, and other files among them."""
     files = {f"{seed}-{number:05d}.png": encoded(picture_of(seed, number)[1]) for number in range(count)} | others
     rows = [{"id": name, "image": {"bytes": data, "path": name}} for name, data in sorted(files.items())]
-    image = pa.struct({"bytes": pa.binary(), "path": pa.string()})
-    table = pa.Table.from_pylist(rows, pa.schema({"id": pa.string(), "image": image}))
+    table = pa.Table.from_pylist(rows, pa.schema({"id": pa.string(), "image": IMAGE}))
     out.mkdir(parents=True, exist_ok=True)
     each = -(-len(table) // shards)
     for number in range(shards):

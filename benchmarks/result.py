@@ -7,8 +7,10 @@ import subprocess
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
+from rich.table import Table
 
 FOLDER = Path(__file__).parent / "results"
 
@@ -26,3 +28,21 @@ def write_result(name: str, figures: Mapping[str, object], command: str, seed: o
     out.write_text(json.dumps(document, indent=2) + "\n")
     Console().print(f"written to {os.path.relpath(out)}", highlight=False)
     return out
+
+
+def show(console: Console, result: dict[str, Any]) -> None:
+    """A line a figure: the median, and the least and the most of the rounds."""
+    table = Table("workload", "figure", "median", "least", "most")
+
+    def rows(name: str, value: Any, path: str) -> None:
+        if isinstance(value, dict) and "median" in value:
+            table.add_row(name, path, *(f"{value[key]:.3g}" for key in ("median", "least", "most")))
+        elif isinstance(value, dict):
+            for key, inner in value.items():
+                rows(name, inner, f"{path} {key}".strip())
+        else:
+            table.add_row(name, path, f"{value:.3g}" if isinstance(value, float) else str(value), "", "")
+
+    for name, told in result.items():
+        rows(name, told, "")
+    console.print(table)

@@ -170,7 +170,7 @@ class Heartbeat:
             self._ended.popleft()
         at, rows, tokens = self._ended[0]
         recent = now - at
-        pools = {node.name: node.pool for node in self.recipe.nodes}
+        pools = self.recipe.pool_of
         session = {"gpu_seconds": self._gpu_s, "gpus": self._types}
         currency = self.prices.currency if self.prices else None
         return Progress(

@@ -4,7 +4,7 @@ There is no second book that could disagree with the data: a row has ended when 
 may have left behind is put right when the next one begins: see `mend`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any, TypeVar
@@ -59,9 +59,10 @@ def mend(folder: str) -> tuple[pa.ChunkedArray, list[str]]:
     Unfinished files are removed. A part that can't be read is set aside, and its rows are to do again. Of a row that
     stands in two parts (a write task of the old session that outlived its driver) the first is kept.
     """
-    told = [f"removed an unfinished part of an earlier session: {file}" for file in _sweep(folder)]
+    kinds = (*Fate, *waits(folder))
+    told = [f"removed an unfinished part of an earlier session: {file}" for file in _sweep(folder, kinds)]
     held: list[tuple[Fate, str, pa.ChunkedArray]] = []
-    for fate in (*Fate, *waits(folder)):
+    for fate in kinds:
         fs, paths = parts(folder, fate)
         for path, ids in zip(paths, _side_by_side(lambda path: _ids_or_fault(fs, path), paths), strict=True):  # noqa: B023
             if isinstance(ids, str):
@@ -137,10 +138,10 @@ def _read(fs: Any, path: str, columns: list[str]) -> pa.Table:
         return pq.read_table(stream, columns=columns)
 
 
-def _sweep(folder: str) -> list[str]:
+def _sweep(folder: str, kinds: Iterable[str]) -> list[str]:
     """Remove the unfinished files that a killed writer left behind; their names."""
     left = []
-    for fate in (*Fate, *waits(folder)):
+    for fate in kinds:
         fs, files = _below(folder, fate)
         for path in (path for path, name in files if name.startswith(".part-")):
             fs.rm(path)

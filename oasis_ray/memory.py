@@ -15,11 +15,16 @@ MIB = 2**20
 
 def used_mib() -> float:
     """The memory in use now, in MiB."""
+    return stored_mib() + sum(_own(process) for process in _processes()) / MIB
+
+
+def stored_mib() -> float:
+    """What lies in the cluster's object store, in MiB."""
     have, free = (
         every.get("object_store_memory", 0.0) for every in (ray.cluster_resources(), ray.available_resources())
     )
     stored: float = max(0.0, have - free)
-    return (stored + sum(_own(process) for process in _processes())) / MIB
+    return stored / MIB
 
 
 def _processes() -> Iterator[psutil.Process]:

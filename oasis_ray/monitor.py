@@ -94,8 +94,7 @@ class Monitor:
             text = f"{failed} of {ended} rows failed ({most}); the job allows max_failed: {limit}"
             return StoppedError(text, FAILED_BEYOND_LIMIT)
         if still > self.job.no_progress_s:
-            pools = {node.name: node.pool for node in self.recipe.nodes}
-            where = told_of(view.standing, pools)
+            where = told_of(view.standing, self.recipe.pool_of)
             with suppress(Exception):
                 where += f". {self.pools()}"
             return StoppedError(f"nothing has moved for {still:.0f} s (no_progress_s): {where}")

@@ -18,7 +18,7 @@ from oasis_ray.errors import FitError
 from oasis_ray.job import Job
 from oasis_ray.recipe import Node, Recipe
 from oasis_ray.rows import Route
-from oasis_ray.source import RowGroup, Shards
+from oasis_ray.source import Shards
 
 Pools = frozenset[str]
 Path = tuple[Node, ...]
@@ -108,21 +108,16 @@ def due(shards: Shards, waiting: pa.Table, recipe: Recipe, phase: Phase) -> Shar
     here = pa.array([node.name in phase.nodes for node in recipe.nodes], pa.bool_())
     if not waiting.num_rows:
         return shards if phase.number == 1 else Shards(shards.input, (), shards.files)
-    every = pa.chunked_array([group.ids for group in shards.groups], pa.string())
-    found = pc.index_in(every, value_set=waiting.column("id"))
-    places = waiting.column("place").combine_chunks().take(found.combine_chunks())
-    turn = pc.fill_null(here.take(places), phase.number == 1)
-    at, groups = 0, []
-    for group in shards.groups:
-        todo = pc.indices_nonzero(turn.slice(at, len(group.ids))).cast(pa.int64())
-        if group.todo is not None:
-            todo = todo.filter(pc.is_in(todo, value_set=group.todo))
-        rows = found.slice(at, len(group.ids)).take(todo).drop_null()
-        at += len(group.ids)
-        if len(todo):
-            parts = tuple(pc.unique(waiting.column("part").take(rows)).to_pylist())
-            groups.append(RowGroup(group.file, group.name, group.index, group.ids, todo, parts))
-    return Shards(shards.input, tuple(groups), shards.files)
+    found = pc.index_in(shards.ids, value_set=waiting.column("id")).combine_chunks()
+    turn = here.take(waiting.column("place").combine_chunks().take(found))
+    chosen = shards.only(pc.fill_null(turn, phase.number == 1))
+    every = pa.chunked_array([group.ids_todo for group in chosen.groups], pa.string())
+    found, at, groups = pc.index_in(every, value_set=waiting.column("id")), 0, []
+    for group in chosen.groups:
+        rows = found.slice(at, group.rows).drop_null()
+        at += group.rows
+        groups.append(replace(group, states=tuple(pc.unique(waiting.column("part").take(rows)).to_pylist())))
+    return replace(chosen, groups=tuple(groups))
 
 
 def _paths(recipe: Recipe) -> tuple[Path, ...]:

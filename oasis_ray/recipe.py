@@ -145,6 +145,11 @@ class Recipe:
     records: Mapping[Route, Record]
     rates: tuple[RateSpec, ...] = ()
 
+    @property
+    def pool_of(self) -> dict[str, str | None]:
+        """The pool of each node, by its name."""
+        return {node.name: node.pool for node in self.nodes}
+
 
 def passed(nodes: Sequence[Node], route: Route) -> list[Node]:
     """The nodes whose outputs every row has that has come through `nodes` on `route`.

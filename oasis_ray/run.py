@@ -199,7 +199,7 @@ class Run:
         if state == "done":
             clear(self.folder)
         spent, currency = spent_by(manifest["sessions"], self.prices), self.prices.currency if self.prices else None
-        made = bill(tally, {node.name: node.pool for node in self.recipe.nodes}, spent, currency)
+        made = bill(tally, self.recipe.pool_of, spent, currency)
         manifest |= {"state": state, **summary(tally), "bill": made.model_dump(mode="json")}
         if state == "done" and (found := graded(self.folder, manifest)) is not None:
             manifest["forecast"] = found.model_dump(mode="json")

@@ -30,7 +30,7 @@ def progress_line(run: Run, tally: Tally) -> str:
         return f"{phase}{run.step} … {time.monotonic() - run.since:.0f} s"
     seconds = max(time.monotonic() - run.travelling, 1e-6)
     done, rate = run.before + tally.rows, tally.rows / seconds
-    left = f"{_clock((run.rows - done) / rate)} left" if rate else "time left unknown"
+    left = f"{clock((run.rows - done) / rate)} left" if rate else "time left unknown"
     fates = "  ".join(f"{fate} {tally.fates[fate]}" for fate in Fate)
     waiting = f"{run.waiting} waiting  " if run.phase else ""
     pace = f"{rate:.1f} rows/s  {tally.reply_tokens / seconds:.0f} tokens/s  {left}"
@@ -104,11 +104,11 @@ def session(progress: Progress) -> str:
     if progress.phase is not None:
         step, waiting = f"{progress.phase}: {step}", f", {progress.rows_waiting} wait for the next phase"
     told = [
-        f"session {progress.session}: {step} for {_clock(progress.step_s)}, {progress.silent_s:.0f} s ago",
+        f"session {progress.session}: {step} for {clock(progress.step_s)}, {progress.silent_s:.0f} s ago",
         f"rows       {ended} of {progress.input_rows} ended{waiting}; of this session {fates}",
     ]
     if progress.recent_rows_per_s is not None and progress.rows_per_s is not None:
-        left = "unknown" if progress.seconds_left is None else _clock(progress.seconds_left)
+        left = "unknown" if progress.seconds_left is None else clock(progress.seconds_left)
         told.append(
             f"pace       {progress.recent_rows_per_s:.1f} rows/s and {progress.recent_reply_tokens_per_s or 0:.0f} "
             f"tokens/s now, {progress.rows_per_s:.1f} rows/s in all; time left: {left}"
@@ -193,6 +193,7 @@ def graph(recipe: Recipe) -> Table:
     return table
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Hours, minutes and seconds: 1:02:03."""
     hours, rest = divmod(round(seconds), 3600)
     return f"{hours}:{rest // 60:02d}:{rest % 60:02d}"

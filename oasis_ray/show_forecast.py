@@ -6,8 +6,7 @@ from rich.table import Table
 
 from oasis_ray.figure import Figure
 from oasis_ray.forecast import MEMORY, Forecast, scaled
-from oasis_ray.pace import Size
-from oasis_ray.show import money
+from oasis_ray.show import clock, money
 
 NODE_COLUMNS = ("rows in", "rejected", "failed", "tokens read", "tokens written")
 WORTH = 0.005  # a share of the engine time that is worth changing an order for
@@ -39,7 +38,7 @@ def nodes(forecast: Forecast) -> Table:
 def sizes(forecast: Forecast) -> Table:
     """Time and cost: with the engines of the probe, and with one more, time and again, where the bottleneck is."""
     pools = list(forecast.sizes[0].engines)
-    on_gpus = any(_gpu_hours(size).high for size in forecast.sizes)
+    on_gpus = any(size.all_gpu_hours.high for size in forecast.sizes)
     priced = on_gpus and forecast.gpu_hour is not None
     table = _table(*(f"engines {pool}" for pool in pools), "bottleneck", "wall time", *["GPU-hours"] * on_gpus,
                    *[str(forecast.currency)] * priced)  # fmt: skip
@@ -47,9 +46,9 @@ def sizes(forecast: Forecast) -> Table:
         cells = [f"{size.engines[pool]:g}" for pool in pools]
         cells += [f"{size.bottleneck} ({size.sure:.0%} sure)", spread(size.wall_s)]
         if on_gpus:
-            cells.append(spread(_gpu_hours(size)))
+            cells.append(spread(size.all_gpu_hours))
         if priced:
-            cells.append(spread(scaled(_gpu_hours(size), "money", forecast.gpu_hour or 0.0)))
+            cells.append(spread(scaled(size.all_gpu_hours, "money", forecast.gpu_hour or 0.0)))
         table.add_row(*cells)
     return table
 
@@ -58,7 +57,7 @@ def remarks(forecast: Forecast) -> Iterator[str]:
     """Prices of other GPUs, and orders of judges that would cost less."""
     for one in (one for one in forecast.figures if one.what == MEMORY):
         yield f"peak memory of this machine, MiB: {spread(one)}"
-    hours = _gpu_hours(forecast.sizes[0]) if forecast.sizes else None
+    hours = forecast.sizes[0].all_gpu_hours if forecast.sizes else None
     if hours is not None and hours.high and forecast.gpu_hours_at:
         told = ", ".join(
             f"{name} {spread(scaled(hours, 'money', price))}" for name, price in forecast.gpu_hours_at.items()
@@ -108,18 +107,13 @@ def spread(figure: Figure) -> str:
 
 def _number(figure: Figure, value: float) -> str:
     if figure.what == "wall time, s":
-        hours, rest = divmod(round(value), 3600)
-        return f"{hours}:{rest // 60:02d}:{rest % 60:02d}"
+        return clock(value)
     if figure.what in ("GPU-hours", "money"):
         return money(value)
     if value < SHORT_FROM:
         return f"{value:.0f}"
     size, letter = next((size, letter) for size, letter in SHORT if value >= size)
     return f"{value / size:.4g}{letter}"
-
-
-def _gpu_hours(size: Size) -> Figure:
-    return size.all_gpu_hours
 
 
 def _table(*columns: str) -> Table:

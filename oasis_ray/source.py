@@ -4,11 +4,11 @@
 the graph asks (`packets`).
 """
 
-from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -57,32 +57,34 @@ class Shards:
         """Rows that are to be done, in all shards."""
         return sum(group.rows for group in self.groups)
 
-    def without(self, ended: pa.ChunkedArray) -> "Shards":
-        """These shards with the rows in `ended` (ids) taken out of what is to be done."""
+    @property
+    def ids(self) -> pa.ChunkedArray:
+        """The ids of all rows of these row groups, also of those that are not to be done."""
+        return pa.chunked_array([group.ids for group in self.groups], pa.string())
+
+    def only(self, chosen: pa.BooleanArray) -> "Shards":
+        """Of what is to be done the rows that are `chosen`: true or false for each of `ids`."""
         groups, at = [], 0
-        # In one go: each search builds its table of `ended` anew.
-        every = pa.chunked_array([group.ids for group in self.groups], pa.string())
-        left = pc.invert(pc.is_in(every, value_set=ended)).combine_chunks()
         for group in self.groups:
-            todo = pc.indices_nonzero(left.slice(at, len(group.ids)))
+            todo = pc.indices_nonzero(chosen.slice(at, len(group.ids))).cast(pa.int64())
             at += len(group.ids)
             if group.todo is not None:
-                todo = todo.filter(pc.is_in(todo, value_set=group.todo.cast(todo.type)))
+                todo = todo.filter(pc.is_in(todo, value_set=group.todo))
             if len(todo):
-                groups.append(replace(group, todo=todo.cast(pa.int64())))
-        return Shards(self.input, tuple(groups), self.files)
+                groups.append(replace(group, todo=todo))
+        return replace(self, groups=tuple(groups))
+
+    def without(self, ended: pa.ChunkedArray) -> "Shards":
+        """These shards with the rows in `ended` (ids) taken out of what is to be done."""
+        # In one go: each search builds its table of `ended` anew.
+        return self.only(pc.invert(pc.is_in(self.ids, value_set=ended)).combine_chunks())
 
     def sampled(self, sample: Sample) -> "Shards":
         """Of these shards the rows of a sample; a row group without any is not read."""
-        every = (name for group in self.groups for name in group.ids.to_pylist())
-        chosen = sample_of(every, sample.rows, sample.seed)
-        groups, at = [], 0
-        for group in self.groups:
-            todo = [place - at for place in chosen[bisect_left(chosen, at) : bisect_left(chosen, at + len(group.ids))]]
-            at += len(group.ids)
-            if todo:
-                groups.append(replace(group, todo=pa.array(todo, pa.int64())))
-        return Shards(self.input, tuple(groups), self.files)
+        names = (name for chunk in self.ids.iterchunks() for name in chunk.to_pylist())
+        chosen = np.zeros(len(self.ids), bool)
+        chosen[sample_of(names, sample.rows, sample.seed)] = True
+        return self.only(pa.array(chosen))
 
 
 def open_shards(given: Input) -> Shards:

@@ -36,18 +36,13 @@ class Waited:
 
 def waited(folder: str) -> list[Waited]:
     """For each node where the time of its requests went, in the order of the sum. Raises JobError: see `_steps`."""
-    found: dict[str, Waited] = {}
-    for _, _, steps in _steps(folder):
-        sums = steps.group_by("node").aggregate([([], "count_all"), ("seconds", "sum"), ("engine_seconds", "sum")])
-        for one in sums.to_pylist():
-            had = found.get(one["node"], Waited(one["node"], 0, 0.0, 0.0))
-            found[one["node"]] = Waited(
-                had.node,
-                had.requests + one["count_all"],
-                had.seconds + one["seconds_sum"],
-                had.engine_seconds + one["engine_seconds_sum"],
-            )
-    return sorted(found.values(), key=lambda one: -one.seconds)
+    kept = ["node", "seconds", "engine_seconds"]
+    every = pa.concat_tables([steps.select(kept) for _, _, steps in _steps(folder)], promote_options="permissive")
+    sums = every.group_by("node").aggregate([([], "count_all"), ("seconds", "sum"), ("engine_seconds", "sum")])
+    return [
+        Waited(one["node"], one["count_all"], one["seconds_sum"], one["engine_seconds_sum"])
+        for one in sums.sort_by([("seconds_sum", "descending")]).to_pylist()
+    ]
 
 
 def write_trace(folder: str, path: str, rows: int) -> int:
@@ -55,16 +50,17 @@ def write_trace(folder: str, path: str, rows: int) -> int:
 
     A path that ends in .gz is compressed. Raises JobError where the run has no rows that asked anything.
     """
-    starts = sorted(start for _, table, steps in _steps(folder) for start in _first(table, steps))
+    every = (_first(table, steps).column("started").to_pylist() for _, table, steps in _steps(folder))
+    starts = sorted(start for some in every for start in some)
     if not starts:
         raise JobError([f"{folder} has no row that asked an engine: there is nothing to trace"])
     at = max(0, (len(starts) - rows) // 2)
     first, last = starts[at], starts[min(at + rows, len(starts)) - 1]
-    chosen = []
-    for fate, table, _ in _steps(folder):
-        for row in table.to_pylist():
-            if row["lineage"] and first <= row["lineage"][0]["started"] <= last:
-                chosen.append((fate, row))
+    chosen: list[tuple[str, dict[str, Any]]] = []
+    for fate, table, steps in _steps(folder):
+        here = _first(table, steps)
+        within = here.filter((pc.field("started") >= first) & (pc.field("started") <= last))
+        chosen.extend((fate, row) for row in table.take(within.column("row")).to_pylist())
     chosen.sort(key=lambda one: one[1]["lineage"][0]["started"])
     fs, place = locate(path)
     with fs.open(place, "wb") as raw, gzip.open(raw, "wb") if path.endswith(".gz") else raw as binary:
@@ -86,12 +82,11 @@ def _steps(folder: str) -> Iterator[tuple[str, pa.Table, pa.Table]]:
             yield str(fate), table, steps
 
 
-def _first(table: pa.Table, steps: pa.Table) -> list[float]:
-    """When each row that asked anything asked first."""
+def _first(table: pa.Table, steps: pa.Table) -> pa.Table:
+    """When each row that asked anything (its place in `table`) asked first (`started`)."""
     rows = pc.list_parent_indices(table.column("lineage").combine_chunks())
-    first = pa.table({"row": rows, "started": steps.column("started")}).group_by("row").aggregate([("started", "min")])
-    found: list[float] = first.column("started_min").drop_null().to_pylist()
-    return found
+    asked = pa.table({"row": rows, "started": steps.column("started")})
+    return asked.group_by("row").aggregate([("started", "min")]).rename_columns(["row", "started"]).drop_null()
 
 
 def _events(rows: Iterable[tuple[str, Mapping[str, Any]]], zero: float) -> Iterator[dict[str, Any]]:

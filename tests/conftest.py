@@ -18,6 +18,8 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from oasis_ray.schema import IMAGE
+
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared" / "data"
 
@@ -83,11 +85,10 @@ def picture(colour: str = "teal", size: tuple[int, int] = (112, 112), kind: str 
 
 def shard(path: Path, rows: list[dict[str, Any]], row_group_size: int = 4) -> Path:
     """A shard with columns id and image (bytes and path) of rows {id, bytes}."""
-    image = pa.struct({"bytes": pa.binary(), "path": pa.string()})
     table = pa.table(
         {
             "id": pa.array([row["id"] for row in rows], pa.string()),
-            "image": pa.array([{"bytes": row["bytes"], "path": row.get("path")} for row in rows], image),
+            "image": pa.array([{"bytes": row["bytes"], "path": row.get("path")} for row in rows], IMAGE),
         }
     )
     path.parent.mkdir(parents=True, exist_ok=True)

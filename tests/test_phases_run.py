@@ -110,8 +110,9 @@ def test_what_does_not_fit_together_is_loaded_one_after_another_and_makes_the_sa
     assert not (tmp_path / "run/phases").exists()
 
 
-def test_a_run_that_is_killed_in_a_phase_goes_on_in_it(
-    one_gpu: Standing, shards: Path, at_once: dict[str, Any], tmp_path: Path
+@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGTERM])
+def test_a_run_that_is_killed_or_stopped_in_a_phase_goes_on_in_it(
+    one_gpu: Standing, shards: Path, at_once: dict[str, Any], tmp_path: Path, blow: signal.Signals
 ) -> None:
     path = written(tmp_path, shards)
     run = start(one_gpu, "run", path)
@@ -119,8 +120,8 @@ def test_a_run_that_is_killed_in_a_phase_goes_on_in_it(
     while not list(tmp_path.glob("run/phases/3/part-*")):
         assert run.poll() is None and time.monotonic() < deadline, run.communicate()
         time.sleep(0.05)
-    run.send_signal(signal.SIGKILL)
-    run.communicate()
+    run.send_signal(blow)
+    said(run, 1 if blow == signal.SIGTERM else -blow)
     assert sum(map(len, made(tmp_path / "run").values())) < sum(map(len, at_once.values()))
     again = said(start(one_gpu, "run", path))
     assert re.search(r"going on: \d+ of 52 rows had ended before, \d+ more wait for a later phase\n", again)
@@ -139,6 +140,9 @@ def test_plan_says_the_phases_and_refuses_what_fits_in_none(one_gpu: Standing, s
         "caption_coherence → spoken → pair\n"
         "phase 3 of 3: vlm: hallucination → solvability → clarity → gate → respond\n"
     )
+    probed = said(start(one_gpu, "plan", path, "--probe", "5"), code=2)
+    assert "--probe: this job runs in phases here" in probed
+    assert not (tmp_path / "run-probe").exists()
     off = said(start(one_gpu, "plan", path, "--set", "phases=off"), code=4)
     assert "pool 'llm' needs 1 engine, each 1 x GPU 1; there is room for 0" in off
     wide = said(start(one_gpu, "plan", path, "--set", "pools.llm.tensor_parallel=2"), code=4)

@@ -13,10 +13,10 @@ import yaml
 from rich.console import Console
 
 from benchmarks.pictures import encoded, picture_of
-from benchmarks.result import write_result
+from benchmarks.result import show, write_result
 from benchmarks.scale.trial import Memory, trial
-from benchmarks.speed.__main__ import show
 from benchmarks.speed.rounds import Round
+from oasis_ray.schema import IMAGE
 
 ENGINES = (1, 4, 16, 64)
 IN_FLIGHT = 8  # rows for each engine
@@ -32,10 +32,9 @@ def write_shards(folder: Path, rows: int) -> Path:
     """Write rows of a few small pictures and a text, in shards of up to 50,000; the folder."""
     folder.mkdir(parents=True)
     files = [encoded(picture_of("scale", number)[1]) for number in range(PICTURES)]
-    image = pa.struct({"bytes": pa.binary(), "path": pa.string()})
     for start in range(0, rows, 50_000):
         numbers = range(start, min(rows, start + 50_000))
-        given = pa.array([{"bytes": files[at % PICTURES], "path": None} for at in numbers], image)
+        given = pa.array([{"bytes": files[at % PICTURES], "path": None} for at in numbers], IMAGE)
         texts = [
             f"The picture of this row has the number {at}, and all there is to say of it is said." for at in numbers
         ]

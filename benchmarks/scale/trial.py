@@ -14,6 +14,7 @@ from benchmarks.speed.rounds import Round
 from benchmarks.speed.service import measure
 from benchmarks.speed.workload import ROOT
 from oasis_ray import cluster
+from oasis_ray.memory import stored_mib
 
 Memory = dict[str, float]
 
@@ -61,6 +62,4 @@ def memory() -> Memory:
         with suppress(psutil.NoSuchProcess):
             if "MapWorker" in " ".join(process.cmdline()):
                 workers.append(process.memory_info().rss / 2**20)
-    stored = ray.cluster_resources(), ray.available_resources()
-    all_, free = (found.get("object_store_memory", 0.0) for found in stored)
-    return {"driver": this.memory_info().rss / 2**20, "worker": max(workers), "object_store": (all_ - free) / 2**20}
+    return {"driver": this.memory_info().rss / 2**20, "worker": max(workers), "object_store": stored_mib()}

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
-from benchmarks.result import write_result
+from benchmarks.result import show, write_result
 from benchmarks.speed.child import Child
 from benchmarks.speed.direct import direct
 from benchmarks.speed.rounds import Round, gaps, spread, with_image
@@ -85,24 +84,6 @@ def figures(work: Workload, job: Path, found: dict[str, list[Round]]) -> dict[st
     told["tokens_per_s"] = {way: spread([one.tokens() / one.seconds for one in found[way]]) for way in found}
     told["longest_gap_s"] = {way: spread([gaps(one.moments) for one in found[way]]) for way in ("floor", "service")}
     return told
-
-
-def show(console: Console, result: dict[str, Any]) -> None:
-    """A line a figure: the median, and the least and the most of the rounds."""
-    table = Table("workload", "figure", "median", "least", "most")
-
-    def rows(name: str, value: Any, path: str) -> None:
-        if isinstance(value, dict) and "median" in value:
-            table.add_row(name, path, *(f"{value[key]:.3g}" for key in ("median", "least", "most")))
-        elif isinstance(value, dict):
-            for key, inner in value.items():
-                rows(name, inner, f"{path} {key}".strip())
-        else:
-            table.add_row(name, path, f"{value:.3g}" if isinstance(value, float) else str(value), "", "")
-
-    for name, told in result.items():
-        rows(name, told, "")
-    console.print(table)
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from benchmarks.speed.child import cpu_seconds
 from benchmarks.speed.rounds import Round
 from oasis_ray.cli import SHIPPED
 from oasis_ray.engine import Engine, open_engine
+from oasis_ray.image import admit
 from oasis_ray.load import load_job
 from oasis_ray.manifest import node_digests
 from oasis_ray.node import NodeRunner
@@ -82,9 +83,8 @@ async def steps(path: Path, engines: dict[str, Engine]) -> tuple[list[float], li
     """
     job, recipe, rows = rows_in(path)
     digests = node_digests(job, recipe)
-    segment = Segment(job, recipe, engines, digests)
     ended = [Ended(row["id"], row["source"], row["image"], None) for row in rows]
-    images = [segment._admit(row["image"]) for row in rows]
+    images = [admit(row["image"]["bytes"], job.input.limits) for row in rows]
     first: dict[str, tuple[str, Divert]] = {}
     for place, node in enumerate(recipe.nodes):
         pool = Apart(node.name, engines[node.pool]) if node.pool else None

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import ray
 
 from benchmarks.speed.child import cpu_seconds
@@ -17,6 +16,7 @@ from benchmarks.speed.workload import ROOT
 from oasis_ray import cluster
 from oasis_ray.cli import SHIPPED
 from oasis_ray.job import Job
+from oasis_ray.ledger import read_parts
 from oasis_ray.load import load_job
 from oasis_ray.pool import start_pools
 from oasis_ray.rows import Fate
@@ -70,14 +70,14 @@ def measure(path: Path) -> Round:
     thread.join()
     after = marks.get("cpu_end") or cpu_seconds()
     cpu = {kind: after[kind] - marks["cpu"][kind] for kind in after}
-    return Round(marks.get("end", time.monotonic()) - marks["start"], moments, rows_of(Path(run.folder)), cpu)
+    return Round(marks.get("end", time.monotonic()) - marks["start"], moments, rows_of(run.folder), cpu)
 
 
-def rows_of(folder: Path) -> dict[str, tuple[str, Any]]:
+def rows_of(folder: str) -> dict[str, tuple[str, Any]]:
     """What a run folder holds: fate and lineage of every row, by id."""
-    found = {}
-    for fate in Fate:
-        for file in (folder / fate).glob("*.parquet"):
-            for row in pq.read_table(file, columns=["id", "lineage"]).to_pylist():
-                found[row["id"]] = (str(fate), row["lineage"])
-    return found
+    return {
+        row["id"]: (str(fate), row["lineage"])
+        for fate in Fate
+        for table in read_parts(folder, fate, ["id", "lineage"])
+        for row in table.to_pylist()
+    }

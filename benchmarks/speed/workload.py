@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw
 from benchmarks.pictures import encoded, picture_of
 from benchmarks.speed.deeper import deepen
 from oasis_ray.job import patch
+from oasis_ray.schema import IMAGE
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -50,8 +51,7 @@ class Workload:
         if not shards.exists():
             shards.mkdir()
             rows = [{"id": name, "image": {"bytes": data, "path": name}} for name, data in self._pictures(number)]
-            image = pa.struct({"bytes": pa.binary(), "path": pa.string()})
-            table = pa.Table.from_pylist(rows, pa.schema({"id": pa.string(), "image": image}))
+            table = pa.Table.from_pylist(rows, pa.schema({"id": pa.string(), "image": IMAGE}))
             pq.write_table(table, shards / "shard-0.parquet", row_group_size=8)
         engine: dict[str, Any] = {"device": "cpu", "max_context_tokens": 2048, "max_sequences": 64, "kv_cache_gb": 1.0}
         if self.simulated:

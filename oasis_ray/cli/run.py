@@ -147,8 +147,8 @@ def plan(
 
     job, recipe = load_job(job_file, SHIPPED, sets or [])
     out.print(show.graph(recipe))
-    if find_files(job.input.path)[1]:
-        shards = open_shards(job.input)
+    shards = open_shards(job.input) if find_files(job.input.path)[1] or probe is not None else None
+    if shards is not None:
         out.print(f"\ninput: {shards.rows} rows in {shards.files} files at {job.input.path}", soft_wrap=True)
     else:
         out.print(f"\ninput: there are no Parquet files yet at {job.input.path} (input.path)", soft_wrap=True)
@@ -167,6 +167,12 @@ def plan(
         out.print(told, soft_wrap=True)
         for phase in planned:
             out.print(f"{phase}: {' → '.join(phase.nodes)}", soft_wrap=True)
+        if probe is not None:
+            problem = (
+                "--probe: this job runs in phases here, and a probe can't tell how long engines take that load in "
+                "turn; probe it on a cluster that holds all pools at once, or with smaller pools (--set pools.…)"
+            )
+            raise JobError([problem])
         return
     try:
         cluster.fit(wanted, have)
@@ -174,19 +180,18 @@ def plan(
         out.print(f"{error}\nthe job is right; this cluster has an autoscaler, which is asked for more nodes")
     else:
         out.print("the job is right and fits this cluster")
-    if probe is None:
+    if probe is None or shards is None:
         out.print(f"what it would take: oasis-ray plan {job_file} --probe 200 (runs 200 rows to know)", soft_wrap=True)
     else:
-        _probe(job, recipe, probe, " ".join(["oasis-ray plan", *_words(job_file, sets), f"--probe {probe}"]))
+        again = " ".join(["oasis-ray plan", *_words(job_file, sets), f"--probe {probe}"])
+        _probe(job, recipe, probe, shards.rows, again)
 
 
-def _probe(job: "Job", recipe: "Recipe", rows: int, again: str) -> None:
-    """Run a probe of so many rows, and show what it predicts."""
+def _probe(job: "Job", recipe: "Recipe", rows: int, total: int, again: str) -> None:
+    """Run a probe of so many of the `total` rows, and show what it predicts."""
     from oasis_ray import probe, show_forecast
     from oasis_ray.run import Run
-    from oasis_ray.source import open_shards
 
-    total = open_shards(job.input).rows
     running = Run(probe.probe_of(job, rows), recipe)
     out.print(f"the probe: {min(rows, total)} of {total} rows, into {running.folder}", soft_wrap=True)
     manifest = _execute(running, again)

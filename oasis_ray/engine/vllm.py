@@ -14,7 +14,7 @@ from oasis_ray.job import Pool
 from oasis_ray.models import bring
 from oasis_ray.rows import Call, Image, Reply, Sample
 
-PICTURES = 10_000  # digests that are remembered; vLLM's own cache is bounded by memory, and says what it has lost
+PICTURES = 10_000  # digests that are remembered; then all are forgotten, and pictures are given once more
 
 
 class VllmEngine:
@@ -32,7 +32,7 @@ class VllmEngine:
         self._chat = Chat.load(folder)
         self._limit, self._stall = pool.max_context_tokens, pool.stall_timeout_s
         self._asked, self._moved = 0, time.monotonic()
-        self._pictures: dict[str, None] = {}  # digests that vLLM was given, the latest last
+        self._pictures: set[str] = set()  # digests that vLLM was given
         self._keeps_pictures = pool.engine_args.get("mm_processor_cache_gb") != 0
         args = engine_args(pool, folder, gpus=gpus, images=self._chat.image_token is not None)
         try:
@@ -55,20 +55,11 @@ class VllmEngine:
             prompt["multi_modal_uuids"] = {"image": [image.digest for image in images]}
             known = self._keeps_pictures and all(image.digest in self._pictures for image in images)
             prompt["multi_modal_data"] = {"image": [None for _ in images] if known else await _decoded(images)}
-            self._pictures.update(dict.fromkeys(image.digest for image in images))
-            while len(self._pictures) > PICTURES:
-                self._pictures.pop(next(iter(self._pictures)))
         if not self._asked:
             self._beat()  # it was idle, which is no standing still
         self._asked += 1
         try:
-            try:
-                last = await self._generate(prompt, call)
-            except ValueError as error:
-                if not images or "Cache miss" not in str(error):
-                    raise
-                prompt["multi_modal_data"] = {"image": await _decoded(images)}
-                last = await self._generate(prompt, call)
+            last = await self._generate(prompt, call)
         except VLLMValidationError as error:
             raise RowError("prompt_over_context", f"{error} (max_context_tokens is {self._limit})") from None
         except EngineDeadError as error:
@@ -89,6 +80,20 @@ class VllmEngine:
         return Reply(samples, len(last.prompt_token_ids or ()), last.num_cached_tokens or 0)
 
     async def _generate(self, prompt: dict[str, Any], call: Call) -> Any:
+        """The last output of vLLM. A picture that it was given by its name alone, and no longer has, is given again."""
+        images = call.request.images
+        try:
+            last = await self._once(prompt, call)
+        except ValueError as error:
+            if not images or "Cache miss" not in str(error):
+                raise
+            last = await self._once(prompt | {"multi_modal_data": {"image": await _decoded(images)}}, call)
+        if len(self._pictures) > PICTURES:
+            self._pictures.clear()
+        self._pictures.update(image.digest for image in images)
+        return last
+
+    async def _once(self, prompt: dict[str, Any], call: Call) -> Any:
         last = None
         name = f"{call.row}-{uuid4().hex}"
         async for output in self._llm.generate(prompt, self._sampling(call), request_id=name, priority=call.priority):
