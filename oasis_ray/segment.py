@@ -1,8 +1,9 @@
 """A segment: one operator of the graph, whose workers carry each row through the nodes as a coroutine.
 
-A packet comes in, its rows go their ways at the same time, and a packet of ended rows goes out, in input order. Many
-packets are in flight in each worker, so the engines never wait for a slow row. The order within a packet is fixed:
-Ray replays a lost task by position, and rows that come back in another order would be lost and doubled.
+A packet comes in, its rows go their ways at the same time, and a packet of ended rows goes out, in input order. A
+worker has places for so many rows, and more packets than fill them: a place that a row leaves goes to the next row, of
+whatever packet, so the engines never wait for a packet's slowest row. The order within a packet is fixed: Ray replays a
+lost task by position, and rows that come back in another order would be lost and doubled.
 
 A row whose next node asks a pool that is not up in this phase goes out as it is, to wait for it (`phases`).
 
@@ -57,6 +58,8 @@ class Segment:
             for place, node in enumerate(self.recipe.nodes)
         ]
         self._flying: dict[str, Ended] = {}
+        self._places = asyncio.Semaphore(max(1, self.job.rows_in_flight // self.job.workers))
+        self._door = asyncio.Lock()
         self._steps, self._name = 0, uuid4().hex
         self._telling: asyncio.Future[None] | None = None
 
@@ -70,10 +73,13 @@ class Segment:
     async def _carry_all(self, rows: list[dict[str, Any]]) -> list[Ended]:
         """The rows that have ended or wait, in input order."""
         ids = [row["id"] for row in rows]
-        suspects = await self.watch.begin.remote(ids)
-        if suspects is None:
-            return []
-        found = await asyncio.gather(*(self._try(row) for row in rows if row["id"] not in suspects))
+        async with self._door:  # packet by packet: one that has no place for its first row is not begun yet
+            async with self._places:
+                suspects = await self.watch.begin.remote(ids)
+            if suspects is None:
+                return []
+            begun = [await self._begin(row) for row in rows if row["id"] not in suspects]
+        found = await asyncio.gather(*begun)
         found += [await self._try_alone(row) for row in rows if row["id"] in suspects]
         out = sorted((row for row in found if row is not None), key=lambda row: ids.index(row.id))
         ended = [row for row in out if not row.waits]
@@ -81,6 +87,13 @@ class Segment:
         failed = [(row.id, row.node, row.reason) for row in ended if row.fate is Fate.FAILED]
         self.watch.ended.remote(ids, told, failed, len(out) - len(ended))
         return out
+
+    async def _begin(self, row: Mapping[str, Any]) -> "asyncio.Task[Ended | None]":
+        """Carry a row as soon as there is a place for it."""
+        await self._places.acquire()
+        task = asyncio.ensure_future(self._try(row))
+        task.add_done_callback(lambda _: self._places.release())
+        return task
 
     async def _try(self, row: Mapping[str, Any]) -> Ended | None:
         """The row at its end, or None where the machinery failed, which the watch is told."""

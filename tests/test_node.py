@@ -2,30 +2,23 @@
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 
-from oasis_ray.cli import SHIPPED
 from oasis_ray.engine.scripted import ScriptedEngine
-from oasis_ray.errors import EngineLostError, RowError, RunError
-from oasis_ray.load import load_job
+from oasis_ray.errors import RowError, RunError
 from oasis_ray.node import NodeRunner, drawn, seed
 from oasis_ray.prompt import Prompt
 from oasis_ray.recipe import Node, Ref
 from oasis_ray.rows import Call, Divert, Reply, Request, Route, Sample
 from oasis_ray.schema import Ended
-from oasis_ray.segment import Segment, walk
+from oasis_ray.segment import walk
 from oasis_ray.stage import ModelStage, RowStage
-from oasis_ray.watch import WORKERS, Watch
 from stages import categorize, clean, respond, score
 from tests import scripts
-from tests.conftest import Near, picture
 
 
 @dataclass(frozen=True)
@@ -49,7 +42,6 @@ class Count(RowStage[Text, Text]):
 
 
 TEXT = {"text": Ref("source", "text")}
-Make = Callable[..., Segment]
 
 
 def runner(
@@ -141,67 +133,6 @@ def test_what_is_not_the_rows_fault_stops_the_run_and_names_the_row(node: NodeRu
     assert str(error.value) == expected
 
 
-@pytest.fixture
-def segment(job_file: Callable[..., Path], tmp_path: Path) -> Make:
-    """The shipped recipe with a script in place of both models."""
-
-    def make(share: float = 0.0, script: Callable[[Call], Any] = scripts.oasis, watch: Any = None) -> Segment:
-        given = {"path": "x", "id": "id", "root": str(tmp_path)}
-        job, recipe = load_job(job_file(score_in_full=share, input=given), SHIPPED)
-        pools = {name: ScriptedEngine(script) for name in job.pools}
-        return Segment(job, recipe, pools, {node.name: node.name for node in recipe.nodes}, watch)
-
-    return make
-
-
-def given(name: str, image: Any = None) -> dict[str, Any]:
-    whole = {"bytes": picture(), "path": None}
-    return {"id": name, "source": {"file": "s", "row_group": 0, "row": 0}, "image": whole if image is None else image}
-
-
-ENDS = {
-    "good": (Route.MAIN, None, None),
-    "caption": (Route.CAPTION, "categorize", "caption"),
-    "poor-caption": (Route.REJECTED, "caption_language", "score_2"),
-    "garbled": (Route.REJECTED, "nonsense", "score_1"),
-    "garbled-mute": (Route.REJECTED, "nonsense", "score_1"),
-    "unclear-impossible": (Route.REJECTED, "solvability", "score_1"),
-    "middling": (Route.REJECTED, "gate", "solvability_clarity_below_7"),
-    "mute": (Route.FAILED, "clarity", "no_verdict"),
-    "unreadable": (Route.FAILED, "categorize", "no_kind"),
-    "long": (Route.FAILED, "respond", "prompt_over_context"),
-}
-
-
-@pytest.mark.parametrize("share", [0.0, 1.0])
-@pytest.mark.parametrize("name", ENDS)
-def test_a_row_ends_the_same_whether_it_is_scored_in_full_or_not(name: str, share: float, segment: Make) -> None:
-    ended = asyncio.run(segment(share).carry(given(name)))
-    assert (ended.route, ended.node, ended.reason) == ENDS[name]
-
-
-AXES = ["nonsense", "hallucination", "solvability", "clarity"]
-
-
-@pytest.mark.parametrize(
-    ("name", "share", "axes", "in_full"),
-    [
-        ("garbled", 0.0, ["nonsense"], False),
-        ("garbled", 1.0, AXES, True),
-        ("garbled-mute", 1.0, AXES[:3], True),
-        ("unclear", 0.0, AXES, False),
-        ("good", 1.0, AXES, True),
-        ("unreadable", 1.0, [], False),
-    ],
-)
-def test_a_row_in_full_is_judged_past_its_rejection_and_no_further(
-    name: str, share: float, axes: list[str], in_full: bool, segment: Make
-) -> None:
-    ended = asyncio.run(segment(share).carry(given(name)))
-    assert [axis for axis in ended.values if axis in AXES] == axes
-    assert (ended.in_full, "respond" in ended.values) == (in_full, name == "good")
-
-
 def test_a_node_of_another_route_does_not_end_the_judging() -> None:
     def says(reply: str) -> Callable[[Call], Reply]:
         return lambda call: Reply.of(reply)
@@ -218,96 +149,6 @@ def test_a_node_of_another_route_does_not_end_the_judging() -> None:
     asyncio.run(walk(ended, {"text": "What?"}, runners, in_full=True))
     assert ended.values == {"first": score.Out(1, "[[1]]"), "second": score.Out(2, "[[2]]")}
     assert (ended.route, ended.node, ended.reason) == (Route.REJECTED, "first", "score_1")
-
-
-@pytest.mark.parametrize(
-    ("image", "reason"),
-    [
-        ({"bytes": None, "path": None}, "image_missing"),
-        ({"bytes": picture()[:-60], "path": None}, "image_truncated"),
-        ({"bytes": None, "path": "../a.png"}, "image_path"),
-        ({"bytes": None, "path": "none.png"}, "image_missing"),
-        ({"bytes": None, "path": "x" * 300}, "image_missing"),
-    ],
-)
-def test_a_row_without_a_good_image_fails_at_admission(image: Any, reason: str, segment: Make) -> None:
-    ended = asyncio.run(segment().carry(given("r", image)))
-    assert (ended.route, ended.node, ended.reason) == (Route.FAILED, "admit", reason)
-    assert (ended.image, ended.values) == (image, {})
-
-
-def test_a_packet_goes_out_in_the_order_in_which_it_came(segment: Make) -> None:
-    async def slow_first(call: Call) -> Reply:
-        await asyncio.sleep(0.02 if call.row == "a" else 0)
-        return scripts.oasis(call)
-
-    async def out() -> list[pa.Table]:
-        batch = pa.table({"rows": [[given("a"), given("b")], [given("c")]]})
-        return [table async for table in segment(0.0, slow_first, Near(Watch()))(batch)]
-
-    packets = asyncio.run(out())
-    assert [[row["id"] for row in packet["accepted"].to_pylist()[0]] for packet in packets] == [["a", "b"], ["c"]]
-
-
-def carried(segment: Segment, *packets: list[str]) -> list[dict[str, list[str]]]:
-    """The ids by fate of what comes out for packets of rows that go in."""
-
-    async def out() -> list[pa.Table]:
-        batch = pa.table({"rows": [[given(name) for name in packet] for packet in packets]})
-        return [table async for table in segment(batch)]
-
-    return [
-        {
-            fate: [row["id"] for row in packet[fate].to_pylist()[0]]
-            for fate in packet.column_names
-            if packet[fate].to_pylist()[0]
-        }
-        for packet in asyncio.run(out())
-    ]
-
-
-def test_a_row_that_loses_every_engine_is_poison_and_those_beside_it_are_not(segment: Make) -> None:
-    asked = Counter[str]()
-
-    def dies(call: Call) -> Reply:
-        """An engine that goes down when `bad` is asked about, twice with everything that was in flight."""
-        if call.request.text.startswith("You sort texts"):
-            asked[call.row] += 1
-            if call.row == "bad" or asked[call.row] <= 2:
-                raise EngineLostError("it fell over")
-        return scripts.oasis(call)
-
-    watch = Watch()
-    assert carried(segment(0.0, dies, Near(watch)), ["a", "bad", "b"]) == [{"accepted": ["a", "b"], "failed": ["bad"]}]
-    assert [(key[1:], rows) for key, rows in watch.view().tally.reasons.items()] == [(("categorize", "poison"), 1)]
-    assert asked == {"a": 3, "bad": 4, "b": 3}
-
-
-def test_a_row_that_ends_every_worker_is_tried_alone_and_then_given_up(segment: Make) -> None:
-    watch = Watch()
-    suspects = [watch.begin(["a", "bad"]) for _ in range(3)]  # a worker ended twice, with both
-    assert suspects == [[], [], ["a", "bad"]]
-    watch.cleared(WORKERS, "a")
-    assert watch.verdict(WORKERS, "bad") == "trial"
-    watch.begin(["bad"])
-    assert watch.verdict(WORKERS, "bad") == "trial"
-    assert carried(segment(0.0, scripts.oasis, Near(watch)), ["a", "bad"]) == [{"accepted": ["a"], "failed": ["bad"]}]
-
-
-def test_rows_for_which_the_machinery_failed_have_not_ended(segment: Make) -> None:
-    def script(call: Call) -> Reply:
-        return scripts.broken(call) if call.row == "b" else scripts.oasis(call)
-
-    watch = Watch()
-    assert carried(segment(0.0, script, Near(watch)), ["a", "b"], ["c"]) == [{"accepted": ["a"]}, {"accepted": ["c"]}]
-    assert watch.view().errors == ["node 'hook', row 'b': OSError: the cable is out"]
-
-
-def test_no_row_is_begun_once_the_run_drains(segment: Make) -> None:
-    watch = Watch()
-    watch.drain()
-    assert carried(segment(0.0, scripts.oasis, Near(watch)), ["a"], ["b"]) == [{}, {}]
-    assert watch.view().begun == 0
 
 
 @pytest.mark.parametrize(
