@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 
-CORE = "VLLM::EngineCore"  # the title of the process in which a model computes
+CORE = "VLLM::"  # how the titles of the processes begin in which a model computes
 
 
 class Child:

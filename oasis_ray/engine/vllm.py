@@ -25,6 +25,11 @@ class VllmEngine:
         os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", str(max(1, round(pool.kv_cache_gb))))
         os.environ.setdefault("VLLM_RAY_PER_WORKER_GPUS", str(pool.gpu_share))
         os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+        if not gpus:
+            # On CPUs vLLM's core hands each step to a worker process and spins until it is done, on a core that the
+            # model could use. This lets the core compute by itself; and threads that wait don't spin either.
+            os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
+            os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         from vllm import AsyncEngineArgs
         from vllm.v1.engine.async_llm import AsyncLLM
 
