@@ -52,6 +52,7 @@ class Ended:
     since: float = field(default_factory=time.monotonic)
     first: tuple[str, Divert] | None = None
     waits: bool = False
+    seconds: float = 0.0  # that it was on its way
 
     @property
     def fate(self) -> Fate:

@@ -85,7 +85,7 @@ class Segment:
         ended = [row for row in out if not row.waits]
         told = [(row.fate, row.node, row.reason, row.lineage) for row in ended]
         failed = [(row.id, row.node, row.reason) for row in ended if row.fate is Fate.FAILED]
-        self.watch.ended.remote(ids, told, failed, len(out) - len(ended))
+        self.watch.ended.remote(ids, told, failed, len(out) - len(ended), sum(row.seconds for row in out))
         return out
 
     async def _begin(self, row: Mapping[str, Any]) -> "asyncio.Task[Ended | None]":
@@ -110,11 +110,7 @@ class Segment:
         try:
             blame(await turn(self.watch, WORKERS, row["id"]), "a worker", "its process ended")
         except RowError as error:
-            return settle(
-                Ended(row["id"], row["source"], row.get("image"), None, origin=row.get("origin")),
-                "worker",
-                Divert(Route.FAILED, error.reason, error.detail),
-            )
+            return settle(_fresh(row), "worker", Divert(Route.FAILED, error.reason, error.detail))
         except OasisError as error:
             self.watch.fail.remote(str(error))
             return None
@@ -138,7 +134,7 @@ class Segment:
 
     async def carry(self, row: Mapping[str, Any]) -> Ended:
         """One row from the source, or from where it stood, to its end, or to where it waits."""
-        ended = Ended(row["id"], row["source"], row.get("image"), None, origin=row.get("origin"))
+        ended, begun = _fresh(row), time.monotonic()
         self._flying[ended.id] = ended
         if row.get("state") is not None:
             resume(ended, row["state"], self.recipe)
@@ -146,6 +142,7 @@ class Segment:
             await self._carry(ended, row)
         finally:
             self._flying.pop(ended.id)
+            ended.seconds = time.monotonic() - begun
             self._steps += len(ended.lineage)
         return ended
 
@@ -170,6 +167,11 @@ class Segment:
         if data is None and path and self.job.input.root is not None:
             data = fetch(self.job.input.root, path, self.job.input.limits.max_bytes)
         return admit(data, self.job.input.limits)
+
+
+def _fresh(row: Mapping[str, Any]) -> Ended:
+    """A row of the source that nothing was done with."""
+    return Ended(row["id"], row["source"], row.get("image"), None, origin=row.get("origin"))
 
 
 # What an operating system answers to a path that leads to no file: absent, a folder, too long, links in a circle.

@@ -102,14 +102,21 @@ class Watch:
         self._at(place).cleared(row)
 
     def ended(
-        self, rows: list[str], told: list[Told], failed: Sequence[tuple[str, str, str]] = (), waiting: int = 0
+        self,
+        rows: list[str],
+        told: list[Told],
+        failed: Sequence[tuple[str, str, str]] = (),
+        waiting: int = 0,
+        seconds: float = 0.0,
     ) -> None:
         """These rows are no longer in flight; `told` counts those of them that have ended.
 
         `failed` names the failed ones: row, node and reason. So many of the rows are `waiting` for the next phase.
+        `seconds` is the sum of the times that they were on their way.
         """
         self._tally.add(told)
         self._waiting += waiting
+        self._flown += seconds
         self._pass()
         for row, node, reason in failed:
             self._note("row_failed", row=row, node=node, reason=reason)
@@ -156,11 +163,8 @@ class Watch:
         return [event for event in self._events if event.number > after]
 
     def _pass(self) -> None:
-        """Time has passed with the rows in flight that there are."""
-        now = time.monotonic()
-        self._first = self._first or now
-        self._flown += len(self._flying) * (now - (self._last or now))
-        self._last = now
+        self._last = time.monotonic()
+        self._first = self._first or self._last
 
     def _note(self, event: str, **facts: str) -> None:
         self._noted += 1

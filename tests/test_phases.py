@@ -178,7 +178,7 @@ class Heard:
     def fail(self, error: str) -> None:
         raise AssertionError(error)
 
-    def ended(self, rows: list[str], told: list[Any], failed: list[Any], waiting: int) -> None:
+    def ended(self, rows: list[str], told: list[Any], failed: list[Any], waiting: int, _: float) -> None:
         self.told.append((len(rows), len(told), waiting))
 
 

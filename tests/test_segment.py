@@ -207,3 +207,4 @@ def test_a_place_that_a_row_leaves_goes_to_the_next_row_whatever_its_packet(
     tables = asyncio.run(out())
     assert [[row["id"] for row in table["accepted"].to_pylist()[0]] for (table,) in tables] == packets
     assert (most[""], watch.view().begun, watch.view().errors) == (places, 10, [])
+    assert 0 < watch.view().at_once <= places

@@ -1,9 +1,10 @@
 """`make bench-scale`: rows a second with 1 to 64 engines, with a straggler, and memory with more and more rows."""
 
+import argparse
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -105,9 +106,7 @@ def with_rows(folder: Path, rows: int) -> dict[str, Any]:
     return {"rows_per_s": found.rate(512), **costs(found, most)}
 
 
-def measure_all(
-    folder: Path, engines: tuple[int, ...], rows: tuple[int, ...], waves: int, say: Callable[..., None]
-) -> Any:
+def measure_all(folder: Path, engines: Sequence[int], rows: Sequence[int], waves: int, say: Callable[..., None]) -> Any:
     """All figures; rates are also told as shares of what the fewest engines do, times their number."""
     told: dict[str, Any] = {}
     for count in engines:
@@ -125,15 +124,16 @@ def measure_all(
 
 
 def main() -> None:
-    """Measure, print, and write the result. `--short` looks whether it works; `--million` takes an hour more."""
-    console, short = Console(), "--short" in sys.argv
-    rows = (1_000,) if short else (*ROWS, 1_000_000) if "--million" in sys.argv else ROWS
+    """Measure, print, and write the result."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__)
+    parser.add_argument("--engines", type=int, nargs="+", default=ENGINES, help="how many, at least two numbers")
+    parser.add_argument("--rows", type=int, nargs="*", default=ROWS, help="a million take an hour and more")
+    parser.add_argument("--waves", type=int, default=WAVES, help="how often all places for rows are filled")
+    given, console = parser.parse_args(), Console()
     with tempfile.TemporaryDirectory() as scratch:
-        engines, waves = ((1, 2), 4) if short else (ENGINES, WAVES)
-        result = measure_all(Path(scratch), engines, rows, waves, console.print)
+        result = measure_all(Path(scratch), given.engines, given.rows, given.waves, console.print)
     show(console, result)
-    if not short:
-        write_result("scale", result, "make bench-scale", 0)
+    write_result("scale", result, " ".join(["python -m benchmarks.scale", *sys.argv[1:]]), 0)
 
 
 if __name__ == "__main__":

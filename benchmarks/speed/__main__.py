@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -47,17 +48,22 @@ def compare(work: Workload, rounds: int, folder: Path, say: Callable[[str], None
     ):
         near.ask("floor", plain)
         far.ask(few.write_job(folder, 0, pools=SHARED))
+        rest: float = far.ask(None)
         found: dict[str, list[Round]] = {way: [] for way in ways}
         for number in range(1, rounds + 1):
             # Each way has its turn at each place of a round; a terse run does not begin with what another one cached.
             for way in [*list(ways)[number % len(ways) :], *list(ways)[: number % len(ways)]]:
                 say(f"{work.name}: round {number} of {rounds}, {way}")
                 found[way].append(ways[way](number * 10 + (way == "terse")))
-    return {"parameters": parameters, "rows": work.rows, "rounds": rounds} | figures(work, plain, found)
+    return {"parameters": parameters, "rows": work.rows, "rounds": rounds} | figures(work, plain, found, rest)
 
 
-def figures(work: Workload, job: Path, found: dict[str, list[Round]]) -> dict[str, Any]:
-    """Rates, ratios within each round, and what the caches, the engines and the processors did."""
+def figures(work: Workload, job: Path, found: dict[str, list[Round]], rest: float) -> dict[str, Any]:
+    """Rates, ratios within each round, and what the caches, the engines and the processors did.
+
+    `orchestration_cpu_ms_per_request` is what a request costs all processes but the models', without what they take
+    while nothing is asked (`cores_at_rest`).
+    """
     pictured = with_image(load_job(job, SHIPPED)[1])
     steady = {way: [one.rate(work.in_flight) for one in found[way]] for way in found if way != "step_by_step"}
     rates = steady | {way: [one.whole_rate() for one in found[way]] for way in found if way not in steady}
@@ -81,9 +87,28 @@ def figures(work: Workload, job: Path, found: dict[str, list[Round]]) -> dict[st
         }
         for way in found
     }
+    told["cores_at_rest"] = rest
+    told["orchestration_cpu_ms_per_request"] = spread(
+        [1000 * (one.cpu["others"] - rest * one.seconds) / len(one.steps) for one in found["service"]]
+    )
     told["tokens_per_s"] = {way: spread([one.tokens() / one.seconds for one in found[way]]) for way in found}
     told["longest_gap_s"] = {way: spread([gaps(one.moments) for one in found[way]]) for way in ("floor", "service")}
     return told
+
+
+def headline(result: dict[str, Any]) -> dict[str, Any]:
+    """The figures that the targets are about, each from the workload that shows it, as far as it was run."""
+    places = {
+        "service_over_floor": ("oasis", "service_over_floor"),
+        "service_over_floor_simulated": ("simulated", "service_over_floor"),
+        "service_over_step_by_step": ("oasis", "service_over_step_by_step"),
+        "terse_over_step_by_step": ("oasis", "terse_over_step_by_step"),
+        "engine_busy": ("oasis", "vlm_busy", "service"),
+        "image_prefills_per_image": ("documents", "image_prefills_per_image", "service"),
+        "image_prefills_per_image_step_by_step": ("documents", "image_prefills_per_image", "step_by_step"),
+        "orchestration_cpu_ms_per_request": ("simulated", "orchestration_cpu_ms_per_request"),
+    }
+    return {name: reduce(dict.__getitem__, place, result) for name, place in places.items() if place[0] in result}
 
 
 def main() -> None:
@@ -105,7 +130,7 @@ def main() -> None:
             show(console, {work.name: result[work.name]})
             if not given.short:  # after each workload, so that none is lost with a later one
                 command = " ".join(["python -m benchmarks.speed", *sys.argv[1:]])
-                write_result("speed", result, command, "the number of the round")
+                write_result("speed", headline(result) | result, command, "the number of the round")
 
 
 if __name__ == "__main__":

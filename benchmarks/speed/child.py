@@ -63,14 +63,22 @@ def _main(there: Connection, log: Path, work: Callable[..., Any], arguments: tup
     os._exit(0)
 
 
-def cpu_seconds() -> dict[str, float]:
-    """CPU-seconds of this process and all below it: of the models' own processes (`core`), and of all others."""
-    spent = {"core": 0.0, "others": 0.0}
+def cpu_seconds() -> dict[int, tuple[str, float]]:
+    """For this process and all below it its kind, `core` for the models' own and `others`, and its CPU-seconds."""
+    found = {}
     this = psutil.Process()
     for process in [this, *this.children(recursive=True)]:
         try:
             times, title = process.cpu_times(), " ".join(process.cmdline())
         except psutil.NoSuchProcess:
             continue
-        spent["core" if CORE in title else "others"] += times.user + times.system
-    return spent
+        found[process.pid] = "core" if CORE in title else "others", times.user + times.system
+    return found
+
+
+def spent(before: dict[int, tuple[str, float]], after: dict[int, tuple[str, float]]) -> dict[str, float]:
+    """CPU-seconds by kind between two looks. A process that has ended in between is left out."""
+    told = {"core": 0.0, "others": 0.0}
+    for process, (kind, seconds) in after.items():
+        told[kind] += seconds - before.get(process, (kind, 0.0))[1]
+    return told

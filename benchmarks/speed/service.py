@@ -10,7 +10,7 @@ from typing import Any
 
 import ray
 
-from benchmarks.speed.child import cpu_seconds
+from benchmarks.speed.child import cpu_seconds, spent
 from benchmarks.speed.rounds import Round
 from benchmarks.speed.workload import ROOT
 from oasis_ray import cluster
@@ -23,17 +23,27 @@ from oasis_ray.rows import Fate
 from oasis_ray.run import Run
 
 LOOK_S = 0.2
+REST_S = 10
 
 
 @contextmanager
-def service(job: Path) -> Iterator[Callable[[Path], Round]]:
-    """Start the engines of a job whose pools are shared. What is yielded runs a job of the same pools."""
+def service(job: Path) -> Iterator[Callable[[Path | None], Round | float]]:
+    """Start the engines of a job whose pools are shared. What is yielded runs a job of the same pools, or for None
+    tells how many cores all of it takes at rest.
+    """
     os.environ["PYTHONPATH"] = str(ROOT)
     cluster.join()
     holder = ray.remote(Holder).options(num_cpus=0).remote()
     ray.get(holder.hold.remote(load_job(job, SHIPPED)[0]))
-    yield measure
+    yield lambda path: at_rest() if path is None else measure(path)
     ray.shutdown()
+
+
+def at_rest() -> float:
+    """The cores that Ray, Serve and engines take while nothing is asked of them."""
+    before = cpu_seconds()
+    time.sleep(REST_S)
+    return sum(spent(before, cpu_seconds()).values()) / REST_S
 
 
 class Holder:
@@ -69,8 +79,8 @@ def measure(path: Path) -> Round:
     stop.set()
     thread.join()
     after = marks.get("cpu_end") or cpu_seconds()
-    cpu = {kind: after[kind] - marks["cpu"][kind] for kind in after}
-    return Round(marks.get("end", time.monotonic()) - marks["start"], moments, rows_of(run.folder), cpu)
+    seconds = marks.get("end", time.monotonic()) - marks["start"]
+    return Round(seconds, moments, rows_of(run.folder), spent(marks["cpu"], after))
 
 
 def rows_of(folder: str) -> dict[str, tuple[str, Any]]:

@@ -98,12 +98,18 @@ DEMO = yaml.safe_load((ROOT / "cluster/jobs/demo.yaml").read_text())
 LOAD = str(HERE / "load.yaml")
 # The whole recipe, with the trained pair made four times as deep, so that engines and not Python are the load.
 OASIS = Workload(
-    "oasis", "oasis", 128, layers=12, blocks=8, changes={"prompts": str(ROOT / DEMO["prompts"]), "nodes": DEMO["nodes"]}
+    "oasis",
+    "oasis",
+    320,
+    layers=12,
+    blocks=8,
+    in_flight=64,
+    changes={"prompts": str(ROOT / DEMO["prompts"]), "nodes": DEMO["nodes"]},
 )
 # Pages of 1,280 image tokens: prefill is the load. The small pair can't read them; every reply is taken.
-DOCUMENTS = Workload("documents", LOAD, 20, documents=True, in_flight=6)
+DOCUMENTS = Workload("documents", LOAD, 40, documents=True, in_flight=8)
 # The latencies of a 72B pair (replies a tenth as long, or rows would take half a minute), and no load at all on the
 # processors: what a GPU looks like to the graph.
-SIMULATED = Workload("simulated", "oasis", 128, in_flight=16, simulated=True)
+SIMULATED = Workload("simulated", "oasis", 384, in_flight=32, simulated=True)
 # The small pair as it is, on its own pictures: the engines are nearly free, so this shows everything around them.
 SMALL = Workload("small", LOAD, 200)
