@@ -6,9 +6,9 @@ from typing import Any
 import ray
 from ray.data import ActorPoolStrategy, DataContext, Dataset, TaskPoolStrategy
 
+from oasis_ray.handle import PoolHandle
 from oasis_ray.job import Job
 from oasis_ray.packets import ShardSource
-from oasis_ray.pool import PoolHandle
 from oasis_ray.recipe import Recipe
 from oasis_ray.segment import Segment
 from oasis_ray.source import Shards

@@ -7,7 +7,7 @@ can't be written is noted once, and the run goes on.
 
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -64,6 +64,7 @@ class Heartbeat:
         self._view = View()
         self._ended: deque[tuple[float, int, int]] = deque()
         self._engine_s = dict.fromkeys(self.job.pools, 0.0)
+        self._gpu_s = dict.fromkeys(self.job.pools, 0.0)
         self._types: set[str] = set()
         self._peak_mib = 0.0
         self._looking = threading.Lock()
@@ -109,14 +110,6 @@ class Heartbeat:
             "peak_memory_mib": round(self._peak_mib),
         }
 
-    @property
-    def _gpu_s(self) -> dict[str, float]:
-        pools = self.job.pools
-        return {
-            name: seconds * pools[name].gpus_per_engine * pools[name].gpu_share if self.gpus[name] else 0.0
-            for name, seconds in self._engine_s.items()
-        }
-
     def note(self, event: str, **facts: Any) -> None:
         """Write an event into the session's log."""
         self._journal.note(event, **facts)
@@ -142,12 +135,18 @@ class Heartbeat:
             self._view = ray.get(watch.view.remote(), timeout=30)
             for event in ray.get(watch.events.remote(self._events), timeout=30):
                 self._note_event(event)
-        now, engines = time.monotonic(), standing(f"oasis-{self.session}", self.job.pools)
+        now, found = time.monotonic(), standing(f"oasis-{self.session}", self.job.pools)
+        engines: dict[str, Counter[str]] = {name: Counter() for name in self.job.pools}
+        for kind, counts in found:
+            engines[kind.pool].update(counts)
+            seconds = counts["running"] * (now - self._looked)
+            self._engine_s[kind.pool] += seconds
+            if self.gpus[kind.pool]:
+                self._gpu_s[kind.pool] += seconds * kind.make.gpus_per_engine * kind.make.gpu_share
         for name in self.job.pools:
-            self._engine_s[name] += engines[name]["running"] * (now - self._looked)
             if engines[name] != self._engines.get(name):
                 self.note("engines", pool=name, **engines[name])
-        self._engines, self._looked = engines, now
+        self._engines, self._looked = {name: dict(counts) for name, counts in engines.items()}, now
         alive = [node for node in ray.nodes() if node["Alive"]]
         self._types.update(name for node in alive for name in cluster.gpu_types(node["Resources"]))
         machines = {node["NodeID"]: node["NodeManagerAddress"] for node in alive}

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import PIL.Image
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from oasis_ray.engine_type import EngineType, Replicas
 from oasis_ray.errors import nearest
 from oasis_ray.trust import harmless_engine_args, refuse_pickles, variable_name, without_secret
 
@@ -123,9 +124,17 @@ class Pool(BaseModel):
         description="vllm: engines in this cluster. openai: a server. scripted: a Python function, for tests. "
         "simulated: the same, in the time that a large model would take.",
     )
-    replicas: tuple[int, int] = Field(
+    replicas: Replicas = Field(
         (1, 1),
         description="How many engines: a number, or [least, most] to scale between (least 0: none until asked).",
+    )
+    gpu_type: str | None = Field(
+        None, description="Only GPUs of this type, as Ray names it (`accelerator_type:…` in `ray status -v`): H100."
+    )
+    types: dict[str, EngineType] = Field(
+        default_factory=dict,
+        description="Several types of GPU in one pool: `{H100: {replicas: 4, tensor_parallel: 2}, A100: {replicas: "
+        "[0, 8]}}`. Each row stays with one type, more go to the type that answers more.",
     )
     shared: str | None = Field(
         None,
@@ -162,11 +171,6 @@ class Pool(BaseModel):
     _a_name_and_no_key = field_validator("api_key_env")(variable_name)
     _no_code_and_no_secret = field_validator("engine_args")(harmless_engine_args)
 
-    @field_validator("replicas", mode="before")
-    @classmethod
-    def _a_number_is_both(cls, value: Any) -> Any:
-        return (value, value) if isinstance(value, int) else value
-
     @field_validator("image_pixels")
     @classmethod
     def _pixels_in_order(cls, value: tuple[int, int] | None) -> tuple[int, int] | None:
@@ -174,12 +178,22 @@ class Pool(BaseModel):
             raise ValueError(f"least and most pixels must be in order and at least 1, not {list(value)}")
         return value
 
-    @field_validator("replicas")
-    @classmethod
-    def _in_order(cls, value: tuple[int, int]) -> tuple[int, int]:
-        if not 0 <= value[0] <= value[1] or not value[1]:
-            raise ValueError(f"least and most must be in order, the most at least 1, not {list(value)}")
-        return value
+    @model_validator(mode="after")
+    def _types_are_of_gpus(self) -> "Pool":
+        if self.types and "replicas" in self.model_fields_set and self.replicas != self._of_all_types:
+            raise ValueError("say `replicas` for each of `types`, not for all of them")
+        if (self.types or self.gpu_type) and (self.device != "gpu" or self.backend not in ("vllm", "simulated")):
+            raise ValueError("`types` and `gpu_type` are for engines on GPUs: `device: gpu`, backend vllm or simulated")
+        if self.types and self.gpu_type:
+            raise ValueError("`gpu_type` is for a pool with one type; take it out, or `types`")
+        if self.types:
+            object.__setattr__(self, "replicas", self._of_all_types)
+        return self
+
+    @property
+    def _of_all_types(self) -> tuple[int, int]:
+        counts = [one.replicas for one in self.types.values()]
+        return sum(least for least, _ in counts), sum(most for _, most in counts)
 
     @model_validator(mode="after")
     def _backend_has_what_it_needs(self) -> "Pool":

@@ -45,22 +45,28 @@ def plan(
     Raises FitError where the pools won't fit; with `phases: auto` only where one of them does not by itself. A pool
     that may have no engine counts with one there: it needs room as soon as a row comes to it.
     """
-    wanted = {need.pool: need for need in cluster.needs(job.pools, gpus)}
+    wanted = cluster.needs(job.pools, gpus)
     if grows:
         return together(recipe, job.pools)
     if job.phases == "off":
-        cluster.fit(list(wanted.values()), have)
+        cluster.fit(wanted, have)
         return together(recipe, job.pools)
-    least = {name: replace(need, engines=max(1, need.engines)) for name, need in wanted.items()}
+    # Of a pool of several types the first counts with one engine, where none need be there.
+    least: dict[str, list[cluster.Need]] = {}
+    for need in wanted:
+        least.setdefault(need.pool, []).append(need)
+    for name, needs in least.items():
+        if not any(need.engines for need in needs):
+            least[name] = [replace(needs[0], engines=1), *needs[1:]]
 
     def fits(pools: Collection[str]) -> bool:
         try:
-            cluster.fit([least[name] for name in pools], have)
+            cluster.fit([need for name in pools for need in least[name]], have)
         except FitError:
             return False
         return True
 
-    cluster.fit([need for name, need in least.items() if not fits([name])], have)
+    cluster.fit([need for name, needs in least.items() if not fits([name]) for need in needs], have)
     return cut(recipe, job.pools, fits, free=[name for name in job.pools if not gpus[name]])
 
 

@@ -1,32 +1,28 @@
 """Pools: identical engines of one model as a Ray Serve deployment that belongs to the run.
 
-Each replica holds one engine, pinned to its GPUs by a placement group; on CPUs the same, with zero GPUs. All requests
-of a row carry its id as session, so the router (`router`) sends them to the replica that has its image in the prefix
-and encoder caches. The engines end with their run, however it ends (`janitor`); engines with a name of
-their own (`shared`) are used by all jobs that name them, and end with the last one.
+Each replica holds one engine, pinned to its GPUs by a placement group; on CPUs the same, with zero GPUs. A pool with
+several types of GPU has an application for each (`kinds`). The engines end with their run, however it ends (`janitor`);
+engines with a name of their own (`shared`) are used by all jobs that name them, and end with the last one.
 """
 
-import asyncio
 import re
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
 from threading import Thread
 from typing import Any
 
 from ray import serve
-from ray.exceptions import RayActorError, RayTaskError
 from ray.serve.config import AutoscalingConfig, RequestRouterConfig
-from ray.serve.exceptions import BackPressureError, ReplicaUnavailableError
 from ray.serve.schema import LoggingConfig
 
 from oasis_ray.autoscaler import Verdict, verdict
-from oasis_ray.errors import EngineLostError, FitError, JobError, OasisError, RunError
+from oasis_ray.errors import FitError, JobError, RunError
+from oasis_ray.handle import PoolHandle
 from oasis_ray.janitor import PREFIX, Lease
 from oasis_ray.job import Pool
+from oasis_ray.kinds import Kind, kinds
 from oasis_ray.replica import Replica
-from oasis_ray.rows import Call, Reply
 
 ROUTER = "oasis_ray.router.StickyRouter"
 LOOK_S = 2.0  # between two looks at pools that start
@@ -35,45 +31,16 @@ UPSCALE_S = 10  # a load that has been too high for this long asks for another e
 GRACE_S = 20  # for calls in flight when there is one engine too many
 _leases: dict[str, Lease] = {}  # of this process, by application: what is not held ends
 STATES = {"RUNNING": "running", "PENDING_MIGRATION": "running", "STOPPING": "stopping"}  # Serve has more for starting
+A_TRACE = 0.001  # of a node's mark for its type of GPU: any number of engines find room
 CPU_BUNDLE = {"CPU": 0.1}  # an engine on CPUs takes what is free; the placement group needs some resource to hold
-
-
-@dataclass
-class PoolHandle:
-    """The way from a node to a pool, from any process of the cluster."""
-
-    app: str
-    name: str
-    _handle: Any = None
-
-    async def ask(self, call: Call) -> Reply:
-        """Answer one call on the replica that its row sticks to.
-
-        Raises what the engine raised, or EngineLostError where the replica has died: it takes its calls with it.
-        """
-        self._handle = self._handle or serve.get_app_handle(self.app)
-        while True:
-            try:
-                reply: Reply = await self._handle.options(session_id=call.row).ask.remote(call)
-            except RayActorError as error:
-                raise EngineLostError(str(error).strip().splitlines()[0]) from None
-            except (BackPressureError, ReplicaUnavailableError):
-                await asyncio.sleep(1)
-            except RayTaskError as error:
-                raise (
-                    error.cause
-                    if isinstance(error.cause, OasisError)
-                    else RunError(f"pool '{self.name}': {type(error.cause).__name__}: {error.cause}")
-                ) from None
-            else:
-                return reply
 
 
 def placement(pool: Pool, *, gpus: bool) -> tuple[list[dict[str, float]], str]:
     """The bundles of one engine and how they are placed: a tensor-parallel group stays on one node."""
     if not gpus:
         return [CPU_BUNDLE], "PACK"
-    return [{"GPU": pool.gpu_share}] * pool.gpus_per_engine, "STRICT_PACK" if pool.pipeline_parallel == 1 else "PACK"
+    bundle = {"GPU": pool.gpu_share} | ({f"accelerator_type:{pool.gpu_type}": A_TRACE} if pool.gpu_type else {})
+    return [bundle] * pool.gpus_per_engine, "STRICT_PACK" if pool.pipeline_parallel == 1 else "PACK"
 
 
 def start_pools(
@@ -84,20 +51,27 @@ def start_pools(
     `labels` are those of the run's metrics.
     """
     serve.start(proxy_location="Disabled", logging_config=LoggingConfig(enable_access_log=False, log_level="WARNING"))
-    handles = {name: PoolHandle(_app(run, name, pool), name) for name, pool in pools.items()}
+    every = {_app(run, kind): kind for kind in kinds(pools)}
+    handles = {
+        name: PoolHandle(
+            name,
+            {app: kind.make.replicas[1] * kind.make.max_sequences for app, kind in every.items() if kind.pool == name},
+        )
+        for name in pools
+    }
     labels = labels or {"run": run, "session": run}
     try:
-        for name, handle in handles.items():
-            _take_hold(handle.app, pools[name])
+        for app, kind in every.items():
+            _take_hold(app, kind.make)
         targets = [
             serve.RunTarget(
-                _application(pool, labels | {"pool": name}, gpus=gpus[name]), name=handles[name].app, route_prefix=None
+                _application(kind.make, labels | {"pool": kind.pool}, gpus=gpus[kind.pool]), name=app, route_prefix=None
             )
-            for name, pool in pools.items()
-            if _leases[handles[name].app].first
+            for app, kind in every.items()
+            if _leases[app].first
         ]
         _wait(
-            _begin(targets, [handle.app for handle in handles.values()]),
+            _begin(targets, list(every)),
             handles,
             max(pool.start_timeout_s for pool in pools.values()) + GRACE_S,
         )
@@ -118,7 +92,7 @@ def _wait(starting: "Future[None]", handles: Mapping[str, PoolHandle], patience_
         said, now = verdict(), time.monotonic()
         if lost := impossible(handles, said):
             raise FitError(lost)
-        if not said or said.coming or not any(said.waiting.get(handle.app) for handle in handles.values()):
+        if not said or said.coming or not any(said.waiting.get(app) for app in _apps(handles)):
             silent = now
         if now - silent > SILENT_S:
             raise RunError(f"engines wait for nodes, and the autoscaler starts none: {states(handles)}")
@@ -168,11 +142,11 @@ def _state(app: str) -> str:
 
 def impossible(handles: Mapping[str, PoolHandle], said: Verdict | None) -> str:
     """Which pools have no engine and wait for a node that this cluster can't start; nothing where there are none."""
-    lost = [name for name, handle in handles.items() if said and said.impossible.get(handle.app)]
+    lost = {app: name for app, name in _apps(handles).items() if said and said.impossible.get(app)}
     applications = serve.status().applications if lost else {}
     told = []
-    for name in lost:
-        app = applications.get(handles[name].app)
+    for application, name in lost.items():
+        app = applications.get(application)
         running = [d.replica_states.get("RUNNING", 0) for d in app.deployments.values()] if app else []
         if not any(running):
             told.append(f"pool '{name}': no node type of this cluster can hold its engine, or all are at max_workers")
@@ -182,7 +156,7 @@ def impossible(handles: Mapping[str, PoolHandle], said: Verdict | None) -> str:
 def stop_pools(handles: Mapping[str, PoolHandle]) -> None:
     """End the pools' engines, but for those that another job holds too, and no other application of the cluster."""
     with ThreadPoolExecutor() as threads:  # each waits for its engines to end
-        held = [_leases.pop(handle.app) for handle in handles.values() if handle.app in _leases]
+        held = [_leases.pop(app) for app in _apps(handles) if app in _leases]
         list(threads.map(Lease.end, held))
 
 
@@ -190,8 +164,8 @@ def states(handles: Mapping[str, PoolHandle]) -> str:
     """How each pool stands, in plain words: engines by state, and what Serve says where it is not well."""
     told = []
     applications = serve.status().applications
-    for name, handle in handles.items():
-        app = applications.get(handle.app)
+    for application, name in _apps(handles).items():
+        app = applications.get(application)
         for deployment in app.deployments.values() if app else ():
             engines = ", ".join(f"{n} {str(state).lower()}" for state, n in deployment.replica_states.items())
             said = f" ({deployment.message.strip().splitlines()[-1]})" if deployment.message.strip() else ""
@@ -201,21 +175,27 @@ def states(handles: Mapping[str, PoolHandle]) -> str:
     return "; ".join(told)
 
 
-def standing(run: str, pools: Mapping[str, Pool]) -> dict[str, dict[str, int]]:
-    """For each pool its engines that are starting, running and stopping."""
+def standing(run: str, pools: Mapping[str, Pool]) -> list[tuple[Kind, dict[str, int]]]:
+    """For each kind of engine how many are starting, running and stopping."""
     applications = serve.status().applications
-    found = {}
-    for name, pool in pools.items():
-        app, engines = applications.get(_app(run, name, pool)), dict.fromkeys(("starting", "running", "stopping"), 0)
+    found = []
+    for kind in kinds(pools):
+        app, engines = applications.get(_app(run, kind)), dict.fromkeys(("starting", "running", "stopping"), 0)
         for deployment in app.deployments.values() if app else ():
             for state, count in deployment.replica_states.items():
                 engines[STATES.get(state, "starting")] += count
-        found[name] = engines
+        found.append((kind, engines))
     return found
 
 
-def _app(run: str, name: str, pool: Pool) -> str:
-    return f"{PREFIX}shared-{pool.shared}" if pool.shared else f"{run}-{name}"
+def _apps(handles: Mapping[str, PoolHandle]) -> dict[str, str]:
+    """The pool of each application."""
+    return {app: name for name, handle in handles.items() for app in handle.apps}
+
+
+def _app(run: str, kind: Kind) -> str:
+    name = f"{PREFIX}shared-{kind.make.shared}" if kind.make.shared else f"{run}-{kind.pool}"
+    return f"{name}-{kind.make.gpu_type}" if kind.make.gpu_type else name
 
 
 def _application(pool: Pool, labels: dict[str, str], *, gpus: bool) -> serve.Application:
@@ -251,8 +231,8 @@ def _application(pool: Pool, labels: dict[str, str], *, gpus: bool) -> serve.App
 def _cause(handles: Mapping[str, PoolHandle], error: RuntimeError) -> str:
     """What Serve knows of the failure: the last exception of each failed trace, with the lines that explain it."""
     told = []
-    for name, handle in handles.items():
-        app = serve.status().applications.get(handle.app)
+    for application, name in _apps(handles).items():
+        app = serve.status().applications.get(application)
         for deployment in app.deployments.values() if app else ():
             lines = [line.strip() for line in deployment.message.splitlines() if line.strip()]
             named = [i for i, line in enumerate(lines) if re.match(r"[\w.]*(Error|Exception)\b", line)]

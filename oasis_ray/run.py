@@ -16,6 +16,7 @@ from oasis_ray.bill import bill, spent_by
 from oasis_ray.changes import changes
 from oasis_ray.errors import JobError, OasisError, RunError, StoppedError, first_cause
 from oasis_ray.graph import BESIDE_A_WORKER, LIGHT_CPUS, build
+from oasis_ray.handle import PoolHandle
 from oasis_ray.heartbeat import Heartbeat
 from oasis_ray.job import Job
 from oasis_ray.ledger import ended_ids, mend, read_parts, take_back, waits
@@ -25,7 +26,7 @@ from oasis_ray.manifest import describe, node_digests, now, read_manifest, summa
 from oasis_ray.models import pinned
 from oasis_ray.monitor import Monitor
 from oasis_ray.phases import Phase, due, plan
-from oasis_ray.pool import PoolHandle, impossible, start_pools, states, stop_pools
+from oasis_ray.pool import impossible, start_pools, states, stop_pools
 from oasis_ray.probe import graded
 from oasis_ray.recipe import Recipe
 from oasis_ray.rows import Fate

@@ -25,14 +25,14 @@ def engine(tensor: int = 1, pipeline: int = 1, **keys: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("keys", "expected"),
     [
-        (engine(), (1, ({"GPU": 1.0},), "STRICT_PACK", True)),
-        (engine(4, replicas=[2, 8]), (2, ({"GPU": 1.0},) * 4, "STRICT_PACK", True)),
-        (engine(gpu_share=0.4), (1, ({"GPU": 0.4},), "STRICT_PACK", True)),
-        (engine(2, 2), (1, ({"GPU": 1.0},) * 4, "PACK", True)),
-        (engine(device="auto"), (1, ({"GPU": 1.0},), "STRICT_PACK", True)),
-        (engine(4, device="cpu"), (1, ({"CPU": 0.1},), "PACK", False)),
-        (engine(backend="openai", url="http://x/v1"), (1, ({"CPU": 0.1},), "PACK", False)),
-        (engine(backend="scripted", script="x:y"), (1, ({"CPU": 0.1},), "PACK", False)),
+        (engine(), (1, ({"GPU": 1.0},), "STRICT_PACK", True, None, 1)),
+        (engine(4, replicas=[2, 8]), (2, ({"GPU": 1.0},) * 4, "STRICT_PACK", True, None, 8)),
+        (engine(gpu_share=0.4), (1, ({"GPU": 0.4},), "STRICT_PACK", True, None, 1)),
+        (engine(2, 2), (1, ({"GPU": 1.0},) * 4, "PACK", True, None, 1)),
+        (engine(device="auto"), (1, ({"GPU": 1.0},), "STRICT_PACK", True, None, 1)),
+        (engine(4, device="cpu"), (1, ({"CPU": 0.1},), "PACK", False, None, 1)),
+        (engine(backend="openai", url="http://x/v1"), (1, ({"CPU": 0.1},), "PACK", False, None, 1)),
+        (engine(backend="scripted", script="x:y"), (1, ({"CPU": 0.1},), "PACK", False, None, 1)),
     ],
 )
 def test_a_pool_needs_its_least_engines(keys: dict[str, Any], expected: tuple[Any, ...]) -> None:
@@ -41,7 +41,7 @@ def test_a_pool_needs_its_least_engines(keys: dict[str, Any], expected: tuple[An
 
 def test_a_pool_that_may_take_cpus_takes_them_where_there_are_no_gpus() -> None:
     assert wanted({"vlm": engine(2, device="auto")}, cluster(0)) == [
-        Need("vlm", 1, ({"CPU": 0.1},), "PACK", gpus=False)
+        Need("vlm", 1, ({"CPU": 0.1},), "PACK", gpus=False, most=1)
     ]
 
 

@@ -13,8 +13,9 @@ import ray
 
 from oasis_ray.cluster import nodes, on_gpus
 from oasis_ray.guard import Guard
+from oasis_ray.handle import PoolHandle
 from oasis_ray.job import Pool
-from oasis_ray.pool import PoolHandle, start_pools, stop_pools
+from oasis_ray.pool import start_pools, stop_pools
 from oasis_ray.rows import Call, Reply, Request, Sampling
 from oasis_ray.watch import Watch
 from tests.conftest import Near
@@ -54,7 +55,7 @@ def test_an_engine_whose_core_dies_or_hangs_is_replaced_and_every_call_is_answer
 ) -> None:
     long = Sampling(temperature=1.0, max_tokens=400, min_tokens=400)
     calls = [Call(Request("Say.", sampling=long), f"r{n}", n) for n in range(12)]
-    (core,) = cores(mortal.app)
+    (core,) = cores(next(iter(mortal.apps)))
 
     async def out() -> list[Reply]:
         guard = Guard("llm", mortal, Near(Watch()))
@@ -69,7 +70,7 @@ def test_an_engine_whose_core_dies_or_hangs_is_replaced_and_every_call_is_answer
 
 
 def test_an_engine_that_is_killed_takes_its_core_along(mortal: PoolHandle) -> None:
-    (core,) = cores(mortal.app)
+    (core,) = cores(next(iter(mortal.apps)))
     core.parent().kill()
     psutil.wait_procs([core], timeout=30)
     assert not core.is_running()

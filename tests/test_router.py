@@ -3,8 +3,9 @@
 import asyncio
 from collections import Counter
 
+from oasis_ray.handle import PoolHandle
 from oasis_ray.job import Pool
-from oasis_ray.pool import PoolHandle, start_pools, stop_pools
+from oasis_ray.pool import start_pools, stop_pools
 from oasis_ray.rows import Call, Request
 
 ROWS, CALLS, IN_FLIGHT = 300, 3, 60

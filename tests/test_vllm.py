@@ -9,9 +9,10 @@ import pytest
 from oasis_ray.chat import Chat
 from oasis_ray.cluster import nodes, on_gpus
 from oasis_ray.errors import RowError
+from oasis_ray.handle import PoolHandle
 from oasis_ray.image import admit
 from oasis_ray.job import Limits, Pool
-from oasis_ray.pool import PoolHandle, start_pools, stop_pools
+from oasis_ray.pool import start_pools, stop_pools
 from oasis_ray.rows import Call, Image, Reply, Request, Sampling
 from tests.conftest import picture
 

@@ -159,7 +159,7 @@ def plan(
     wanted = cluster.needs(job.pools, gpus)
     for need in wanted:
         pool = job.pools[need.pool]
-        most = f", growing to {pool.replicas[1]}" if pool.replicas[1] > pool.replicas[0] else ""
+        most = f", growing to {need.most}" if need.most > need.engines else ""
         out.print(f"pool {need.pool}: {pool.model} ({pool.backend}): {need}{most}", soft_wrap=True)
     planned = phases.plan(job, recipe, gpus, have, grows=grows)
     if len(planned) > 1:

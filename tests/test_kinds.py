@@ -1,0 +1,114 @@
+"""A pool with several types of GPU: an application for each type, rows that stay with one, a cluster that has both."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from benchmarks.standing import Standing
+from oasis_ray.cluster import Node, fit, needs
+from oasis_ray.errors import FitError
+from oasis_ray.handle import PoolHandle
+from oasis_ray.job import Pool
+from oasis_ray.kinds import kinds
+from oasis_ray.manifest import read_manifest
+from oasis_ray.rows import Fate
+from tests.conftest import picture, shard
+from tests.test_phases_run import POOL, said, start
+from tests.test_run import rows_of
+
+TYPES = {"H100": {"replicas": 2, "tensor_parallel": 2}, "A100": {"replicas": [1, 3], "max_sequences": 16}}
+
+
+def pool(**keys: Any) -> Pool:
+    return Pool(model="some/model", **keys)
+
+
+def test_a_pool_of_several_types_is_a_pool_for_each_with_what_the_type_changes() -> None:
+    made = pool(types=TYPES, tensor_parallel=4, max_sequences=64)
+    assert made.replicas == (3, 5)
+    assert [
+        (str(kind), kind.make.replicas, kind.make.tensor_parallel, kind.make.max_sequences, kind.make.types)
+        for kind in kinds({"vlm": made, "llm": pool(), "old": pool(gpu_type="V100")})
+    ] == [
+        ("vlm on H100", (2, 2), 2, 64, {}),
+        ("vlm on A100", (1, 3), 4, 16, {}),
+        ("llm", (1, 1), 1, 128, {}),
+        ("old on V100", (1, 1), 1, 128, {}),
+    ]
+    assert Pool(**made.model_dump(exclude_unset=True)) == made  # a job that is written down is read again
+
+
+@pytest.mark.parametrize(
+    ("keys", "problem"),
+    [
+        ({"types": TYPES, "replicas": 2}, "say `replicas` for each of `types`, not for all of them"),
+        ({"types": TYPES, "device": "auto"}, "`types` and `gpu_type` are for engines on GPUs: `device: gpu`"),
+        ({"gpu_type": "H100", "backend": "openai", "url": "http://x/v1"}, "are for engines on GPUs"),
+        ({"types": TYPES, "gpu_type": "H100"}, "`gpu_type` is for a pool with one type; take it out, or `types`"),
+        ({"types": {"H100": {"replicas": 0}}}, "the most at least 1, not [0, 0]"),
+    ],
+)
+def test_types_that_contradict_the_pool_are_refused(keys: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ValidationError) as error:
+        pool(**keys)
+    assert problem in str(error.value)
+
+
+def node(name: str, gpus: int, kind: str) -> Node:
+    return Node(name, {"CPU": 8.0, "GPU": float(gpus), f"accelerator_type:{kind}": 1.0})
+
+
+def test_each_type_needs_room_on_nodes_of_its_own() -> None:
+    wanted = needs({"vlm": pool(types=TYPES)}, {"vlm": True})
+    fit(wanted, [node("a", 4, "H100"), node("b", 1, "A100")])
+    with pytest.raises(FitError) as error:
+        fit(wanted, [node("a", 1, "H100"), node("b", 8, "A100")])
+    assert str(error.value).splitlines() == [
+        "pool 'vlm' needs 2 engines, each 2 x GPU 1 (H100) on one node; there is room for 0",
+        "this cluster has a: CPU 8, GPU 1 (H100); b: CPU 8, GPU 8 (A100)",
+    ]
+
+
+def test_a_row_stays_with_the_type_that_had_the_most_room_when_it_came() -> None:
+    handle = PoolHandle("vlm", {"large": 30, "small": 10})
+    came = []
+    for row in "abcdefgh":  # none is answered
+        came.append(handle._choose(row))
+        handle._asked[came[-1]] += 1
+    assert came == ["large", "small", "large", "large", "large", "small", "large", "large"]
+    assert [handle._choose(row) for row in "abcdefgh"] == came
+
+
+@pytest.fixture(scope="module")
+def mixed() -> Iterator[Standing]:
+    """A cluster with five GPUs that says they are of two types."""
+    marks = json.dumps({"accelerator_type:H100": 1, "accelerator_type:A100": 1})
+    with Standing("--num-gpus=5", f"--resources={marks}") as cluster:
+        yield cluster
+
+
+def test_a_run_uses_the_engines_of_all_types_and_pays_for_their_gpus(mixed: Standing, tmp_path: Path) -> None:
+    shard(tmp_path / "in.parquet", [{"id": f"good.{n}", "bytes": picture()} for n in range(48)])
+    types = {"H100": {"replicas": 2, "tensor_parallel": 2}, "A100": {"replicas": 1}}
+    job = {
+        "recipe": "oasis", "input": {"path": str(tmp_path / "in.parquet"), "id": "id"},
+        "output": {"path": str(tmp_path / "run")}, "rows_in_flight": 16, "max_failed": 0,
+        "pools": {"vlm": {**POOL, "device": "gpu", "types": types}, "llm": {**POOL, "device": "cpu"}},
+    }  # fmt: skip
+    path = tmp_path / "job.yaml"
+    path.write_text(json.dumps(job))
+    planned = said(start(mixed, "plan", path))
+    assert "2 engines, each 2 x GPU 1 (H100) on one node" in planned
+    assert "1 engine, each 1 x GPU 1 (A100)" in planned
+    said(start(mixed, "run", path))
+    rows = [row for fate in Fate for row in rows_of(tmp_path / "run", fate)]
+    engines = [{step["engine"] for step in row["lineage"] if step["node"] in ("hook", "respond")} for row in rows]
+    assert {len(one) for one in engines} == {1}
+    assert len(set.union(*engines)) == 3
+    (session,) = read_manifest(str(tmp_path / "run"))["sessions"]
+    assert session["gpu_seconds"]["vlm"] == pytest.approx(session["engine_seconds"]["vlm"] * 5 / 3, rel=0.05)
+    assert session["gpu_seconds"]["llm"] == 0
