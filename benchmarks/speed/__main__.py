@@ -15,13 +15,20 @@ from rich.console import Console
 from benchmarks.result import show, write_result
 from benchmarks.speed.child import Child
 from benchmarks.speed.direct import direct
+from benchmarks.speed.owned import owned
 from benchmarks.speed.rounds import Round, gaps, spread, with_image
 from benchmarks.speed.service import service
-from benchmarks.speed.workload import DOCUMENTS, OASIS, SIMULATED, SMALL, Workload
+from benchmarks.speed.workload import DOCUMENTS, LOAD, OASIS, SIMULATED, SMALL, Workload
 from oasis_ray.cli import SHIPPED
 from oasis_ray.load import load_job
 
-RATIOS = (("service", "floor"), ("service", "step_by_step"), ("terse", "step_by_step"))
+RATIOS = (
+    ("service", "floor"),
+    ("service", "step_by_step"),
+    ("terse", "step_by_step"),
+    ("service", "stage_owned"),
+)
+NOT_STEADY = ("step_by_step", "stage_owned")  # whole runs, from the first request or row
 SHARED = {name: {"shared": f"speed-{name}"} for name in ("vlm", "llm")}
 TERSE = {"nodes": {name: {"with": {"terse": True}} for name in ("nonsense", "hallucination", "solvability", "clarity")}}
 
@@ -55,6 +62,13 @@ def compare(work: Workload, rounds: int, folder: Path, say: Callable[[str], None
             for way in [*list(ways)[number % len(ways) :], *list(ways)[: number % len(ways)]]:
                 say(f"{work.name}: round {number} of {rounds}, {way}")
                 found[way].append(ways[way](number * 10 + (way == "terse")))
+    if work.recipe == LOAD:  # its six engines find no room beside the others
+        say(f"{work.name}: engines that stages own")
+        try:
+            with closing(Child(owned, log=folder / "owned.log")) as third:
+                found["stage_owned"] = [third.ask(work.write_job(folder, rounds * 10))]
+        except RuntimeError as error:
+            say(f"engines that stages own were not measured: {error}")
     return {"parameters": parameters, "rows": work.rows, "rounds": rounds} | figures(work, plain, found, rest)
 
 
@@ -65,7 +79,7 @@ def figures(work: Workload, job: Path, found: dict[str, list[Round]], rest: floa
     while nothing is asked (`cores_at_rest`).
     """
     pictured = with_image(load_job(job, SHIPPED)[1])
-    steady = {way: [one.rate(work.in_flight) for one in found[way]] for way in found if way != "step_by_step"}
+    steady = {way: [one.rate(work.in_flight) for one in found[way]] for way in found if way not in NOT_STEADY}
     rates = steady | {way: [one.whole_rate() for one in found[way]] for way in found if way not in steady}
     told: dict[str, Any] = {"images_per_s": {way: spread(values) for way, values in rates.items()}}
     for way, other in RATIOS:
@@ -73,13 +87,15 @@ def figures(work: Workload, job: Path, found: dict[str, list[Round]], rest: floa
             some = rates[way][-len(rates[other]) :]  # of the same rounds
             told[f"{way}_over_{other}"] = spread([a / b for a, b in zip(some, rates[other], strict=True)])
     told["image_prefills_per_image"] = {
-        way: spread([one.image_prefills(pictured[0], pictured) for one in found[way]]) for way in found
+        way: spread([one.image_prefills(pictured[0], pictured) for one in found[way]])
+        for way in found
+        if way != "stage_owned"  # which does not tell
     }
     told["vlm_busy"] = {way: spread([one.busy(pictured) for one in found[way]]) for way in ("floor", "service")}
     told["accepted"] = {way: [len(one.accepted) for one in found[way]] for way in found}
     told["accepted_in_all"] = [
         len(set.intersection(*(one.accepted for one in same)))
-        for same in zip(*(found[way] for way in found if way != "terse"), strict=True)
+        for same in zip(*(found[way] for way in found if way not in ("terse", "stage_owned")), strict=True)
     ]
     told["cpu_ms_per_request"] = {
         way: {
@@ -103,12 +119,17 @@ def headline(result: dict[str, Any]) -> dict[str, Any]:
         "service_over_floor_simulated": ("simulated", "service_over_floor"),
         "service_over_step_by_step": ("oasis", "service_over_step_by_step"),
         "terse_over_step_by_step": ("oasis", "terse_over_step_by_step"),
+        "service_over_stage_owned": ("small", "service_over_stage_owned"),
         "engine_busy": ("oasis", "vlm_busy", "service"),
         "image_prefills_per_image": ("documents", "image_prefills_per_image", "service"),
         "image_prefills_per_image_step_by_step": ("documents", "image_prefills_per_image", "step_by_step"),
         "orchestration_cpu_ms_per_request": ("simulated", "orchestration_cpu_ms_per_request"),
     }
-    return {name: reduce(dict.__getitem__, place, result) for name, place in places.items() if place[0] in result}
+    return {
+        name: value
+        for name, place in places.items()
+        if (value := reduce(lambda at, key: at.get(key, {}), place, result))
+    }
 
 
 def main() -> None:
