@@ -13,7 +13,7 @@ from oasis_ray.errors import FitError, RunError
 from oasis_ray.janitor import NAMESPACE
 from oasis_ray.job import Pool
 from oasis_ray.kinds import kinds
-from oasis_ray.pool import placement
+from oasis_ray.pool import TYPE_MARK, placement
 
 ROUNDING = 1e-9
 COUNTED = ("CPU", "GPU")
@@ -82,8 +82,9 @@ def nodes() -> list[Node]:
 
 def gpu_types(resources: Iterable[str]) -> list[str]:
     """The types of the GPUs of a node, as Ray names them; none where it has none or does not know."""
-    mark = "accelerator_type:"
-    return [name.removeprefix(mark) for name in resources if name.startswith(mark)] if "GPU" in resources else []
+    if "GPU" not in resources:
+        return []
+    return [name.removeprefix(TYPE_MARK) for name in resources if name.startswith(TYPE_MARK)]
 
 
 def on_gpus(pools: Mapping[str, Pool], have: list[Node]) -> dict[str, bool]:

@@ -17,7 +17,7 @@ from ray.serve.exceptions import BackPressureError, ReplicaUnavailableError
 from oasis_ray.errors import EngineLostError, OasisError, RunError
 from oasis_ray.rows import Call, Reply
 
-ROWS = 10_000  # whose kind of engine is remembered: many times what one process carries at once
+ROWS = 10_000  # whose engine is remembered: many times what one process carries at once
 
 
 @dataclass

@@ -13,9 +13,6 @@ class Kind:
     pool: str
     make: Pool
 
-    def __str__(self) -> str:
-        return f"{self.pool} on {self.make.gpu_type}" if self.make.gpu_type else self.pool
-
 
 def kinds(pools: Mapping[str, Pool]) -> list[Kind]:
     """The kinds of all pools, in the order of the job."""

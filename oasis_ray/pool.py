@@ -31,6 +31,7 @@ UPSCALE_S = 10  # a load that has been too high for this long asks for another e
 GRACE_S = 20  # for calls in flight when there is one engine too many
 _leases: dict[str, Lease] = {}  # of this process, by application: what is not held ends
 STATES = {"RUNNING": "running", "PENDING_MIGRATION": "running", "STOPPING": "stopping"}  # Serve has more for starting
+TYPE_MARK = "accelerator_type:"  # before a GPU's type, in Ray's name for what a node has
 A_TRACE = 0.001  # of a node's mark for its type of GPU: any number of engines find room
 CPU_BUNDLE = {"CPU": 0.1}  # an engine on CPUs takes what is free; the placement group needs some resource to hold
 
@@ -39,7 +40,7 @@ def placement(pool: Pool, *, gpus: bool) -> tuple[list[dict[str, float]], str]:
     """The bundles of one engine and how they are placed: a tensor-parallel group stays on one node."""
     if not gpus:
         return [CPU_BUNDLE], "PACK"
-    bundle = {"GPU": pool.gpu_share} | ({f"accelerator_type:{pool.gpu_type}": A_TRACE} if pool.gpu_type else {})
+    bundle = {"GPU": pool.gpu_share} | ({f"{TYPE_MARK}{pool.gpu_type}": A_TRACE} if pool.gpu_type else {})
     return [bundle] * pool.gpus_per_engine, "STRICT_PACK" if pool.pipeline_parallel == 1 else "PACK"
 
 

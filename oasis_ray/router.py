@@ -11,7 +11,7 @@ from typing import Any
 
 from ray.serve.experimental.consistent_hash_router import ConsistentHashRouter
 
-ROWS = 10_000  # that are remembered: many times what one process carries at once
+from oasis_ray.handle import ROWS
 
 
 class StickyRouter(ConsistentHashRouter):  # type: ignore[misc]  # Ray ships no types; the base routes sessions in order

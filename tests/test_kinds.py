@@ -31,13 +31,20 @@ def test_a_pool_of_several_types_is_a_pool_for_each_with_what_the_type_changes()
     made = pool(types=TYPES, tensor_parallel=4, max_sequences=64)
     assert made.replicas == (3, 5)
     assert [
-        (str(kind), kind.make.replicas, kind.make.tensor_parallel, kind.make.max_sequences, kind.make.types)
+        (
+            kind.pool,
+            kind.make.gpu_type,
+            kind.make.replicas,
+            kind.make.tensor_parallel,
+            kind.make.max_sequences,
+            kind.make.types,
+        )
         for kind in kinds({"vlm": made, "llm": pool(), "old": pool(gpu_type="V100")})
     ] == [
-        ("vlm on H100", (2, 2), 2, 64, {}),
-        ("vlm on A100", (1, 3), 4, 16, {}),
-        ("llm", (1, 1), 1, 128, {}),
-        ("old on V100", (1, 1), 1, 128, {}),
+        ("vlm", "H100", (2, 2), 2, 64, {}),
+        ("vlm", "A100", (1, 3), 4, 16, {}),
+        ("llm", None, (1, 1), 1, 128, {}),
+        ("old", "V100", (1, 1), 1, 128, {}),
     ]
     assert Pool(**made.model_dump(exclude_unset=True)) == made  # a job that is written down is read again
 
