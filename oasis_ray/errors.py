@@ -4,6 +4,7 @@
     ├── JobError         the job is wrong: raised before anything starts, all problems at once     exit code 2
     ├── FitError         the job is right but this cluster can't hold it                           exit code 4
     ├── RowError         one row is bad: it ends in `failed` with this reason, the run goes on
+    ├── PictureGoneError  an engine was given a picture by its digest alone and has forgotten it; it is given again
     └── RunError         the machinery failed: what is done is kept, the run can be taken up again  exit code 1
         ├── EngineLostError  the engine that worked on a request is gone; another is asked
         └── StoppedError     somebody or something ended the run before its rows had                  exit code 1 or 3
@@ -64,6 +65,10 @@ class StoppedError(RunError):
 
     def __str__(self) -> str:
         return self.text
+
+
+class PictureGoneError(OasisError):
+    """An engine was given a picture by its digest alone, and does not have it, or not any more."""
 
 
 class RowError(OasisError):

@@ -1,23 +1,32 @@
 """The way from a node to a pool.
 
 All requests of a row carry its id as session, so the router (`router`) sends them to the replica that has its image in
-the prefix and encoder caches; where a pool has several kinds of engine, they all go to one kind.
+the prefix and encoder caches; where a pool has several kinds of engine, they all go to one kind. A picture goes there
+once: the requests after it name its digest alone, and bring its bytes again only to an engine that does not have it.
 """
 
 import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ray import serve
 from ray.exceptions import RayActorError, RayTaskError
 from ray.serve.exceptions import BackPressureError, ReplicaUnavailableError
 
-from oasis_ray.errors import EngineLostError, OasisError, RunError
-from oasis_ray.rows import Call, Reply
+from oasis_ray.errors import EngineLostError, OasisError, PictureGoneError, RunError
+from oasis_ray.rows import Call, Image, Reply
 
 ROWS = 10_000  # whose engine is remembered: many times what one process carries at once
+
+
+@dataclass
+class Seat:
+    """Where a row is answered, and which pictures the engine there knows by their digests."""
+
+    app: str
+    known: set[str] = field(default_factory=set)
 
 
 @dataclass
@@ -31,27 +40,32 @@ class PoolHandle:
     apps: Mapping[str, int]
     _handles: dict[str, Any] = field(default_factory=dict)
     _asked: Counter[str] = field(default_factory=Counter)  # by application, requests that are not answered
-    _app_of: OrderedDict[str, str] = field(default_factory=OrderedDict)  # by row
+    _seats: OrderedDict[str, Seat] = field(default_factory=OrderedDict)  # by row
 
     async def ask(self, call: Call) -> Reply:
         """Answer one call on the replica that its row sticks to.
 
         Raises what the engine raised, or EngineLostError where the replica has died: it takes its calls with it.
         """
-        app = self._choose(call.row)
-        self._asked[app] += 1
+        seat = self._seat(call.row)
+        self._asked[seat.app] += 1
         try:
-            return await self._ask(app, call)
+            try:
+                reply = await self._ask(seat.app, _brief(call, seat.known))
+            except PictureGoneError:  # the engine has forgotten it, or the row has moved to another
+                reply = await self._ask(seat.app, call)
         finally:
-            self._asked[app] -= 1
+            self._asked[seat.app] -= 1
+        seat.known.update(image.digest for image in call.request.images if reply.keeps)
+        return reply
 
-    def _choose(self, row: str) -> str:
+    def _seat(self, row: str) -> Seat:
         """At a row's first call the kind of engine that has the most room left, and the same one from then on."""
-        app = self._app_of.pop(row, None) or min(self.apps, key=lambda app: self._asked[app] / self.apps[app])
-        self._app_of[row] = app
-        if len(self._app_of) > ROWS:
-            self._app_of.popitem(last=False)
-        return app
+        seat = self._seats.pop(row, None) or Seat(min(self.apps, key=lambda app: self._asked[app] / self.apps[app]))
+        self._seats[row] = seat
+        if len(self._seats) > ROWS:
+            self._seats.popitem(last=False)
+        return seat
 
     async def _ask(self, app: str, call: Call) -> Reply:
         if app not in self._handles:
@@ -71,3 +85,9 @@ class PoolHandle:
                 ) from None
             else:
                 return reply
+
+
+def _brief(call: Call, known: set[str]) -> Call:
+    """The call without the bytes of pictures that are known where it goes."""
+    images = tuple(Image(b"", one.digest) if one.digest in known else one for one in call.request.images)
+    return replace(call, request=replace(call.request, images=images)) if known else call

@@ -36,7 +36,10 @@ FATE_OF = {
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An admitted picture: the encoded bytes as they came, known by the SHA-256 of these bytes."""
+    """An admitted picture: the encoded bytes as they came, known by the SHA-256 of these bytes.
+
+    On its way to an engine that has it already the bytes may be left out (`handle`); then `data` is empty.
+    """
 
     data: bytes = field(repr=False, compare=False)
     digest: str
@@ -116,6 +119,7 @@ class Reply:
     """What a model answered to one request, and what it read for it (in tokens, images included).
 
     `engine` is the replica that answered, `seconds` for how long it had the request, waiting in its queue included.
+    `keeps` says that it knows the request's pictures by their digests from now on.
     """
 
     samples: tuple[Sample, ...]
@@ -123,6 +127,7 @@ class Reply:
     cached_tokens: int = 0
     engine: str = ""
     seconds: float = 0.0
+    keeps: bool = False
 
     @property
     def text(self) -> str:

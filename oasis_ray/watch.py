@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from oasis_ray.suspects import Suspects, Verdict
 from oasis_ray.tally import Tally, Told
@@ -175,8 +176,14 @@ class Watch:
 
 
 def start_watch(name: str) -> Any:
-    """The watch as an actor of this name. Should its process be lost, a new one begins with an empty book."""
-    actor = ray.remote(Watch).options(name=name, num_cpus=0, max_restarts=-1, max_task_retries=-1)
+    """The watch as an actor of this name, on the driver's node: without it, there would be no run to watch over.
+
+    Should its process be lost, a new one begins with an empty book.
+    """
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+    actor = ray.remote(Watch).options(
+        name=name, num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=here
+    )
     return actor.remote()
 
 

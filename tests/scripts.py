@@ -81,3 +81,8 @@ async def whoami(call: Call) -> Reply:
     """Which process answers, after a while."""
     await asyncio.sleep(0.1)
     return Reply.of(str(os.getpid()))
+
+
+def weigh(call: Call) -> Reply:
+    """How many bytes of each picture came."""
+    return Reply.of(" ".join(str(len(image.data)) for image in call.request.images))

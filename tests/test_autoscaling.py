@@ -12,7 +12,7 @@ import yaml
 from oasis_ray.audit import audit
 from oasis_ray.manifest import read_manifest
 from tests.conftest import ROOT, picture, shard
-from tests.fake_cloud import FakeCloud
+from tests.fake_cloud import HEAD, FakeCloud
 
 SIMULATED = {
     "backend": "simulated", "model": "simulated", "script": "tests.scripts:oasis", "device": "gpu", "idle_s": 5,
@@ -71,6 +71,7 @@ def test_nodes_come_for_a_run_and_go_with_it(cloud: FakeCloud, start: Start, tmp
     run = start("run", vlm={"tensor_parallel": 4}, llm={"tensor_parallel": 2, "replicas": [0, 1]})
     up = cloud.until(lambda seen: seen["gpus"] == 8)
     assert (up["nodes"], len(up["apps"])) == (3, 2), up
+    assert cloud.until(lambda seen: seen["watches"])["watches"] == [HEAD]  # where the driver is
     said = run.communicate(timeout=240)[0]
     assert (run.returncode, ended(tmp_path / "run")) == (0, "done"), said
     assert empty(after := cloud.until(empty)), after

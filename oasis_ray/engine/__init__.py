@@ -18,8 +18,8 @@ class Engine(Protocol):
     async def ask(self, call: Call) -> Reply:
         """Answer one request. The same call gives the same reply.
 
-        Raises RowError where the request itself can't be answered (`prompt_over_context`), RunError or the engine's own
-        exception where the engine can't.
+        Raises RowError where the request itself can't be answered (`prompt_over_context`), PictureGoneError where it
+        names a picture that the engine does not have, RunError or the engine's own exception where the engine can't.
         """
         ...
 

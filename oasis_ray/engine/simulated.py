@@ -10,6 +10,7 @@ from collections import OrderedDict
 from dataclasses import replace
 
 from oasis_ray.engine.scripted import ScriptedEngine
+from oasis_ray.errors import PictureGoneError
 from oasis_ray.job import Latency
 from oasis_ray.rows import Call, Reply, Request
 
@@ -25,6 +26,10 @@ class SimulatedEngine:
 
     async def ask(self, call: Call) -> Reply:
         """What the script says, with the tokens that were read and found in the cache."""
+        if gone := [
+            image.digest for image in call.request.images if not image.data and image.digest not in self._images
+        ]:
+            raise PictureGoneError(gone[0])
         reply = await self._script.ask(call)
         prompt, cached = self._read(call.request)
         now = asyncio.get_running_loop().time()
@@ -36,7 +41,7 @@ class SimulatedEngine:
             await asyncio.sleep(tokens * (self._latency.token_s + self._latency.token_s_a_reply * self._writing))
         finally:
             self._writing -= 1
-        return replace(reply, prompt_tokens=prompt, cached_tokens=cached)
+        return replace(reply, prompt_tokens=prompt, cached_tokens=cached, keeps=True)
 
     async def check(self) -> None:
         """A simulation is always well."""

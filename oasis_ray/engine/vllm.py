@@ -8,7 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 from oasis_ray.chat import Chat
-from oasis_ray.errors import EngineLostError, RowError, RunError
+from oasis_ray.errors import EngineLostError, PictureGoneError, RowError, RunError
 from oasis_ray.image import decode
 from oasis_ray.job import Pool
 from oasis_ray.models import bring
@@ -48,7 +48,8 @@ class VllmEngine:
     async def ask(self, call: Call) -> Reply:
         """Answer one call with vLLM.
 
-        Raises RowError `prompt_over_context` where the prompt leaves no room, EngineLostError where its core has died.
+        Raises RowError `prompt_over_context` where the prompt leaves no room, PictureGoneError where a picture that
+        comes without its bytes is not in vLLM's cache, EngineLostError where its core has died.
         """
         from vllm.exceptions import VLLMValidationError
         from vllm.v1.engine.exceptions import EngineDeadError
@@ -82,7 +83,7 @@ class VllmEngine:
             )
             for out in sorted(last.outputs, key=lambda out: out.index)
         )
-        return Reply(samples, len(last.prompt_token_ids or ()), last.num_cached_tokens or 0)
+        return Reply(samples, len(last.prompt_token_ids or ()), last.num_cached_tokens or 0, keeps=self._keeps_pictures)
 
     async def _generate(self, prompt: dict[str, Any], call: Call) -> Any:
         """The last output of vLLM. A picture that it was given by its name alone, and no longer has, is given again."""
@@ -143,7 +144,13 @@ class VllmEngine:
 
 
 async def _decoded(images: tuple[Image, ...]) -> list[Any]:
-    """The pictures as vLLM takes them. A large one takes tenths of a second, in which the engine answers others."""
+    """The pictures as vLLM takes them. A large one takes tenths of a second, in which the engine answers others.
+
+    Raises PictureGoneError where one comes without its bytes.
+    """
+    for image in images:
+        if not image.data:
+            raise PictureGoneError(image.digest)
     return [await asyncio.to_thread(decode, image) for image in images]
 
 
