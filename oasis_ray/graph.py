@@ -6,7 +6,7 @@ from typing import Any
 import ray
 from ray.data import ActorPoolStrategy, DataContext, Dataset, TaskPoolStrategy
 
-from oasis_ray.handle import PoolHandle
+from oasis_ray.handle import PoolHandle, lean
 from oasis_ray.job import Job
 from oasis_ray.packets import ShardSource
 from oasis_ray.recipe import Recipe
@@ -53,6 +53,7 @@ def build(
         batch_format="pyarrow",
         zero_copy_batch=True,
         num_cpus=LIGHT_CPUS,
+        runtime_env=lean(),
         compute=ActorPoolStrategy(
             size=job.workers, max_tasks_in_flight_per_actor=packets, max_concurrent_calls_per_actor=packets
         ),

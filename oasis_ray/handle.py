@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import ray
 from ray import serve
 from ray.exceptions import RayActorError, RayTaskError
 from ray.serve.exceptions import BackPressureError, ReplicaUnavailableError
@@ -18,7 +19,16 @@ from ray.serve.exceptions import BackPressureError, ReplicaUnavailableError
 from oasis_ray.errors import EngineLostError, OasisError, PictureGoneError, RunError
 from oasis_ray.rows import Call, Image, Reply
 
+# As Ray advises for throughput: Serve's router and a replica's engine run in the loop that is there, not in another
+# thread, which costs a request a third of its CPU (docs/decisions.md). Serve reads these when it is imported.
+LEAN = {"RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP": "0", "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0"}
 ROWS = 10_000  # whose engine is remembered: many times what one process carries at once
+
+
+def lean() -> dict[str, Any]:
+    """The runtime environment of the processes that ask engines or hold them: the job's own, with `LEAN` in it."""
+    job = dict(ray.get_runtime_context().runtime_env)
+    return job | {"env_vars": job.get("env_vars", {}) | LEAN}
 
 
 @dataclass

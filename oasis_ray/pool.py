@@ -18,7 +18,7 @@ from ray.serve.schema import LoggingConfig
 
 from oasis_ray.autoscaler import Verdict, verdict
 from oasis_ray.errors import FitError, JobError, RunError
-from oasis_ray.handle import PoolHandle
+from oasis_ray.handle import PoolHandle, lean
 from oasis_ray.janitor import PREFIX, Lease
 from oasis_ray.job import Pool
 from oasis_ray.kinds import Kind, kinds
@@ -219,7 +219,7 @@ def _application(pool: Pool, labels: dict[str, str], *, gpus: bool) -> serve.App
         name=labels["pool"],
         placement_group_bundles=bundles,
         placement_group_strategy=strategy,
-        ray_actor_options={"num_cpus": 0, "num_gpus": 0},
+        ray_actor_options={"num_cpus": 0, "num_gpus": 0, "runtime_env": lean()},
         max_ongoing_requests=2 * pool.max_sequences,
         request_router_config=RequestRouterConfig(request_router_class=ROUTER),
         graceful_shutdown_timeout_s=GRACE_S,
