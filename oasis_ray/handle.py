@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import ray
+from grpc.aio import AioRpcError
 from ray import serve
 from ray.exceptions import RayActorError, RayTaskError
 from ray.serve.exceptions import BackPressureError, ReplicaUnavailableError
@@ -20,8 +21,11 @@ from oasis_ray.errors import EngineLostError, OasisError, PictureGoneError, RunE
 from oasis_ray.rows import Call, Image, Reply
 
 # As Ray advises for throughput: Serve's router and a replica's engine run in the loop that is there, not in another
-# thread, which costs a request a third of its CPU (docs/decisions.md). Serve reads these when it is imported.
+# thread. Serve reads these when it is imported. With gRPC it saves a request a quarter of its CPU (docs/decisions.md).
 LEAN = {"RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP": "0", "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0"}
+# A call of up to so many bytes goes to its engine by gRPC, which costs half of what an actor's task does; a larger one
+# through Ray's object store (Serve's servers take no message of more than 4 MB).
+DIRECT = 1 << 20
 ROWS = 10_000  # whose engine is remembered: many times what one process carries at once
 
 
@@ -80,19 +84,19 @@ class PoolHandle:
     async def _ask(self, app: str, call: Call) -> Reply:
         if app not in self._handles:
             self._handles[app] = serve.get_app_handle(app)
+        way = self._handles[app].options(session_id=call.row, _by_reference=_size(call) > DIRECT)
         while True:
             try:
-                reply: Reply = await self._handles[app].options(session_id=call.row).ask.remote(call)
-            except RayActorError as error:
+                reply: Reply = await way.ask.remote(call)
+            except (RayActorError, AioRpcError) as error:
                 raise EngineLostError(str(error).strip().splitlines()[0]) from None
             except (BackPressureError, ReplicaUnavailableError):
                 await asyncio.sleep(1)
-            except RayTaskError as error:
-                raise (
-                    error.cause
-                    if isinstance(error.cause, OasisError)
-                    else RunError(f"pool '{self.name}': {type(error.cause).__name__}: {error.cause}")
-                ) from None
+            except Exception as error:
+                cause = error.cause if isinstance(error, RayTaskError) else error
+                if isinstance(cause, OasisError):
+                    raise cause from None
+                raise RunError(f"pool '{self.name}': {type(cause).__name__}: {cause}") from None
             else:
                 return reply
 
@@ -101,3 +105,8 @@ def _brief(call: Call, known: set[str]) -> Call:
     """The call without the bytes of pictures that are known where it goes."""
     images = tuple(Image(b"", one.digest) if one.digest in known else one for one in call.request.images)
     return replace(call, request=replace(call.request, images=images)) if known else call
+
+
+def _size(call: Call) -> int:
+    """About how many bytes a call has."""
+    return len(call.request.text) + sum(len(image.data) for image in call.request.images)

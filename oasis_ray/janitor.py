@@ -12,10 +12,12 @@ from typing import Any
 import ray
 from ray import serve
 from ray.exceptions import RayActorError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 NAMESPACE = "oasis_ray"
 PREFIX = "oasis-"  # of the name of every application of ours
 JANITOR = "janitor-"
+HEAD, A_TRACE = "node:__internal_head__", 0.0001  # Ray's mark of the head, and as little of it as any number can have
 
 
 @ray.remote(num_cpus=0)
@@ -26,8 +28,9 @@ class _Leash:
         await asyncio.Event().wait()
 
 
-# Not restarted: a new one would know no leash. If its node is lost, `sweep` sees that nobody holds the engines.
-@ray.remote(num_cpus=0, lifetime="detached", max_restarts=0)
+# On the head, which no cluster outlives. Not restarted: a new one would know no leash. If the head is lost and comes
+# again, `sweep` sees that nobody holds the engines.
+@ray.remote(num_cpus=0, resources={HEAD: A_TRACE}, lifetime="detached", max_restarts=0)
 class _Janitor:
     """Deletes an application when the last leash is gone, and ends. `make` is what its engines are."""
 
@@ -60,13 +63,19 @@ class _Janitor:
             ray.actor.exit_actor()
 
 
+def here() -> NodeAffinitySchedulingStrategy:
+    """This process's node: what a driver starts there is lost with it, or not at all."""
+    return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+
+
 class Lease:
     """This process's hold on an application. Held as long as the process lives, or until `end`."""
 
     def __init__(self, app: str, make: str) -> None:
         """Take hold. Raises ValueError where the application's engines are others than `make`, with what they are."""
         self.app = app
-        self._leash = _Leash.remote()  # type: ignore[attr-defined]  # Ray ships no types
+        # Elsewhere it could be lost with a node while the job goes on, and its engines would be ended.
+        self._leash = _Leash.options(scheduling_strategy=here()).remote()  # type: ignore[attr-defined]  # Ray: no types
         self._name = self._leash._actor_id.hex()
         while True:
             options = _Janitor.options(name=f"{JANITOR}{app}", namespace=NAMESPACE, get_if_exists=True)  # type: ignore[attr-defined]

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import ray
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from oasis_ray.janitor import here
 from oasis_ray.suspects import Suspects, Verdict
 from oasis_ray.tally import Tally, Told
 
@@ -180,9 +180,8 @@ def start_watch(name: str) -> Any:
 
     Should its process be lost, a new one begins with an empty book.
     """
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
     actor = ray.remote(Watch).options(
-        name=name, num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=here
+        name=name, num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=here()
     )
     return actor.remote()
 

@@ -21,13 +21,15 @@ from ray.util import list_named_actors, placement_group_table
 ray.init(logging_level=40, log_to_driver=False, namespace="looking")
 from ray import serve
 from ray._private.state import actors
-watches = [a["Address"]["NodeID"] for a in actors().values() if (a["ActorClassName"], a["State"]) == ("Watch", "ALIVE")]
+OURS = ("Watch", "_Leash", "_Janitor")
+ours = [a for a in actors().values() if a["ActorClassName"] in OURS and a["State"] == "ALIVE"]
 groups = [group["name"] for group in placement_group_table().values() if group["state"] != "REMOVED"]
 nodes = [node for node in ray.nodes() if node["Alive"]]
 print("SEEN" + json.dumps({
     "nodes": len(nodes), "gpus": sum(node["Resources"].get("GPU", 0) for node in nodes),
     "groups": groups, "apps": list(serve.status().applications),
-    "watches": watches, "actors": [actor["name"] for actor in list_named_actors(all_namespaces=True)],
+    "ours": sorted((a["ActorClassName"], a["Address"]["NodeID"]) for a in ours),
+    "actors": [actor["name"] for actor in list_named_actors(all_namespaces=True)],
 }))
 """
 

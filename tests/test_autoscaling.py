@@ -71,7 +71,9 @@ def test_nodes_come_for_a_run_and_go_with_it(cloud: FakeCloud, start: Start, tmp
     run = start("run", vlm={"tensor_parallel": 4}, llm={"tensor_parallel": 2, "replicas": [0, 1]})
     up = cloud.until(lambda seen: seen["gpus"] == 8)
     assert (up["nodes"], len(up["apps"])) == (3, 2), up
-    assert cloud.until(lambda seen: seen["watches"])["watches"] == [HEAD]  # where the driver is
+    # What the run can't do without: where its driver is, the watch and a leash for each pool; on the head, the janitors.
+    ours = cloud.until(lambda seen: len(seen["ours"]) == 5)["ours"]
+    assert ours == [["Watch", HEAD], *[["_Janitor", HEAD]] * 2, *[["_Leash", HEAD]] * 2]
     said = run.communicate(timeout=240)[0]
     assert (run.returncode, ended(tmp_path / "run")) == (0, "done"), said
     assert empty(after := cloud.until(empty)), after

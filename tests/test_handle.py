@@ -44,3 +44,7 @@ def test_a_request_without_pictures_forgets_none(pools: dict[str, PoolHandle]) -
 
 def test_an_engine_that_keeps_no_pictures_gets_them_each_time(pools: dict[str, PoolHandle]) -> None:
     assert [came(pools["forgets"], "one", RED) for _ in range(3)] == ["11"] * 3
+
+
+def test_a_picture_larger_than_a_message_of_serve_arrives(pools: dict[str, PoolHandle]) -> None:
+    assert came(pools["forgets"], "large", Image(bytes(5 << 20), "large")) == str(5 << 20)
