@@ -71,7 +71,7 @@ def test_nodes_come_for_a_run_and_go_with_it(cloud: FakeCloud, start: Start, tmp
     run = start("run", vlm={"tensor_parallel": 4}, llm={"tensor_parallel": 2, "replicas": [0, 1]})
     up = cloud.until(lambda seen: seen["gpus"] == 8)
     assert (up["nodes"], len(up["apps"])) == (3, 2), up
-    # What the run can't do without: where its driver is, the watch and a leash for each pool; on the head, the janitors.
+    # Where the driver is: the watch, and a leash for each pool. On the head: the janitors. (Here they are the same.)
     ours = cloud.until(lambda seen: len(seen["ours"]) == 5)["ours"]
     assert ours == [["Watch", HEAD], *[["_Janitor", HEAD]] * 2, *[["_Leash", HEAD]] * 2]
     said = run.communicate(timeout=240)[0]
