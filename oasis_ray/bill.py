@@ -82,15 +82,20 @@ class Bill(BaseModel):
 
 
 def spent_by(sessions: Iterable[Mapping[str, Any]], prices: Prices | None) -> dict[str, Spent]:
-    """What each pool has cost in all sessions together; those of older versions have not measured it."""
+    """What each pool has cost in all sessions together; those of older versions have not measured it.
+
+    GPU-seconds on a type that the pool names are paid at that type's price, all others at the cluster's.
+    """
     found: dict[str, Spent] = {}
     for session in sessions:
-        price = prices.of(session.get("gpus", ())) if prices else None
         for pool, seconds in session.get("gpu_seconds", {}).items():
-            spent = found.setdefault(pool, Spent(money=None if price is None else 0.0))
+            spent = found.setdefault(pool, Spent(money=0.0 if prices else None))
             spent.gpu_seconds += seconds
-            if price is not None:
-                spent.money = (spent.money or 0.0) + seconds / HOUR_S * price
+            if prices is not None:
+                price = prices.of(session.get("gpus", ()))
+                typed = session.get("gpu_seconds_of_types", {}).get(pool, {})
+                paid = sum(part * (prices.gpus.get(name, price) - price) for name, part in typed.items())
+                spent.money = (spent.money or 0.0) + (seconds * price + paid) / HOUR_S
     return found
 
 

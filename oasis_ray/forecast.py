@@ -95,17 +95,17 @@ def predict(
     pace: Pace | None = None,
     groups: Sequence[tuple[str, ...]] = (),
     prices: Prices | None = None,
-    gpus: Sequence[str] = (),
+    gpu_hour: float | None = None,
 ) -> Forecast:
     """What `total` rows will do, from some of them that were judged on every axis, in a run with this manifest.
 
-    Without a `pace` nothing is said of time. `groups` are the judges that may change places, `gpus` the types of GPU.
+    Without a `pace` nothing is said of time. `groups` are the judges that may change places, `gpu_hour` what an hour of
+    one GPU has cost the probe.
     """
     sample, draws = Sample(rows, manifest["nodes"], score_in_full), draw(len(rows))
     figures = [*_funnel(rows, manifest, total), *_tokens(sample, draws, total), *_memory(manifest)]
     sizes: list[Size] = []
     orders: list[Order] = []
-    price = prices.of(gpus) if prices else None
     if pace is not None and pace.pools:
         held = {pool: sample.held(pool) for pool in pace.pools}
         sizes = _sizes(pace, held, draws, total)
@@ -113,8 +113,8 @@ def predict(
         figures += [one for pool, one in sizes[0].gpu_hours.items() if pace.pools[pool].gpus]
         if any(one.gpus for one in pace.pools.values()):
             figures.append(sizes[0].all_gpu_hours)
-            if price is not None:
-                figures.append(scaled(sizes[0].all_gpu_hours, "money", price))
+            if gpu_hour is not None:
+                figures.append(scaled(sizes[0].all_gpu_hours, "money", gpu_hour))
         orders = [order for group in groups if (order := _order(group, sample, pace)) is not None]
     return Forecast(
         rows=total,
@@ -124,7 +124,7 @@ def predict(
         sizes=tuple(sizes),
         orders=tuple(orders),
         currency=prices.currency if prices else None,
-        gpu_hour=price,
+        gpu_hour=gpu_hour,
         gpu_hours_at=dict(prices.gpus) if prices else {},
     )
 

@@ -65,6 +65,7 @@ class Heartbeat:
         self._ended: deque[tuple[float, int, int]] = deque()
         self._engine_s = dict.fromkeys(self.job.pools, 0.0)
         self._gpu_s = dict.fromkeys(self.job.pools, 0.0)
+        self._typed_s: dict[str, dict[str, float]] = {}  # of them those on a type that the pool names
         self._types: set[str] = set()
         self._peak_mib = 0.0
         self._looking = threading.Lock()
@@ -97,8 +98,8 @@ class Heartbeat:
 
     def measured(self) -> dict[str, Any]:
         """For the manifest, as of now: the seconds from the first row begun to the last one ended, and the rows in
-        flight on average; by pool the seconds of running engines, and of their GPUs; the types of GPU of the cluster;
-        the most memory that was in use on this machine at any look.
+        flight on average; by pool the seconds of running engines, and of their GPUs, and of these by the type that
+        the pool names; the types of GPU of the cluster; the most memory that was in use on this machine at any look.
         """
         self._try_to_look()
         return {
@@ -106,6 +107,10 @@ class Heartbeat:
             "rows_at_once": round(self._view.at_once, 2),
             "engine_seconds": {name: round(seconds, 1) for name, seconds in self._engine_s.items()},
             "gpu_seconds": {name: round(seconds, 1) for name, seconds in self._gpu_s.items()},
+            "gpu_seconds_of_types": {
+                pool: {name: round(seconds, 1) for name, seconds in typed.items()}
+                for pool, typed in self._typed_s.items()
+            },
             "gpus": sorted(self._types),
             "peak_memory_mib": round(self._peak_mib),
         }
@@ -142,7 +147,11 @@ class Heartbeat:
             seconds = counts["running"] * (now - self._looked)
             self._engine_s[kind.pool] += seconds
             if self.gpus[kind.pool]:
-                self._gpu_s[kind.pool] += seconds * kind.make.gpus_per_engine * kind.make.gpu_share
+                seconds *= kind.make.gpus_per_engine * kind.make.gpu_share
+                self._gpu_s[kind.pool] += seconds
+                if (name := kind.make.gpu_type) is not None:
+                    typed = self._typed_s.setdefault(kind.pool, {})
+                    typed[name] = typed.get(name, 0.0) + seconds
         for name in self.job.pools:
             if engines[name] != self._engines.get(name):
                 self.note("engines", pool=name, **engines[name])
@@ -170,7 +179,7 @@ class Heartbeat:
         at, rows, tokens = self._ended[0]
         recent = now - at
         pools = self.recipe.pool_of
-        session = {"gpu_seconds": self._gpu_s, "gpus": self._types}
+        session = {"gpu_seconds": self._gpu_s, "gpu_seconds_of_types": self._typed_s, "gpus": self._types}
         currency = self.prices.currency if self.prices else None
         return Progress(
             run=self.run,

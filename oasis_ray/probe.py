@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from oasis_ray.bill import HOUR_S, spent_by
 from oasis_ray.cascade import groups
 from oasis_ray.errors import JobError
 from oasis_ray.forecast import Forecast, ProbeRow, predict
@@ -47,10 +48,17 @@ def forecast(job: Job, recipe: Recipe, total: int, prices: Prices | None) -> For
         pace=Pace.of(manifest, total),
         groups=groups(recipe.nodes),
         prices=prices,
-        gpus=manifest["sessions"][-1].get("gpus", ()),
+        gpu_hour=_gpu_hour(manifest["sessions"][-1], prices) if prices else None,
     )
     write_manifest(folder, manifest | {"forecast": made.model_dump(mode="json")})
     return made
+
+
+def _gpu_hour(session: Mapping[str, Any], prices: Prices) -> float:
+    """What an hour of one GPU has cost: on average over the types that the pools name, else by those of the cluster."""
+    spent = spent_by([session], prices).values()
+    hours = sum(one.gpu_seconds for one in spent) / HOUR_S
+    return sum(one.money or 0.0 for one in spent) / hours if hours else prices.of(session.get("gpus", ()))
 
 
 def graded(folder: str, manifest: Mapping[str, Any]) -> Forecast | None:

@@ -81,6 +81,18 @@ def test_a_pool_of_which_no_request_has_ended_is_paid_for_all_the_same() -> None
     assert (made.total.gpu_seconds, made.total.money, made.lines, made.per_accepted_row) == (50.0, 1.0, (), None)
 
 
+def test_engines_of_a_type_that_the_pool_names_cost_what_it_does_and_others_what_the_dearest_does() -> None:
+    prices = Prices(currency="EUR", gpu_hour=3.6, gpus={"H100": 7.2, "L4": 1.8})
+    session = {
+        "gpu_seconds": {"vlm": 1000.0, "llm": 500.0}, "gpus": ["H100", "L4"],
+        "gpu_seconds_of_types": {"vlm": {"H100": 300.0, "L4": 500.0, "unpriced": 100.0}},
+    }  # fmt: skip
+    assert {pool: pytest.approx(one.money) for pool, one in spent_by([session], prices).items()} == {
+        "vlm": 0.6 + 0.25 + 0.2 + 0.2,
+        "llm": 1.0,
+    }
+
+
 def test_sessions_add_up_each_at_its_own_price() -> None:
     sessions = [
         {"name": "of an older version", "seconds": 5},

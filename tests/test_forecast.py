@@ -163,7 +163,7 @@ def test_money_is_gpu_hours_times_the_price_of_the_clusters_gpus(manifest: dict[
     rows, prices = [row()] * 10, Prices(currency="EUR", gpu_hour=1.0, gpus={"H100": 3.0, "L4": 0.5})
     made = predict(
         rows, manifest, total=3600, score_in_full=0.0, pace=pace(vlm=Engines(1, 4, 50), llm=Engines(1, 2, 20)),
-        prices=prices, gpus=["H100"],
+        prices=prices, gpu_hour=3.0,
     )  # fmt: skip
     found = figures(made)
     hours = found["GPU-hours", ""]
@@ -175,7 +175,7 @@ def test_money_is_gpu_hours_times_the_price_of_the_clusters_gpus(manifest: dict[
 def test_without_gpus_nothing_is_said_of_gpu_hours(manifest: dict[str, Any]) -> None:
     given = pace(vlm=Engines(1, 0, 50), llm=Engines(1, 0, 20))
     made = predict([row()] * 10, manifest, total=100, score_in_full=0.0, pace=given,
-                   prices=Prices(currency="EUR", gpu_hour=1.0))  # fmt: skip
+                   prices=Prices(currency="EUR", gpu_hour=1.0), gpu_hour=1.0)  # fmt: skip
     assert {one.what for one in made.figures} == {
         "rows", "rows in", "tokens read", "tokens written", "wall time, s",
     }  # fmt: skip

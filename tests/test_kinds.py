@@ -119,3 +119,4 @@ def test_a_run_uses_the_engines_of_all_types_and_pays_for_their_gpus(mixed: Stan
     (session,) = read_manifest(str(tmp_path / "run"))["sessions"]
     assert session["gpu_seconds"]["vlm"] == pytest.approx(session["engine_seconds"]["vlm"] * 5 / 3, rel=0.05)
     assert session["gpu_seconds"]["llm"] == 0
+    assert sum(session["gpu_seconds_of_types"]["vlm"].values()) == pytest.approx(session["gpu_seconds"]["vlm"], abs=0.2)
