@@ -22,7 +22,7 @@ from oasis_ray.pool import start_pools
 from oasis_ray.rows import Fate
 from oasis_ray.run import Run
 
-LOOK_S = 0.2
+LOOK_S = 0.5  # a look costs the driver and the watch some milliseconds, which would be counted as the service's
 REST_S = 10
 
 
