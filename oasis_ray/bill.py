@@ -88,11 +88,11 @@ def spent_by(sessions: Iterable[Mapping[str, Any]], prices: Prices | None) -> di
     """
     found: dict[str, Spent] = {}
     for session in sessions:
+        price = prices.of(session.get("gpus", ())) if prices else None
         for pool, seconds in session.get("gpu_seconds", {}).items():
-            spent = found.setdefault(pool, Spent(money=0.0 if prices else None))
+            spent = found.setdefault(pool, Spent(money=None if price is None else 0.0))
             spent.gpu_seconds += seconds
-            if prices is not None:
-                price = prices.of(session.get("gpus", ()))
+            if prices is not None and price is not None:
                 typed = session.get("gpu_seconds_of_types", {}).get(pool, {})
                 paid = sum(part * (prices.gpus.get(name, price) - price) for name, part in typed.items())
                 spent.money = (spent.money or 0.0) + (seconds * price + paid) / HOUR_S

@@ -103,8 +103,10 @@ class PoolHandle:
 
 def _brief(call: Call, known: set[str]) -> Call:
     """The call without the bytes of pictures that are known where it goes."""
+    if not known:
+        return call
     images = tuple(Image(b"", one.digest) if one.digest in known else one for one in call.request.images)
-    return replace(call, request=replace(call.request, images=images)) if known else call
+    return replace(call, request=replace(call.request, images=images))
 
 
 def _size(call: Call) -> int:

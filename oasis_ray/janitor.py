@@ -17,7 +17,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 NAMESPACE = "oasis_ray"
 PREFIX = "oasis-"  # of the name of every application of ours
 JANITOR = "janitor-"
-HEAD, A_TRACE = "node:__internal_head__", 0.0001  # Ray's mark of the head, and as little of it as any number can have
+HEAD = "node:__internal_head__"  # Ray's mark of the head
+A_TRACE = 0.001  # of a node's mark, to be placed by it: a thousand find room
 
 
 @ray.remote(num_cpus=0)

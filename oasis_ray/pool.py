@@ -19,7 +19,7 @@ from ray.serve.schema import LoggingConfig
 from oasis_ray.autoscaler import Verdict, verdict
 from oasis_ray.errors import FitError, JobError, RunError
 from oasis_ray.handle import PoolHandle, lean
-from oasis_ray.janitor import PREFIX, Lease
+from oasis_ray.janitor import A_TRACE, PREFIX, Lease
 from oasis_ray.job import Pool
 from oasis_ray.kinds import Kind, kinds
 from oasis_ray.replica import Replica
@@ -32,7 +32,6 @@ GRACE_S = 20  # for calls in flight when there is one engine too many
 _leases: dict[str, Lease] = {}  # of this process, by application: what is not held ends
 STATES = {"RUNNING": "running", "PENDING_MIGRATION": "running", "STOPPING": "stopping"}  # Serve has more for starting
 TYPE_MARK = "accelerator_type:"  # before a GPU's type, in Ray's name for what a node has
-A_TRACE = 0.001  # of a node's mark for its type of GPU: any number of engines find room
 CPU_BUNDLE = {"CPU": 0.1}  # an engine on CPUs takes what is free; the placement group needs some resource to hold
 
 

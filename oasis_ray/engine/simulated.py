@@ -26,10 +26,9 @@ class SimulatedEngine:
 
     async def ask(self, call: Call) -> Reply:
         """What the script says, with the tokens that were read and found in the cache."""
-        if gone := [
-            image.digest for image in call.request.images if not image.data and image.digest not in self._images
-        ]:
-            raise PictureGoneError(gone[0])
+        for image in call.request.images:
+            if not image.data and image.digest not in self._images:
+                raise PictureGoneError(image.digest)
         reply = await self._script.ask(call)
         prompt, cached = self._read(call.request)
         now = asyncio.get_running_loop().time()
