@@ -149,6 +149,11 @@ class Pool(BaseModel):
     max_sequences: int = Field(128, ge=1, description="Requests that one engine works on at once.")
     image_pixels: tuple[int, int] | None = Field(None, description="[least, most] pixels an image is scaled to.")
     kv_cache_gb: float = Field(1.0, gt=0, description="Memory for the KV cache of an engine on CPUs.")
+    encoder_cache_gb: float = Field(
+        1.0,
+        ge=0,
+        description="Memory of an engine for pictures that its encoder has read: 100 large ones of a 7B model.",
+    )
     start_timeout_s: float = Field(1800, gt=0, description="An engine that is not up after this long has failed.")
     stall_timeout_s: float = Field(
         300, gt=0, description="An engine that has requests and makes no step for this long is replaced."

@@ -1,6 +1,10 @@
 """The real engines: vLLM in pools under Ray, on a pair of tiny models with random weights."""
 
 import asyncio
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,11 +18,36 @@ from oasis_ray.image import admit
 from oasis_ray.job import Limits, Pool
 from oasis_ray.pool import start_pools, stop_pools
 from oasis_ray.rows import Call, Image, Reply, Request, Sampling
-from tests.conftest import picture
+from tests.conftest import ROOT, picture
 
 DRAWN = Sampling(temperature=1.0, top_k=20, max_tokens=16, min_tokens=4)
 SHORT = Sampling(max_tokens=16)
 IMAGE_TOKENS = 16  # 112 x 112 pixels: 8 x 8 patches of 14, merged two by two
+
+# Eight pictures of 256 tokens, all of them asked about twice, where a batch has room for four; vLLM tells of its steps.
+TWICE = """
+import asyncio, os, psutil, sys
+from oasis_ray.engine import open_engine
+from oasis_ray.image import admit
+from oasis_ray.job import Limits, Pool
+from oasis_ray.rows import Call, Request, Sampling
+from tests.conftest import picture
+
+async def ask(pool):
+    engine = open_engine(pool, gpus=False)
+    images = [admit(picture(colour, (448, 448)), Limits()) for colour in sys.argv[2:]]
+    for words in ("What is it?", "Where is it?"):
+        requests = [Request(words, (image,), sampling=Sampling(max_tokens=4)) for image in images]
+        await asyncio.gather(*(engine.ask(Call(request, f"r{row}", 1)) for row, request in enumerate(requests)))
+    # The engine's own process would be waited for at the end of this one.
+    for child in psutil.Process().children(recursive=True):
+        child.kill()
+    os._exit(0)
+
+if __name__ == "__main__":
+    told = {"enable_logging_iteration_details": True, "max_num_batched_tokens": 1024}
+    asyncio.run(ask(Pool(model=sys.argv[1], device="cpu", max_context_tokens=1024, engine_args=told)))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +99,15 @@ def test_an_image_is_read_once_for_all_its_requests_with_the_same_replies(pools:
     # vLLM caches whole blocks, of 128 tokens on CPUs: the image has 256.
     assert cold.cached_tokens < 128 < warm.cached_tokens
     assert warm.samples == cold.samples
+
+
+def test_the_encoder_reads_a_picture_once_though_a_batch_has_no_room_for_all(pair: Path) -> None:
+    colours = ("gold", "plum", "tan", "lime", "navy", "teal", "red", "gray")
+    words = [sys.executable, "-c", TWICE, str(pair / "vlm"), *colours]
+    variables = os.environ | {"PYTHONPATH": str(ROOT), "VLLM_LOGGING_LEVEL": "INFO"}
+    said = subprocess.run(words, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=500)
+    read = re.findall(r"encoder inputs: (\d+)", said.stdout + said.stderr)
+    assert sum(map(int, read)) == len(colours), (said.stdout + said.stderr)[-3000:]
 
 
 def test_a_picture_that_vllm_has_forgotten_is_given_again(pools: dict[str, PoolHandle]) -> None:

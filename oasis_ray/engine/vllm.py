@@ -31,6 +31,7 @@ class VllmEngine:
             os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
             os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         from vllm import AsyncEngineArgs
+        from vllm.usage.usage_lib import UsageContext
         from vllm.v1.engine.async_llm import AsyncLLM
 
         folder = str(bring(pool.model, pool.revision))
@@ -41,9 +42,15 @@ class VllmEngine:
         self._keeps_pictures = pool.engine_args.get("mm_processor_cache_gb") != 0
         args = engine_args(pool, folder, gpus=gpus, images=self._chat.image_token is not None)
         try:
-            self._llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**args), stat_loggers=_loggers(self._beat))
+            config = AsyncEngineArgs(**args).create_engine_config(UsageContext.ENGINE_CONTEXT)
         except TypeError as error:
             raise RunError(f"pool of {pool.model}: vLLM does not take these engine_args: {error}") from None
+        # By itself vLLM keeps the encoder's output of as many tokens as a batch has: of a few large pictures. But each
+        # request of a row asks for its picture's, as the prefix cache ends in the middle of it, and the encoder would
+        # run again. There is no argument for this.
+        of_a_batch = config.scheduler_config.encoder_cache_size
+        config.scheduler_config.encoder_cache_size = max(of_a_batch, encoder_tokens(pool, config.model_config))
+        self._llm = AsyncLLM.from_vllm_config(config, stat_loggers=_loggers(self._beat))
 
     async def ask(self, call: Call) -> Reply:
         """Answer one call with vLLM.
@@ -180,6 +187,11 @@ def _pulse(beat: Callable[[], None]) -> Any:
             pass
 
     return Pulse
+
+
+def encoder_tokens(pool: Pool, model: Any) -> int:
+    """The image tokens whose encoder output, a hidden state for each, fits into the pool's `encoder_cache_gb`."""
+    return int(pool.encoder_cache_gb * 2**30 / (model.get_inputs_embeds_size() * model.dtype.itemsize))
 
 
 def engine_args(pool: Pool, folder: str, *, gpus: bool, images: bool) -> dict[str, Any]:
