@@ -15,6 +15,7 @@ from pydantic_core import PydanticUndefined
 from oasis_ray import job, prices, recipe
 from oasis_ray.cli import SHIPPED
 from oasis_ray.engine_type import EngineType
+from oasis_ray.latency import Latency
 from oasis_ray.load import load_job
 from oasis_ray.report.statistics import Statistics
 from oasis_ray.rows import Fate, Sampling
@@ -24,7 +25,7 @@ EXAMPLE = Path(__file__).parents[1] / "cluster/jobs/small.yaml"
 MODELS: dict[str, type[BaseModel]] = {
     model.__name__: model
     for model in (
-        job.Job, job.Input, job.Sample, job.Limits, job.Output, job.Pool, EngineType, job.Latency, Sampling,
+        job.Job, job.Input, job.Sample, job.Limits, job.Output, job.Pool, EngineType, Latency, Sampling,
         recipe.RecipeSpec, recipe.NodeSpec, recipe.RecordsSpec, recipe.RecordSpec, recipe.RateSpec,
         prices.Prices,
     )

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from oasis_ray.engine_type import EngineType, Replicas
 from oasis_ray.errors import nearest
+from oasis_ray.latency import Latency
 from oasis_ray.trust import harmless_engine_args, refuse_pickles, variable_name, without_secret
 
 
@@ -93,19 +94,6 @@ class Output(BaseModel):
     keep_images: bool = Field(False, description="Write the images of rejected and failed rows too.")
 
     _no_secret = field_validator("path")(without_secret)
-
-
-class Latency(BaseModel):
-    """How fast a simulated engine is. The defaults are of a model of 72B on four GPUs of 80 GB: see docs/scaling.md."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    read_tokens_per_s: float = Field(6000, gt=0, description="Tokens of prompts that are read in a second.")
-    token_s: float = Field(0.03, ge=0, description="Seconds from one written token to the next, for a reply alone.")
-    token_s_a_reply: float = Field(0.0003, ge=0, description="More seconds a token for each reply that is written.")
-    image_tokens: int = Field(1200, ge=0, description="Tokens of an image.")
-    characters_a_token: float = Field(4.0, gt=0, description="Characters of text in a token.")
-    cached_images: int = Field(200, ge=0, description="Images that are not read again when they come again.")
 
 
 class Pool(BaseModel):
@@ -266,7 +254,7 @@ class Job(BaseModel):
     drain_s: float = Field(
         120, gt=0, description="A run that is told to stop lets its rows in flight end, for this long at most."
     )
-    rows_in_flight: int = Field(128, ge=1, description="Rows that are worked on at once.")
+    rows_in_flight: int = Field(128, ge=1, description="Rows that are worked on at once, at most.")
     rows_per_task: int = Field(8, ge=1, le=64, description="Rows that one task of Ray Data carries.")
     workers: int = Field(1, ge=1, description="Processes that carry rows from node to node.")
 

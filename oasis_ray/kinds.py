@@ -19,6 +19,11 @@ def kinds(pools: Mapping[str, Pool]) -> list[Kind]:
     return [Kind(name, make) for name, pool in pools.items() for make in _makes(pool)]
 
 
+def most_engines(pools: Mapping[str, Pool]) -> dict[str, int]:
+    """How many engines each pool may have at most, of all types."""
+    return {name: sum(make.replicas[1] for make in _makes(pool)) for name, pool in pools.items()}
+
+
 def _makes(pool: Pool) -> Iterable[Pool]:
     if not pool.types:
         return [pool]

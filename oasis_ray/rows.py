@@ -119,7 +119,8 @@ class Reply:
     """What a model answered to one request, and what it read for it (in tokens, images included).
 
     `engine` is the replica that answered, `seconds` for how long it had the request, waiting in its queue included.
-    `keeps` says that it knows the request's pictures by their digests from now on.
+    `keeps` says that it knows the request's pictures by their digests from now on, `holds` for how many rows with such
+    a request its KV cache has room at once (0: it doesn't know).
     """
 
     samples: tuple[Sample, ...]
@@ -128,6 +129,7 @@ class Reply:
     engine: str = ""
     seconds: float = 0.0
     keeps: bool = False
+    holds: int = 0
 
     @property
     def text(self) -> str:

@@ -27,7 +27,9 @@ from oasis_ray.errors import OasisError, RowError
 from oasis_ray.guard import Guard, blame, turn
 from oasis_ray.image import admit
 from oasis_ray.job import Job
+from oasis_ray.kinds import most_engines
 from oasis_ray.node import Asked, NodeRunner, drawn
+from oasis_ray.places import Places
 from oasis_ray.recipe import Recipe
 from oasis_ray.rows import Divert, Fate, Image, Route
 from oasis_ray.schema import Ended, packet, resume
@@ -50,7 +52,9 @@ class Segment:
     waiting: str | None = None  # the folder of rows that go on in the next phase
 
     def __post_init__(self) -> None:
-        pools: Mapping[str, Asked] = self.pools
+        self._places = Places(self.job.rows_in_flight, self.job.workers)
+        engines = most_engines(self.job.pools)
+        pools: Mapping[str, Asked] = {name: self._places.room(pool, engines[name]) for name, pool in self.pools.items()}
         if self.watch is not None:
             pools = {name: Guard(name, pool, self.watch) for name, pool in pools.items()}
         self._runners = [
@@ -58,7 +62,6 @@ class Segment:
             for place, node in enumerate(self.recipe.nodes)
         ]
         self._flying: dict[str, Ended] = {}
-        self._places = asyncio.Semaphore(max(1, self.job.rows_in_flight // self.job.workers))
         self._door = asyncio.Lock()
         self._steps, self._name = 0, uuid4().hex
         self._telling: asyncio.Future[None] | None = None
@@ -74,8 +77,8 @@ class Segment:
         """The rows that have ended or wait, in input order."""
         ids = [row["id"] for row in rows]
         async with self._door:  # packet by packet: one that has no place for its first row is not begun yet
-            async with self._places:
-                suspects = await self.watch.begin.remote(ids)
+            await self._places.free()
+            suspects = await self.watch.begin.remote(ids)
             if suspects is None:
                 return []
             begun = [await self._begin(row) for row in rows if row["id"] not in suspects]
@@ -90,9 +93,9 @@ class Segment:
 
     async def _begin(self, row: Mapping[str, Any]) -> "asyncio.Task[Ended | None]":
         """Carry a row as soon as there is a place for it."""
-        await self._places.acquire()
+        await self._places.take()
         task = asyncio.ensure_future(self._try(row))
-        task.add_done_callback(lambda _: self._places.release())
+        task.add_done_callback(lambda _: self._places.leave())
         return task
 
     async def _try(self, row: Mapping[str, Any]) -> Ended | None:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from oasis_ray.handle import PoolHandle
-from oasis_ray.job import Latency, Pool
+from oasis_ray.job import Pool
+from oasis_ray.latency import Latency
 from oasis_ray.pool import start_pools, stop_pools
 from oasis_ray.rows import Call, Image, Request
 

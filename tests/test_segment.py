@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -208,3 +209,47 @@ def test_a_place_that_a_row_leaves_goes_to_the_next_row_whatever_its_packet(
     assert [[row["id"] for row in table["accepted"].to_pylist()[0]] for (table,) in tables] == packets
     assert (most[""], watch.view().begun, watch.view().errors) == (places, 10, [])
     assert 0 < watch.view().at_once <= places
+
+
+@pytest.mark.parametrize(
+    ("holds", "engines", "rows_in_flight", "workers", "places"),
+    [
+        (0, 1, 4, 1, 4),  # an engine that does not know what it holds
+        (2, 1, 4, 1, 2),
+        (2, [0, 3], 8, 1, 6),  # a pool that grows is counted as large as it may be: rows that wait make it grow
+        (2, 4, 8, 2, 4),
+        (9, 1, 4, 1, 4),
+        (1, 1, 4, 8, 1),  # a worker has one at least
+    ],
+)
+def test_there_are_no_more_places_than_pictures_that_the_caches_hold(
+    holds: int, engines: Any, rows_in_flight: int, workers: int, places: int, segment: Make
+) -> None:
+    flying, seen = set[str](), list[int]()
+
+    async def script(call: Call) -> Reply:
+        flying.add(call.row)
+        seen.append(len(flying))
+        await asyncio.sleep(0)
+        reply = scripts.oasis(call)
+        if reply.text.startswith("The answer"):
+            flying.remove(call.row)
+        return replace(reply, holds=holds)
+
+    pool = {"backend": "scripted", "model": "script", "script": "tests.scripts:oasis", "device": "cpu"}
+    pools = {"vlm": pool | {"replicas": engines}, "llm": pool}
+    watch = Watch()
+    made = segment(0.0, script, Near(watch), rows_in_flight=rows_in_flight, workers=workers, pools=pools)
+    names = [f"r{at}" for at in range(64)]
+    assert (carried(made, names), watch.view().errors) == ([{"accepted": names}], [])
+    begun = 2 * rows_in_flight  # rows that began before the first reply are not stopped
+    assert max(seen[7 * begun :]) == places
+
+
+def test_a_request_without_a_picture_bounds_nothing(segment: Make) -> None:
+    def script(call: Call) -> Reply:
+        return replace(scripts.oasis(call), holds=0 if call.request.images else 1)
+
+    made = segment(0.0, script, Near(Watch()), rows_in_flight=4)
+    carried(made, ["a", "b", "c"])
+    assert made._places.count == 4

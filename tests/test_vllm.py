@@ -110,6 +110,15 @@ def test_the_encoder_reads_a_picture_once_though_a_batch_has_no_room_for_all(pai
     assert sum(map(int, read)) == len(colours), (said.stdout + said.stderr)[-3000:]
 
 
+def test_an_engine_says_how_many_such_rows_its_cache_holds(pools: dict[str, PoolHandle]) -> None:
+    small, large = (admit(picture("teal", size), Limits()) for size in ((112, 112), (448, 448)))
+    some, fewer = ask(pools["vlm"], hook(small), hook(large))
+    read = [reply.prompt_tokens + reply.samples[0].tokens for reply in (some, fewer)]
+    room = [reply.holds * tokens for reply, tokens in zip((some, fewer), read, strict=True)]
+    assert min(room) > 2048
+    assert abs(room[0] - room[1]) < max(read)
+
+
 def test_a_picture_that_vllm_has_forgotten_is_given_again(pools: dict[str, PoolHandle]) -> None:
     images = [admit(picture(colour, (448, 448)), Limits()) for colour in ("gold", "plum", "tan", "lime")]
     questions = [Call(Request("What is it?", (image,), sampling=SHORT), "r", 1) for image in images]

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from oasis_ray.engine.scripted import ScriptedEngine
 from oasis_ray.errors import PictureGoneError
-from oasis_ray.job import Latency
+from oasis_ray.latency import Latency
 from oasis_ray.rows import Call, Reply, Request
 
 
@@ -40,7 +40,8 @@ class SimulatedEngine:
             await asyncio.sleep(tokens * (self._latency.token_s + self._latency.token_s_a_reply * self._writing))
         finally:
             self._writing -= 1
-        return replace(reply, prompt_tokens=prompt, cached_tokens=cached, keeps=True)
+        holds = self._latency.cached_images
+        return replace(reply, prompt_tokens=prompt, cached_tokens=cached, keeps=True, holds=holds)
 
     async def check(self) -> None:
         """A simulation is always well."""

@@ -42,7 +42,8 @@ class VllmEngine:
         self._keeps_pictures = pool.engine_args.get("mm_processor_cache_gb") != 0
         args = engine_args(pool, folder, gpus=gpus, images=self._chat.image_token is not None)
         try:
-            config = AsyncEngineArgs(**args).create_engine_config(UsageContext.ENGINE_CONTEXT)
+            given = AsyncEngineArgs(**args)
+            config = given.create_engine_config(UsageContext.ENGINE_CONTEXT)
         except TypeError as error:
             raise RunError(f"pool of {pool.model}: vLLM does not take these engine_args: {error}") from None
         # By itself vLLM keeps the encoder's output of as many tokens as a batch has: of a few large pictures. But each
@@ -50,7 +51,10 @@ class VllmEngine:
         # run again. There is no argument for this.
         of_a_batch = config.scheduler_config.encoder_cache_size
         config.scheduler_config.encoder_cache_size = max(of_a_batch, encoder_tokens(pool, config.model_config))
-        self._llm = AsyncLLM.from_vllm_config(config, stat_loggers=_loggers(self._beat))
+        self._llm = AsyncLLM.from_vllm_config(
+            config, stat_loggers=_loggers(self._beat), enable_log_requests=given.enable_log_requests
+        )
+        self._kv_tokens = config.cache_config.num_gpu_blocks * config.cache_config.block_size
 
     async def ask(self, call: Call) -> Reply:
         """Answer one call with vLLM.
@@ -90,7 +94,9 @@ class VllmEngine:
             )
             for out in sorted(last.outputs, key=lambda out: out.index)
         )
-        return Reply(samples, len(last.prompt_token_ids or ()), last.num_cached_tokens or 0, keeps=self._keeps_pictures)
+        read, cached = len(last.prompt_token_ids or ()), last.num_cached_tokens or 0
+        holds = self._kv_tokens // (read + sum(sample.tokens for sample in samples))
+        return Reply(samples, read, cached, keeps=self._keeps_pictures, holds=holds)
 
     async def _generate(self, prompt: dict[str, Any], call: Call) -> Any:
         """The last output of vLLM. A picture that it was given by its name alone, and no longer has, is given again."""
