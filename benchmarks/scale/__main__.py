@@ -113,6 +113,7 @@ def measure_all(folder: Path, engines: Sequence[int], rows: Sequence[int], waves
         say(f"{count} engines")
         told[f"{count} engines"] = one = with_engines(folder, f"engines-{count}", count, waves, "oasis_in_short")
         one["of_linear"] = one["rows_per_s"] / (told[f"{engines[0]} engines"]["rows_per_s"] * count / engines[0])
+        say(one)
     many = engines[-2]
     say(f"{many} engines, one of them slow")
     slow = told[f"{many} engines, one slow"] = with_engines(folder, "slow", many, waves, "with_a_straggler")
@@ -120,6 +121,7 @@ def measure_all(folder: Path, engines: Sequence[int], rows: Sequence[int], waves
     for count in rows:
         say(f"{count} rows")
         told[f"{count} rows"] = with_rows(folder, count)
+        say(told[f"{count} rows"])
     return told
 
 
