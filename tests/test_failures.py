@@ -146,7 +146,7 @@ def test_a_run_in_which_nothing_moves_is_ended_with_what_stood_where(
     ray_cluster: None, tmp_path: Path, job_file: JobFile
 ) -> None:
     rows(tmp_path, "good", "stuck", "caption")
-    done = call("run", job_file(pools=scripted("deaf"), no_progress_s=8, drain_s=2, rows_per_task=1))
+    done = call("run", job_file(pools=scripted("deaf"), no_progress_s=20, drain_s=2, rows_per_task=1))
     assert done.returncode == 1
     assert "StoppedError: nothing has moved for " in done.stderr
     assert "1 rows at hook (pool 'vlm'), the longest 'stuck' for " in done.stderr
