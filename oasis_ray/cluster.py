@@ -50,15 +50,20 @@ class Need:
         return f"{self.engines} engine{'s' * (self.engines > 1)}, each {each}{packed}"
 
 
-def join() -> None:
-    """Join the cluster that this process belongs to (a submitted job, RAY_ADDRESS), else start one here."""
+def join(cpus: int | None = None) -> None:
+    """Join the cluster that this process belongs to (a submitted job, RAY_ADDRESS), else start one here.
+
+    One that is started has this machine's CPUs, or is told that it has `cpus`.
+    """
     if not ray.is_initialized():
         if os.environ.get("RAY_ADDRESS") or os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR"):
             ray.init(namespace=NAMESPACE, logging_level=logging.ERROR, log_to_driver=False)
         else:
             # Ray warns of more worker processes than cores, which is as it should be here.
             os.environ.setdefault("RAY_worker_maximum_startup_concurrency", "16")
-            ray.init(address="local", namespace=NAMESPACE, logging_level=logging.ERROR, log_to_driver=False)
+            ray.init(
+                address="local", num_cpus=cpus, namespace=NAMESPACE, logging_level=logging.ERROR, log_to_driver=False
+            )
     for name in ("ray.data", "ray.serve"):
         for handler in logging.getLogger(name).handlers:
             # Their log files keep everything; on the terminal a run tells its own errors, once and in plain words.

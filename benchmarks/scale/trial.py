@@ -1,6 +1,5 @@
 """A job on a Ray cluster of its own, with the most memory that it took."""
 
-import logging
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -15,7 +14,6 @@ from benchmarks.speed.rounds import Round
 from benchmarks.speed.service import measure
 from benchmarks.speed.workload import ROOT
 from oasis_ray import cluster
-from oasis_ray.janitor import NAMESPACE
 from oasis_ray.memory import stored_mib
 
 CPUS = 16  # as Ray is told: simulated engines compute nothing, and 64 of them are to find room on any machine
@@ -36,8 +34,7 @@ def trial(path: Path) -> tuple[Round, Memory]:
 def runs() -> Iterator[Callable[[Path], tuple[Round, Memory]]]:
     """Start a cluster. What is yielded runs a job on it."""
     os.environ["PYTHONPATH"] = str(ROOT)
-    ray.init(address="local", num_cpus=CPUS, namespace=NAMESPACE, logging_level=logging.ERROR, log_to_driver=False)
-    cluster.join()
+    cluster.join(CPUS)
 
     def answer(path: Path) -> tuple[Round, Memory]:
         most: Memory = {"driver": 0.0, "worker": 0.0, "object_store": 0.0}
