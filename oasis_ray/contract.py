@@ -1,6 +1,7 @@
 """What a stage reads and writes: the dataclasses `In` and `Out`, their fields' types, and the types' Arrow forms."""
 
 from dataclasses import MISSING, fields, is_dataclass
+from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -12,6 +13,7 @@ from oasis_ray.stage import Stage
 SCALARS = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 
 
+@cache  # asked for each row, and annotations that are text are compiled each time
 def contract(stage: type[Stage]) -> tuple[type, type]:
     """The dataclasses `In` and `Out` of a stage, from the annotations of `parse` or `apply`.
 
@@ -30,6 +32,7 @@ def contract(stage: type[Stage]) -> tuple[type, type]:
     return row, outs[0]  # type: ignore[return-value]  # is_dataclass() is also true of an instance
 
 
+@cache
 def types_of(dataclass: type) -> dict[str, Any]:
     """The fields of a dataclass and their types."""
     return get_type_hints(dataclass)

@@ -26,6 +26,8 @@ LEAN = {"RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP": "0", "RAY_SERVE_RUN_USER_CODE_I
 # A call of up to so many bytes goes to its engine by gRPC, which costs half of what an actor's task does; a larger one
 # through Ray's object store (Serve's servers take no message of more than 4 MB).
 DIRECT = 1 << 20
+# Calls and replies are values of modules that both sides have; cloudpickle, for all else, takes longer.
+PICKLED = {"request_serialization": "pickle", "response_serialization": "pickle"}
 ROWS = 10_000  # whose engine is remembered: many times what one process carries at once
 
 
@@ -84,7 +86,7 @@ class PoolHandle:
     async def _ask(self, app: str, call: Call) -> Reply:
         if app not in self._handles:
             self._handles[app] = serve.get_app_handle(app)
-        way = self._handles[app].options(session_id=call.row, _by_reference=_size(call) > DIRECT)
+        way = self._handles[app].options(session_id=call.row, _by_reference=_size(call) > DIRECT, **PICKLED)
         while True:
             try:
                 reply: Reply = await way.ask.remote(call)

@@ -2,7 +2,8 @@
 
 Serve keeps applications when their driver exits, is killed, or loses its node. So each application has a janitor: an
 actor outside all jobs that holds the leashes of the jobs that use the engines. A leash is an actor inside a job and
-dies with it. When the last leash is gone, the janitor deletes the application, and ends.
+dies with it. When the last leash is gone, the janitor deletes the application, and ends. A job that ends in order does
+so itself: it has Serve imported, which takes a janitor's process seconds.
 """
 
 import asyncio
@@ -10,7 +11,6 @@ from contextlib import suppress
 from typing import Any
 
 import ray
-from ray import serve
 from ray.exceptions import RayActorError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -38,28 +38,39 @@ class _Janitor:
     def __init__(self, app: str, make: str) -> None:
         self._app, self._make = app, make
         self._leashes: dict[str, asyncio.Future[None]] = {}
+        self._ending = False
 
     async def join(self, name: str, leash: Any, make: str) -> bool:
         """Take a leash; whether it is the first, whose job starts the engines. Raises ValueError: others run."""
+        if self._ending:
+            await asyncio.Event().wait()  # until this actor ends, which the caller hears of
         if make != self._make:
             raise ValueError(self._make)
         first = not self._leashes
         self._leashes[name] = asyncio.ensure_future(self._wait(name, leash))
         return first
 
-    async def leave(self, name: str) -> None:
-        """Let a leash go whose job goes on."""
+    async def leave(self, name: str) -> bool:
+        """Let a leash go whose job goes on; whether it is the last, whose job then deletes the application.
+
+        The last one is held on to: should its job die over it, the application is deleted here.
+        """
+        self._ending = len(self._leashes) == 1
+        if not self._ending:
+            self._leashes.pop(name).cancel()
+        return self._ending
+
+    async def end(self, name: str) -> None:
+        """The application is deleted: let the last leash go, and end."""
         self._leashes.pop(name).cancel()
-        await self._end_with_the_last()
+        ray.actor.exit_actor()
 
     async def _wait(self, name: str, leash: Any) -> None:
         with suppress(RayActorError):
             await leash.hold.remote()
         self._leashes.pop(name, None)
-        await self._end_with_the_last()
-
-    async def _end_with_the_last(self) -> None:
         if not self._leashes:
+            self._ending = True
             await asyncio.to_thread(delete, self._app)
             ray.actor.exit_actor()
 
@@ -92,19 +103,25 @@ class Lease:
     def end(self) -> None:
         """Let go, and return when the engines have ended, if nobody else holds them."""
         with suppress(RayActorError):
-            ray.get(self._janitor.leave.remote(self._name))
+            if ray.get(self._janitor.leave.remote(self._name)):
+                delete(self.app)
+                ray.get(self._janitor.end.remote(self._name))
         # The janitor waits on it still, and would not end, nor free its name for the next one of this application.
         ray.kill(self._leash)
 
 
 def delete(app: str) -> None:
     """Delete an application, and no other one of the cluster; return when its engines have ended."""
+    from ray import serve
+
     with suppress(TimeoutError):  # then the controller goes on with it by itself
         serve.delete(app)
 
 
 def sweep() -> tuple[list[str], list[str]]:
     """Delete the applications of ours that nobody holds: what was deleted, and what is in use."""
+    from ray import serve
+
     every = {actor["name"] for actor in ray.util.list_named_actors(all_namespaces=True)}
     apps = [app for app in serve.status().applications if app.startswith(PREFIX)]
     used = [app for app in apps if f"{JANITOR}{app}" in every]

@@ -17,6 +17,7 @@ from oasis_ray.ids import repeated
 from oasis_ray.rows import Fate
 from oasis_ray.sink import write_part
 from oasis_ray.storage import locate, make_folder
+from oasis_ray.tally import SENT_AWAY, SUMS, Cost, End, Tally
 
 READERS = 8  # threads: a part's footer and ids are small, and a store is far away
 BROKEN = "broken"  # the folder of a run where unreadable parts are set aside
@@ -51,6 +52,29 @@ def ended_ids(folder: str) -> pa.ChunkedArray:
         chunk for fate in Fate for table in read_parts(folder, fate, ["id"]) for chunk in table.column("id").chunks
     ]
     return pa.chunked_array(chunks, pa.string())
+
+
+def tally_of(folder: str) -> Tally:
+    """The tally of what a run folder holds."""
+    tally = Tally()
+    for fate in Fate:
+        ends = ["node", "reason"] if fate in SENT_AWAY else []
+        for table in read_parts(folder, fate, ["lineage", *ends]):
+            tally.fates[str(fate)] += table.num_rows
+            if ends:
+                for place in table.group_by(ends).aggregate([([], "count_all")]).to_pylist():
+                    tally.reasons[str(fate), place["node"] or "", place["reason"]] += place["count_all"]
+            lineage = table.column("lineage").combine_chunks()
+            steps = pa.Table.from_struct_array(lineage.flatten()).rename_columns({"node": "asked"})
+            rows = pc.list_parent_indices(lineage)
+            for name in ends:
+                steps = steps.append_column(name, table.column(name).combine_chunks().take(rows))
+            sums = [([], "count_all"), *((name, "sum") for name in SUMS)]
+            for one in steps.group_by(["asked", *ends]).aggregate(sums).to_pylist():
+                found = Cost(one["count_all"], *(one[f"{name}_sum"] for name in SUMS))
+                end = End(str(fate), *(one[name] or "" for name in ends))
+                tally.cost(end, one["asked"]).merge(found)
+    return tally
 
 
 def mend(folder: str) -> tuple[pa.ChunkedArray, list[str]]:

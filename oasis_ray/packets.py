@@ -1,6 +1,6 @@
 """Reading the input: packets of a few rows, images and all, when the graph asks for them.
 
-A packet is one row of Ray Data whose list column holds the rows of one task: see docs/decisions.md.
+A packet is one row of Ray Data that holds the rows of one task, sealed: see docs/decisions.md.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,6 +16,7 @@ from ray.data.block import BlockMetadata
 
 from oasis_ray.job import Input
 from oasis_ray.schema import ADDRESS, IMAGE
+from oasis_ray.sealed import seal
 from oasis_ray.source import RowGroup, Shards, is_text, is_utf8
 from oasis_ray.storage import locate
 from oasis_ray.waiting import states
@@ -59,8 +60,8 @@ def read_groups(groups: Sequence[RowGroup], given: Input, size: int, watch: Any)
 
 
 def read(group: RowGroup, given: Input, size: int) -> Iterator[pa.Table]:
-    """Packets of the rows of `group` that are to be done: tables of one row, whose column `rows` is a list of structs
-    (id, source, image, origin, texts, state).
+    """Sealed packets of the rows of `group` that are to be done: tables with the columns id, source, image, origin,
+    texts, state, as far as they are asked for.
     """
     fs, _ = locate(given.path)
     todo = set(group.todo.to_pylist()) if group.todo is not None else None
@@ -74,7 +75,7 @@ def read(group: RowGroup, given: Input, size: int) -> Iterator[pa.Table]:
         ):
             places = [at + i for i in range(batch.num_rows) if todo is None or at + i in todo]
             if places:
-                yield _packet(batch.take([place - at for place in places]), places, group, given, begun)
+                yield seal(_packet(batch.take([place - at for place in places]), places, group, given, begun))
             at += batch.num_rows
             if at >= end:
                 return
@@ -96,8 +97,7 @@ def _packet(
         columns["texts"] = pa.StructArray.from_arrays(texts, names=list(given.columns))
     if begun is not None:
         columns["state"] = begun["state"].take(pc.index_in(columns["id"], begun["id"])).combine_chunks()
-    rows = pa.StructArray.from_arrays(list(columns.values()), names=list(columns))
-    return pa.table({"rows": pa.ListArray.from_arrays([0, len(rows)], rows)})
+    return pa.table(columns)
 
 
 def _images(column: pa.Array) -> pa.Array:

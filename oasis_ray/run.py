@@ -19,7 +19,7 @@ from oasis_ray.graph import BESIDE_A_WORKER, LIGHT_CPUS, build
 from oasis_ray.handle import PoolHandle
 from oasis_ray.heartbeat import Heartbeat
 from oasis_ray.job import Job
-from oasis_ray.ledger import ended_ids, mend, read_parts, take_back, waits
+from oasis_ray.ledger import ended_ids, mend, read_parts, take_back, tally_of, waits
 from oasis_ray.load import read_prices
 from oasis_ray.lock import locked
 from oasis_ray.manifest import describe, node_digests, now, read_manifest, summary, write_manifest
@@ -33,7 +33,7 @@ from oasis_ray.rows import Fate
 from oasis_ray.sink import PartSink
 from oasis_ray.source import Shards, open_shards
 from oasis_ray.storage import locate, told
-from oasis_ray.tally import Tally, of_run
+from oasis_ray.tally import Tally
 from oasis_ray.waiting import clear, place_of, read_waiting, under_way
 from oasis_ray.watch import View, start_watch
 
@@ -191,7 +191,7 @@ class Run:
     def _close(self, manifest: dict[str, Any], session: dict[str, Any], why: BaseException | None) -> None:
         """Write down what the parts hold, whatever came."""
         self.notes += mend(self.folder)[1]
-        tally = of_run(self.folder)
+        tally = tally_of(self.folder)
         session |= {"ended": now(), "rows": tally.rows - self.before}
         if why is not None:
             session["stopped"] = f"{type(why).__name__}: {why}"

@@ -10,7 +10,7 @@ its upload is complete.
 
 import io
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -22,6 +22,7 @@ from oasis_ray.errors import RunError
 from oasis_ray.recipe import Recipe
 from oasis_ray.rows import Fate
 from oasis_ray.schema import columns, waiting_columns
+from oasis_ray.sealed import unseal
 from oasis_ray.storage import locate, make_folder, on_disk, told
 
 N = TypeVar("N", bound=str)
@@ -50,10 +51,9 @@ class PartSink(Datasink[dict[str, int]]):  # type: ignore[misc]  # Ray ships no 
         return "Parts"
 
     def write(self, blocks: Iterable[pa.Table], ctx: Any) -> dict[str, int]:
-        """Write the rows of these packets, one part for each fate that occurs."""
-        # A task that had nothing to read, or was told to read no more, sends a block without columns.
-        packets = [block for block in blocks if block.num_rows]
-        tables = dict(unpack(pa.concat_tables(packets), self._schemas)) if packets else {}
+        """Write the rows of these sealed packets, one part for each fate that occurs."""
+        packets = [packet for block in blocks for packet in unseal(block)]
+        tables = dict(unpack(packets, self._schemas))
         name = f"part-{self._session}-{ctx.task_idx:06d}.parquet"
         try:
             with told("output.path", self._folder):
@@ -67,11 +67,12 @@ class PartSink(Datasink[dict[str, int]]):  # type: ignore[misc]  # Ray ships no 
         return {fate: table.num_rows for fate, table in tables.items()}
 
 
-def unpack(packets: pa.Table, schemas: Mapping[N, pa.Schema]) -> Iterator[tuple[N, pa.Table]]:
+def unpack(packets: Sequence[pa.Table], schemas: Mapping[N, pa.Schema]) -> Iterator[tuple[N, pa.Table]]:
     """The rows in packets, as one table for each fate that occurs."""
     for fate, schema in schemas.items():
+        having = [packet.column(str(fate)) for packet in packets if str(fate) in packet.column_names]
         # Packet by packet: their images in one array could be more than Arrow's 2 GiB.
-        lists = [chunk.flatten() for chunk in packets.column(str(fate)).chunks]
+        lists = [chunk.flatten() for column in having for chunk in column.chunks]
         tables = [pa.Table.from_arrays(rows.flatten(), names=rows.type.names) for rows in lists if len(rows)]
         if tables:
             yield fate, pa.concat_tables(tables).cast(schema)

@@ -1,7 +1,7 @@
 """What a run has done so far: rows by fate, node and reason, and the tokens and seconds that they took, node by node.
 
 While a run goes on, its watch keeps a tally of what the workers report. When it has ended, the same tally is taken
-from its parts, which is what the manifest and every later question rest on.
+from its parts (`ledger.tally_of`), which is what the manifest and every later question rest on.
 """
 
 from collections import Counter
@@ -9,10 +9,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from oasis_ray.ledger import read_parts
 from oasis_ray.rows import Fate
 
 SUMS = ("prompt_tokens", "cached_tokens", "reply_tokens", "seconds")
@@ -98,26 +94,3 @@ class Tally:
     def reply_tokens(self) -> int:
         """Tokens that all models wrote."""
         return sum(cost.reply_tokens for cost in self.costs.values())
-
-
-def of_run(folder: str) -> Tally:
-    """The tally of what a run folder holds."""
-    tally = Tally()
-    for fate in Fate:
-        ends = ["node", "reason"] if fate in SENT_AWAY else []
-        for table in read_parts(folder, fate, ["lineage", *ends]):
-            tally.fates[str(fate)] += table.num_rows
-            if ends:
-                for place in table.group_by(ends).aggregate([([], "count_all")]).to_pylist():
-                    tally.reasons[str(fate), place["node"] or "", place["reason"]] += place["count_all"]
-            lineage = table.column("lineage").combine_chunks()
-            steps = pa.Table.from_struct_array(lineage.flatten()).rename_columns({"node": "asked"})
-            rows = pc.list_parent_indices(lineage)
-            for name in ends:
-                steps = steps.append_column(name, table.column(name).combine_chunks().take(rows))
-            sums = [([], "count_all"), *((name, "sum") for name in SUMS)]
-            for one in steps.group_by(["asked", *ends]).aggregate(sums).to_pylist():
-                found = Cost(one["count_all"], *(one[f"{name}_sum"] for name in SUMS))
-                end = End(str(fate), *(one[name] or "" for name in ends))
-                tally.cost(end, one["asked"]).merge(found)
-    return tally

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from oasis_ray.bill import Amount, Bill, Line, Spent, bill, spent_by
+from oasis_ray.ledger import tally_of
 from oasis_ray.prices import Prices
-from oasis_ray.tally import Cost, End, Tally, of_run
+from oasis_ray.tally import Cost, End, Tally
 from tests.runs import RunFolder, accepted, caption, failed, rejected
 
 POOLS = {"hook": "vlm", "sort": "llm", "judge": "vlm", "gate": None}
@@ -49,7 +50,7 @@ def test_the_tally_of_parts_is_that_of_the_rows(tmp_path: Path, job_file: Callab
     folder.part("x-1", *rows[3:5], failed("g", "image_missing"))
     live = Tally()
     live.add((str(row.fate), row.node, row.reason, row.lineage) for row in [*rows, failed("g", "image_missing")])
-    found = of_run(str(folder.path))
+    found = tally_of(str(folder.path))
     assert (found.spent, found.fates, found.reasons) == (live.spent, live.fates, live.reasons)
 
 

@@ -1,6 +1,7 @@
 """The command line: what it prints, and its exit codes."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,11 +14,12 @@ from tests.conftest import ROOT, picture, shard
 COMMAND = [str(Path(sys.executable).parent / "oasis-ray")]
 
 
-def call(*words: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+def call(*words: object, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run `oasis-ray` as a user does."""
     return subprocess.run(
-        [*COMMAND, *map(str, words)], cwd=cwd, capture_output=True, text=True, timeout=300, check=False
-    )
+        [*COMMAND, *map(str, words)],
+        cwd=cwd, env=os.environ | environment, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
 
 
 def test_a_wrong_job_is_told_whole_and_ends_with_2(tmp_path: Path, job_file: Callable[..., Path]) -> None:

@@ -46,6 +46,11 @@ def rows(folder: Path, *names: str) -> None:
     shard(folder / "shards/a.parquet", [{"id": name, "bytes": picture()} for name in names])
 
 
+def here() -> dict[str, str]:
+    """The environment of a run that joins the tests' own cluster: starting one takes longer than the run."""
+    return {"RAY_ADDRESS": ray.get_runtime_context().gcs_address}
+
+
 def fates(run: Path) -> dict[str, list[str]]:
     """The ids by fate, where there are any."""
     found = {fate: [row["id"] for row in rows_of(run, fate)] for fate in ("accepted", "captions", "rejected", "failed")}
@@ -103,9 +108,8 @@ def test_a_run_that_is_told_to_stop_drains_and_goes_on_later(
     rows(tmp_path, *names)
     folder = {"path": str(tmp_path / "run"), "rows_per_part": 8}
     path = job_file(pools=scripted("slow"), rows_in_flight=16, rows_per_task=4, output=folder)
-    address = {"RAY_ADDRESS": ray.get_runtime_context().gcs_address}
     driver = subprocess.Popen(
-        [*COMMAND, "run", str(path)], cwd=ROOT, env=os.environ | address, text=True,
+        [*COMMAND, "run", str(path)], cwd=ROOT, env=os.environ | here(), text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     deadline = time.monotonic() + 200
@@ -146,7 +150,7 @@ def test_a_run_in_which_nothing_moves_is_ended_with_what_stood_where(
     ray_cluster: None, tmp_path: Path, job_file: JobFile
 ) -> None:
     rows(tmp_path, "good", "stuck", "caption")
-    done = call("run", job_file(pools=scripted("deaf"), no_progress_s=20, drain_s=2, rows_per_task=1))
+    done = call("run", job_file(pools=scripted("deaf"), no_progress_s=20, drain_s=2, rows_per_task=1), **here())
     assert done.returncode == 1
     assert "StoppedError: nothing has moved for " in done.stderr
     assert "1 rows at hook (pool 'vlm'), the longest 'stuck' for " in done.stderr
@@ -171,7 +175,7 @@ def test_failed_rows_are_tried_again_by_reason(ray_cluster: None, tmp_path: Path
     rows(tmp_path, "good", "mute", "unreadable")
     execute(job_file())
     assert fates(tmp_path / "run") == {"accepted": ["good"], "failed": ["mute", "unreadable"]}
-    done = call("run", job_file(pools=scripted("slow")), "--retry", "failed:no_kind")
+    done = call("run", job_file(pools=scripted("slow")), "--retry", "failed:no_kind", **here())
     assert done.returncode == 0, done.stderr
     assert "1 failed rows are tried again\ngoing on: 2 of 3 rows had ended before\n" in done.stdout
     assert read_manifest(str(tmp_path / "run"))["sessions"][-1]["rows"] == 1
@@ -201,7 +205,7 @@ def test_a_change_is_refused_with_a_diff_and_can_be_accepted(
     assert "      +You judge a request" in refused.stderr
     assert "holds a run of another make: seed was 0 and is 3" in refused.stderr
     assert "or go on as it is now (--accept-changes)" in refused.stderr
-    accepted = call("run", path, "--accept-changes")
+    accepted = call("run", path, "--accept-changes", **here())
     assert accepted.returncode == 0, accepted.stderr
     manifest = read_manifest(str(tmp_path / "run"))
     assert [len(earlier["nodes"]) for earlier in manifest["earlier"]] == [len(manifest["nodes"])]

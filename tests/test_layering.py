@@ -9,8 +9,8 @@ from tests.conftest import ROOT
 
 LAYERS = """
 torchvision errors terminal explain language rows prompt stage contract recipe binding trust engine_type latency job
-kinds prices storage load image ids schema sink ledger waiting source packets chat models engine autoscaler metrics
-janitor replica handle router pool node tally bill suspects watch guard places segment graph funnel manifest changes
+kinds prices storage load image ids sealed schema tally sink ledger waiting source packets chat models engine autoscaler
+metrics janitor replica handle router pool node bill suspects watch guard places segment graph funnel manifest changes
 cluster phases monitor journal memory progress heartbeat figure pace cascade forecast grade probe lock run audit marks
 index picture ingest trace show show_forecast report export browse diff submit cli
 """.split()  # noqa: SIM905

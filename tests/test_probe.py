@@ -15,6 +15,7 @@ from oasis_ray.errors import JobError
 from oasis_ray.forecast import Forecast
 from oasis_ray.grade import grade, same_job
 from oasis_ray.job import Sample
+from oasis_ray.ledger import tally_of
 from oasis_ray.load import load_job
 from oasis_ray.manifest import read_manifest, summary, write_manifest
 from oasis_ray.prices import Prices
@@ -23,7 +24,6 @@ from oasis_ray.progress import read_progress
 from oasis_ray.run import Run
 from oasis_ray.schema import Ended
 from oasis_ray.segment import Segment
-from oasis_ray.tally import of_run
 from tests.conftest import picture, shard
 from tests.runs import RunFolder, accepted, caption, failed, rejected
 from tests.scripts import oasis
@@ -55,7 +55,7 @@ def kinds(count: int) -> list[Ended]:
 def close(folder: RunFolder, count: int, **session: Any) -> dict[str, Any]:
     """End a run made by hand as a run ends: its manifest."""
     folder.part("x-0", *kinds(count))
-    tally, sessions = of_run(str(folder.path)), [{**SESSION, "rows": count, **session}]
+    tally, sessions = tally_of(str(folder.path)), [{**SESSION, "rows": count, **session}]
     pools = {node.name: node.pool for node in folder.recipe.nodes}
     made = bill(tally, pools, spent_by(sessions, PRICES), PRICES.currency)
     folder.manifest(sessions=sessions, **summary(tally), bill=made.model_dump(mode="json"))
@@ -171,7 +171,7 @@ def carried(folder: Path, job_file: Callable[..., Path], share: float) -> dict[s
                 for name in IDS]  # fmt: skip
 
     run.part("x-0", *asyncio.run(carry()))
-    tally = of_run(str(folder))
+    tally = tally_of(str(folder))
     pools = {node.name: node.pool for node in run.recipe.nodes}
     session = {**SESSION, "rows": len(IDS)}
     made = bill(tally, pools, spent_by([session], None))

@@ -15,6 +15,7 @@ from oasis_ray.engine.scripted import ScriptedEngine
 from oasis_ray.errors import EngineLostError
 from oasis_ray.load import load_job
 from oasis_ray.rows import Call, Reply, Route
+from oasis_ray.sealed import seal, unseal
 from oasis_ray.segment import Segment
 from oasis_ray.watch import WORKERS, Watch
 from tests import scripts
@@ -102,16 +103,21 @@ def test_a_row_without_a_good_image_fails_at_admission(image: Any, reason: str, 
     assert (ended.image, ended.values) == (image, {})
 
 
+def batch_of(*packets: list[dict[str, Any]]) -> pa.Table:
+    """Packets of rows, as they come from the source."""
+    return pa.concat_tables([seal(pa.Table.from_pylist(rows)) for rows in packets])
+
+
 def test_a_packet_goes_out_in_the_order_in_which_it_came(segment: Make) -> None:
     async def slow_first(call: Call) -> Reply:
         await asyncio.sleep(0.02 if call.row == "a" else 0)
         return scripts.oasis(call)
 
     async def out() -> list[pa.Table]:
-        batch = pa.table({"rows": [[given("a"), given("b")], [given("c")]]})
+        batch = batch_of([given("a"), given("b")], [given("c")])
         return [table async for table in segment(0.0, slow_first, Near(Watch()))(batch)]
 
-    packets = asyncio.run(out())
+    packets = [packet for table in asyncio.run(out()) for packet in unseal(table)]
     assert [[row["id"] for row in packet["accepted"].to_pylist()[0]] for packet in packets] == [["a", "b"], ["c"]]
 
 
@@ -119,7 +125,7 @@ def carried(segment: Segment, *packets: list[str]) -> list[dict[str, list[str]]]
     """The ids by fate of what comes out for packets of rows that go in."""
 
     async def out() -> list[pa.Table]:
-        batch = pa.table({"rows": [[given(name) for name in packet] for packet in packets]})
+        batch = batch_of(*([given(name) for name in packet] for packet in packets))
         return [table async for table in segment(batch)]
 
     return [
@@ -128,7 +134,8 @@ def carried(segment: Segment, *packets: list[str]) -> list[dict[str, list[str]]]
             for fate in packet.column_names
             if packet[fate].to_pylist()[0]
         }
-        for packet in asyncio.run(out())
+        for table in asyncio.run(out())
+        for packet in unseal(table)
     ]
 
 
@@ -201,12 +208,13 @@ def test_a_place_that_a_row_leaves_goes_to_the_next_row_whatever_its_packet(
 
     async def out() -> list[list[pa.Table]]:
         async def one(packet: list[str]) -> list[pa.Table]:
-            return [table async for table in made(pa.table({"rows": [[given(name) for name in packet]]}))]
+            return [table async for table in made(batch_of([given(name) for name in packet]))]
 
         return await asyncio.gather(*(one(packet) for packet in packets))
 
     tables = asyncio.run(out())
-    assert [[row["id"] for row in table["accepted"].to_pylist()[0]] for (table,) in tables] == packets
+    out = [packet for (table,) in tables for packet in unseal(table)]
+    assert [[row["id"] for row in packet["accepted"].to_pylist()[0]] for packet in out] == packets
     assert (most[""], watch.view().begun, watch.view().errors) == (places, 10, [])
     assert 0 < watch.view().at_once <= places
 

@@ -32,7 +32,7 @@ def packets(*rows: tuple[list[str], list[str]]) -> pa.Table:
 
 
 def ids(table: pa.Table) -> dict[str, list[str]]:
-    found = dict(unpack(table, SCHEMAS))
+    found = dict(unpack([table], SCHEMAS))
     assert all(rows.schema == SCHEMAS[fate] for fate, rows in found.items())
     return {str(fate): rows.column("id").to_pylist() for fate, rows in found.items()}
 
@@ -68,7 +68,7 @@ def test_packets_of_more_than_two_gigabytes_are_unpacked() -> None:
     rows = pa.StructArray.from_arrays([pa.array(["a"]), data], names=["id", "image"])
     table = pa.table({"accepted": pa.ListArray.from_arrays([0, 1], rows)})
     schema = pa.schema({"id": pa.string(), "image": image})
-    found = list(unpack(pa.concat_tables([table] * 17), {Fate.ACCEPTED: schema}))
+    found = list(unpack([table] * 17, {Fate.ACCEPTED: schema}))
     assert sum(part.num_rows for _, part in found) == 17
 
 

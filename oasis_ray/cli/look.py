@@ -53,16 +53,16 @@ def status(
     from oasis_ray import show, show_forecast
     from oasis_ray.bill import Bill
     from oasis_ray.forecast import Forecast
+    from oasis_ray.ledger import tally_of
     from oasis_ray.manifest import read_manifest
     from oasis_ray.progress import read_progress
-    from oasis_ray.tally import of_run
 
     try:
         if watch:
             _watch(run_folder)
     except KeyboardInterrupt:
         return
-    manifest, progress, tally = read_manifest(run_folder), read_progress(run_folder), of_run(run_folder)
+    manifest, progress, tally = read_manifest(run_folder), read_progress(run_folder), tally_of(run_folder)
     out.print(f"{run_folder}: recipe {manifest['recipe']}, {manifest['state']}", soft_wrap=True)
     counts = ", ".join(f"{tally.fates[fate]} {fate}" for fate in Fate)
     out.print(f"{tally.rows} of {manifest['input']['rows']} rows stand in parts: {counts}", soft_wrap=True)

@@ -53,7 +53,7 @@ def _execute(running: "Run", again: str) -> dict[str, Any]:
     """Run to the end, and show what came of it: its manifest. `again` is the command that goes on after a failure."""
     from oasis_ray import show
     from oasis_ray.bill import Bill
-    from oasis_ray.tally import of_run
+    from oasis_ray.ledger import tally_of
 
     try:
         with show.Ticker(running, out) as progress, _stopped_by_signals(running) as listen:
@@ -71,7 +71,7 @@ def _execute(running: "Run", again: str) -> dict[str, Any]:
             raise typer.Exit(1) from None
         raise
     _tell_notes(running)
-    tally = of_run(running.folder)
+    tally = tally_of(running.folder)
     out.print(show.funnel(manifest, tally))
     out.print(show.rates(manifest, tally))
     for text in show.cost(Bill.model_validate(manifest["bill"])):

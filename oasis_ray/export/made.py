@@ -14,9 +14,9 @@ from oasis_ray.export.options import Options
 from oasis_ray.export.select import Selection
 from oasis_ray.ids import numbered
 from oasis_ray.job import expand
+from oasis_ray.ledger import tally_of
 from oasis_ray.manifest import read_manifest, summary
 from oasis_ray.storage import locate
-from oasis_ray.tally import of_run
 
 PACKAGES = ("oasis_ray", "pyarrow", "datasets", "langdetect")
 
@@ -51,7 +51,7 @@ def describe(folders: list[str], selection: Selection, options: Options) -> dict
     for name, folder in zip(run_names(folders), folders, strict=True):
         manifest = read_manifest(folder)
         if "rows" not in manifest:  # the run has not ended
-            manifest |= summary(of_run(folder))
+            manifest |= summary(tally_of(folder))
         fs, base = locate(folder)
         digest = sha256(fs.cat_file(f"{base.rstrip('/')}/run.json")).hexdigest()
         runs.append(

@@ -8,6 +8,7 @@ from typing import Any
 from oasis_ray.bill import Amount, Bill
 from oasis_ray.forecast import Forecast
 from oasis_ray.funnel import passages, shares
+from oasis_ray.ledger import tally_of
 from oasis_ray.report import statistics as says
 from oasis_ray.report.defects import KINDS
 from oasis_ray.report.pictures import PictureTotals
@@ -16,7 +17,7 @@ from oasis_ray.report.subject import Subject
 from oasis_ray.report.totals import UNITS, Found, Spoken, Totals
 from oasis_ray.report.verbs import parser_name
 from oasis_ray.rows import Fate
-from oasis_ray.tally import Cost, Tally, of_run
+from oasis_ray.tally import Cost, Tally
 
 VERB_FROM = 0.01  # the paper shows verbs that are the root of over 1% of the instructions, with three nouns each
 NOUNS = 3
@@ -78,7 +79,7 @@ def _run(path: str, manifest: Mapping[str, Any], totals: Totals, fates: Counter[
     if "cost" in manifest and manifest["state"] == "done":
         costs = {node: Cost(**cost) for node, cost in manifest["cost"].items()}
     else:
-        costs = of_run(path).costs
+        costs = tally_of(path).costs
     tally = Tally(fates, Counter(totals.reasons))
     spent = Bill.model_validate(manifest["bill"]) if "bill" in manifest else Bill()
     return {
