@@ -7,6 +7,7 @@ so itself: it has Serve imported, which takes a janitor's process seconds.
 """
 
 import asyncio
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -18,6 +19,7 @@ NAMESPACE = "oasis_ray"
 PREFIX = "oasis-"  # of the name of every application of ours
 JANITOR = "janitor-"
 HEAD = "node:__internal_head__"  # Ray's mark of the head
+ENDING_S = 0.5  # between two looks whether engines that are being deleted are gone
 A_TRACE = 0.001  # of a node's mark, to be placed by it: a thousand find room
 
 
@@ -40,10 +42,13 @@ class _Janitor:
         self._leashes: dict[str, asyncio.Future[None]] = {}
         self._ending = False
 
-    async def join(self, name: str, leash: Any, make: str) -> bool:
-        """Take a leash; whether it is the first, whose job starts the engines. Raises ValueError: others run."""
+    async def join(self, name: str, leash: Any, make: str) -> bool | None:
+        """Take a leash; whether it is the first, whose job starts the engines. Raises ValueError: others run.
+
+        None where these engines are being deleted. (To wait for that here would keep this actor from ending.)
+        """
         if self._ending:
-            await asyncio.Event().wait()  # until this actor ends, which the caller hears of
+            return None
         if make != self._make:
             raise ValueError(self._make)
         first = not self._leashes
@@ -93,12 +98,15 @@ class Lease:
             options = _Janitor.options(name=f"{JANITOR}{app}", namespace=NAMESPACE, get_if_exists=True)  # type: ignore[attr-defined]
             self._janitor = options.remote(app, make)
             try:
-                self.first: bool = ray.get(self._janitor.join.remote(self._name, self._leash, make))
+                first = ray.get(self._janitor.join.remote(self._name, self._leash, make))
             except RayActorError:
-                continue  # it was about to end
+                continue  # it has just ended
             except ray.exceptions.RayTaskError as error:
                 raise error.cause from None
-            return
+            if first is not None:
+                self.first: bool = first
+                return
+            time.sleep(ENDING_S)
 
     def end(self) -> None:
         """Let go, and return when the engines have ended, if nobody else holds them."""
