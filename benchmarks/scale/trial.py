@@ -17,6 +17,7 @@ from oasis_ray import cluster
 from oasis_ray.memory import stored_mib
 
 CPUS = 16  # as Ray is told: simulated engines compute nothing, and 64 of them are to find room on any machine
+LOOK_S = 5  # a look at all processes takes CPU that would be counted as the service's
 Memory = dict[str, float]
 
 
@@ -41,7 +42,7 @@ def runs() -> Iterator[Callable[[Path], tuple[Round, Memory]]]:
         stop = threading.Event()
 
         def look() -> None:
-            while not stop.wait(1):
+            while not stop.wait(LOOK_S):
                 for who, now in memory().items():
                     most[who] = max(most[who], now)
 
