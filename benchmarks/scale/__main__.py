@@ -4,7 +4,7 @@ import argparse
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -106,23 +106,27 @@ def with_rows(folder: Path, rows: int) -> dict[str, Any]:
     return {"rows_per_s": found.rate(512), **costs(found, most)}
 
 
-def measure_all(folder: Path, engines: Sequence[int], rows: Sequence[int], waves: int, say: Callable[..., None]) -> Any:
-    """All figures; rates are also told as shares of what the fewest engines do, times their number."""
+def measure_all(
+    folder: Path, engines: Sequence[int], rows: Sequence[int], waves: int, say: Callable[..., None]
+) -> Iterator[dict[str, Any]]:
+    """All figures so far, after each of them; rates are also told as shares of what the fewest engines do, times their
+    number.
+    """
     told: dict[str, Any] = {}
     for count in engines:
         say(f"{count} engines")
         told[f"{count} engines"] = one = with_engines(folder, f"engines-{count}", count, waves, "oasis_in_short")
         one["of_linear"] = one["rows_per_s"] / (told[f"{engines[0]} engines"]["rows_per_s"] * count / engines[0])
-        say(one)
+        yield told
     many = engines[-2]
     say(f"{many} engines, one of them slow")
     slow = told[f"{many} engines, one slow"] = with_engines(folder, "slow", many, waves, "with_a_straggler")
     slow["of_all_well"] = slow["rows_per_s"] / told[f"{many} engines"]["rows_per_s"]
+    yield told
     for count in rows:
         say(f"{count} rows")
         told[f"{count} rows"] = with_rows(folder, count)
-        say(told[f"{count} rows"])
-    return told
+        yield told
 
 
 def main() -> None:
@@ -132,10 +136,11 @@ def main() -> None:
     parser.add_argument("--rows", type=int, nargs="*", default=ROWS, help="a million take an hour and more")
     parser.add_argument("--waves", type=int, default=WAVES, help="how often all places for rows are filled")
     given, console = parser.parse_args(), Console()
+    command = " ".join(["python -m benchmarks.scale", *sys.argv[1:]])
     with tempfile.TemporaryDirectory() as scratch:
-        result = measure_all(Path(scratch), given.engines, given.rows, given.waves, console.print)
+        for result in measure_all(Path(scratch), given.engines, given.rows, given.waves, console.print):
+            write_result("scale", result, command, 0)  # after each, so that none is lost with a later one
     show(console, result)
-    write_result("scale", result, " ".join(["python -m benchmarks.scale", *sys.argv[1:]]), 0)
 
 
 if __name__ == "__main__":
