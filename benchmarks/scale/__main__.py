@@ -22,6 +22,7 @@ from oasis_ray.schema import IMAGE
 ENGINES = (1, 4, 16, 64)
 IN_FLIGHT = 8  # rows for each engine
 WAVES = 8  # times the rows in flight
+LEAST_ROWS = 128  # fewer end in step: then the rate of one engine, which others are held against, is chance
 PICTURES = 64
 ROWS = (10_000, 100_000)
 LATENCY = {"read_tokens_per_s": 750, "token_s": 0.03, "token_s_a_reply": 0.0003, "cached_images": 64}
@@ -63,7 +64,7 @@ def with_engines(folder: Path, name: str, count: int, waves: int, script: str) -
     path = write_job(
         folder,
         name,
-        write_shards(folder / f"shards-{name}", flying * waves),
+        write_shards(folder / f"shards-{name}", max(LEAST_ROWS, flying * waves)),
         pools={"vlm": ENGINE | {"script": f"benchmarks.simulated:{script}", "replicas": count}},
         nodes={node: {"pool": "vlm"} for node in TEXTS},  # one pool, so that `count` is all engines
         score_in_full=0.0,
