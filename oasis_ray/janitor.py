@@ -110,12 +110,15 @@ class Lease:
 
     def end(self) -> None:
         """Let go, and return when the engines have ended, if nobody else holds them."""
-        with suppress(RayActorError):
-            if ray.get(self._janitor.leave.remote(self._name)):
-                delete(self.app)
-                ray.get(self._janitor.end.remote(self._name))
-        # The janitor waits on it still, and would not end, nor free its name for the next one of this application.
-        ray.kill(self._leash)
+        try:
+            with suppress(RayActorError):
+                if ray.get(self._janitor.leave.remote(self._name)):
+                    delete(self.app)
+                    ray.get(self._janitor.end.remote(self._name))
+        finally:
+            # The janitor waits on it still, and would not end, nor free its name for the next one of this application.
+            # Where the deletion failed, it now tries it itself.
+            ray.kill(self._leash)
 
 
 def delete(app: str) -> None:

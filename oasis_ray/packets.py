@@ -52,15 +52,15 @@ class ShardSource(Datasource):  # type: ignore[misc]  # Ray ships no types
 
 
 def read_groups(groups: Sequence[RowGroup], given: Input, size: int, watch: Any) -> Iterator[pa.Table]:
-    """Packets of the rows of `groups` that are to be done, until the watch says that no row is to be begun."""
+    """Sealed packets of the rows of `groups` that are to be done, until the watch says that no row is to be begun."""
     for group in groups:
         if watch is not None and ray.get(watch.draining.remote()):
             return
-        yield from read(group, given, size)
+        yield from map(seal, read(group, given, size))
 
 
 def read(group: RowGroup, given: Input, size: int) -> Iterator[pa.Table]:
-    """Sealed packets of the rows of `group` that are to be done: tables with the columns id, source, image, origin,
+    """Packets of the rows of `group` that are to be done: tables with the columns id, source, image, origin,
     texts, state, as far as they are asked for.
     """
     fs, _ = locate(given.path)
@@ -75,7 +75,7 @@ def read(group: RowGroup, given: Input, size: int) -> Iterator[pa.Table]:
         ):
             places = [at + i for i in range(batch.num_rows) if todo is None or at + i in todo]
             if places:
-                yield seal(_packet(batch.take([place - at for place in places]), places, group, given, begun))
+                yield _packet(batch.take([place - at for place in places]), places, group, given, begun)
             at += batch.num_rows
             if at >= end:
                 return

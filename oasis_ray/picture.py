@@ -17,7 +17,6 @@ from oasis_ray.errors import JobError, RowError
 from oasis_ray.image import admit, thumbnail
 from oasis_ray.job import Input, Limits
 from oasis_ray.packets import read
-from oasis_ray.sealed import unseal
 from oasis_ray.segment import fetch
 from oasis_ray.source import RowGroup, find_files, shard_names
 
@@ -58,7 +57,7 @@ class Pictures:
             file, group, place = self._files[address["file"]], address["row_group"], address["row"]
             ids = pa.nulls(place + 1, pa.string())
             packets = read(RowGroup(file, "", group, ids, pa.array([place], pa.int64())), given, 8)
-            image = next(unseal(next(packets)))["image"][0].as_py() or {}
+            image = next(packets)["image"][0].as_py() or {}
             data = image.get("bytes")
             if data is None and image.get("path") and given.root is not None:
                 data = fetch(given.root, image["path"], LIMITS.max_bytes)

@@ -13,7 +13,6 @@ import pyarrow as pa
 from oasis_ray.contract import arrow, types_of
 from oasis_ray.recipe import Node, Recipe, Ref, passed
 from oasis_ray.rows import FATE_OF, Divert, Fate, Route
-from oasis_ray.sealed import seal
 
 IMAGE = pa.struct({"bytes": pa.binary(), "path": pa.string()})  # what `datasets` loads as pictures
 ADDRESS = pa.struct({"file": pa.string(), "row_group": pa.int32(), "row": pa.int64()})
@@ -177,19 +176,20 @@ def resume(row: Ended, state: Mapping[str, Any], recipe: Recipe) -> None:
 
 
 def packet(rows: Iterable[Ended], recipe: Recipe, *, keep_images: bool, waiting: str | None = None) -> pa.Table:
-    """Rows as a sealed packet with a list column for each fate that occurs: so they go to the sink (`sink.unpack`).
+    """Rows as one row with a list column for each fate that occurs: the form in which they go to `sink.unpack`.
 
     Rows that wait travel in one more column, named after the folder `waiting` that they go to.
     """
-    rows_of: dict[str, list[dict[str, Any]]] = {}
-    schemas: dict[str, pa.Schema] = {}
+    names = [*Fate] if waiting is None else [*Fate, waiting]
+    rows_of: dict[str | None, list[dict[str, Any]]] = {name: [] for name in names}
     for row in rows:
-        name = waiting if waiting is not None and row.waits else str(row.fate)
-        if name not in rows_of:
-            rows_of[name], schemas[name] = [], waiting_columns(recipe) if row.waits else columns(recipe, row.fate)
-        rows_of[name].append(state(row, recipe) if row.waits else record(row, recipe, keep_images=keep_images))
-    lists = {name: pa.array([rows_of[name]], pa.list_(pa.struct(list(schema)))) for name, schema in schemas.items()}
-    return seal(pa.table(lists))
+        if row.waits:
+            rows_of[waiting].append(state(row, recipe))
+        else:
+            rows_of[row.fate].append(record(row, recipe, keep_images=keep_images))
+    occur = [name for name in names if rows_of[name]]
+    schemas = {name: columns(recipe, name) if isinstance(name, Fate) else waiting_columns(recipe) for name in occur}
+    return pa.table({str(name): pa.array([rows_of[name]], pa.list_(pa.struct(list(schemas[name])))) for name in occur})
 
 
 def _written_by(node: Node) -> pa.DataType:

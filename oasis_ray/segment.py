@@ -33,7 +33,7 @@ from oasis_ray.places import Places
 from oasis_ray.recipe import Recipe
 from oasis_ray.rows import Divert, Fate, Image, Route
 from oasis_ray.schema import Ended, packet, resume
-from oasis_ray.sealed import unseal
+from oasis_ray.sealed import seal, unseal
 from oasis_ray.storage import locate, on_disk, told
 from oasis_ray.trust import leads_out
 from oasis_ray.watch import WORKERS, Standing
@@ -72,7 +72,8 @@ class Segment:
         self._telling = self._telling or asyncio.ensure_future(self._tell())
         for rows in unseal(batch):
             ended = await self._carry_all(rows.to_pylist())
-            yield packet(ended, self.recipe, keep_images=self.job.output.keep_images, waiting=self.waiting)
+            keep = self.job.output.keep_images
+            yield seal(packet(ended, self.recipe, keep_images=keep, waiting=self.waiting))
 
     async def _carry_all(self, rows: list[dict[str, Any]]) -> list[Ended]:
         """The rows that have ended or wait, in input order."""

@@ -10,7 +10,6 @@ from oasis_ray.load import load_job
 from oasis_ray.manifest import describe, node_digests, write_manifest
 from oasis_ray.rows import Fate, Route
 from oasis_ray.schema import Ended, columns, packet
-from oasis_ray.sealed import unseal
 from oasis_ray.sink import unpack, write_part
 from stages import categorize, clean, gate, hook, language, pair, respond, score
 
@@ -74,5 +73,5 @@ class RunFolder:
     def part(self, name: str, *rows: Ended, keep_images: bool = False, drop: tuple[str, ...] = ()) -> None:
         """Write `part-NAME.parquet` of each fate that occurs, without the columns `drop`."""
         schemas = {fate: columns(self.recipe, fate) for fate in Fate}
-        for fate, table in unpack(list(unseal(packet(rows, self.recipe, keep_images=keep_images))), schemas):
+        for fate, table in unpack([packet(rows, self.recipe, keep_images=keep_images)], schemas):
             write_part(table.drop_columns(list(drop)), str(self.path / fate), f"part-{name}.parquet")

@@ -18,7 +18,6 @@ from oasis_ray.manifest import describe, node_digests, write_manifest
 from oasis_ray.recipe import Recipe
 from oasis_ray.rows import Fate, Route
 from oasis_ray.schema import Ended, columns, packet
-from oasis_ray.sealed import unseal
 from oasis_ray.sink import unpack, write_part
 from tests.conftest import picture, shard
 
@@ -43,7 +42,7 @@ class Run:
             for i in ids
         ]  # fmt: skip
         schemas = {fate: columns(self.recipe, fate) for fate in Fate}
-        for fate, table in unpack(list(unseal(packet(rows, self.recipe, keep_images=False))), schemas):
+        for fate, table in unpack([packet(rows, self.recipe, keep_images=False)], schemas):
             write_part(table, str(self.folder / fate), name)
 
     def manifest(self, **keys: Any) -> None:

@@ -241,11 +241,12 @@ def test_a_part_that_is_written_again_takes_the_place_of_all_parts_of_its_task(
     sink = PartSink(str(tmp_path / "run"), recipe, session="s", rows_per_part=8, rows_per_task=8)
     from oasis_ray.rows import Divert, Route
     from oasis_ray.schema import Ended, packet
+    from oasis_ray.sealed import seal
     from oasis_ray.segment import settle
 
     def ended(route: Route) -> pa.Table:
         row = Ended("a", {"file": "s", "row_group": 0, "row": 0}, None, None)
-        return packet([settle(row, "hook", Divert(route, "why"))], recipe, keep_images=False)
+        return seal(packet([settle(row, "hook", Divert(route, "why"))], recipe, keep_images=False))
 
     nothing = pa.table({})  # what comes from a read task that found the run draining
     for route in (Route.REJECTED, Route.FAILED):

@@ -35,11 +35,16 @@ def test_a_job_that_comes_while_the_last_one_ends_its_engines_starts_its_own(ser
     new.end()
 
 
-def test_the_engines_of_another_make_are_told(serving: None) -> None:
+def test_engines_of_one_make_are_held_until_the_last_job_lets_go(serving: None) -> None:
     app = f"oasis-shared-{uuid4().hex[:6]}"
     first, second = Lease(app, "make"), Lease(app, "make")
-    with pytest.raises(ValueError, match="make"):
+    with pytest.raises(ValueError, match=r"^make$"):
         Lease(app, "another make")
-    assert (first.first, second.first) == (True, False)
-    assert ray.get(first._janitor.leave.remote(first._name)) is False
+    first.end()
+    third = Lease(app, "make")
+    assert [lease.first for lease in (first, second, third)] == [True, False, False]
     second.end()
+    third.end()
+    another = Lease(app, "another make")
+    assert another.first
+    another.end()

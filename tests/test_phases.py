@@ -22,6 +22,7 @@ from oasis_ray.packets import read
 from oasis_ray.phases import cut, due
 from oasis_ray.recipe import Node, Recipe
 from oasis_ray.rows import Call, Fate, Reply, Route
+from oasis_ray.sealed import seal
 from oasis_ray.segment import Segment
 from oasis_ray.sink import PartSink, write_part
 from oasis_ray.source import RowGroup, Shards, open_shards
@@ -212,7 +213,7 @@ class Table:
         )  # fmt: skip
         packets = [packet for group in left.groups for packet in read(group, self.job.input, 3)]
         for task, packet in enumerate(packets):
-            sink.write(asyncio.run(_all(segment, packet)), SimpleNamespace(task_idx=task))
+            sink.write(asyncio.run(_all(segment, seal(packet))), SimpleNamespace(task_idx=task))
         return heard.told
 
     def _ask(self, pool: str, call: Call) -> Reply:

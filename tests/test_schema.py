@@ -13,7 +13,6 @@ from oasis_ray.prompt import Phrases, Prompt
 from oasis_ray.recipe import Node, Recipe, Record, Ref
 from oasis_ray.rows import Fate, Route
 from oasis_ray.schema import ADDRESS, IMAGE, STEP, TURN, Ended, columns, packet, record
-from oasis_ray.sealed import unseal
 from oasis_ray.sink import unpack, write_part
 from stages import categorize, clean, hook, pair, respond, score
 
@@ -168,8 +167,8 @@ def test_a_conversation_shows_the_picture_once_where_there_is_one(said: str) -> 
 
 def write(rows: list[Ended], folder: Path) -> dict[str, list[str]]:
     """Send rows the way to their parts; the ids in each."""
-    travelled = list(unseal(packet(rows, RECIPE, keep_images=False)))
-    for fate, table in unpack(travelled, {fate: columns(RECIPE, fate) for fate in Fate}):
+    schemas = {fate: columns(RECIPE, fate) for fate in Fate}
+    for fate, table in unpack([packet(rows, RECIPE, keep_images=False)], schemas):
         write_part(table, str(folder / fate), "part-0.parquet")
         assert pq.read_table(folder / fate / "part-0.parquet").equals(table)
     return {path.parent.name: pq.read_table(path)["id"].to_pylist() for path in folder.rglob("*.parquet")}

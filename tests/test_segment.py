@@ -213,8 +213,8 @@ def test_a_place_that_a_row_leaves_goes_to_the_next_row_whatever_its_packet(
         return await asyncio.gather(*(one(packet) for packet in packets))
 
     tables = asyncio.run(out())
-    out = [packet for (table,) in tables for packet in unseal(table)]
-    assert [[row["id"] for row in packet["accepted"].to_pylist()[0]] for packet in out] == packets
+    ended = [packet for (table,) in tables for packet in unseal(table)]
+    assert [[row["id"] for row in packet["accepted"].to_pylist()[0]] for packet in ended] == packets
     assert (most[""], watch.view().begun, watch.view().errors) == (places, 10, [])
     assert 0 < watch.view().at_once <= places
 

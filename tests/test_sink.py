@@ -10,6 +10,7 @@ import pytest
 
 from oasis_ray.rows import Fate, Route
 from oasis_ray.schema import packet
+from oasis_ray.sealed import seal
 from oasis_ray.sink import PartSink, unpack, write_part
 from tests.test_schema import RECIPE, ended
 
@@ -115,7 +116,7 @@ def test_a_part_gathers_so_many_packets(rows_per_part: int, rows_per_task: int, 
 def test_a_task_that_writes_again_replaces_its_own_parts_alone(tmp_path: Path) -> None:
     sink = PartSink(str(tmp_path), RECIPE, session="5f", rows_per_part=8, rows_per_task=2)
     lost = ended(id="x", route=Route.FAILED, node="admit", reason="image_missing", values={})
-    first, second = (packet(rows, RECIPE, keep_images=False) for rows in ([ended(id="a"), lost], [ended(id="b")]))
+    first, second = (seal(packet(rows, RECIPE, keep_images=False)) for rows in ([ended(id="a"), lost], [ended(id="b")]))
     for task, blocks in ((3, [first]), (4, [second]), (3, [first])):
         counts = sink.write(blocks, SimpleNamespace(task_idx=task))
     assert counts == {"accepted": 1, "failed": 1}

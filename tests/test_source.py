@@ -11,7 +11,6 @@ import pytest
 from oasis_ray.errors import JobError
 from oasis_ray.job import Input, Sample
 from oasis_ray.packets import read
-from oasis_ray.sealed import unseal
 from oasis_ray.source import open_shards
 
 ROWS = pa.table(
@@ -34,12 +33,7 @@ def ids(path: str, **keys: Any) -> list[str]:
 def packets(path: str, size: int = 8, **keys: Any) -> list[list[dict[str, Any]]]:
     """The rows of every packet."""
     given = Input(path=path, **keys)
-    return [
-        packet.to_pylist()
-        for group in open_shards(given).groups
-        for sealed in read(group, given, size)
-        for packet in unseal(sealed)
-    ]
+    return [packet.to_pylist() for group in open_shards(given).groups for packet in read(group, given, size)]
 
 
 def problems(path: str, **keys: Any) -> tuple[str, ...]:
@@ -130,7 +124,7 @@ def test_what_has_ended_is_not_read_again(tmp_path: Path) -> None:
     path = write(tmp_path / "a.parquet", {"id": [f"r{i}" for i in range(9)]}, row_group_size=3)
     given = Input(path=path, id="id", image=None)
     left = open_shards(given).without(pa.array(["r0", "r2", "r3", "r4", "r5", "r7", "elsewhere"]))
-    rows = [next(unseal(sealed)).to_pylist() for group in left.groups for sealed in read(group, given, 2)]
+    rows = [packet.to_pylist() for group in left.groups for packet in read(group, given, 2)]
     assert rows == [
         [{"id": "r1", "source": {"file": "a", "row_group": 0, "row": 1}}],
         [{"id": "r6", "source": {"file": "a", "row_group": 2, "row": 0}}],

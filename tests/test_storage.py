@@ -26,6 +26,7 @@ from oasis_ray.manifest import read_manifest
 from oasis_ray.rows import Divert, Route
 from oasis_ray.run import Run
 from oasis_ray.schema import Ended, packet
+from oasis_ray.sealed import seal
 from oasis_ray.segment import fetch, settle
 from oasis_ray.sink import PartSink, write_part
 from oasis_ray.source import find_files
@@ -280,7 +281,7 @@ def test_a_part_that_is_written_again_takes_the_place_of_all_parts_of_its_task(n
     sink = PartSink("s3://runs/again", recipe, session="s", rows_per_part=8, rows_per_task=8)
     for route in (Route.REJECTED, Route.FAILED):
         row = Ended("a", {"file": "s", "row_group": 0, "row": 0}, None, None)
-        ended = packet([settle(row, "hook", Divert(route, "why"))], recipe, keep_images=False)
+        ended = seal(packet([settle(row, "hook", Divert(route, "why"))], recipe, keep_images=False))
         sink.write([ended], SimpleNamespace(task_idx=0))
     assert [name for name in near.names("runs") if name.startswith("again")] == ["again/failed/part-s-000000.parquet"]
     denied = PartSink("s3://readable/run", recipe, session="s", rows_per_part=8, rows_per_task=8)

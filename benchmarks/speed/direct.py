@@ -19,7 +19,6 @@ from oasis_ray.node import NodeRunner
 from oasis_ray.packets import read
 from oasis_ray.rows import Call, Divert, Reply, Route
 from oasis_ray.schema import Ended
-from oasis_ray.sealed import unseal
 from oasis_ray.segment import Segment, settle
 from oasis_ray.source import open_shards
 
@@ -58,8 +57,7 @@ def rows_in(path: Path) -> tuple[Any, Any, list[dict[str, Any]]]:
     """A job, its recipe, and the rows of its input."""
     job, recipe = load_job(path, SHIPPED)
     groups = open_shards(job.input).groups
-    sealed = [table for group in groups for table in read(group, job.input, 8)]
-    rows = [row for table in sealed for packet in unseal(table) for row in packet.to_pylist()]
+    rows = [row for group in groups for packet in read(group, job.input, 8) for row in packet.to_pylist()]
     return job, recipe, rows
 
 
