@@ -29,6 +29,7 @@ LOOK_S = 2.0  # between two looks at pools that start
 SILENT_S = 90.0  # an autoscaler that starts no node for engines that wait has died, or may start no more
 UPSCALE_S = 10  # a load that has been too high for this long asks for another engine
 GRACE_S = 20  # for calls in flight when there is one engine too many
+DRAIN_S = 0.5  # between two looks of such an engine whether there are any; Serve takes four times as long
 _leases: dict[str, Lease] = {}  # of this process, by application: what is not held ends
 STATES = {"RUNNING": "running", "PENDING_MIGRATION": "running", "STOPPING": "stopping"}  # Serve has more for starting
 TYPE_MARK = "accelerator_type:"  # before a GPU's type, in Ray's name for what a node has
@@ -62,8 +63,8 @@ def start_pools(
     }
     labels = labels or {"run": run, "session": run}
     try:
-        for app, kind in every.items():
-            _take_hold(app, kind.make)
+        with ThreadPoolExecutor() as threads:  # each starts two processes
+            list(threads.map(_take_hold, every, (kind.make for kind in every.values())))
         targets = [
             serve.RunTarget(
                 _application(kind.make, labels | {"pool": kind.pool}, gpus=gpus[kind.pool]), name=app, route_prefix=None
@@ -223,6 +224,7 @@ def _application(pool: Pool, labels: dict[str, str], *, gpus: bool) -> serve.App
         max_ongoing_requests=2 * pool.max_sequences,
         request_router_config=RequestRouterConfig(request_router_class=ROUTER),
         graceful_shutdown_timeout_s=GRACE_S,
+        graceful_shutdown_wait_loop_s=DRAIN_S,
         logging_config=QUIET,
         health_check_period_s=5,
         **size,
