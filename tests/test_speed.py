@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from benchmarks.speed.deeper import deepen
-from benchmarks.speed.rounds import Round, gaps, spread
+from benchmarks.speed.rounds import Round, Steady, gaps, spread
 from tests.conftest import ROOT
 
 
@@ -57,6 +57,14 @@ def test_an_engine_is_busy_where_any_request_is_in_it_in_the_middle_of_the_time(
     steps = [step("hook", 0, 2), step("hook", 1, 2), step("judge", 5, 1), step("hook", 9, 1), step("sort", 3, 6)]
     # From 1 to 9 s of 10: 1 to 3, and 5 to 6.
     assert Round(10.0, [], {"a": ("accepted", steps)}).busy(["hook", "judge"]) == pytest.approx(3 / 8)
+
+
+def test_what_a_request_costs_is_counted_in_the_steady_state_above_what_rest_takes() -> None:
+    rows = {"a": ("accepted", [step("hook", at, 1) for at in (9.0, 10.0, 14.0, 20.0)])}  # two of them from 10 to 20
+    found = Round(30.0, [], rows, {"core": 1.0, "others": 99.0}, Steady(10.0, 20.0, {"core": 1.0, "others": 3.5}))
+    assert found.overhead(rest=0.3) == pytest.approx(250)
+    assert Round(30.0, [], rows).overhead(rest=0.3) is None
+    assert Round(30.0, [], {}, {}, found.steady).overhead(rest=0.3) is None
 
 
 def test_a_spread_is_the_median_the_least_and_the_most() -> None:

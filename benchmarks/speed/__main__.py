@@ -75,8 +75,9 @@ def compare(work: Workload, rounds: int, folder: Path, say: Callable[[str], None
 def figures(work: Workload, job: Path, found: dict[str, list[Round]], rest: float) -> dict[str, Any]:
     """Rates, ratios within each round, and what the caches, the engines and the processors did.
 
-    `orchestration_cpu_ms_per_request` is what a request costs all processes but the models', without what they take
-    while nothing is asked (`cores_at_rest`).
+    `orchestration_cpu_ms_per_request` is what a request costs all processes but the models' in the steady state,
+    without what they take while nothing is asked (`cores_at_rest`). `cpu_ms_per_request` is of whole runs, with the
+    starting of workers.
     """
     pictured = with_image(load_job(job, SHIPPED)[1])
     steady = {way: [one.rate(work.in_flight) for one in found[way]] for way in found if way not in NOT_STEADY}
@@ -104,9 +105,8 @@ def figures(work: Workload, job: Path, found: dict[str, list[Round]], rest: floa
         for way in found
     }
     told["cores_at_rest"] = rest
-    told["orchestration_cpu_ms_per_request"] = spread(
-        [1000 * (one.cpu["others"] - rest * one.seconds) / len(one.steps) for one in found["service"]]
-    )
+    if overheads := [cost for one in found["service"] if (cost := one.overhead(rest)) is not None]:
+        told["orchestration_cpu_ms_per_request"] = spread(overheads)
     told["tokens_per_s"] = {way: spread([one.tokens() / one.seconds for one in found[way]]) for way in found}
     told["longest_gap_s"] = {way: spread([gaps(one.moments) for one in found[way]]) for way in ("floor", "service")}
     return told

@@ -11,6 +11,15 @@ Steps = list[Mapping[str, Any]]
 
 
 @dataclass
+class Steady:
+    """What processes used in the steady state: from when to when (seconds since 1970), and CPU-seconds by kind."""
+
+    start: float
+    end: float
+    cpu: dict[str, float]
+
+
+@dataclass
 class Round:
     """When rows ended (seconds), how (fate and lineage by id), and what processes used (CPU-seconds by kind)."""
 
@@ -18,6 +27,7 @@ class Round:
     moments: list[float]
     rows: dict[str, tuple[str, Steps]]
     cpu: dict[str, float] = field(default_factory=dict)
+    steady: "Steady | None" = None
 
     @property
     def accepted(self) -> set[str]:
@@ -60,6 +70,15 @@ class Round:
             for step in lineage if tokens else ():
                 read += (tokens - min(tokens, step["cached_tokens"])) / tokens if step["node"] in named else 0
         return read / sum(1 for _, lineage in self.rows.values() if lineage)
+
+    def overhead(self, rest: float) -> float | None:
+        """CPU-milliseconds a request in the steady state, of all processes but the models', above `rest` cores; None
+        where the round was too short for one.
+        """
+        if (steady := self.steady) is None:
+            return None
+        requests = sum(1 for step in self.steps if steady.start <= step["started"] < steady.end)
+        return 1000 * (steady.cpu["others"] - rest * (steady.end - steady.start)) / requests if requests else None
 
     def tokens(self) -> int:
         """Tokens read and written."""

@@ -11,7 +11,7 @@ from typing import Any
 import ray
 
 from benchmarks.speed.child import cpu_seconds, spent
-from benchmarks.speed.rounds import Round
+from benchmarks.speed.rounds import Round, Steady
 from benchmarks.speed.workload import ROOT
 from oasis_ray import cluster
 from oasis_ray.cli import SHIPPED
@@ -56,7 +56,8 @@ class Holder:
 
 def measure(path: Path) -> Round:
     """Run a job; when its rows ended, as the run's own tally sees it."""
-    run, moments, stop = Run(*load_job(path, SHIPPED)), list[float](), threading.Event()
+    job, recipe = load_job(path, SHIPPED)
+    run, moments, stop = Run(job, recipe), list[float](), threading.Event()
     marks: dict[str, Any] = {}
 
     def watch() -> None:
@@ -69,6 +70,9 @@ def measure(path: Path) -> Round:
             # Rows that ended between two looks are put down evenly in that time.
             new = rows - len(moments)
             moments.extend(now - LOOK_S * (1 - (at + 1) / new) for at in range(new))
+            for mark, reached in (("from", job.rows_in_flight), ("to", run.rows - job.rows_in_flight)):
+                if rows >= reached and mark not in marks:
+                    marks[mark] = time.time(), cpu_seconds()
             if rows == run.rows:
                 marks.setdefault("end", now)
                 marks.setdefault("cpu_end", cpu_seconds())
@@ -80,7 +84,11 @@ def measure(path: Path) -> Round:
     thread.join()
     after = marks.get("cpu_end") or cpu_seconds()
     seconds = marks.get("end", time.monotonic()) - marks["start"]
-    return Round(seconds, moments, rows_of(run.folder), spent(marks["cpu"], after))
+    steady = None
+    if {"from", "to"} <= marks.keys():
+        (began, cpu), (ended, cpu_then) = marks["from"], marks["to"]
+        steady = Steady(began, ended, spent(cpu, cpu_then))
+    return Round(seconds, moments, rows_of(run.folder), spent(marks["cpu"], after), steady)
 
 
 def rows_of(folder: str) -> dict[str, tuple[str, Any]]:
