@@ -68,7 +68,9 @@ class PartSink(Datasink[dict[str, int]]):  # type: ignore[misc]  # Ray ships no 
 
 
 def unpack(packets: Sequence[pa.Table], schemas: Mapping[N, pa.Schema]) -> Iterator[tuple[N, pa.Table]]:
-    """The rows in packets, as one table for each fate that occurs."""
+    """The rows in packets, as one table for each fate that occurs. Raises KeyError for a fate without a schema."""
+    if strange := {name for packet in packets for name in packet.column_names} - {str(fate) for fate in schemas}:
+        raise KeyError(*sorted(strange))
     for fate, schema in schemas.items():
         having = [packet.column(str(fate)) for packet in packets if str(fate) in packet.column_names]
         # Packet by packet: their images in one array could be more than Arrow's 2 GiB.

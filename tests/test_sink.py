@@ -62,6 +62,11 @@ def test_packets_are_unpacked_in_order_into_the_fates_that_occur(
     assert ids(table) == expected
 
 
+def test_rows_of_a_fate_without_a_schema_are_not_left_out() -> None:
+    with pytest.raises(KeyError, match=r"^'captions'$"):
+        ids(packets(TWO).append_column("captions", pa.array([[{"id": "c"}]])))
+
+
 def test_packets_of_more_than_two_gigabytes_are_unpacked() -> None:
     # One image of 128 MiB, referred to 17 times: the offsets of one binary array can't hold so much.
     image = pa.struct({"bytes": pa.binary()})
