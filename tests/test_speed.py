@@ -38,10 +38,18 @@ def step(node: str, started: float, seconds: float, prompt: int = 100, cached: i
     }  # fmt: skip
 
 
-def test_the_steady_rate_leaves_out_the_first_and_the_last_window() -> None:
-    found = Round(30.0, [1.0, 1.1, 1.2, 10.0, 11.0, 12.0, 13.0, 28.0, 29.0, 30.0], {})
+ENDS = [1.0, 1.1, 1.2, 10.0, 11.0, 12.0, 13.0, 28.0, 29.0, 30.0]
+ASKED = {f"{end}": ("accepted", [step("hook", end - 3, 3), step("judge", end - 4, 2)]) for end in ENDS}
+
+
+@pytest.mark.parametrize(("moments", "rows"), [(ENDS, {}), ([13.0] * 7 + [30.0] * 3, ASKED)])
+def test_the_steady_rate_leaves_out_the_first_and_the_last_window(
+    moments: list[float], rows: dict[str, tuple[str, Any]]
+) -> None:
+    found = Round(30.0, moments, rows)
+    assert found.ends == ENDS
     assert found.rate(3) == 1.0  # the four rows from 10 to 13 s
-    assert gaps(found.moments) == 15.0
+    assert gaps(found.ends) == 15.0
 
 
 def test_an_image_is_counted_as_read_by_the_share_of_its_prompt_that_no_cache_had() -> None:

@@ -83,6 +83,10 @@ def figures(work: Workload, job: Path, found: dict[str, list[Round]], rest: floa
     steady = {way: [one.rate(work.in_flight) for one in found[way]] for way in found if way not in NOT_STEADY}
     rates = steady | {way: [one.whole_rate() for one in found[way]] for way in found if way not in steady}
     told: dict[str, Any] = {"images_per_s": {way: spread(values) for way, values in rates.items()}}
+    told["accepted_per_s"] = {
+        way: spread([rate * len(one.accepted) / work.rows for rate, one in zip(rates[way], found[way], strict=True)])
+        for way in rates
+    }
     for way, other in RATIOS:
         if way in rates and other in rates:
             some = rates[way][-len(rates[other]) :]  # of the same rounds
@@ -108,7 +112,8 @@ def figures(work: Workload, job: Path, found: dict[str, list[Round]], rest: floa
     if overheads := [cost for one in found["service"] if (cost := one.overhead(rest)) is not None]:
         told["orchestration_cpu_ms_per_request"] = spread(overheads)
     told["tokens_per_s"] = {way: spread([one.tokens() / one.seconds for one in found[way]]) for way in found}
-    told["longest_gap_s"] = {way: spread([gaps(one.moments) for one in found[way]]) for way in ("floor", "service")}
+    told["memory_mib"] = {way: spread([one.memory for one in found[way]]) for way in ("floor", "service")}
+    told["longest_gap_s"] = {way: spread([gaps(one.ends) for one in found[way]]) for way in ("floor", "service")}
     return told
 
 

@@ -4,6 +4,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -73,6 +74,15 @@ def cpu_seconds() -> dict[int, tuple[str, float]]:
         except psutil.NoSuchProcess:
             continue
         found[process.pid] = "core" if CORE in title else "others", times.user + times.system
+    return found
+
+
+def memory_mib() -> float:
+    """MiB of memory of this process and all below it, what several share counted once (Linux's Pss)."""
+    found, this = 0.0, psutil.Process()
+    for process in [this, *this.children(recursive=True)]:
+        with suppress(psutil.NoSuchProcess):
+            found += process.memory_full_info().pss / 2**20
     return found
 
 

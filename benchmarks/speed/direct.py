@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.speed.child import cpu_seconds, spent
+from benchmarks.speed.child import cpu_seconds, memory_mib, spent
 from benchmarks.speed.rounds import Round
 from oasis_ray.cli import SHIPPED
 from oasis_ray.engine import Engine, open_engine
@@ -39,7 +39,7 @@ def direct(job: Path) -> Iterator[Callable[..., Round]]:
         moments, rows = loop.run_until_complete(ways[way](path, engines))
         took, after = time.monotonic() - start, cpu_seconds()
         found = {row.id: (str(row.fate), row.lineage) for row in rows if row.lineage}
-        return Round(took, moments, found, spent(before, after))
+        return Round(took, moments, found, spent(before, after), memory=memory_mib())
 
     yield answer
 

@@ -28,6 +28,7 @@ class Round:
     rows: dict[str, tuple[str, Steps]]
     cpu: dict[str, float] = field(default_factory=dict)
     steady: "Steady | None" = None
+    memory: float = 0.0  # MiB, when the last row has ended
 
     @property
     def accepted(self) -> set[str]:
@@ -39,9 +40,20 @@ class Round:
         """All requests of all rows."""
         return [step for _, lineage in self.rows.values() for step in lineage]
 
+    @property
+    def ends(self) -> list[float]:
+        """When the last request of each row was answered, in order; where none asks anything, when rows ended.
+
+        `moments` of the service come packet by packet, which would be counted as a jump of so many rows.
+        """
+        last = [
+            max(step["started"] + step["seconds"] for step in lineage) for _, lineage in self.rows.values() if lineage
+        ]
+        return sorted(last or self.moments)
+
     def rate(self, in_flight: int) -> float:
         """Rows a second in the steady state: without the first and the last window of rows in flight."""
-        steady = sorted(self.moments)[in_flight:-in_flight]
+        steady = self.ends[in_flight:-in_flight]
         return (len(steady) - 1) / (steady[-1] - steady[0])
 
     def whole_rate(self) -> float:

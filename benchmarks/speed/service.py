@@ -10,7 +10,7 @@ from typing import Any
 
 import ray
 
-from benchmarks.speed.child import cpu_seconds, spent
+from benchmarks.speed.child import cpu_seconds, memory_mib, spent
 from benchmarks.speed.rounds import Round, Steady
 from benchmarks.speed.workload import ROOT
 from oasis_ray import cluster
@@ -76,6 +76,7 @@ def measure(path: Path) -> Round:
             if rows == run.rows:
                 marks.setdefault("end", now)
                 marks.setdefault("cpu_end", cpu_seconds())
+                marks.setdefault("memory", memory_mib())
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
@@ -88,7 +89,7 @@ def measure(path: Path) -> Round:
     if {"from", "to"} <= marks.keys():
         (began, cpu), (ended, cpu_then) = marks["from"], marks["to"]
         steady = Steady(began, ended, spent(cpu, cpu_then))
-    return Round(seconds, moments, rows_of(run.folder), spent(marks["cpu"], after), steady)
+    return Round(seconds, moments, rows_of(run.folder), spent(marks["cpu"], after), steady, marks.get("memory", 0.0))
 
 
 def rows_of(folder: str) -> dict[str, tuple[str, Any]]:

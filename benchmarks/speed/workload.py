@@ -107,7 +107,7 @@ OASIS = Workload(
     changes={"prompts": str(ROOT / DEMO["prompts"]), "nodes": DEMO["nodes"]},
 )
 # Pages of 1,280 image tokens: prefill is the load. The small pair can't read them; every reply is taken.
-DOCUMENTS = Workload("documents", LOAD, 40, documents=True, in_flight=8)
+DOCUMENTS = Workload("documents", LOAD, 64, documents=True, in_flight=8)
 # The latencies of a 72B pair (replies a tenth as long, or rows would take half a minute), and no load at all on the
 # processors: what a GPU looks like to the graph.
 SIMULATED = Workload("simulated", "oasis", 384, in_flight=32, simulated=True)
