@@ -88,6 +88,8 @@ def costs(found: Round, most: Memory) -> dict[str, Any]:
     told: dict[str, Any] = {"first_row_after_s": min(found.moments) - (max(found.moments) - found.seconds)}
     per, count = ("request", len(found.steps)) if found.steps else ("row", len(found.rows))
     told[f"cpu_ms_per_{per}"] = 1000 * found.cpu["others"] / count
+    if (steady := found.overhead(rest=0.0)) is not None:
+        told["cpu_ms_per_request_steady"] = steady
     return told | {f"{who}_mib": mib for who, mib in most.items()}
 
 
