@@ -52,6 +52,8 @@ def start_pools(
 
     `labels` are those of the run's metrics.
     """
+    if not pools:  # a recipe whose stages ask no model
+        return {}
     serve.start(proxy_location="Disabled", logging_config=QUIET)
     every = {_app(run, kind): kind for kind in kinds(pools)}
     handles = {

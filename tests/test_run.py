@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -14,7 +15,7 @@ from oasis_ray.load import load_job
 from oasis_ray.manifest import read_manifest
 from oasis_ray.node import seed
 from oasis_ray.run import Run
-from tests.conftest import picture, shard
+from tests.conftest import ROOT, picture, shard
 from tests.scripts import CAPTION
 
 IDS = [
@@ -214,6 +215,19 @@ def test_the_response_filters_of_the_ablation_can_be_switched_on(
     assert [(row["node"], row["reason"], row["error"]) for row in failed] == [
         ("helpful", "no_verdict", "The answer for good.")
     ]
+
+
+def test_a_recipe_that_asks_no_model_runs_without_engines(
+    ray_cluster: None, tmp_path: Path, job_file: Callable[..., Path]
+) -> None:
+    text = "There are words in this row, and they are the answer too."
+    pq.write_table(pa.table({"id": ["a", "b"], "text": [text, ""]}), tmp_path / "texts.parquet")
+    given = {"path": str(tmp_path / "texts.parquet"), "id": "id", "image": None, "columns": ["text"]}
+    path = job_file(recipe=str(ROOT / "benchmarks/scale/rows.yaml"), input=given, pools={})
+    assert execute(path)["rows"] == {"accepted": 1, "captions": 0, "rejected": 1, "failed": 0}
+    (row,) = rows_of(tmp_path / "run", "accepted")
+    assert (row["id"], row["instruction"], row["lineage"]) == ("a", text, [])
+    assert audit(str(tmp_path / "run")).faults == []
 
 
 def test_an_engine_that_fails_stops_the_run_and_keeps_what_was_done(
