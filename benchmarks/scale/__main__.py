@@ -22,7 +22,7 @@ from oasis_ray.schema import IMAGE
 ENGINES = (1, 4, 16, 64)
 IN_FLIGHT = 8  # rows for each engine
 WAVES = 8  # times the rows in flight
-LEAST_ROWS = 64  # with fewer, the rate of one engine, which others are held against, is chance
+LEAST_ROWS = 128  # with fewer, the rate of one engine, which others are held against, is chance
 PICTURES = 64
 ROWS = (10_000, 100_000)
 LATENCY = {"read_tokens_per_s": 750, "token_s": 0.03, "token_s_a_reply": 0.0003, "cached_images": 64}

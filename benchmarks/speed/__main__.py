@@ -62,7 +62,8 @@ def compare(work: Workload, rounds: int, folder: Path, say: Callable[[str], None
             for way in [*list(ways)[number % len(ways) :], *list(ways)[: number % len(ways)]]:
                 say(f"{work.name}: round {number} of {rounds}, {way}")
                 found[way].append(ways[way](number * 10 + (way == "terse")))
-    if work.recipe == LOAD and not work.documents:  # of pages it reads five times as many tokens: half an hour
+    # Its six engines find no room beside the others, and take far too long over pages.
+    if work.recipe == LOAD and not work.documents:
         say(f"{work.name}: engines that stages own")
         try:
             with closing(Child(owned, log=folder / "owned.log")) as third:

@@ -67,8 +67,7 @@ def _main(there: Connection, log: Path, work: Callable[..., Any], arguments: tup
 def cpu_seconds() -> dict[int, tuple[str, float]]:
     """For this process and all below it its kind, `core` for the models' own and `others`, and its CPU-seconds."""
     found = {}
-    this = psutil.Process()
-    for process in [this, *this.children(recursive=True)]:
+    for process in _processes():
         try:
             times, title = process.cpu_times(), " ".join(process.cmdline())
         except psutil.NoSuchProcess:
@@ -79,11 +78,17 @@ def cpu_seconds() -> dict[int, tuple[str, float]]:
 
 def memory_mib() -> float:
     """MiB of memory of this process and all below it, what several share counted once (Linux's Pss)."""
-    found, this = 0.0, psutil.Process()
-    for process in [this, *this.children(recursive=True)]:
+    found = 0.0
+    for process in _processes():
         with suppress(psutil.NoSuchProcess):
             found += process.memory_full_info().pss / 2**20
     return found
+
+
+def _processes() -> list[psutil.Process]:
+    """This process and all below it."""
+    this = psutil.Process()
+    return [this, *this.children(recursive=True)]
 
 
 def spent(before: dict[int, tuple[str, float]], after: dict[int, tuple[str, float]]) -> dict[str, float]:
