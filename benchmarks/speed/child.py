@@ -57,7 +57,8 @@ def _main(there: Connection, log: Path, work: Callable[..., Any], arguments: tup
             while (question := there.recv()) is not None:
                 there.send((True, answer(*question)))
     except BaseException:
-        there.send((False, traceback.format_exc()))
+        with suppress(OSError):  # who asked may have ended; what was started here ends all the same
+            there.send((False, traceback.format_exc()))
     sys.stdout.flush()
     for process in psutil.Process().children(recursive=True):
         process.kill()

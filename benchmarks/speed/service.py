@@ -54,8 +54,8 @@ class Holder:
         start_pools(job.pools, "oasis-speed", gpus=dict.fromkeys(job.pools, False))
 
 
-def measure(path: Path) -> Round:
-    """Run a job; when its rows ended, as the run's own tally sees it."""
+def measure(path: Path, ended: Callable[[], None] = lambda: None) -> Round:
+    """Run a job; when its rows ended, as the run's own tally sees it. Calls `ended` before it reads what was made."""
     job, recipe = load_job(path, SHIPPED)
     run, moments, stop = Run(job, recipe), list[float](), threading.Event()
     marks: dict[str, Any] = {}
@@ -83,6 +83,7 @@ def measure(path: Path) -> Round:
     run.execute()
     stop.set()
     thread.join()
+    ended()
     after = marks.get("cpu_end") or cpu_seconds()
     seconds = marks.get("end", time.monotonic()) - marks["start"]
     steady = None

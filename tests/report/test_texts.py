@@ -9,11 +9,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from transformers import AutoTokenizer
 
+from benchmarks.hostile.words import TEXTS
 from oasis_ray.errors import JobError
 from oasis_ray.report.defects import defects
+from oasis_ray.report.gather import tokenize_with
 from oasis_ray.report.overlap import grams_of, read_benchmarks
 from oasis_ray.report.verbs import load_parser, root_verbs
+from tests.conftest import ROOT
 
 LINE = "What is the value of the tallest bar in the chart of the year"
 
@@ -42,6 +46,22 @@ LINE = "What is the value of the tallest bar in the chart of the year"
 )  # fmt: skip
 def test_a_defect_is_found_by_its_rule(text: str, found: list[str]) -> None:
     assert list(defects(text)) == found
+
+
+def test_tokens_are_counted_as_transformers_counts_them(tmp_path: Path) -> None:
+    for name in ("config.json", "tokenizer_config.json"):
+        (tmp_path / name).write_bytes((ROOT / "benchmarks/models/vlm" / name).read_bytes())
+    made = json.loads((ROOT / "benchmarks/models/vlm/tokenizer.json").read_bytes())
+    made["truncation"] = {"direction": "Right", "max_length": 3, "strategy": "LongestFirst", "stride": 0}
+    (tmp_path / "tokenizer.json").write_text(json.dumps(made))
+    theirs = AutoTokenizer.from_pretrained(tmp_path)(list(TEXTS), add_special_tokens=False, verbose=False)
+    assert tokenize_with(str(tmp_path))(list(TEXTS)) == [len(ids) for ids in theirs["input_ids"]]
+
+
+def test_a_tokenizer_that_can_not_be_read_is_told(tmp_path: Path) -> None:
+    (tmp_path / "tokenizer.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"tokenizer\.json is no tokenizer: "):
+        tokenize_with(str(tmp_path))
 
 
 @pytest.fixture(scope="module")
