@@ -39,7 +39,8 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-# The service against its engines' own speed, and against the step-by-step order: some twenty minutes on two cores.
+# The service against its engines' own speed, and against the step-by-step order: some eighty minutes on two cores; with
+# `python -m benchmarks.speed --rounds 1` half an hour.
 bench: setup
 	$(BIN)/python -m benchmarks.speed
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import ray
 from ray.data import ActorPoolStrategy, DataContext, Dataset, TaskPoolStrategy
+from ray.data._internal.execution.execution_callback import ExecutionCallback
 
 from oasis_ray.handle import PoolHandle, lean
 from oasis_ray.job import Job
@@ -17,6 +18,18 @@ from oasis_ray.source import Shards
 LIGHT_CPUS = 0.1
 # Readers and writers for each worker. Ray would start one for every task that there is, and each is a process.
 BESIDE_A_WORKER = 2
+
+
+class Forget(ExecutionCallback):  # type: ignore[misc]  # Ray ships no types
+    """Lets go of what Ray Data would keep of every block, for a table in its log at the end: some 3 KB a packet, which
+    are gigabytes in the driver of ten million rows.
+    """
+
+    def on_execution_step(self, executor: Any) -> None:
+        """Ray Data calls this each time that it has looked what there is to do."""
+        for operator in executor._topology:
+            for blocks in operator.get_stats().values():
+                blocks.clear()
 
 
 def build(
@@ -36,6 +49,7 @@ def build(
     # One block a packet, and so one task a packet: a row of Ray's is a packet of ours (docs/decisions.md).
     context.target_max_block_size = context.target_min_block_size = 1
     context.enable_progress_bars = False
+    context.custom_execution_callback_classes = [Forget]
     # Twice what its places hold: the slowest row of a packet keeps the packet, and the places of the others are filled.
     packets = 2 * max(1, job.rows_in_flight // job.rows_per_task // job.workers) + 1
     source = ShardSource(shards, job.rows_per_task, watch)
