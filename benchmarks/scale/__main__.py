@@ -23,7 +23,7 @@ ENGINES = (1, 4, 16, 64)
 IN_FLIGHT = 8  # rows for each engine
 WAVES = 8  # times the rows in flight
 LEAST_ROWS = 128  # with fewer, the rate of one engine, which others are held against, is chance
-PICTURES = 64
+PICTURES = 4096  # an engine that sees one twice has it in its cache: one of few engines would be the sooner for it
 ROWS = (10_000, 100_000)
 LATENCY = {"read_tokens_per_s": 750, "token_s": 0.03, "token_s_a_reply": 0.0003, "cached_images": 64}
 ENGINE = {"backend": "simulated", "model": "72b", "device": "cpu", "latency": LATENCY}
@@ -31,12 +31,12 @@ TEXTS = ("categorize", "nonsense", "caption_language", "caption_information", "c
 
 
 def write_shards(folder: Path, rows: int) -> Path:
-    """Write rows of a few small pictures and a text, in shards of up to 50,000; the folder."""
+    """Write rows of small pictures and a text, in shards of up to 50,000; the folder."""
     folder.mkdir(parents=True)
-    files = [encoded(picture_of("scale", number)[1]) for number in range(PICTURES)]
+    files = [encoded(picture_of("scale", number)[1]) for number in range(min(rows, PICTURES))]
     for start in range(0, rows, 50_000):
         numbers = range(start, min(rows, start + 50_000))
-        given = pa.array([{"bytes": files[at % PICTURES], "path": None} for at in numbers], IMAGE)
+        given = pa.array([{"bytes": files[at % len(files)], "path": None} for at in numbers], IMAGE)
         texts = [
             f"The picture of this row has the number {at}, and all there is to say of it is said." for at in numbers
         ]
