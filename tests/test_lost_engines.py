@@ -33,6 +33,16 @@ def _title(process: psutil.Process) -> str:
     return ""
 
 
+def test_engines_that_are_let_go_leave_no_process_behind(ray_cluster: None) -> None:
+    # Before `mortal` starts: a leash has no run in its title, and all that are there are looked at.
+    pool = Pool(model="script", backend="scripted", script="tests.scripts:whoami", device="cpu")
+    stop_pools(start_pools({"llm": pool}, "oasis-gone", gpus={"llm": False}))
+    deadline = time.monotonic() + 30
+    while (left := _of("oasis-gone")) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert left == []
+
+
 @pytest.fixture(scope="module")
 def mortal(ray_cluster: None, pair: Path) -> Iterator[PoolHandle]:
     """An engine that may be killed, for another takes its place, and that is given up when it stands still for three
@@ -78,21 +88,8 @@ def test_an_engine_that_is_killed_takes_its_core_along(mortal: PoolHandle) -> No
     assert not core.is_running()
 
 
-def test_engines_that_are_let_go_leave_no_process_behind(ray_cluster: None) -> None:
-    pool = Pool(model="script", backend="scripted", script="tests.scripts:whoami", device="cpu")
-    others = {process.pid for process in psutil.Process().children(recursive=True)}
-    stop_pools(start_pools({"llm": pool}, "oasis-gone", gpus={"llm": False}))
-    deadline = time.monotonic() + 30
-    while (left := _of("oasis-gone", others)) and time.monotonic() < deadline:
-        time.sleep(0.5)
-    assert left == []
-
-
-def _of(run: str, others: set[int]) -> list[str]:
-    """The processes and the named actors of a run; and janitors and leashes, which have no run in their title, but for
-    the processes that are of others.
-    """
+def _of(run: str) -> list[str]:
+    """The processes and the named actors of a run; and janitors and leashes, which have no run in their title."""
     named = [actor["name"] for actor in ray.util.list_named_actors(all_namespaces=True) if run in actor["name"]]
-    family = psutil.Process().children(recursive=True)
-    titles = [_title(process) for process in family if process.pid not in others]
+    titles = [_title(process) for process in psutil.Process().children(recursive=True)]
     return named + [title for title in titles if run in title or title.startswith(("ray::_Leash", "ray::_Janitor"))]

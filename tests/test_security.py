@@ -19,7 +19,6 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
-from benchmarks.standing import Standing, free_port
 from oasis_ray.cli import SHIPPED
 from oasis_ray.engine.openai import OpenAIEngine
 from oasis_ray.engine.vllm import engine_args
@@ -273,18 +272,12 @@ def test_a_key_that_no_header_can_carry_is_refused_without_being_shown(
     )
 
 
-KEYS = {"OTHER_KEY": SECRET, "OPENAI_API_KEY": SECRET[::-1], "HF_TOKEN": SECRET[::-1]}
-
-
-@pytest.fixture(scope="module")
-def with_keys() -> Iterator[Standing]:
-    """A cluster whose every process knows the keys; `logs` is the folder of Ray's own files."""
-    logs = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))  # a short name, for it ends in those of sockets
-    words = (f"--temp-dir={logs}", "--include-dashboard=true", f"--dashboard-port={free_port()}")
-    with Standing(*words, **KEYS) as standing:
-        standing.logs = logs
-        yield standing
-    shutil.rmtree(logs, ignore_errors=True)
+@pytest.fixture
+def ray_folder() -> Iterator[Path]:
+    """A folder for Ray's own files; short, because it holds sockets."""
+    folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def readable(file: Path) -> str:
@@ -302,20 +295,22 @@ def readable(file: Path) -> str:
     ],
 )
 def test_a_run_leaves_no_key_behind(
-    status: int, code: int, told: str, server: str, pair: Path, tmp_path: Path, with_keys: Standing,
+    status: int, code: int, told: str, server: str, pair: Path, tmp_path: Path, ray_folder: Path,
     job_file: Callable[..., Path],
 ) -> None:  # fmt: skip
     shard(tmp_path / "shards/a.parquet", [{"id": name, "bytes": picture()} for name in "ab"])
     pool = {"backend": "openai", "url": f"{server}/{status}/v1", "api_key_env": "OTHER_KEY", "model": str(pair / "vlm")}
+    keys = {"OTHER_KEY": SECRET, "OPENAI_API_KEY": SECRET[::-1], "HF_TOKEN": SECRET[::-1]}
     job = job_file(pools={"vlm": pool, "llm": pool | {"api_key_env": "OPENAI_API_KEY"}})
     done = subprocess.run(
         [str(Path(sys.executable).parent / "oasis-ray"), "run", str(job)],
-        cwd=ROOT, env=with_keys.environment, capture_output=True, text=True, timeout=300, check=False,
+        cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
+        env=os.environ | keys | {"RAY_TMPDIR": str(ray_folder), "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert done.returncode == code, done.stderr
     assert told in done.stdout + done.stderr
     assert f"Bearer {SECRET}" in Echo.keys
-    files = [file for folder in (tmp_path, with_keys.logs) for file in folder.rglob("*") if file.is_file()]
+    files = [file for folder in (tmp_path, ray_folder) for file in folder.rglob("*") if file.is_file()]
     texts = {str(file): readable(file) for file in files} | {"stdout": done.stdout, "stderr": done.stderr}
     assert [name for name, text in texts.items() if SECRET in text or SECRET[::-1] in text] == []
     # That something was looked at: Ray's logs, and the server's words without the key.
