@@ -25,10 +25,10 @@ EMOJI_STARTS = (b"\xf0\x9f", *(bytes([0xE2, second]) for second in range(0x98, 0
 
 @dataclass(frozen=True)
 class Turn:
-    """A user's turn as the template writes it: what stands before and behind the words."""
+    """A user's turn as the template writes it: what stands before and behind the words, in token ids."""
 
-    opening: str
-    closing: str
+    opening: list[int]
+    closing: list[int]
 
 
 class Chat:
@@ -65,23 +65,24 @@ class Chat:
     @cached_property
     def plain(self) -> Turn:
         """A user's turn without an image."""
-        return self._turn(MARK)
+        opening, closing = self._written(MARK)
+        return Turn(self._special(opening), self._special(closing))
 
     @cached_property
     def pictured(self) -> Turn:
         """A user's turn that begins with an image. Raises RunError where the model takes none, or puts it elsewhere."""
         if self.image_token is None:
             raise RunError(f"{self.tokenizer.name_or_path} takes no images (its config has no image_token_id)")
-        turn = self._turn([{"type": "image"}, {"type": "text", "text": MARK}])
-        count = turn.opening.count(self.image_token)
-        if count != 1 or self.image_token in turn.closing:
+        opening, closing = self._written([{"type": "image"}, {"type": "text", "text": MARK}])
+        count = opening.count(self.image_token)
+        if count != 1 or self.image_token in closing:
             raise RunError(
                 f"the chat template of {self.tokenizer.name_or_path} writes {count} image placeholders "
                 f"{self.image_token!r} before the user's words, not one"
             )
-        return turn
+        return Turn(self._special(opening), self._special(closing))
 
-    def _turn(self, content: Any) -> Turn:
+    def _written(self, content: Any) -> tuple[str, str]:
         said = self.tokenizer.apply_chat_template(
             [{"role": "user", "content": content}],
             chat_template=self._template,
@@ -91,7 +92,7 @@ class Chat:
         opening, mark, closing = said.partition(MARK)
         if not mark:
             raise RunError(f"the chat template of {self.tokenizer.name_or_path} leaves the user's words out")
-        return Turn(opening, closing)
+        return opening, closing
 
     def ids(self, request: Request) -> list[int]:
         """The token ids of the prompt; the image is one placeholder token, which the engine widens.
@@ -99,14 +100,13 @@ class Chat:
         For the speaker "user" the prompt ends with the request's words: straight after the image where there are none.
         """
         turn = self.pictured if request.images else self.plain
-        ids = self._special(turn.opening) + self._words(request.text)
-        return ids if request.speaker == "user" else ids + self._special(turn.closing)
+        ids = turn.opening + self._words(request.text)
+        return ids if request.speaker == "user" else ids + turn.closing
 
     @cached_property
     def stop_ids(self) -> list[int]:
         """What ends a turn: the model's own end tokens, and the token its template closes a user's turn with."""
-        closing = self._special(self.plain.closing)[:1]
-        marks = [token for token in closing if token in self.tokenizer.all_special_ids]
+        marks = [token for token in self.plain.closing[:1] if token in self.tokenizer.all_special_ids]
         own = self.tokenizer.eos_token_id
         return sorted({*self._eos, *marks, *([own] if own is not None else [])})
 

@@ -49,6 +49,7 @@ def build(
     # One block a packet, and so one task a packet: a row of Ray's is a packet of ours (docs/decisions.md).
     context.target_max_block_size = context.target_min_block_size = 1
     context.enable_progress_bars = False
+    context.memory_usage_poll_interval_s = None  # else a thread of each worker looks every second, for Ray Data's table
     context.custom_execution_callback_classes = [Forget]
     # Twice what its places hold: the slowest row of a packet keeps the packet, and the places of the others are filled.
     packets = 2 * max(1, job.rows_in_flight // job.rows_per_task // job.workers) + 1

@@ -136,6 +136,12 @@ class Pool(BaseModel):
     max_context_tokens: int = Field(8192, ge=64, description="Prompt, images and reply of one request together.")
     max_sequences: int = Field(128, ge=1, description="Requests that one engine works on at once.")
     image_pixels: tuple[int, int] | None = Field(None, description="[least, most] pixels an image is scaled to.")
+    threads: int | None = Field(
+        None,
+        ge=1,
+        description="Threads of an engine on CPUs. Left out, the machine's cores shared out evenly among the job's "
+        "engines.",
+    )
     kv_cache_gb: float = Field(1.0, gt=0, description="Memory for the KV cache of an engine on CPUs.")
     encoder_cache_gb: float = Field(
         1.0,

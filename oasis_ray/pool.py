@@ -45,6 +45,12 @@ def placement(pool: Pool, *, gpus: bool) -> tuple[list[dict[str, float]], str]:
     return [bundle] * pool.gpus_per_engine, "STRICT_PACK" if pool.pipeline_parallel == 1 else "PACK"
 
 
+def on_cpus(pools: Mapping[str, Pool], gpus: Mapping[str, bool]) -> int:
+    """How many engines compute on CPUs when each pool has its most."""
+    computing = [kind for kind in kinds(pools) if kind.make.backend == "vllm" and not gpus[kind.pool]]
+    return sum(kind.make.replicas[1] for kind in computing)
+
+
 def start_pools(
     pools: Mapping[str, Pool], run: str, *, gpus: Mapping[str, bool], labels: dict[str, str] | None = None
 ) -> dict[str, PoolHandle]:
@@ -63,13 +69,15 @@ def start_pools(
         )
         for name in pools
     }
-    labels = labels or {"run": run, "session": run}
+    labels, sharing = labels or {"run": run, "session": run}, on_cpus(pools, gpus)
     try:
         with ThreadPoolExecutor() as threads:  # each starts two processes
             list(threads.map(_take_hold, every, (kind.make for kind in every.values())))
         targets = [
             serve.RunTarget(
-                _application(kind.make, labels | {"pool": kind.pool}, gpus=gpus[kind.pool]), name=app, route_prefix=None
+                _application(kind.make, labels | {"pool": kind.pool}, gpus=gpus[kind.pool], sharing=sharing),
+                name=app,
+                route_prefix=None,
             )
             for app, kind in every.items()
             if _leases[app].first
@@ -202,7 +210,7 @@ def _app(run: str, kind: Kind) -> str:
     return f"{name}-{kind.make.gpu_type}" if kind.make.gpu_type else name
 
 
-def _application(pool: Pool, labels: dict[str, str], *, gpus: bool) -> serve.Application:
+def _application(pool: Pool, labels: dict[str, str], *, gpus: bool, sharing: int) -> serve.Application:
     bundles, strategy = placement(pool, gpus=gpus)
     least, most = pool.replicas
     size: dict[str, Any] = {"num_replicas": least}
@@ -231,7 +239,7 @@ def _application(pool: Pool, labels: dict[str, str], *, gpus: bool) -> serve.App
         health_check_period_s=5,
         **size,
     )
-    return deployment.bind(pool, labels, gpus=gpus)
+    return deployment.bind(pool, labels, gpus=gpus, sharing=max(1, sharing))
 
 
 def _cause(handles: Mapping[str, PoolHandle], error: RuntimeError) -> str:

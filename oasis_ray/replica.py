@@ -20,8 +20,8 @@ from oasis_ray.rows import Call, Reply
 class Replica:
     """A Serve replica: one engine. It starts when the replica does, so a replica that runs is ready."""
 
-    def __init__(self, pool: Pool, labels: Mapping[str, str], *, gpus: bool) -> None:
-        self._engine = open_engine(pool, gpus=gpus)
+    def __init__(self, pool: Pool, labels: Mapping[str, str], *, gpus: bool, sharing: int) -> None:
+        self._engine = open_engine(pool, gpus=gpus, sharing=sharing)
         self._duty = Duty(Meter(**labels))
         self._name = serve.get_replica_context().replica_id.unique_id
 

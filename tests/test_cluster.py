@@ -7,6 +7,7 @@ import pytest
 from oasis_ray.cluster import Need, Node, fit, needs, on_gpus
 from oasis_ray.errors import FitError
 from oasis_ray.job import Pool
+from oasis_ray.pool import on_cpus
 
 
 def cluster(*gpus: float) -> list[Node]:
@@ -43,6 +44,28 @@ def test_a_pool_that_may_take_cpus_takes_them_where_there_are_no_gpus() -> None:
     assert wanted({"vlm": engine(2, device="auto")}, cluster(0)) == [
         Need("vlm", 1, ({"CPU": 0.1},), "PACK", gpus=False, most=1)
     ]
+
+
+@pytest.mark.parametrize(
+    ("pools", "expected"),
+    [
+        ({}, 0),
+        ({"vlm": engine(device="cpu")}, 1),
+        ({"vlm": engine(device="cpu", replicas=[0, 3]), "llm": engine(device="auto", replicas=2)}, 5),
+        ({"vlm": engine(device="cpu"), "llm": engine(backend="openai", url="http://x/v1")}, 1),
+        ({"vlm": engine(device="cpu"), "llm": engine(backend="scripted", script="x:y", device="cpu")}, 1),
+    ],
+)
+def test_the_cores_are_shared_by_all_engines_that_compute_on_them(
+    pools: dict[str, dict[str, Any]], expected: int
+) -> None:
+    made = {name: Pool(model="some/model", **keys) for name, keys in pools.items()}
+    assert on_cpus(made, on_gpus(made, cluster(0))) == expected
+
+
+def test_engines_on_gpus_take_no_share_of_the_cores() -> None:
+    made = {"vlm": Pool(model="some/model", device="auto"), "llm": Pool(model="some/model", device="cpu")}
+    assert on_cpus(made, on_gpus(made, cluster(1))) == 1
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,14 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.request import urlopen
 
+import psutil
 import pytest
+import ray
 
 from oasis_ray.chat import Chat
 from oasis_ray.cluster import nodes, on_gpus
@@ -22,6 +26,7 @@ from tests.conftest import ROOT, picture
 
 DRAWN = Sampling(temperature=1.0, top_k=20, max_tokens=16, min_tokens=4)
 SHORT = Sampling(max_tokens=16)
+THREADS = 3
 IMAGE_TOKENS = 16  # 112 x 112 pixels: 8 x 8 patches of 14, merged two by two
 
 # Eight pictures of 256 tokens, all of them asked about twice, where a batch has room for four; vLLM tells of its steps.
@@ -57,6 +62,7 @@ def pools(ray_cluster: None, pair: Path) -> Iterator[dict[str, PoolHandle]]:
         name: Pool(model=str(pair / name), device="auto", gpu_share=0.4, max_context_tokens=2048, max_sequences=16)
         for name in ("vlm", "llm")
     }
+    given["llm"] = given["llm"].model_copy(update={"threads": THREADS})
     # Room for one or two pictures of 448 x 448 pixels, as vLLM keeps them.
     given["vlm"] = given["vlm"].model_copy(update={"engine_args": {"mm_processor_cache_gb": 0.006}})
     handles = start_pools(given, "test-vllm", gpus=on_gpus(given, nodes()))
@@ -75,6 +81,26 @@ def ask(pool: PoolHandle, *calls: Call) -> list[Reply]:
 
 def hook(image: Image, row: str = "r", seed: int = 1) -> Call:
     return Call(Request(images=(image,), speaker="user", sampling=DRAWN), row, seed)
+
+
+def test_an_engine_has_the_threads_it_is_given_or_its_share_of_the_cores(pools: dict[str, PoolHandle]) -> None:
+    threads = {}
+    for process in psutil.process_iter(["cmdline"]):
+        if "VLLM::" in " ".join(process.info["cmdline"] or ()):
+            replica = re.search(r"test-vllm-(\w+):", " ".join(process.parent().cmdline()))
+            threads[replica and replica[1]] = process.environ()["OMP_NUM_THREADS"]
+    assert threads == {"vlm": str(max(1, len(os.sched_getaffinity(0)) // len(pools))), "llm": str(THREADS)}
+
+
+def test_what_vllm_counts_is_by_request_and_not_by_token(pools: dict[str, PoolHandle]) -> None:
+    ask(pools["llm"], Call(Request("What is it?", sampling=DRAWN), "r", 1))
+    port = ray.nodes()[0]["MetricsExportPort"]
+    deadline, page = time.monotonic() + 60, ""
+    while "ray_vllm_request_time_per_output_token_seconds_count" not in page and time.monotonic() < deadline:
+        time.sleep(1)
+        page = urlopen(f"http://127.0.0.1:{port}/metrics").read().decode()
+    assert "ray_vllm_request_time_per_output_token_seconds_count" in page
+    assert "ray_vllm_inter_token_latency" not in page
 
 
 def test_the_same_call_gives_the_same_reply_and_another_seed_another(pools: dict[str, PoolHandle]) -> None:

@@ -30,7 +30,7 @@ def direct(job: Path) -> Iterator[Callable[..., Round]]:
     """Open the engines of a job. What is yielded runs a job of the same pools, the way it is told."""
     loop = asyncio.new_event_loop()
     pools = load_job(job, SHIPPED)[0].pools
-    engines = {name: open_engine(pool, gpus=False) for name, pool in pools.items()}
+    engines = {name: open_engine(pool, gpus=False, sharing=len(pools)) for name, pool in pools.items()}
     ways = {"floor": floor, "steps": steps}
 
     def answer(way: str, path: Path) -> Round:

@@ -28,13 +28,15 @@ class Engine(Protocol):
         ...
 
 
-def open_engine(pool: Pool, *, gpus: bool) -> Engine:
-    """Start the engine of a pool in this process; `gpus` tells whether it runs on GPUs."""
+def open_engine(pool: Pool, *, gpus: bool, sharing: int = 1) -> Engine:
+    """Start the engine of a pool in this process; `gpus` tells whether it runs on GPUs, `sharing` how many engines on
+    CPUs share out the machine's.
+    """
     match pool.backend:
         case "vllm":
             from oasis_ray.engine.vllm import VllmEngine
 
-            return VllmEngine(pool, gpus=gpus)
+            return VllmEngine(pool, gpus=gpus, sharing=sharing)
         case "openai":
             from oasis_ray.engine.openai import OpenAIEngine
 
