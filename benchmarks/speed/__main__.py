@@ -22,6 +22,7 @@ from benchmarks.speed.workload import DOCUMENTS, LOAD, OASIS, SIMULATED, SMALL, 
 from oasis_ray.cli import SHIPPED
 from oasis_ray.load import load_job
 
+Ways = dict[str, Callable[[Child, int], Round]]  # what a process is asked for the round of a number
 RATIOS = (
     ("service", "floor"),
     ("service", "step_by_step"),
@@ -36,32 +37,31 @@ TERSE = {"nodes": {name: {"with": {"terse": True}} for name in ("nonsense", "hal
 def compare(work: Workload, rounds: int, folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
     """Run all ways of a workload in turn, `rounds` times; the figures."""
     folder.mkdir()
-    say(f"{work.name}: starting the engines")
     parameters = work.write_models(folder)
     few = replace(work, rows=8)  # the first requests of an engine are slow, and are not measured
     plain, shared = few.write_job(folder, 0), few.write_job(folder, 0, pools=SHARED)
     judged = work.recipe == "oasis" and not work.simulated
-    ways: dict[str, Callable[[int], Round]] = {
-        "floor": lambda number: near.ask("floor", work.write_job(folder, number)),
-        "service": lambda number: far.ask(work.write_job(folder, number, pools=SHARED)),
-    }
+    near: Ways = {"floor": lambda child, number: child.ask("floor", work.write_job(folder, number))}
+    far: Ways = {"service": lambda child, number: child.ask(work.write_job(folder, number, pools=SHARED))}
     if not work.simulated:
-        ways["step_by_step"] = lambda number: near.ask("steps", work.write_job(folder, number))
+        near["step_by_step"] = lambda child, number: child.ask("steps", work.write_job(folder, number))
     if judged:
-        ways["terse"] = lambda number: far.ask(work.write_job(folder, number, pools=SHARED, **TERSE))
-    with (
-        closing(Child(direct, plain, log=folder / "direct.log")) as near,
-        closing(Child(service, shared, log=folder / "service.log")) as far,
-    ):
-        near.ask("floor", plain)
-        far.ask(few.write_job(folder, 0, pools=SHARED))
-        rest: float = far.ask(None)
-        found: dict[str, list[Round]] = {way: [] for way in ways}
-        for number in range(1, rounds + 1):
-            # Each way has its turn at each place of a round; a terse run does not begin with what another one cached.
-            for way in [*list(ways)[number % len(ways) :], *list(ways)[: number % len(ways)]]:
-                say(f"{work.name}: round {number} of {rounds}, {way}")
-                found[way].append(ways[way](number * 10 + (way == "terse")))
+        far["terse"] = lambda child, number: child.ask(work.write_job(folder, number, pools=SHARED, **TERSE))
+    found: dict[str, list[Round]] = {way: [] for way in [*near, *far]}
+    rest = list[float]()
+    for number in range(1, rounds + 1):
+        # A cluster at rest takes a quarter of a core, so each has the machine for itself; who begins, changes.
+        for ways in ((near, far), (far, near))[number % 2]:
+            started = (direct, plain) if ways is near else (service, shared)
+            say(f"{work.name}: round {number} of {rounds}, starting the engines of {' and '.join(ways)}")
+            with closing(Child(*started, log=folder / f"{started[0].__name__}.log")) as child:
+                child.ask(*(("floor", plain) if ways is near else (few.write_job(folder, 0, pools=SHARED),)))
+                if ways is far:
+                    rest.append(child.ask(None))
+                for way in list(ways) if number % 2 else reversed(ways):
+                    say(f"{work.name}: round {number} of {rounds}, {way}")
+                    # A terse run does not begin with what another one cached.
+                    found[way].append(ways[way](child, number * 10 + (way == "terse")))
     # Its six engines find no room beside the others, and take far too long over pages.
     if work.recipe == LOAD and not work.documents:
         say(f"{work.name}: engines that stages own")
@@ -70,7 +70,9 @@ def compare(work: Workload, rounds: int, folder: Path, say: Callable[[str], None
                 found["stage_owned"] = [third.ask(work.write_job(folder, rounds * 10))]
         except RuntimeError as error:
             say(f"engines that stages own were not measured: {error}")
-    return {"parameters": parameters, "rows": work.rows, "rounds": rounds} | figures(work, plain, found, rest)
+    return {"parameters": parameters, "rows": work.rows, "rounds": rounds} | figures(
+        work, plain, found, spread(rest)["median"]
+    )
 
 
 def figures(work: Workload, job: Path, found: dict[str, list[Round]], rest: float) -> dict[str, Any]:
