@@ -40,10 +40,11 @@ def service(job: Path) -> Iterator[Callable[[Path | None], Round | float]]:
 
 
 def at_rest() -> float:
-    """The cores that Ray, Serve and engines take while nothing is asked of them."""
+    """The cores that all but the models' processes take at rest, when the last run has settled."""
+    time.sleep(REST_S)
     before = cpu_seconds()
     time.sleep(REST_S)
-    return sum(spent(before, cpu_seconds()).values()) / REST_S
+    return spent(before, cpu_seconds())["others"] / REST_S
 
 
 class Holder:

@@ -201,8 +201,8 @@ def _pulse(beat: Callable[[], None]) -> Any:
 def _metrics() -> Any:
     """VLLM's metrics as Ray exports them, without the time from each token to the next.
 
-    That would be an observation for each token, which costs this process and Ray's agent of the node some 50
-    microseconds: a core for 20,000 tokens a second. The mean of each request is among the metrics.
+    That would be an observation for each token, here and again in Ray's agent of the node. The mean of each request is
+    among the metrics.
     """
     from vllm.v1.metrics.ray_wrappers import RayPrometheusStatLogger
 
