@@ -45,7 +45,7 @@ def placement(pool: Pool, *, gpus: bool) -> tuple[list[dict[str, float]], str]:
     return [bundle] * pool.gpus_per_engine, "STRICT_PACK" if pool.pipeline_parallel == 1 else "PACK"
 
 
-def on_cpus(pools: Mapping[str, Pool], gpus: Mapping[str, bool]) -> int:
+def engines_on_cpus(pools: Mapping[str, Pool], gpus: Mapping[str, bool]) -> int:
     """How many engines compute on CPUs when each pool has its most."""
     computing = [kind for kind in kinds(pools) if kind.make.backend == "vllm" and not gpus[kind.pool]]
     return sum(kind.make.replicas[1] for kind in computing)
@@ -69,7 +69,7 @@ def start_pools(
         )
         for name in pools
     }
-    labels, sharing = labels or {"run": run, "session": run}, on_cpus(pools, gpus)
+    labels, sharing = labels or {"run": run, "session": run}, engines_on_cpus(pools, gpus)
     try:
         with ThreadPoolExecutor() as threads:  # each starts two processes
             list(threads.map(_take_hold, every, (kind.make for kind in every.values())))

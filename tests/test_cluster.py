@@ -7,7 +7,7 @@ import pytest
 from oasis_ray.cluster import Need, Node, fit, needs, on_gpus
 from oasis_ray.errors import FitError
 from oasis_ray.job import Pool
-from oasis_ray.pool import on_cpus
+from oasis_ray.pool import engines_on_cpus
 
 
 def cluster(*gpus: float) -> list[Node]:
@@ -60,12 +60,12 @@ def test_the_cores_are_shared_by_all_engines_that_compute_on_them(
     pools: dict[str, dict[str, Any]], expected: int
 ) -> None:
     made = {name: Pool(model="some/model", **keys) for name, keys in pools.items()}
-    assert on_cpus(made, on_gpus(made, cluster(0))) == expected
+    assert engines_on_cpus(made, on_gpus(made, cluster(0))) == expected
 
 
 def test_engines_on_gpus_take_no_share_of_the_cores() -> None:
     made = {"vlm": Pool(model="some/model", device="auto"), "llm": Pool(model="some/model", device="cpu")}
-    assert on_cpus(made, on_gpus(made, cluster(1))) == 1
+    assert engines_on_cpus(made, on_gpus(made, cluster(1))) == 1
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,8 @@ def test_an_engine_has_the_threads_it_is_given_or_its_share_of_the_cores(pools: 
     for process in psutil.process_iter(["cmdline"]):
         if "VLLM::" in " ".join(process.info["cmdline"] or ()):
             replica = re.search(r"test-vllm-(\w+):", " ".join(process.parent().cmdline()))
-            threads[replica and replica[1]] = process.environ()["OMP_NUM_THREADS"]
+            if replica:  # others may compute on this machine
+                threads[replica[1]] = process.environ()["OMP_NUM_THREADS"]
     assert threads == {"vlm": str(max(1, len(os.sched_getaffinity(0)) // len(pools))), "llm": str(THREADS)}
 
 

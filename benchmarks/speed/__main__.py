@@ -55,8 +55,10 @@ def compare(work: Workload, rounds: int, folder: Path, say: Callable[[str], None
             started = (direct, plain) if ways is near else (service, shared)
             say(f"{work.name}: round {number} of {rounds}, starting the engines of {' and '.join(ways)}")
             with closing(Child(*started, log=folder / f"{started[0].__name__}.log")) as child:
-                child.ask(*(("floor", plain) if ways is near else (few.write_job(folder, 0, pools=SHARED),)))
-                if ways is far:
+                if ways is near:
+                    child.ask("floor", plain)
+                else:
+                    child.ask(few.write_job(folder, 0, pools=SHARED))
                     rest.append(child.ask(None))
                 for way in list(ways) if number % 2 else reversed(ways):
                     say(f"{work.name}: round {number} of {rounds}, {way}")
@@ -70,9 +72,8 @@ def compare(work: Workload, rounds: int, folder: Path, say: Callable[[str], None
                 found["stage_owned"] = [third.ask(work.write_job(folder, rounds * 10))]
         except RuntimeError as error:
             say(f"engines that stages own were not measured: {error}")
-    return {"parameters": parameters, "rows": work.rows, "rounds": rounds} | figures(
-        work, plain, found, spread(rest)["median"]
-    )
+    told = figures(work, plain, found, spread(rest)["median"])
+    return {"parameters": parameters, "rows": work.rows, "rounds": rounds} | told
 
 
 def figures(work: Workload, job: Path, found: dict[str, list[Round]], rest: float) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from oasis_ray.load import load_job
 from oasis_ray.manifest import node_digests
 from oasis_ray.node import NodeRunner
 from oasis_ray.packets import read
+from oasis_ray.pool import engines_on_cpus
 from oasis_ray.rows import Call, Divert, Reply, Route
 from oasis_ray.schema import Ended
 from oasis_ray.segment import Segment, settle
@@ -30,7 +31,8 @@ def direct(job: Path) -> Iterator[Callable[..., Round]]:
     """Open the engines of a job. What is yielded runs a job of the same pools, the way it is told."""
     loop = asyncio.new_event_loop()
     pools = load_job(job, SHIPPED)[0].pools
-    engines = {name: open_engine(pool, gpus=False, sharing=len(pools)) for name, pool in pools.items()}
+    sharing = engines_on_cpus(pools, dict.fromkeys(pools, False))
+    engines = {name: open_engine(pool, gpus=False, sharing=sharing) for name, pool in pools.items()}
     ways = {"floor": floor, "steps": steps}
 
     def answer(way: str, path: Path) -> Round:

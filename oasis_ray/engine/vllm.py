@@ -199,7 +199,7 @@ def _pulse(beat: Callable[[], None]) -> Any:
 
 
 def _metrics() -> Any:
-    """VLLM's metrics as Ray exports them, without the time from each token to the next.
+    """The metrics of vLLM as Ray exports them, without the time from each token to the next.
 
     That would be an observation for each token, here and again in Ray's agent of the node. The mean of each request is
     among the metrics.
