@@ -39,7 +39,7 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-# The service against its engines' own speed, and against the step-by-step order, three rounds of each. One round
+# The service against its engines' own speed, and against the step-by-step order, two rounds of each. One round
 # (`python -m benchmarks.speed --rounds 1`) took 36 minutes on two cores.
 bench: setup
 	$(BIN)/python -m benchmarks.speed

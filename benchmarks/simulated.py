@@ -10,7 +10,8 @@ from oasis_ray.rows import Call, Reply, Sample
 INSTRUCTIONS = 0.499  # of hook texts (arXiv 2503.08741)
 PASSED = 0.509 ** (1 / 4)  # of each of the four judges, so that 50.9% of instructions pass all (the same paper)
 SLOW_S = 10.0  # a straggler's delay; another engine takes about a second for a reply
-TOKENS = {"hook": 100, "categorize": 50, "judge": 60, "respond": 200}  # of replies: assumed, round figures
+# Of replies: assumed, round figures. A verdict is what a terse judge writes.
+TOKENS = {"hook": 100, "categorize": 50, "judge": 60, "verdict": 5, "respond": 200}
 
 
 def oasis(call: Call) -> Reply:
@@ -23,7 +24,8 @@ def oasis(call: Call) -> Reply:
         return said("categorize", "Kind: caption" if caption else "Kind: instruction\nInstruction: What is it for?")
     if "[[" in text:
         passed = chance(call.row, text) < PASSED
-        return said("judge", f"So it is. [[{5 if passed else 1}]]")
+        verdict = f"[[{5 if passed else 1}]]"
+        return said("verdict", verdict) if call.request.choices else said("judge", f"So it is. {verdict}")
     return said("respond", "It is for holding things, and all who have things use it.")
 
 

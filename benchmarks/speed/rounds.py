@@ -28,7 +28,7 @@ class Round:
     rows: dict[str, tuple[str, Steps]]
     cpu: dict[str, float] = field(default_factory=dict)
     steady: "Steady | None" = None
-    memory: float = 0.0  # MiB, when the last row has ended
+    memory: float = 0.0  # MiB: of the service as its last window begins, else when the last row has ended
 
     @property
     def accepted(self) -> set[str]:

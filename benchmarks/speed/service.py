@@ -70,14 +70,14 @@ def measure(path: Path, ended: Callable[[], None] = lambda: None) -> Round:
             rows, now = run.tally().rows, time.monotonic()
             # Rows that ended between two looks are put down evenly in that time.
             new = rows - len(moments)
+            if new and "to" in marks:  # the last window, in which looking more closely counts for nothing
+                marks.update(end=now, cpu_end=cpu_seconds())
             moments.extend(now - LOOK_S * (1 - (at + 1) / new) for at in range(new))
             for mark, reached in (("from", job.rows_in_flight), ("to", run.rows - job.rows_in_flight)):
                 if rows >= reached and mark not in marks:
                     marks[mark] = time.time(), cpu_seconds()
-            if rows == run.rows:
-                marks.setdefault("end", now)
-                marks.setdefault("cpu_end", cpu_seconds())
-                marks.setdefault("memory", memory_mib())
+            if "to" in marks and "memory" not in marks:
+                marks["memory"] = memory_mib()
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
