@@ -21,7 +21,7 @@ from tests.test_run import IDS, rows_of
 
 POOL = {
     "backend": "simulated", "model": "simulated", "script": "tests.scripts:oasis", "max_sequences": 8,
-    "latency": {"read_tokens_per_s": 1e6, "token_s": 0.05, "image_tokens": 10},
+    "latency": {"read_tokens_per_s": 1e6, "token_s": 0.02, "image_tokens": 10},
 }  # fmt: skip
 
 

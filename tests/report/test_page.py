@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.hostile.words import TEXTS
 from oasis_ray.report.make import make
+from oasis_ray.schema import Ended
 from tests.conftest import picture, scripted
 from tests.runs import RunFolder, accepted, caption, failed, rejected
 
@@ -22,17 +23,17 @@ WRITABLE = [text for text in TEXTS if "\ud800" not in text]
 def page(tmp_path_factory: pytest.TempPathFactory, ray_cluster: None) -> Path:
     """The report of a run whose every text is hostile: ids, origins, instructions, responses, details."""
     folder = tmp_path_factory.mktemp("hostile")
-    run = RunFolder(folder / "</title><script>alert(1)<", scripted(folder))
+    run, rows = RunFolder(folder / "</title><script>alert(1)<", scripted(folder)), list[Ended]()
     for at, text in enumerate(WRITABLE):
         image = b"<svg onload=alert(1)>" if at % 7 == 0 else picture(("red", "blue", "green")[at % 3])
-        run.part(
-            f"{at:03d}",
+        rows += [
             accepted(f"{at}{text}", text=text, answer=WRITABLE[-at], image=image, origin=text),
             accepted(f"plain-{at}", text="Describe the chart in detail.", image=picture()),
             caption(f"c{at}{text}", text=text),
             rejected(f"r{at}{text}", value=1 + at % 4, text=text, origin=WRITABLE[-at]),
             failed(f"f{at}{text}", "image_broken", text=text),
-        )
+        ]
+    run.part("one", *rows)
     (folder / "exam<b>.txt").write_text("\n".join(WRITABLE), encoding="utf-8", errors="replace")
     out, _ = make([str(run.path)], benchmarks=[folder / "exam<b>.txt"])
     return Path(out) / "index.html"
