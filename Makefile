@@ -39,8 +39,8 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-# The service against its engines' own speed, and against the step-by-step order, two rounds of each. One round
-# (`python -m benchmarks.speed --rounds 1`) took 36 minutes on two cores.
+# The service against its engines' own speed, and against the step-by-step order, two rounds of each: 85 minutes on two
+# cores (`python -m benchmarks.speed --rounds 1 documents` for one round of one workload).
 bench: setup
 	$(BIN)/python -m benchmarks.speed
 

@@ -156,7 +156,7 @@ def main() -> None:
         for work in works:
             if given.workload and work.name not in given.workload:
                 continue
-            work = replace(work, rows=48, in_flight=12, layers=0, blocks=0) if given.short else work
+            work = replace(work, rows=32, in_flight=8, layers=0, blocks=0) if given.short else work
             rounds = 1 if given.short else given.rounds
             result[work.name] = compare(work, rounds, Path(scratch) / work.name, console.print)
             show(console, {work.name: result[work.name]})
