@@ -44,7 +44,7 @@ check: setup
 bench: setup
 	$(BIN)/python -m benchmarks.speed
 
-# A look whether all of it works, in three minutes; its figures mean little.
+# A look whether all of it works, in six minutes; its figures mean little.
 bench-short: setup
 	$(BIN)/python -m benchmarks.speed --short
 

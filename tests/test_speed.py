@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 
+from benchmarks.speed.__main__ import not_met
 from benchmarks.speed.deeper import deepen
 from benchmarks.speed.rounds import Round, Steady, gaps, spread
 from tests.conftest import ROOT
@@ -78,3 +79,14 @@ def test_what_a_request_costs_is_counted_in_the_steady_state_above_what_rest_tak
 def test_a_spread_is_the_median_the_least_and_the_most() -> None:
     assert spread([3.0, 1.0, 2.0]) == {"median": 2.0, "least": 1.0, "most": 3.0}
     assert spread([4.0, 1.0, 2.0, 3.0])["median"] == 2.5
+
+
+def test_a_result_names_the_targets_that_it_misses() -> None:
+    found = {
+        "service_over_floor": 0.646, "engine_busy": 0.95, "image_prefills_per_image": 1.3,
+        "orchestration_cpu_ms_per_request": 13.957,
+    }  # fmt: skip
+    assert not_met({name: spread([value]) for name, value in found.items()}) == {
+        "service_over_floor": "0.646; the target is at least 0.85",
+        "orchestration_cpu_ms_per_request": "14; the target is at most 5",
+    }

@@ -29,6 +29,18 @@ RATIOS = (
     ("terse", "step_by_step"),
     ("service", "stage_owned"),
 )
+# What is aimed at: at least, but for AT_MOST. Where it is not met, benchmarks/README.md says what holds it.
+TARGETS = {
+    "service_over_floor": 0.85,
+    "service_over_floor_simulated": 0.95,
+    "service_over_step_by_step": 2,
+    "terse_over_step_by_step": 3,
+    "service_over_stage_owned": 2,
+    "engine_busy": 0.95,
+    "image_prefills_per_image": 1.3,
+    "orchestration_cpu_ms_per_request": 5,
+}
+AT_MOST = ("image_prefills_per_image", "orchestration_cpu_ms_per_request")
 NOT_STEADY = ("step_by_step", "stage_owned")  # whole runs, from the first request or row
 SHARED = {name: {"shared": f"speed-{name}"} for name in ("vlm", "llm")}
 TERSE = {"nodes": {name: {"with": {"terse": True}} for name in ("nonsense", "hallucination", "solvability", "clarity")}}
@@ -143,6 +155,16 @@ def headline(result: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def not_met(told: dict[str, Any]) -> dict[str, str]:
+    """The figures of a headline that miss their targets."""
+    missed = {}
+    for name in filter(told.__contains__, TARGETS):
+        found, target = told[name]["median"], TARGETS[name]
+        if found > target if name in AT_MOST else found < target:
+            missed[name] = f"{found:.3g}; the target is at {'most' if name in AT_MOST else 'least'} {target}"
+    return missed
+
+
 def main() -> None:
     """Measure, print, and write the result."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed", description=__doc__)
@@ -162,7 +184,8 @@ def main() -> None:
             show(console, {work.name: result[work.name]})
             if not given.short:  # after each workload, so that none is lost with a later one
                 command = " ".join(["python -m benchmarks.speed", *sys.argv[1:]])
-                write_result("speed", headline(result) | result, command, "the number of the round")
+                told = headline(result)
+                write_result("speed", told | {"not_met": not_met(told)} | result, command, "the number of the round")
 
 
 if __name__ == "__main__":
