@@ -3,13 +3,9 @@
 from pathlib import Path
 
 import pytest
-import ray
 
 from benchmarks.pictures import write_shards
 from benchmarks.quality import RUNS, Share, job, measure, rows_of
-from benchmarks.speed.service import Holder
-from oasis_ray.cli import SHIPPED
-from oasis_ray.load import load_job
 from tests.test_run import execute
 
 
@@ -22,16 +18,11 @@ def test_an_interval_is_wilsons() -> None:
 
 @pytest.fixture(scope="module")
 def folder(ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The two runs of the benchmark on 72 fresh pictures, one after the other by the same engines."""
+    """The two runs of the benchmark on 72 fresh pictures."""
     folder = tmp_path_factory.mktemp("quality")
     write_shards(folder / "shards", "test", 72, {})
-    jobs = [job(folder, name, changes) for name, changes in RUNS.items()]
-    shared = [f"pools.{name}.shared=quality-{name}" for name in ("vlm", "llm")]
-    holder = ray.remote(Holder).options(num_cpus=0).remote()
-    ray.get(holder.hold.remote(load_job(jobs[0], SHIPPED, shared)[0]))
-    for path in jobs:
-        execute(path, *shared)
-    ray.kill(holder)
+    for name, changes in RUNS.items():
+        execute(job(folder, name, changes))
     return folder
 
 
