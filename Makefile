@@ -31,8 +31,10 @@ test-real: setup
 	$(BIN)/pip install -q gguf accelerate
 	$(BIN)/python -m pytest -m real
 
+# What takes minutes: clusters that grow and shrink, chaos, hostile input, quality, each way of the speed benchmark.
 test-slow: setup
 	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m benchmarks.speed --short
 
 check: setup
 	$(BIN)/ruff format --check .

@@ -255,6 +255,7 @@ def test_a_part_that_is_written_again_takes_the_place_of_all_parts_of_its_task(
     assert fates(tmp_path / "run") == {"failed": ["a"]}
 
 
+@pytest.mark.slow
 def test_random_kills_lose_no_row_and_double_none(tmp_path: Path) -> None:
     figures = measure(tmp_path, kills=5, rows=250, seed=1)
     assert {key: figures[key] for key in ("rows_lost", "rows_twice", "rows_called_poison", "audit_faults")} == {

@@ -26,6 +26,7 @@ def folder(ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_judges_know_the_world_and_the_gate_keeps_what_is_good(folder: Path) -> None:
     shares = measure(rows_of(folder / "judged"), rows_of(folder / "free"))
     assert shares["failed"].part <= 3
