@@ -29,9 +29,9 @@ from oasis_ray.cli import SHIPPED
 from oasis_ray.export.options import FormatName
 from oasis_ray.load import load_job
 from oasis_ray.manifest import describe, node_digests, write_manifest
+from oasis_ray.parts import write_part
 from oasis_ray.rows import Fate
 from oasis_ray.schema import columns
-from oasis_ray.sink import write_part
 
 DEMO = Path(__file__).parents[1] / "cluster/jobs/demo.yaml"
 A_PART, ACCEPTED, SIDE_PX = 4_096, 0.6, 300

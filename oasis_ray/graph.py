@@ -7,11 +7,12 @@ import ray
 from ray.data import ActorPoolStrategy, DataContext, Dataset, TaskPoolStrategy
 from ray.data._internal.execution.execution_callback import ExecutionCallback
 
+from oasis_ray.coordinator import Coordinator
+from oasis_ray.datasource import ShardSource
 from oasis_ray.handle import PoolHandle, lean
 from oasis_ray.job import Job
-from oasis_ray.packets import ShardSource
 from oasis_ray.recipe import Recipe
-from oasis_ray.segment import Segment
+from oasis_ray.segment import Segment, packets_at_once
 from oasis_ray.source import Shards
 
 # Reading and writing wait more than they compute; a whole CPU each would starve the engines of a small machine.
@@ -38,7 +39,7 @@ def build(
     recipe: Recipe,
     pools: Mapping[str, PoolHandle],
     digests: Mapping[str, str],
-    watch: Any,
+    coordinator: Coordinator,
     waiting: str | None = None,
 ) -> Dataset:
     """Packets of ended rows, lazily: nothing runs until they are written.
@@ -51,9 +52,8 @@ def build(
     context.enable_progress_bars = False
     context.memory_usage_poll_interval_s = None  # else a thread of each worker looks every second, for Ray Data's table
     context.custom_execution_callback_classes = [Forget]
-    # Twice what its places hold: the slowest row of a packet keeps the packet, and the places of the others are filled.
-    packets = 2 * max(1, job.rows_in_flight // job.rows_per_task // job.workers) + 1
-    source = ShardSource(shards, job.rows_per_task, watch)
+    packets = packets_at_once(job)
+    source = ShardSource(shards, job.rows_per_task, coordinator)
     rows = ray.data.read_datasource(
         source,
         override_num_blocks=len(source.get_read_tasks(0)),
@@ -63,7 +63,7 @@ def build(
     rows.set_name(job.output.path.rstrip("/").rpartition("/")[2])  # as Ray's dashboard shows it
     return rows.map_batches(
         Segment,
-        fn_constructor_args=(job, recipe, dict(pools), dict(digests), watch, waiting),
+        fn_constructor_args=(job, recipe, dict(pools), dict(digests), coordinator, waiting),
         batch_size=1,
         batch_format="pyarrow",
         zero_copy_batch=True,

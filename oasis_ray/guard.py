@@ -2,8 +2,8 @@
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any
 
+from oasis_ray.coordinator import Coordinator
 from oasis_ray.errors import EngineLostError, RowError, RunError
 from oasis_ray.node import Asked
 from oasis_ray.rows import Call, Reply
@@ -14,11 +14,11 @@ PATIENCE_S = 0.5  # between two looks whether a suspect's turn has come
 
 @dataclass(frozen=True)
 class Guard:
-    """The pool `place`, with the watch that knows who else was there."""
+    """The pool `place`, with the coordinator that knows who else was there."""
 
     place: str
     pool: Asked
-    watch: Any
+    coordinator: Coordinator
 
     async def ask(self, call: Call) -> Reply:
         """Answer one call. A call is a pure function of row, node and seed, so it may be asked again.
@@ -31,19 +31,19 @@ class Guard:
             try:
                 reply = await self.pool.ask(call)
             except EngineLostError as error:
-                await self.watch.lost.remote(self.place, call.row)
-                verdict = await turn(self.watch, self.place, call.row)
+                await self.coordinator.lost(self.place, call.row)
+                verdict = await turn(self.coordinator, self.place, call.row)
                 blame(verdict, f"pool '{self.place}'", str(error))
             else:
                 if verdict == "trial":
-                    await self.watch.cleared.remote(self.place, call.row)
+                    self.coordinator.cleared(self.place, call.row)
                 return reply
 
 
-async def turn(watch: Any, place: str, row: str) -> Verdict:
+async def turn(coordinator: Coordinator, place: str, row: str) -> Verdict:
     """The verdict on a row that may be a suspect, once it is its turn."""
     while True:
-        verdict: Verdict = await watch.verdict.remote(place, row)
+        verdict: Verdict = await coordinator.verdict(place, row)
         if verdict != "wait":
             return verdict
         await asyncio.sleep(PATIENCE_S)

@@ -1,8 +1,8 @@
 """The heartbeat of a session: every few seconds the driver tells how it stands, to all who can't ask it.
 
-A thread of the driver looks at the watch, the engines and the nodes. What it sees becomes the run's metrics, the file
-`progress.json` and lines in the session's log: the same figures, from one look. Telling is best effort: a file that
-can't be written is noted once, and the run goes on.
+A thread of the driver looks at the coordinator, the engines and the nodes. What it sees becomes the run's metrics, the
+file `progress.json` and lines in the session's log: the same figures, from one look. Telling is best effort: a file
+that can't be written is noted once, and the run goes on.
 """
 
 import threading
@@ -13,17 +13,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-import ray
-
-from oasis_ray import cluster
 from oasis_ray.bill import bill, spent_by
+from oasis_ray.capacity import gpu_types
+from oasis_ray.coordinator import Coordinator
+from oasis_ray.executor import Executor
 from oasis_ray.job import Job
 from oasis_ray.journal import Journal
 from oasis_ray.manifest import summary
-from oasis_ray.memory import used_mib
-from oasis_ray.metrics import Meter
 from oasis_ray.phases import Phase
-from oasis_ray.pool import standing
 from oasis_ray.prices import Prices
 from oasis_ray.progress import Place, Progress, publish, write_progress
 from oasis_ray.recipe import Recipe
@@ -36,17 +33,18 @@ WINDOW_S = 60.0  # what "recent" means
 
 @dataclass
 class Heartbeat:
-    """Beats until it is left. `watch` is asked once it is there; `notes` are told to the user when the run ends."""
+    """Beats until it is left. The `coordinator` is asked once it is there; `notes` are shown when the run ends."""
 
     job: Job
     recipe: Recipe
     session: str
+    executor: Executor
     gpus: Mapping[str, bool]
     rows: int
     before: int
     notes: list[str]
     prices: Prices | None = None
-    watch: Any = None
+    coordinator: Coordinator | None = None
     phase: Phase | None = None
     _stop: threading.Event = field(default_factory=threading.Event)
 
@@ -54,7 +52,7 @@ class Heartbeat:
         self.folder = self.job.output.path.rstrip("/")
         self.run = self.folder.rpartition("/")[2]
         self._every_s = STORE_S if "://" in self.folder else BEAT_S
-        self._meter = Meter(run=self.run, session=self.session)
+        self._meter = self.executor.meter(self.run, self.session)
         self._journal = Journal(self.folder, run=self.run, session=self.session)
         self._step, self._since = "", time.monotonic()
         self._looked = self._since
@@ -136,11 +134,11 @@ class Heartbeat:
 
     def _look(self) -> None:
         """See where rows, engines and nodes stand, and note what has changed."""
-        if (watch := self.watch) is not None:
-            self._view = ray.get(watch.view.remote(), timeout=30)
-            for event in ray.get(watch.events.remote(self._events), timeout=30):
+        if (coordinator := self.coordinator) is not None:
+            self._view = coordinator.view()
+            for event in coordinator.events(self._events):
                 self._note_event(event)
-        now, found = time.monotonic(), standing(f"oasis-{self.session}", self.job.pools)
+        now, found = time.monotonic(), self.executor.engines(f"oasis-{self.session}", self.job.pools)
         engines: dict[str, Counter[str]] = {name: Counter() for name in self.job.pools}
         for kind, counts in found:
             engines[kind.pool].update(counts)
@@ -156,15 +154,15 @@ class Heartbeat:
             if engines[name] != self._engines.get(name):
                 self.note("engines", pool=name, **engines[name])
         self._engines, self._looked = {name: dict(counts) for name, counts in engines.items()}, now
-        alive = [node for node in ray.nodes() if node["Alive"]]
-        self._types.update(name for node in alive for name in cluster.gpu_types(node["Resources"]))
-        machines = {node["NodeID"]: node["NodeManagerAddress"] for node in alive}
+        alive = self.executor.nodes()
+        self._types.update(name for node in alive for name in gpu_types(node.resources))
+        machines = {node.id: node.name for node in alive}
         for name in machines.keys() - self._machines.keys():
             self.note("machine_up", machine=name, address=machines[name])
         for name in self._machines.keys() - machines.keys():
             self.note("machine_lost", machine=name, address=self._machines[name])
         self._machines = machines
-        self._peak_mib = max(self._peak_mib, used_mib())
+        self._peak_mib = max(self._peak_mib, self.executor.used_mib())
 
     def _note_event(self, event: Event) -> None:
         self._journal.missed(event.number - self._events - 1)
@@ -206,7 +204,8 @@ class Heartbeat:
         )
 
     def _tell(self, progress: Progress, *, at_once: bool = False) -> None:
-        publish(self._meter, progress, {node.name for node in self.recipe.nodes})
+        if self._meter is not None:
+            publish(self._meter, progress, {node.name for node in self.recipe.nodes})
         if not at_once and time.monotonic() - self._wrote < self._every_s - BEAT_S / 2:
             return
         self._wrote = time.monotonic()

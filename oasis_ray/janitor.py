@@ -15,12 +15,13 @@ import ray
 from ray.exceptions import RayActorError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from oasis_ray.capacity import A_TRACE
+
 NAMESPACE = "oasis_ray"
 PREFIX = "oasis-"  # of the name of every application of ours
 JANITOR = "janitor-"
 HEAD = "node:__internal_head__"  # Ray's mark of the head
 ENDING_S = 0.5  # between two looks whether engines that are being deleted are gone
-A_TRACE = 0.001  # of a node's mark, to be placed by it: a thousand find room
 
 
 @ray.remote(num_cpus=0)

@@ -231,6 +231,11 @@ class Job(BaseModel):
     input: Input = Field(description="Where the rows come from.")
     output: Output = Field(description="Where the run goes.")
     pools: dict[str, Pool] = Field(description="The models, under the names that the recipe's nodes use.")
+    executor: Literal["ray", "local"] = Field(
+        "ray",
+        description="ray: a Ray cluster, joined or started here. local: this process, one engine per pool, for small "
+        "jobs and for debugging. Either resumes a run that the other began: docs/local.md.",
+    )
     phases: Literal["off", "auto"] = Field(
         "off",
         description="off: all pools at once. auto: where the cluster can't hold them all, one after another, each with "

@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from oasis_ray.ids import repeated
+from oasis_ray.parts import write_part
 from oasis_ray.rows import Fate
-from oasis_ray.sink import write_part
 from oasis_ray.storage import locate, make_folder
 from oasis_ray.tally import SENT_AWAY, SUMS, Cost, End, Tally
 

@@ -1,7 +1,7 @@
 """Read a job file with everything that it names, and report all that is wrong with it at once."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +62,30 @@ def load_job(path: Path, shipped: Shipped, sets: Sequence[str] = ()) -> tuple[Jo
         raise JobError(problems)
     # A pool that no node asks is not started.
     used = {node.pool for node in recipe.nodes}
-    return job.model_copy(update={"pools": {name: pool for name, pool in job.pools.items() if name in used}}), recipe
+    job = job.model_copy(update={"pools": {name: pool for name, pool in job.pools.items() if name in used}})
+    if job.executor == "local" and (refused := list(beyond_local(job))):
+        raise JobError(f"{path}: {problem}" for problem in refused)
+    return job, recipe
+
+
+def beyond_local(job: Job) -> Iterator[str]:
+    """What a job asks for that only a cluster can do, each with what to do instead."""
+    advice = "or run it on Ray: executor: ray"
+    if job.phases != "off":
+        yield f"phases: {job.phases}: a local run has all its engines up at once; take `phases` out, {advice}"
+    if job.workers > 1:
+        yield f"workers: {job.workers}: a local run carries its rows in one process; take `workers` out, {advice}"
+    for name, pool in job.pools.items():
+        if pool.types:
+            yield f"pools.{name}.types: a local run has one engine per pool; take `types` out, {advice}"
+        elif pool.replicas != (1, 1):
+            least, most = pool.replicas
+            shown = str(least) if least == most else f"[{least}, {most}]"
+            yield f"pools.{name}.replicas: {shown}: a local run has one engine per pool; take it out, {advice}"
+        if pool.gpu_type:
+            yield f"pools.{name}.gpu_type: a local run takes the GPUs that are here; take it out, {advice}"
+        if pool.shared:
+            yield f"pools.{name}.shared: {pool.shared}: a local run has its engines for itself; take it out, {advice}"
 
 
 def read_prices(path: str) -> Prices:

@@ -1,8 +1,8 @@
 """The monitor ends a run that should not go on: asked to, beyond its limit of failed rows, or when nothing moves.
 
-It is a thread of the driver that looks at the watch every second. Ending means draining: no further row is begun, rows
-in flight come to their ends, parts are closed. What has not drained in time is broken off; its rows are not lost, for
-no part holds them and the next session does them.
+It is a thread of the driver that looks at the coordinator every second. Ending means draining: no further row is begun,
+rows in flight come to their ends, parts are closed. What has not drained in time is broken off; its rows are not lost,
+for no part holds them and the next session does them.
 """
 
 import _thread
@@ -11,11 +11,8 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
 
-import ray
-from ray.exceptions import RayError
-
+from oasis_ray.coordinator import Coordinator
 from oasis_ray.errors import FAILED_BEYOND_LIMIT, FitError, OasisError, RunError, StoppedError
 from oasis_ray.job import Job
 from oasis_ray.recipe import Recipe
@@ -32,7 +29,7 @@ class Monitor:
 
     job: Job
     recipe: Recipe
-    watch: Any
+    coordinator: Coordinator
     failed_before: int
     stop: threading.Event
     pools: Callable[[], str]
@@ -54,8 +51,8 @@ class Monitor:
         moved, since, deadline = -1, time.monotonic(), float("inf")
         while not self._done.wait(LOOK_S):
             try:
-                view: View = ray.get(self.watch.view.remote(), timeout=30)
-            except (RayError, TimeoutError):
+                view = self.coordinator.view()
+            except RunError:
                 continue  # its process was lost and comes back, or the run is ending
             now = time.monotonic()
             if view.moved != moved:
@@ -65,7 +62,7 @@ class Monitor:
                 deadline = now + self.job.drain_s if self.why else deadline
             if self.why is not None:
                 self.stop.set()  # so that a signal from now on, the one below too, breaks off
-                self.watch.drain.remote()
+                self.coordinator.drain()
             if now > deadline and not self._done.is_set():
                 self.broken_off = True
                 _thread.interrupt_main()

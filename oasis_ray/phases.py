@@ -13,7 +13,7 @@ from itertools import combinations, count
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from oasis_ray import cluster
+from oasis_ray import capacity
 from oasis_ray.errors import FitError
 from oasis_ray.job import Job
 from oasis_ray.recipe import Node, Recipe
@@ -38,21 +38,21 @@ class Phase:
 
 
 def plan(
-    job: Job, recipe: Recipe, gpus: Mapping[str, bool], have: list[cluster.Node], *, grows: bool
+    job: Job, recipe: Recipe, gpus: Mapping[str, bool], have: list[capacity.Node], *, grows: bool
 ) -> tuple[Phase, ...]:
     """The phases of a job on these nodes; where the cluster `grows`, nodes come for all pools at once.
 
     Raises FitError where the pools won't fit; with `phases: auto` only where one of them does not by itself. A pool
     that may have no engine counts with one there: it needs room as soon as a row comes to it.
     """
-    wanted = cluster.needs(job.pools, gpus)
+    wanted = capacity.needs(job.pools, gpus)
     if grows:
         return together(recipe, job.pools)
     if job.phases == "off":
-        cluster.fit(wanted, have)
+        capacity.fit(wanted, have)
         return together(recipe, job.pools)
     # Of a pool of several types the first counts with one engine, where none need be there.
-    least: dict[str, list[cluster.Need]] = {}
+    least: dict[str, list[capacity.Need]] = {}
     for need in wanted:
         least.setdefault(need.pool, []).append(need)
     for name, needs in least.items():
@@ -61,12 +61,12 @@ def plan(
 
     def fits(pools: Collection[str]) -> bool:
         try:
-            cluster.fit([need for name in pools for need in least[name]], have)
+            capacity.fit([need for name in pools for need in least[name]], have)
         except FitError:
             return False
         return True
 
-    cluster.fit([need for name, needs in least.items() if not fits([name]) for need in needs], have)
+    capacity.fit([need for name, needs in least.items() if not fits([name]) for need in needs], have)
     return cut(recipe, job.pools, fits, free=[name for name in job.pools if not gpus[name]])
 
 

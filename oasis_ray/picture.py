@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from oasis_ray.errors import JobError, RowError
 from oasis_ray.image import admit, thumbnail
 from oasis_ray.job import Input, Limits
-from oasis_ray.packets import read
+from oasis_ray.reader import read
 from oasis_ray.segment import fetch
 from oasis_ray.source import RowGroup, find_files, shard_names
 

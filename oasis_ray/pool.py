@@ -17,9 +17,10 @@ from ray.serve.config import AutoscalingConfig, RequestRouterConfig
 from ray.serve.schema import LoggingConfig
 
 from oasis_ray.autoscaler import Verdict, verdict
+from oasis_ray.capacity import engines_on_cpus, placement
 from oasis_ray.errors import FitError, JobError, RunError
 from oasis_ray.handle import PoolHandle, lean
-from oasis_ray.janitor import A_TRACE, PREFIX, Lease
+from oasis_ray.janitor import PREFIX, Lease
 from oasis_ray.job import Pool
 from oasis_ray.kinds import Kind, kinds
 from oasis_ray.replica import Replica
@@ -32,23 +33,7 @@ GRACE_S = 20  # for calls in flight when there is one engine too many
 DRAIN_S = 0.5  # between two looks of such an engine whether there are any; Serve takes four times as long
 _leases: dict[str, Lease] = {}  # of this process, by application: what is not held ends
 STATES = {"RUNNING": "running", "PENDING_MIGRATION": "running", "STOPPING": "stopping"}  # Serve has more for starting
-TYPE_MARK = "accelerator_type:"  # before a GPU's type, in Ray's name for what a node has
 QUIET = LoggingConfig(enable_access_log=False, log_level="WARNING")  # a line a request cost a tenth of Serve's CPU
-CPU_BUNDLE = {"CPU": 0.1}  # an engine on CPUs takes what is free; the placement group needs some resource to hold
-
-
-def placement(pool: Pool, *, gpus: bool) -> tuple[list[dict[str, float]], str]:
-    """The bundles of one engine and how they are placed: a tensor-parallel group stays on one node."""
-    if not gpus:
-        return [CPU_BUNDLE], "PACK"
-    bundle = {"GPU": pool.gpu_share} | ({f"{TYPE_MARK}{pool.gpu_type}": A_TRACE} if pool.gpu_type else {})
-    return [bundle] * pool.gpus_per_engine, "STRICT_PACK" if pool.pipeline_parallel == 1 else "PACK"
-
-
-def engines_on_cpus(pools: Mapping[str, Pool], gpus: Mapping[str, bool]) -> int:
-    """How many engines compute on CPUs when each pool has its most."""
-    computing = [kind for kind in kinds(pools) if kind.make.backend == "vllm" and not gpus[kind.pool]]
-    return sum(kind.make.replicas[1] for kind in computing)
 
 
 def start_pools(

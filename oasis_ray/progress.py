@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError, computed_field
 from oasis_ray.bill import Bill
 from oasis_ray.errors import JobError
 from oasis_ray.manifest import write_whole
-from oasis_ray.metrics import Meter
 from oasis_ray.storage import locate
 from oasis_ray.tally import Cost
 
@@ -125,9 +125,9 @@ def read_progress(folder: str) -> Progress | None:
         raise JobError([f"{folder}/{FILE} can't be read: {str(error).splitlines()[0]}"]) from None
 
 
-def publish(meter: Meter, progress: Progress, nodes: set[str]) -> None:
-    """Set the run's metrics to these figures; `nodes` are those at which rows may stand."""
-    tell, left = meter.tell, Counter(progress.rows)
+def publish(tell: Callable[..., None], progress: Progress, nodes: set[str]) -> None:
+    """Set the run's metrics to these figures through `tell` (`metrics.Meter`); `nodes` are those where rows may be."""
+    left = Counter(progress.rows)
     for one in progress.reasons:
         tell("oasis_rows_total", one.rows, fate=one.fate, node=one.node, reason=one.reason)
         left[one.fate] -= one.rows

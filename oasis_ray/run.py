@@ -3,44 +3,50 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
-import ray
-
-from oasis_ray import cluster
-from oasis_ray.autoscaler import verdict
 from oasis_ray.bill import bill, spent_by
-from oasis_ray.changes import changes
+from oasis_ray.capacity import on_gpus
+from oasis_ray.coordinator import Coordinator
 from oasis_ray.errors import JobError, OasisError, RunError, StoppedError, first_cause
-from oasis_ray.graph import BESIDE_A_WORKER, LIGHT_CPUS, build
-from oasis_ray.handle import PoolHandle
+from oasis_ray.executor import Executor, Work
 from oasis_ray.heartbeat import Heartbeat
 from oasis_ray.job import Job
-from oasis_ray.ledger import ended_ids, mend, read_parts, take_back, tally_of, waits
+from oasis_ray.ledger import ended_ids, mend, read_parts, tally_of
 from oasis_ray.load import read_prices
 from oasis_ray.lock import locked
-from oasis_ray.manifest import describe, node_digests, now, read_manifest, summary, write_manifest
+from oasis_ray.manifest import describe, node_digests, now, summary, write_manifest
 from oasis_ray.models import pinned
 from oasis_ray.monitor import Monitor
+from oasis_ray.node import Asked
 from oasis_ray.phases import Phase, due, plan
-from oasis_ray.pool import impossible, start_pools, states, stop_pools
 from oasis_ray.probe import graded
 from oasis_ray.recipe import Recipe
+from oasis_ray.resume import open_folder, recorded
 from oasis_ray.rows import Fate
-from oasis_ray.sink import PartSink
 from oasis_ray.source import Shards, open_shards
-from oasis_ray.storage import locate, told
+from oasis_ray.storage import told
 from oasis_ray.tally import Tally
-from oasis_ray.waiting import clear, place_of, read_waiting, under_way
-from oasis_ray.watch import View, start_watch
+from oasis_ray.waiting import clear, place_of, read_waiting
+
+
+def executor_of(job: Job) -> Executor:
+    """Where a job is executed. Ray is imported only for jobs that use it."""
+    if job.executor == "local":
+        from oasis_ray.local_executor import LocalExecutor
+
+        return LocalExecutor()
+    from oasis_ray.ray_executor import RayExecutor
+
+    return RayExecutor()
 
 
 @dataclass
 class Run:
-    """A run as the terminal watches it: `step` since `since`, and while rows travel what its `watch` sees.
+    """A run as the terminal watches it: `step` since `since`, and while rows travel its `coordinator`.
 
     `retry` names failed rows that are tried again: a reason, or "" for all of them. With `accept_changes` a folder that
     holds a run of another make is taken up all the same, and the change is written down.
@@ -57,12 +63,14 @@ class Run:
     travelling: float | None = None
     phase: Phase | None = None
     waiting: int = 0
-    watch: Any = None
+    coordinator: Coordinator | None = None
     notes: list[str] = field(default_factory=list)
     stopping: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         self.prices = read_prices(self.job.prices) if self.job.prices else None
+        self.executor = executor_of(self.job)
+        self._tally = Tally()
 
     @property
     def folder(self) -> str:
@@ -75,11 +83,11 @@ class Run:
 
     def tally(self) -> Tally:
         """What this session has done so far."""
-        if self.watch is None:
-            return Tally()
-        view: View = ray.get(self.watch.view.remote())
-        self.waiting = view.waiting
-        return view.tally
+        if self.coordinator is not None:
+            with suppress(RunError):  # one that does not answer now: what it said before is right, if old
+                view = self.coordinator.view()
+                self.waiting, self._tally = view.waiting, view.tally
+        return self._tally
 
     def execute(self, on_step: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
         """Run the job to its end; the manifest of what was done.
@@ -99,10 +107,12 @@ class Run:
         shards = open_shards(self.job.input)
         self.rows = shards.rows
         with told("output.path", self.folder, JobError):
-            job = self.job.model_copy(update={"pools": pinned(self.job.pools, self._recorded())})
+            job = self.job.model_copy(update={"pools": pinned(self.job.pools, recorded(self.folder))})
             digests = node_digests(job, self.recipe)
-            manifest, todo = self._open(shards, describe(self.job, self.recipe, digests, shards.rows, job.pools))
-        session: dict[str, Any] = {"name": uuid4().hex[:8], "started": now()}
+            fresh = describe(self.job, self.recipe, digests, shards.rows, job.pools)
+            found = open_folder(self.folder, shards, fresh, retry=self.retry, accept_changes=self.accept_changes)
+        manifest, todo, self.before, self.notes = found.manifest, found.todo, found.before, found.notes
+        session: dict[str, Any] = {"name": uuid4().hex[:8], "started": now(), "executor": job.executor}
         if not todo.groups:
             step("closing the books")
             with told("output.path", self.folder):
@@ -110,15 +120,15 @@ class Run:
             return manifest
         with told("output.path", self.folder, JobError):  # before anything costs: is the output to be written to?
             write_manifest(self.folder, manifest)
-        step("joining the cluster")
+        step("joining the cluster" if job.executor == "ray" else "looking at this machine")
         try:
             gpus, phases = self._fitted()
         except OasisError as error:
             self._close(manifest, session, error)
             raise
         with Heartbeat(
-            self.job, self.recipe, session["name"], gpus=gpus, rows=self.rows, before=self.before, notes=self.notes,
-            prices=self.prices,
+            self.job, self.recipe, session["name"], self.executor, gpus=gpus, rows=self.rows, before=self.before,
+            notes=self.notes, prices=self.prices,
         ) as beat:  # fmt: skip
 
             def announce(text: str) -> None:
@@ -134,11 +144,11 @@ class Run:
         return manifest
 
     def _fitted(self) -> tuple[dict[str, bool], tuple[Phase, ...]]:
-        """Join the cluster; for each pool whether it runs on GPUs, and the phases. Raises FitError."""
-        cluster.join()
-        have = cluster.nodes()
-        gpus = cluster.on_gpus(self.job.pools, have)
-        return gpus, plan(self.job, self.recipe, gpus, have, grows=verdict() is not None)
+        """Come to where the run is executed; for each pool whether it runs on GPUs, and the phases. Raises FitError."""
+        self.executor.join()
+        have = self.executor.nodes()
+        gpus = on_gpus(self.job.pools, have)
+        return gpus, plan(self.job, self.recipe, gpus, have, grows=self.executor.grows())
 
     def _work(
         self, job: Job, todo: Shards, phases: tuple[Phase, ...], digests: dict[str, str], session: dict[str, Any],
@@ -146,45 +156,48 @@ class Run:
     ) -> BaseException | None:  # fmt: skip
         """Phase by phase, start the engines and stream the rows; what ended this before the rows had, if anything."""
         why: BaseException | None = None
-        pools: dict[str, PoolHandle] = {}
+        pools: dict[str, Asked] = {}
         session |= {"loads": dict.fromkeys(job.pools, 0), "seconds_loading": 0.0, "seconds": 0.0}
         try:
             failed_before = sum(part.num_rows for part in read_parts(self.folder, Fate.FAILED, ["id"]))
-            self.watch = beat.watch = start_watch(f"watch-oasis-{beat.session}")
+            self.coordinator = beat.coordinator = self.executor.start_coordinator(f"watch-oasis-{beat.session}")
             for phase in phases:
                 left = todo if phase.number == 1 else todo.without(ended_ids(self.folder))
                 left = due(left, read_waiting(self.folder), self.recipe, phase)
                 if not left.groups:
                     continue  # no row has come to it, or all have passed it: nothing is loaded
                 self.phase = beat.phase = phase if phase.of > 1 else None
-                ray.get(self.watch.turn.remote())
+                self.coordinator.turn()
                 with _timed(session, "seconds_loading"):
                     self._change_engines(job, phase, pools, session["loads"], beat, step)
                 step("working")
                 with _timed(session, "seconds"):
-                    self._stream(left, phase, pools, digests, beat.session, failed_before)
+                    name = beat.session if phase.of == 1 else f"{beat.session}-{phase.number}"
+                    waiting = None if phase.number == phase.of else place_of(phase.number + 1)
+                    args = (left, self.job, self.recipe, pools, digests, self.coordinator, name, waiting)
+                    self._stream(Work(*args), failed_before)
         except BaseException as error:
             why = error
         session |= beat.measured()
         self.phase = beat.phase = None
         step("stopping the engines")
-        stop_pools(pools)
+        self.executor.stop_pools(pools)
         return why
 
     def _change_engines(
-        self, job: Job, phase: Phase, pools: dict[str, PoolHandle], loads: dict[str, int], beat: Heartbeat,
+        self, job: Job, phase: Phase, pools: dict[str, Asked], loads: dict[str, int], beat: Heartbeat,
         step: Callable[[str], None],
     ) -> None:  # fmt: skip
         """Stop the pools that this phase does without, and start those that it wants; the others stay up."""
         if gone := {name: pools.pop(name) for name in pools.keys() - phase.pools}:
             step("stopping the engines")
-            stop_pools(gone)
+            self.executor.stop_pools(gone)
         if self.stopping.is_set():
             raise StoppedError("the run was told to stop")
         step("starting the engines")
         fresh = {name: pool for name, pool in job.pools.items() if name in phase.pools and name not in pools}
         labels = {"run": beat.run, "session": beat.session}
-        pools |= start_pools(fresh, f"oasis-{beat.session}", gpus=beat.gpus, labels=labels)
+        pools |= self.executor.start_pools(fresh, f"oasis-{beat.session}", gpus=beat.gpus, labels=labels)
         for name in fresh:
             loads[name] += 1
 
@@ -206,68 +219,20 @@ class Run:
             manifest["forecast"] = found.model_dump(mode="json")
         write_manifest(self.folder, manifest)
 
-    def _recorded(self) -> dict[str, Any]:
-        """The manifest of earlier sessions in this folder; nothing where there were none."""
-        fs, base = locate(self.folder)
-        return read_manifest(self.folder) if fs.exists(f"{base.rstrip('/')}/run.json") else {}
-
-    def _open(self, shards: Shards, fresh: dict[str, Any]) -> tuple[dict[str, Any], Shards]:
-        """The manifest to go on with, and what is left to do."""
-        ended, self.notes = mend(self.folder)
-        begun = bool(waits(self.folder))
-        if not len(ended) and not begun:
-            return fresh, shards
-        manifest = read_manifest(self.folder)
-        changed = changes(manifest, fresh)
-        if changed and not self.accept_changes:
-            refused = [f"{self.folder} holds a run of another make: {change}" for change in changed]
-            advice = "give this run its own folder (--set output.path=…), remove this one, or go on as it is now"
-            raise JobError([*refused, f"{advice} (--accept-changes)"])
-        if changed:
-            nodes = [{"name": node["name"], "digest": node["digest"]} for node in manifest["nodes"]]
-            earlier = {"until": now(), "changes": changed, "nodes": nodes}
-            manifest = fresh | {"sessions": manifest["sessions"], "earlier": [*manifest["earlier"], earlier]}
-            self.notes.append(f"going on although {len(changed)} things changed, as run.json says under `earlier`")
-        if begun and (changed or [n["name"] for n in manifest["nodes"]] != [n["name"] for n in fresh["nodes"]]):
-            clear(self.folder)
-            self.notes.append("rows that waited between two phases begin again, as they are made now")
-        if self.retry is not None:
-            count = take_back(self.folder, self.retry or None)
-            self.notes.append(f"{count} failed rows are tried again")
-            ended = ended_ids(self.folder)
-        self.before = len(ended)
-        more = under_way(self.folder, ended)
-        wait = f", {more} more wait for a later phase" if more else ""
-        self.notes.append(f"going on: {self.before} of {shards.rows} rows had ended before{wait}")
-        return {**manifest, "state": "running"}, shards.without(ended) if len(ended) else shards
-
-    def _stream(
-        self, todo: Shards, phase: Phase, pools: Any, digests: dict[str, str], session: str, failed_before: int
-    ) -> None:
+    def _stream(self, work: Work, failed_before: int) -> None:
         self.travelling = self.travelling or time.monotonic()
-        waiting = None if phase.number == phase.of else place_of(phase.number + 1)
-        rows = build(todo, self.job, self.recipe, pools, digests, self.watch, waiting)
-        sink = PartSink(
-            self.folder,
-            self.recipe,
-            session=session if phase.of == 1 else f"{session}-{phase.number}",
-            rows_per_part=self.job.output.rows_per_part,
-            rows_per_task=self.job.rows_per_task,
-            waiting=waiting,
-        )
         monitor = Monitor(
             self.job,
             self.recipe,
-            self.watch,
+            work.coordinator,
             failed_before,
             self.stopping,
-            pools=lambda: states(pools),
-            impossible=lambda: impossible(pools, verdict()),
+            pools=lambda: self.executor.states(work.pools),
+            impossible=lambda: self.executor.impossible(work.pools),
         )
         try:
             with monitor:
-                writers = BESIDE_A_WORKER * self.job.workers
-                rows.write_datasink(sink, ray_remote_args={"num_cpus": LIGHT_CPUS}, concurrency=writers)
+                self.executor.execute(work)
         except OasisError:
             raise
         except BaseException as error:
@@ -277,7 +242,7 @@ class Run:
                 raise RunError(f"the run stopped: {first_cause(error)}") from error
         if monitor.broken_off:
             self.notes.append(f"rows in flight did not end within {self.job.drain_s:g} s (drain_s) and are left to do")
-        if monitor.why is None and (errors := ray.get(self.watch.view.remote()).errors):
+        if monitor.why is None and (errors := work.coordinator.view().errors):
             raise RunError(errors[0])  # of the last second
         if monitor.why is not None:
             raise monitor.why

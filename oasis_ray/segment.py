@@ -23,6 +23,7 @@ from uuid import uuid4
 
 import pyarrow as pa
 
+from oasis_ray.coordinator import Coordinator
 from oasis_ray.errors import OasisError, RowError
 from oasis_ray.guard import Guard, blame, turn
 from oasis_ray.image import admit
@@ -32,9 +33,11 @@ from oasis_ray.node import Asked, NodeRunner, drawn
 from oasis_ray.places import Places
 from oasis_ray.recipe import Recipe
 from oasis_ray.rows import Divert, Fate, Image, Route
-from oasis_ray.schema import Ended, packet, resume
+from oasis_ray.schema import Ended, resume
+from oasis_ray.schema import packet as to_packet
 from oasis_ray.sealed import seal, unseal
 from oasis_ray.storage import locate, on_disk, told
+from oasis_ray.tally import Told
 from oasis_ray.trust import leads_out
 from oasis_ray.watch import WORKERS, Standing
 
@@ -49,15 +52,15 @@ class Segment:
     recipe: Recipe
     pools: Mapping[str, Asked]
     digests: Mapping[str, str]
-    watch: Any = None
+    coordinator: Coordinator | None = None  # None: only `carry` is called
     waiting: str | None = None  # the folder of rows that go on in the next phase
 
     def __post_init__(self) -> None:
         self._places = Places(self.job.rows_in_flight, self.job.workers)
         engines = most_engines(self.job.pools)
         pools: Mapping[str, Asked] = {name: self._places.room(pool, engines[name]) for name, pool in self.pools.items()}
-        if self.watch is not None:
-            pools = {name: Guard(name, pool, self.watch) for name, pool in pools.items()}
+        if self.coordinator is not None:
+            pools = {name: Guard(name, pool, self.coordinator) for name, pool in pools.items()}
         self._runners = [
             NodeRunner(node, pools.get(node.pool or ""), self.digests[node.name], self.job.seed, -place)
             for place, node in enumerate(self.recipe.nodes)
@@ -67,20 +70,33 @@ class Segment:
         self._steps, self._name = 0, uuid4().hex
         self._telling: asyncio.Future[None] | None = None
 
+    def close(self) -> None:
+        """Report no more."""
+        if self._telling is not None:
+            self._telling.cancel()
+
+    @property
+    def _coordinator(self) -> Coordinator:
+        assert self.coordinator is not None, "a worker that carries packets needs a coordinator"  # noqa: S101
+        return self.coordinator
+
     async def __call__(self, batch: pa.Table) -> AsyncIterator[pa.Table]:
         """One packet of rows in, one packet of the rows that have ended out."""
-        self._telling = self._telling or asyncio.ensure_future(self._tell())
         for rows in unseal(batch):
-            ended = await self._carry_all(rows.to_pylist())
-            keep = self.job.output.keep_images
-            yield seal(packet(ended, self.recipe, keep_images=keep, waiting=self.waiting))
+            yield seal(await self.carry_packet(rows))
+
+    async def carry_packet(self, packet: pa.Table) -> pa.Table:
+        """A packet of the input's rows (`reader.read`) as one of the rows that have ended or wait, in input order."""
+        self._telling = self._telling or asyncio.ensure_future(self._tell())
+        ended = await self._carry_all(packet.to_pylist())
+        return to_packet(ended, self.recipe, keep_images=self.job.output.keep_images, waiting=self.waiting)
 
     async def _carry_all(self, rows: list[dict[str, Any]]) -> list[Ended]:
         """The rows that have ended or wait, in input order."""
-        ids = [row["id"] for row in rows]
+        coordinator, ids = self._coordinator, [row["id"] for row in rows]
         async with self._door:  # packet by packet: one that has no place for its first row is not begun yet
             await self._places.free()
-            suspects = await self.watch.begin.remote(ids)
+            suspects = await coordinator.begin(ids)
             if suspects is None:
                 return []
             begun = [await self._begin(row) for row in rows if row["id"] not in suspects]
@@ -88,9 +104,9 @@ class Segment:
         found += [await self._try_alone(row) for row in rows if row["id"] in suspects]
         out = sorted((row for row in found if row is not None), key=lambda row: ids.index(row.id))
         ended = [row for row in out if not row.waits]
-        told = [(row.fate, row.node, row.reason, row.lineage) for row in ended]
-        failed = [(row.id, row.node, row.reason) for row in ended if row.fate is Fate.FAILED]
-        self.watch.ended.remote(ids, told, failed, len(out) - len(ended), sum(row.seconds for row in out))
+        told: list[Told] = [(row.fate, row.node, row.reason, row.lineage) for row in ended]
+        failed = [(row.id, row.node or "", row.reason or "") for row in ended if row.fate is Fate.FAILED]
+        coordinator.ended(ids, told, failed, len(out) - len(ended), sum(row.seconds for row in out))
         return out
 
     async def _begin(self, row: Mapping[str, Any]) -> "asyncio.Task[Ended | None]":
@@ -101,30 +117,30 @@ class Segment:
         return task
 
     async def _try(self, row: Mapping[str, Any]) -> Ended | None:
-        """The row at its end, or None where the machinery failed, which the watch is told."""
+        """The row at its end, or None where the machinery failed, which is reported to the coordinator."""
         try:
             return await self.carry(row)
         except OasisError as error:
-            self.watch.fail.remote(str(error))
+            self._coordinator.fail(str(error))
         except Exception as error:
-            self.watch.fail.remote(f"row '{row['id']}': {type(error).__name__}: {error}")
+            self._coordinator.fail(f"row '{row['id']}': {type(error).__name__}: {error}")
         return None
 
     async def _try_alone(self, row: Mapping[str, Any]) -> Ended | None:
         """The same for a row that was there when workers were lost, when its turn comes."""
         try:
-            blame(await turn(self.watch, WORKERS, row["id"]), "a worker", "its process ended")
+            blame(await turn(self._coordinator, WORKERS, row["id"]), "a worker", "its process ended")
         except RowError as error:
             return settle(_fresh(row), "worker", Divert(Route.FAILED, error.reason, error.detail))
         except OasisError as error:
-            self.watch.fail.remote(str(error))
+            self._coordinator.fail(str(error))
             return None
         ended = await self._try(row)
-        self.watch.cleared.remote(WORKERS, row["id"])
+        self._coordinator.cleared(WORKERS, row["id"])
         return ended
 
     async def _tell(self) -> None:
-        """Tell the watch every few seconds what was answered and where rows stand."""
+        """Report every few seconds what was answered and where rows stand."""
         while True:
             await asyncio.sleep(TELL_S)
             nodes: dict[str, list[Ended]] = {}
@@ -135,7 +151,7 @@ class Segment:
                 oldest = min(rows, key=lambda row: row.since)
                 standing.append(Standing(node, len(rows), oldest.id, now - oldest.since))
             steps = self._steps + sum(len(row.lineage) for row in self._flying.values())
-            self.watch.stand.remote(self._name, steps, standing)
+            self._coordinator.stand(self._name, steps, standing)
 
     async def carry(self, row: Mapping[str, Any]) -> Ended:
         """One row from the source, or from where it stood, to its end, or to where it waits."""
@@ -181,6 +197,13 @@ def _fresh(row: Mapping[str, Any]) -> Ended:
 
 # What an operating system answers to a path that leads to no file: absent, a folder, too long, links in a circle.
 NO_SUCH_FILE = {errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
+
+
+def packets_at_once(job: Job) -> int:
+    """Packets that a worker holds at once: twice what its slots hold. The slowest row of a packet keeps the packet, and
+    the slots of its other rows are filled from the next.
+    """
+    return 2 * max(1, job.rows_in_flight // job.rows_per_task // job.workers) + 1
 
 
 async def walk(ended: Ended, source: Mapping[str, Any], runners: list[NodeRunner], *, in_full: bool) -> None:

@@ -1,49 +1,24 @@
-"""The sink: Parquet parts by fate, each appearing whole or not at all.
+"""The sink: Ray Data's view of the parts (`parts`). Each write task gathers some packets and writes their rows."""
 
-Rows that wait for a later phase go into parts of their own, in the folder `waiting`.
-
-A part is named after the session and the write task that made it, so a task that Ray runs again replaces its own
-parts: those of fates that do not occur any more are removed first, because a row that is carried again may end
-otherwise. On a local disk a part is written beside its place and renamed; an object store shows an object only when
-its upload is complete.
-"""
-
-import io
-import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from typing import Any, TypeVar
+from collections.abc import Iterable
+from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from ray.data import Datasink
 
-from oasis_ray.errors import RunError
-from oasis_ray.recipe import Recipe
-from oasis_ray.rows import Fate
-from oasis_ray.schema import columns, waiting_columns
+from oasis_ray.parts import PartWriter
 from oasis_ray.sealed import unseal
-from oasis_ray.storage import locate, make_folder, on_disk, told
-
-N = TypeVar("N", bound=str)
 
 
 class PartSink(Datasink[dict[str, int]]):  # type: ignore[misc]  # Ray ships no types
-    """Writes packets of rows below `folder`; a write task returns its rows by fate."""
+    """Hands sealed packets to a `PartWriter`; a write task returns its rows by outcome."""
 
-    def __init__(
-        self, folder: str, recipe: Recipe, *, session: str, rows_per_part: int, rows_per_task: int,
-        waiting: str | None = None,
-    ) -> None:  # fmt: skip
-        self._folder, self._session = folder, session
-        self._schemas = {str(fate): columns(recipe, fate) for fate in Fate}
-        if waiting is not None:
-            self._schemas[waiting] = waiting_columns(recipe)
-        self._packets = max(1, rows_per_part // rows_per_task)
+    def __init__(self, writer: PartWriter, *, rows_per_part: int, rows_per_task: int) -> None:
+        self._writer, self._packets = writer, max(1, rows_per_part // rows_per_task)
 
     @property
     def min_rows_per_write(self) -> int:
-        """How many packets (rows, to Ray) are gathered for a part of each fate."""
+        """How many packets (rows, to Ray) are gathered for a part of each outcome."""
         return self._packets
 
     def get_name(self) -> str:
@@ -51,59 +26,5 @@ class PartSink(Datasink[dict[str, int]]):  # type: ignore[misc]  # Ray ships no 
         return "Parts"
 
     def write(self, blocks: Iterable[pa.Table], ctx: Any) -> dict[str, int]:
-        """Write the rows of these sealed packets, one part for each fate that occurs."""
-        packets = [packet for block in blocks for packet in unseal(block)]
-        tables = dict(unpack(packets, self._schemas))
-        name = f"part-{self._session}-{ctx.task_idx:06d}.parquet"
-        try:
-            with told("output.path", self._folder):
-                for fate in self._schemas:
-                    if fate not in tables:
-                        remove_part(f"{self._folder}/{fate}", name)
-                for fate, table in tables.items():
-                    write_part(table, f"{self._folder}/{fate}", name)
-        except OSError as error:
-            raise RunError(f"{self._folder} can't be written to: {error}") from error
-        return {fate: table.num_rows for fate, table in tables.items()}
-
-
-def unpack(packets: Sequence[pa.Table], schemas: Mapping[N, pa.Schema]) -> Iterator[tuple[N, pa.Table]]:
-    """The rows in packets, as one table for each fate that occurs. Raises KeyError for a fate without a schema."""
-    if strange := {name for packet in packets for name in packet.column_names} - {str(fate) for fate in schemas}:
-        raise KeyError(*sorted(strange))
-    for fate, schema in schemas.items():
-        having = [packet.column(str(fate)) for packet in packets if str(fate) in packet.column_names]
-        # Packet by packet: their images in one array could be more than Arrow's 2 GiB.
-        lists = [chunk.flatten() for column in having for chunk in column.chunks]
-        tables = [pa.Table.from_arrays(rows.flatten(), names=rows.type.names) for rows in lists if len(rows)]
-        if tables:
-            yield fate, pa.concat_tables(tables).cast(schema)
-
-
-def remove_part(folder: str, name: str) -> None:
-    """Remove `folder/name` where it is there."""
-    fs, base = locate(folder)
-    with suppress(FileNotFoundError):
-        fs.rm_file(f"{base}/{name}")
-
-
-def write_part(table: pa.Table, folder: str, name: str) -> None:
-    """Write a table as `folder/name`, whole or not at all."""
-    fs, base = locate(folder)
-    make_folder(fs, base)
-    if not on_disk(fs):
-        # In one go: a file that is left half-way by an exception is closed, and so uploaded, half.
-        whole = io.BytesIO()
-        pq.write_table(table, whole, compression="zstd")
-        fs.pipe_file(f"{base}/{name}", whole.getvalue())
-        return
-    hidden = f"{base}/.{name}.{os.getpid()}"
-    try:
-        with open(hidden, "wb") as stream:  # noqa: PTH123  (its descriptor is needed)
-            pq.write_table(table, stream, compression="zstd")
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(hidden, f"{base}/{name}")  # noqa: PTH105
-    finally:
-        if os.path.exists(hidden):  # noqa: PTH110
-            os.unlink(hidden)  # noqa: PTH108
+        """Write the rows of these sealed packets. A task that Ray runs again replaces its own parts."""
+        return self._writer.write([packet for block in blocks for packet in unseal(block)], ctx.task_idx)

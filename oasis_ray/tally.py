@@ -5,14 +5,14 @@ from its parts (`ledger.tally_of`), which is what the manifest and every later q
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from oasis_ray.rows import Fate
 
 SUMS = ("prompt_tokens", "cached_tokens", "reply_tokens", "seconds")
-Told = tuple[str, str | None, str | None, list[Mapping[str, Any]]]
+Told = tuple[str, str | None, str | None, Sequence[Mapping[str, Any]]]
 SENT_AWAY = (Fate.REJECTED, Fate.FAILED)
 
 

@@ -1,4 +1,6 @@
-"""The watch over a run that goes on: an actor that workers tell what they begin and end, and that the driver asks.
+"""The watch over a run that goes on: workers report to it what they begin and end, and the driver asks it.
+
+It is a plain object. `coordinator` says how it is reached: in this process, or as an actor of a cluster.
 
 It knows which rows are in flight, so it notices rows that were begun and never ended: their worker was lost. It holds
 the suspects of every place, so that one at a time is tried in the whole cluster. It carries the word to stop from the
@@ -9,11 +11,7 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-import ray
-
-from oasis_ray.janitor import here
 from oasis_ray.suspects import Suspects, Verdict
 from oasis_ray.tally import Tally, Told
 
@@ -173,17 +171,6 @@ class Watch:
 
     def _at(self, place: str) -> Suspects:
         return self._places.setdefault(place, Suspects())
-
-
-def start_watch(name: str) -> Any:
-    """The watch as an actor of this name, on the driver's node: without it, there would be no run to watch over.
-
-    Should its process be lost, a new one begins with an empty book.
-    """
-    actor = ray.remote(Watch).options(
-        name=name, num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=here()
-    )
-    return actor.remote()
 
 
 def by_node(standing: list[Standing]) -> list[Standing]:

@@ -1,6 +1,5 @@
 """What the tests share: one Ray cluster a session, pictures, shards, and one pair of tiny models."""
 
-import asyncio
 import io
 import os
 import shutil
@@ -9,7 +8,6 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import PIL.Image
@@ -115,19 +113,3 @@ def scripted(folder: Path, **keys: Any) -> Path:
 def job_file(tmp_path: Path) -> Callable[..., Path]:
     """Writes a job file into the test's folder; keys given are laid over a scripted job."""
     return partial(scripted, tmp_path)
-
-
-class Near:
-    """An object of this process that is called as an actor is: `await near.method.remote(…)`."""
-
-    def __init__(self, thing: Any) -> None:
-        self._thing = thing
-
-    def __getattr__(self, name: str) -> Any:
-        return SimpleNamespace(remote=lambda *args: _answered(getattr(self._thing, name)(*args)))
-
-
-def _answered(value: Any) -> "asyncio.Future[Any]":
-    future = asyncio.get_running_loop().create_future()
-    future.set_result(value)
-    return future

@@ -15,10 +15,10 @@ from oasis_ray.job import Job
 from oasis_ray.ledger import ended_ids, mend
 from oasis_ray.load import load_job
 from oasis_ray.manifest import describe, node_digests, write_manifest
+from oasis_ray.parts import unpack, write_part
 from oasis_ray.recipe import Recipe
 from oasis_ray.rows import Fate, Route
 from oasis_ray.schema import Ended, columns, packet
-from oasis_ray.sink import unpack, write_part
 from tests.conftest import picture, shard
 
 IDS = ["a", "b", "c", "d", "e", "f", "g"]

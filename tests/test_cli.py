@@ -41,7 +41,7 @@ def test_a_shipped_job_is_right_and_says_what_this_machine_lacks(job: str, tmp_p
     assert done.returncode == 4
     assert "input: there are no Parquet files yet at shards/*.parquet (input.path)" in done.stdout
     assert "FitError: pool 'vlm' needs 1 engine, each " in done.stderr
-    assert "this cluster has " in done.stderr
+    assert "available: " in done.stderr
 
 
 def test_an_input_that_is_not_there_is_told_before_anything_starts(job_file: Callable[..., Path]) -> None:

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from oasis_ray import cluster
+from oasis_ray import capacity
 from oasis_ray.cli import SHIPPED
+from oasis_ray.errors import FitError
 from oasis_ray.load import load_job
 from tests.conftest import ROOT
 
@@ -173,10 +174,10 @@ def test_one_machine_holds_the_least_engines_of_a_job(file: Path, job: str, kind
     pools = load_job(ROOT / f"cluster/jobs/{job}.yaml", SHIPPED)[0].pools
     fitting = set()
     for name, kind in workers(read(file)).items():
-        node = cluster.Node(name, kind["resources"])
+        node = capacity.Node(name, kind["resources"])
         try:
-            cluster.fit(cluster.needs(pools, cluster.on_gpus(pools, [node])), [node])
-        except cluster.FitError:
+            capacity.fit(capacity.needs(pools, capacity.on_gpus(pools, [node])), [node])
+        except FitError:
             continue
         fitting.add(name.split("-")[0])
     assert fitting == kinds

@@ -24,8 +24,9 @@ from oasis_ray.cli import SHIPPED
 from oasis_ray.errors import RunError, StoppedError
 from oasis_ray.load import Shipped, load_job
 from oasis_ray.manifest import read_manifest
+from oasis_ray.parts import PartWriter, write_part
 from oasis_ray.run import Run
-from oasis_ray.sink import PartSink, write_part
+from oasis_ray.sink import PartSink
 from oasis_ray.stage import RowStage
 from stages.hook import Out as Text
 from tests.conftest import picture, shard
@@ -238,7 +239,7 @@ def test_a_part_that_is_written_again_takes_the_place_of_all_parts_of_its_task(
 ) -> None:
     rows(tmp_path, "x")
     _, recipe = load_job(job_file(), SHIPPED)
-    sink = PartSink(str(tmp_path / "run"), recipe, session="s", rows_per_part=8, rows_per_task=8)
+    sink = PartSink(PartWriter(str(tmp_path / "run"), recipe, session="s"), rows_per_part=8, rows_per_task=8)
     from oasis_ray.rows import Divert, Route
     from oasis_ray.schema import Ended, packet
     from oasis_ray.sealed import seal

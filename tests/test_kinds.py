@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from benchmarks.standing import Standing
-from oasis_ray.cluster import Node, fit, needs
+from oasis_ray.capacity import Node, fit, needs
 from oasis_ray.errors import FitError
 from oasis_ray.handle import PoolHandle
 from oasis_ray.job import Pool
@@ -76,7 +76,7 @@ def test_each_type_needs_room_on_nodes_of_its_own() -> None:
         fit(wanted, [node("a", 1, "H100"), node("b", 8, "A100")])
     assert str(error.value).splitlines() == [
         "pool 'vlm' needs 2 engines, each 2 x GPU 1 (H100) on one node; there is room for 0",
-        "this cluster has a: CPU 8, GPU 1 (H100); b: CPU 8, GPU 8 (A100)",
+        "available: a: CPU 8, GPU 1 (H100); b: CPU 8, GPU 8 (A100)",
     ]
 
 

@@ -11,14 +11,15 @@ import psutil
 import pytest
 import ray
 
-from oasis_ray.cluster import nodes, on_gpus
+from oasis_ray.capacity import on_gpus
+from oasis_ray.cluster import nodes
+from oasis_ray.coordinator import LocalCoordinator
 from oasis_ray.guard import Guard
 from oasis_ray.handle import PoolHandle
 from oasis_ray.job import Pool
 from oasis_ray.pool import start_pools, stop_pools
 from oasis_ray.rows import Call, Reply, Request, Sampling
 from oasis_ray.watch import Watch
-from tests.conftest import Near
 
 
 def cores(app: str) -> list[psutil.Process]:
@@ -70,7 +71,7 @@ def test_an_engine_whose_core_dies_or_hangs_is_replaced_and_every_call_is_answer
     (core,) = cores(next(iter(mortal.apps)))
 
     async def out() -> list[Reply]:
-        guard = Guard("llm", mortal, Near(Watch()))
+        guard = Guard("llm", mortal, LocalCoordinator(Watch()))
         asked = asyncio.gather(*(guard.ask(call) for call in calls))
         await asyncio.sleep(1)
         harm(core)

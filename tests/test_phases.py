@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -14,22 +13,22 @@ import pyarrow.parquet as pq
 import pytest
 
 from oasis_ray.cli import SHIPPED
+from oasis_ray.coordinator import LocalCoordinator
 from oasis_ray.engine.scripted import ScriptedEngine
 from oasis_ray.errors import FitError
 from oasis_ray.ledger import ended_ids, mend
 from oasis_ray.load import load_job
-from oasis_ray.packets import read
+from oasis_ray.parts import PartWriter, write_part
 from oasis_ray.phases import cut, due
+from oasis_ray.reader import read
 from oasis_ray.recipe import Node, Recipe
 from oasis_ray.rows import Call, Fate, Reply, Route
-from oasis_ray.sealed import seal
 from oasis_ray.segment import Segment
-from oasis_ray.sink import PartSink, write_part
 from oasis_ray.source import RowGroup, Shards, open_shards
 from oasis_ray.stage import Stage
 from oasis_ray.waiting import EMPTY, place_of, read_waiting, states
 from tests import scripts
-from tests.conftest import Near, picture, shard
+from tests.conftest import picture, shard
 from tests.test_run import rows_of
 
 JobFile = Callable[..., Path]
@@ -204,16 +203,13 @@ class Table:
         waits_for = None if number == phase.of else place_of(number + 1)
         pools = {name: ScriptedEngine(partial(self._ask, name)) for name in phase.pools}
         digests = {node.name: node.name for node in self.recipe.nodes}
-        segment = Segment(self.job, self.recipe, pools, digests, Near(heard), waits_for)
+        segment = Segment(self.job, self.recipe, pools, digests, LocalCoordinator(heard), waits_for)
         given = open_shards(self.job.input).without(ended_ids(str(self.folder)))
         left = due(given, read_waiting(str(self.folder)), self.recipe, phase)
-        sink = PartSink(
-            str(self.folder), self.recipe, session=f"{session}-{number}", rows_per_part=4, rows_per_task=4,
-            waiting=waits_for,
-        )  # fmt: skip
+        writer = PartWriter(str(self.folder), self.recipe, session=f"{session}-{number}", waiting=waits_for)
         packets = [packet for group in left.groups for packet in read(group, self.job.input, 3)]
         for task, packet in enumerate(packets):
-            sink.write(asyncio.run(_all(segment, seal(packet))), SimpleNamespace(task_idx=task))
+            writer.write([asyncio.run(segment.carry_packet(packet))], task)
         return heard.told
 
     def _ask(self, pool: str, call: Call) -> Reply:
@@ -229,10 +225,6 @@ class Table:
             for step in row["lineage"]:
                 del step["seconds"], step["started"]
         return found
-
-
-async def _all(segment: Segment, packet: pa.Table) -> list[pa.Table]:
-    return [out async for out in segment(packet)]
 
 
 @pytest.fixture

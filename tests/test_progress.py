@@ -152,7 +152,7 @@ class Book:
 
 def test_every_ended_row_is_counted_once_in_the_metrics() -> None:
     book = Book()
-    publish(book, progress(), {"hook", "respond"})  # type: ignore[arg-type]
+    publish(book.tell, progress(), {"hook", "respond"})
     rows = {key[1:]: value for key, value in book.told.items() if key[0] == "oasis_rows_total"}
     assert rows == {
         ("accepted", "", ""): 4,

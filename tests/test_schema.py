@@ -9,11 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from oasis_ray.contract import arrow
+from oasis_ray.parts import unpack, write_part
 from oasis_ray.prompt import Phrases, Prompt
 from oasis_ray.recipe import Node, Recipe, Record, Ref
 from oasis_ray.rows import Fate, Route
 from oasis_ray.schema import ADDRESS, IMAGE, STEP, TURN, Ended, columns, packet, record
-from oasis_ray.sink import unpack, write_part
 from stages import categorize, clean, hook, pair, respond, score
 
 PICTURE = {"bytes": b"picture", "path": "a.png"}

@@ -12,7 +12,6 @@ import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -25,10 +24,9 @@ from oasis_ray.engine.vllm import engine_args
 from oasis_ray.errors import JobError, OasisError, RunError
 from oasis_ray.job import Input, Output, Pool
 from oasis_ray.load import load_job
+from oasis_ray.parts import PartWriter
 from oasis_ray.rows import Call, Request
 from oasis_ray.schema import packet
-from oasis_ray.sealed import seal
-from oasis_ray.sink import PartSink
 from oasis_ray.terminal import Terminal
 from tests.conftest import ROOT, picture, shard
 from tests.test_schema import RECIPE, ended
@@ -176,8 +174,8 @@ def test_words_of_data_do_not_drive_the_terminal(capsys: pytest.CaptureFixture[s
 def test_an_id_is_never_part_of_a_path(tmp_path: Path) -> None:
     folder = tmp_path / "a/run"
     rows = [ended(id=name) for name in ("../../out", str(tmp_path / "out"), "con/../x.parquet", "\0", "")]
-    sink = PartSink(str(folder), RECIPE, session="5f", rows_per_part=8, rows_per_task=8)
-    sink.write([seal(packet(rows, RECIPE, keep_images=False))], SimpleNamespace(task_idx=3))
+    writer = PartWriter(str(folder), RECIPE, session="5f")
+    writer.write([packet(rows, RECIPE, keep_images=False)], 3)
     assert [file for file in tmp_path.rglob("*") if file.is_file()] == [folder / "accepted/part-5f-000003.parquet"]
 
 

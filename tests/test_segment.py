@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from oasis_ray.cli import SHIPPED
+from oasis_ray.coordinator import LocalCoordinator
 from oasis_ray.engine.scripted import ScriptedEngine
 from oasis_ray.errors import EngineLostError
 from oasis_ray.load import load_job
@@ -19,7 +20,7 @@ from oasis_ray.sealed import seal, unseal
 from oasis_ray.segment import Segment
 from oasis_ray.watch import WORKERS, Watch
 from tests import scripts
-from tests.conftest import Near, picture
+from tests.conftest import picture
 
 Make = Callable[..., Segment]
 
@@ -115,7 +116,7 @@ def test_a_packet_goes_out_in_the_order_in_which_it_came(segment: Make) -> None:
 
     async def out() -> list[pa.Table]:
         batch = batch_of([given("a"), given("b")], [given("c")])
-        return [table async for table in segment(0.0, slow_first, Near(Watch()))(batch)]
+        return [table async for table in segment(0.0, slow_first, LocalCoordinator(Watch()))(batch)]
 
     packets = [packet for table in asyncio.run(out()) for packet in unseal(table)]
     assert [[row["id"] for row in packet["accepted"].to_pylist()[0]] for packet in packets] == [["a", "b"], ["c"]]
@@ -151,7 +152,9 @@ def test_a_row_that_loses_every_engine_is_poison_and_those_beside_it_are_not(seg
         return scripts.oasis(call)
 
     watch = Watch()
-    assert carried(segment(0.0, dies, Near(watch)), ["a", "bad", "b"]) == [{"accepted": ["a", "b"], "failed": ["bad"]}]
+    assert carried(segment(0.0, dies, LocalCoordinator(watch)), ["a", "bad", "b"]) == [
+        {"accepted": ["a", "b"], "failed": ["bad"]}
+    ]
     assert [(key[1:], rows) for key, rows in watch.view().tally.reasons.items()] == [(("categorize", "poison"), 1)]
     assert asked == {"a": 3, "bad": 4, "b": 3}
 
@@ -164,7 +167,9 @@ def test_a_row_that_ends_every_worker_is_tried_alone_and_then_given_up(segment: 
     assert watch.verdict(WORKERS, "bad") == "trial"
     watch.begin(["bad"])
     assert watch.verdict(WORKERS, "bad") == "trial"
-    assert carried(segment(0.0, scripts.oasis, Near(watch)), ["a", "bad"]) == [{"accepted": ["a"], "failed": ["bad"]}]
+    assert carried(segment(0.0, scripts.oasis, LocalCoordinator(watch)), ["a", "bad"]) == [
+        {"accepted": ["a"], "failed": ["bad"]}
+    ]
 
 
 def test_rows_for_which_the_machinery_failed_have_not_ended(segment: Make) -> None:
@@ -172,14 +177,17 @@ def test_rows_for_which_the_machinery_failed_have_not_ended(segment: Make) -> No
         return scripts.broken(call) if call.row == "b" else scripts.oasis(call)
 
     watch = Watch()
-    assert carried(segment(0.0, script, Near(watch)), ["a", "b"], ["c"]) == [{"accepted": ["a"]}, {"accepted": ["c"]}]
+    assert carried(segment(0.0, script, LocalCoordinator(watch)), ["a", "b"], ["c"]) == [
+        {"accepted": ["a"]},
+        {"accepted": ["c"]},
+    ]
     assert watch.view().errors == ["node 'hook', row 'b': OSError: the cable is out"]
 
 
 def test_no_row_is_begun_once_the_run_drains(segment: Make) -> None:
     watch = Watch()
     watch.drain()
-    assert carried(segment(0.0, scripts.oasis, Near(watch)), ["a"], ["b"]) == [{}, {}]
+    assert carried(segment(0.0, scripts.oasis, LocalCoordinator(watch)), ["a"], ["b"]) == [{}, {}]
     assert watch.view().begun == 0
 
 
@@ -204,7 +212,7 @@ def test_a_place_that_a_row_leaves_goes_to_the_next_row_whatever_its_packet(
 
     packets = [["slow", "b", "c", "d"], ["e", "f", "g", "h"], ["i", "last"]]
     watch = Watch()
-    made = segment(0.0, script, Near(watch), rows_in_flight=4, workers=workers)
+    made = segment(0.0, script, LocalCoordinator(watch), rows_in_flight=4, workers=workers)
 
     async def out() -> list[list[pa.Table]]:
         async def one(packet: list[str]) -> list[pa.Table]:
@@ -247,7 +255,7 @@ def test_there_are_no_more_places_than_pictures_that_the_caches_hold(
     pool = {"backend": "scripted", "model": "script", "script": "tests.scripts:oasis", "device": "cpu"}
     pools = {"vlm": pool | {"replicas": engines}, "llm": pool}
     watch = Watch()
-    made = segment(0.0, script, Near(watch), rows_in_flight=rows_in_flight, workers=workers, pools=pools)
+    made = segment(0.0, script, LocalCoordinator(watch), rows_in_flight=rows_in_flight, workers=workers, pools=pools)
     names = [f"r{at}" for at in range(64)]
     assert (carried(made, names), watch.view().errors) == ([{"accepted": names}], [])
     begun = 2 * rows_in_flight  # rows that began before the first reply are not stopped
@@ -258,6 +266,6 @@ def test_a_request_without_a_picture_bounds_nothing(segment: Make) -> None:
     def script(call: Call) -> Reply:
         return replace(scripts.oasis(call), holds=0 if call.request.images else 1)
 
-    made = segment(0.0, script, Near(Watch()), rows_in_flight=4)
+    made = segment(0.0, script, LocalCoordinator(Watch()), rows_in_flight=4)
     carried(made, ["a", "b", "c"])
     assert made._places.count == 4

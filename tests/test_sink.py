@@ -1,17 +1,16 @@
 """Parts appear whole or not at all, and a write that is done again leaves one part."""
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from oasis_ray.parts import PartWriter, unpack, write_part
 from oasis_ray.rows import Fate, Route
 from oasis_ray.schema import packet
-from oasis_ray.sealed import seal
-from oasis_ray.sink import PartSink, unpack, write_part
+from oasis_ray.sink import PartSink
 from tests.test_schema import RECIPE, ended
 
 SCHEMAS = {Fate.ACCEPTED: pa.schema({"id": pa.string()}), Fate.FAILED: pa.schema({"id": pa.string(), "n": pa.int64()})}
@@ -114,16 +113,16 @@ def test_a_part_is_written_to_any_file_system() -> None:
     ("rows_per_part", "rows_per_task", "expected"), [(512, 8, 64), (8, 8, 1), (4, 8, 1), (17, 8, 2)]
 )
 def test_a_part_gathers_so_many_packets(rows_per_part: int, rows_per_task: int, expected: int) -> None:
-    sink = PartSink("run", RECIPE, session="s", rows_per_part=rows_per_part, rows_per_task=rows_per_task)
+    sink = PartSink(PartWriter("run", RECIPE, session="s"), rows_per_part=rows_per_part, rows_per_task=rows_per_task)
     assert sink.min_rows_per_write == expected
 
 
 def test_a_task_that_writes_again_replaces_its_own_parts_alone(tmp_path: Path) -> None:
-    sink = PartSink(str(tmp_path), RECIPE, session="5f", rows_per_part=8, rows_per_task=2)
+    writer = PartWriter(str(tmp_path), RECIPE, session="5f")
     lost = ended(id="x", route=Route.FAILED, node="admit", reason="image_missing", values={})
-    first, second = (seal(packet(rows, RECIPE, keep_images=False)) for rows in ([ended(id="a"), lost], [ended(id="b")]))
-    for task, blocks in ((3, [first]), (4, [second]), (3, [first])):
-        counts = sink.write(blocks, SimpleNamespace(task_idx=task))
+    first, second = (packet(rows, RECIPE, keep_images=False) for rows in ([ended(id="a"), lost], [ended(id="b")]))
+    for task, packets in ((3, [first]), (4, [second]), (3, [first])):
+        counts = writer.write(packets, task)
     assert counts == {"accepted": 1, "failed": 1}
     found = {
         str(path.relative_to(tmp_path)): pq.read_table(path)["id"].to_pylist() for path in tmp_path.rglob("*.parquet")

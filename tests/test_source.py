@@ -10,7 +10,7 @@ import pytest
 
 from oasis_ray.errors import JobError
 from oasis_ray.job import Input, Sample
-from oasis_ray.packets import read
+from oasis_ray.reader import read
 from oasis_ray.source import open_shards
 
 ROWS = pa.table(

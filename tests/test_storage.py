@@ -23,12 +23,11 @@ from oasis_ray.errors import JobError, OasisError, RowError, RunError
 from oasis_ray.ledger import mend, take_back
 from oasis_ray.load import load_job
 from oasis_ray.manifest import read_manifest
+from oasis_ray.parts import PartWriter, write_part
 from oasis_ray.rows import Divert, Route
 from oasis_ray.run import Run
 from oasis_ray.schema import Ended, packet
-from oasis_ray.sealed import seal
 from oasis_ray.segment import fetch, settle
-from oasis_ray.sink import PartSink, write_part
 from oasis_ray.source import find_files
 from oasis_ray.storage import locate, texts_here, told
 from tests.conftest import ROOT, picture, shard
@@ -278,15 +277,15 @@ def test_a_part_appears_whole_or_not_at_all(near: Store) -> None:
 
 def test_a_part_that_is_written_again_takes_the_place_of_all_parts_of_its_task(near: Store, tmp_path: Path) -> None:
     _, recipe = load_job(job(tmp_path), SHIPPED)
-    sink = PartSink("s3://runs/again", recipe, session="s", rows_per_part=8, rows_per_task=8)
+    writer = PartWriter("s3://runs/again", recipe, session="s")
     for route in (Route.REJECTED, Route.FAILED):
         row = Ended("a", {"file": "s", "row_group": 0, "row": 0}, None, None)
-        ended = seal(packet([settle(row, "hook", Divert(route, "why"))], recipe, keep_images=False))
-        sink.write([ended], SimpleNamespace(task_idx=0))
+        ended = packet([settle(row, "hook", Divert(route, "why"))], recipe, keep_images=False)
+        writer.write([ended], 0)
     assert [name for name in near.names("runs") if name.startswith("again")] == ["again/failed/part-s-000000.parquet"]
-    denied = PartSink("s3://readable/run", recipe, session="s", rows_per_part=8, rows_per_task=8)
+    denied = PartWriter("s3://readable/run", recipe, session="s")
     with pytest.raises(RunError) as error:
-        denied.write([ended], SimpleNamespace(task_idx=0))
+        denied.write([ended], 0)
     assert str(error.value) == f"output.path: s3://readable/run: Forbidden; {CREDENTIALS}"
 
 

@@ -14,8 +14,9 @@ import psutil
 import pytest
 import ray
 
+from oasis_ray.capacity import on_gpus
 from oasis_ray.chat import Chat
-from oasis_ray.cluster import nodes, on_gpus
+from oasis_ray.cluster import nodes
 from oasis_ray.errors import RowError
 from oasis_ray.handle import PoolHandle
 from oasis_ray.image import admit

@@ -14,7 +14,7 @@ from benchmarks.speed.rounds import Round
 from benchmarks.speed.service import measure
 from benchmarks.speed.workload import ROOT
 from oasis_ray import cluster
-from oasis_ray.memory import stored_mib
+from oasis_ray.cluster_memory import stored_mib
 
 CPUS = 16  # as Ray is told: simulated engines compute nothing, and 64 of them are to find room on any machine
 LOOK_S = 5  # a look at all processes takes CPU that would be counted as the service's

@@ -10,14 +10,14 @@ from typing import Any
 
 from benchmarks.speed.child import cpu_seconds, memory_mib, spent
 from benchmarks.speed.rounds import Round
+from oasis_ray.capacity import engines_on_cpus
 from oasis_ray.cli import SHIPPED
 from oasis_ray.engine import Engine, open_engine
 from oasis_ray.image import admit
 from oasis_ray.load import load_job
 from oasis_ray.manifest import node_digests
 from oasis_ray.node import NodeRunner
-from oasis_ray.packets import read
-from oasis_ray.pool import engines_on_cpus
+from oasis_ray.reader import read
 from oasis_ray.rows import Call, Divert, Reply, Route
 from oasis_ray.schema import Ended
 from oasis_ray.segment import Segment, settle

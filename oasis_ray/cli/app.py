@@ -23,4 +23,7 @@ JobFile = Annotated[Path, typer.Argument(help="A job file: see docs/job.md.", me
 Sets = Annotated[
     list[str] | None, typer.Option("--set", help="Override a key: --set pools.vlm.replicas=2. Repeatable.")
 ]
+Local = Annotated[
+    bool, typer.Option("--local", help="Run in this process, without Ray: short for --set executor=local.")
+]
 RunFolder = Annotated[str, typer.Argument(help="A run folder: the job's output.path.", metavar="RUN")]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from oasis_ray.cli.app import SHIPPED, JobFile, Sets, app
+from oasis_ray.cli.app import SHIPPED, JobFile, Local, Sets, app
 from oasis_ray.errors import FAILED_BEYOND_LIMIT, FitError, JobError, OasisError
 from oasis_ray.load import load_job
 from oasis_ray.terminal import err, out
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 def run(
     job_file: JobFile,
     sets: Sets = None,
+    local: Local = False,
     retry: Annotated[
         str | None,
         typer.Option(help="Try failed rows again: `failed`, or those of one reason: `failed:image_missing`."),
@@ -39,9 +40,10 @@ def run(
     from oasis_ray.forecast import Forecast
     from oasis_ray.run import Run
 
-    job, recipe = load_job(job_file, SHIPPED, sets or [])
+    words = _words(job_file, sets, local=local)
+    job, recipe = load_job(job_file, SHIPPED, _with(sets, local=local))
     running = Run(job, recipe, _reason(retry), accept_changes)
-    manifest = _execute(running, " ".join(["oasis-ray run", *_words(job_file, sets)]))
+    manifest = _execute(running, " ".join(["oasis-ray run", *words]))
     if "forecast" in manifest:
         forecast = Forecast.model_validate(manifest["forecast"])
         out.print(show_forecast.grades(forecast))
@@ -125,14 +127,19 @@ def _stopped_by_signals(running: "Run") -> Iterator[Callable[[], None]]:
             signal.signal(number, handler)
 
 
-def _words(job_file: Path, sets: list[str] | None) -> list[str]:
-    return [str(job_file), *(f"--set {text}" for text in sets or [])]
+def _with(sets: list[str] | None, *, local: bool) -> list[str]:
+    return [*(sets or []), *(["executor=local"] if local else [])]
+
+
+def _words(job_file: Path, sets: list[str] | None, *, local: bool) -> list[str]:
+    return [str(job_file), *(f"--set {text}" for text in sets or []), *(["--local"] if local else [])]
 
 
 @app.command()
 def plan(
     job_file: JobFile,
     sets: Sets = None,
+    local: Local = False,
     probe: Annotated[
         int | None,
         typer.Option(
@@ -141,11 +148,13 @@ def plan(
     ] = None,
 ) -> None:
     """Check a job and show what it would do: the graph, the input, the pools, and whether they fit this cluster."""
-    from oasis_ray import cluster, phases, show
-    from oasis_ray.autoscaler import verdict
+    from oasis_ray import phases, show
+    from oasis_ray.capacity import fit, needs, on_gpus
+    from oasis_ray.run import executor_of
     from oasis_ray.source import find_files, open_shards
 
-    job, recipe = load_job(job_file, SHIPPED, sets or [])
+    words = _words(job_file, sets, local=local)
+    job, recipe = load_job(job_file, SHIPPED, _with(sets, local=local))
     out.print(show.graph(recipe))
     shards = open_shards(job.input) if find_files(job.input.path)[1] or probe is not None else None
     if shards is not None:
@@ -153,15 +162,16 @@ def plan(
     else:
         out.print(f"\ninput: there are no Parquet files yet at {job.input.path} (input.path)", soft_wrap=True)
     out.print(f"output: {job.output.path}")
-    cluster.join()
-    have = cluster.nodes()
-    gpus, grows = cluster.on_gpus(job.pools, have), verdict() is not None
-    wanted = cluster.needs(job.pools, gpus)
+    executor = executor_of(job)
+    executor.join()
+    have = executor.nodes()
+    gpus = on_gpus(job.pools, have)
+    wanted = needs(job.pools, gpus)
     for need in wanted:
         pool = job.pools[need.pool]
         most = f", growing to {need.most}" if need.most > need.engines else ""
         out.print(f"pool {need.pool}: {pool.model} ({pool.backend}): {need}{most}", soft_wrap=True)
-    planned = phases.plan(job, recipe, gpus, have, grows=grows)
+    planned = phases.plan(job, recipe, gpus, have, grows=executor.grows())
     if len(planned) > 1:
         told = "the job is right; not all of its pools fit this cluster at once, so it runs in phases:"
         out.print(told, soft_wrap=True)
@@ -175,15 +185,16 @@ def plan(
             raise JobError([problem])
         return
     try:
-        cluster.fit(wanted, have)
+        fit(wanted, have)
     except FitError as error:
         out.print(f"{error}\nthe job is right; this cluster has an autoscaler, which is asked for more nodes")
     else:
-        out.print("the job is right and fits this cluster")
+        out.print(f"the job is right and fits this {'machine' if job.executor == 'local' else 'cluster'}")
     if probe is None or shards is None:
-        out.print(f"what it would take: oasis-ray plan {job_file} --probe 200 (runs 200 rows to know)", soft_wrap=True)
+        again = " ".join(["oasis-ray plan", *words, "--probe 200"])
+        out.print(f"what it would take: {again} (runs 200 rows to know)", soft_wrap=True)
     else:
-        again = " ".join(["oasis-ray plan", *_words(job_file, sets), f"--probe {probe}"])
+        again = " ".join(["oasis-ray plan", *words, f"--probe {probe}"])
         _probe(job, recipe, probe, shards.rows, again)
 
 

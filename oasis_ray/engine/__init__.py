@@ -27,16 +27,22 @@ class Engine(Protocol):
         """Return if the engine is well, raise if it is not."""
         ...
 
+    def close(self) -> None:
+        """End the engine and the processes that it has started. A process that ends needs not call it."""
+        ...
 
-def open_engine(pool: Pool, *, gpus: bool, sharing: int = 1) -> Engine:
-    """Start the engine of a pool in this process; `gpus` tells whether it runs on GPUs, `sharing` how many engines on
-    CPUs share out the machine's.
+
+def open_engine(pool: Pool, *, gpus: bool, sharing: int = 1, placed: bool = True) -> Engine:
+    """Start the engine of a pool in this process.
+
+    gpus: whether it runs on GPUs. sharing: how many engines share the machine's CPUs. placed: whether this process is a
+    replica in a placement group of Ray, whose bundles hold the engine's GPUs.
     """
     match pool.backend:
         case "vllm":
             from oasis_ray.engine.vllm import VllmEngine
 
-            return VllmEngine(pool, gpus=gpus, sharing=sharing)
+            return VllmEngine(pool, gpus=gpus, sharing=sharing, placed=placed)
         case "openai":
             from oasis_ray.engine.openai import OpenAIEngine
 

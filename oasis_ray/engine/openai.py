@@ -47,6 +47,9 @@ class OpenAIEngine:
         with self._told():
             await self._client.models.list()
 
+    def close(self) -> None:
+        """Nothing was started."""
+
     @contextmanager
     def _told(self) -> Iterator[None]:
         """Whatever the client raises, as an error of ours that does not hold the key."""

@@ -30,3 +30,6 @@ class ScriptedEngine:
 
     async def check(self) -> None:
         """A function is always well."""
+
+    def close(self) -> None:
+        """Nothing was started."""

@@ -46,6 +46,9 @@ class SimulatedEngine:
     async def check(self) -> None:
         """A simulation is always well."""
 
+    def close(self) -> None:
+        """Nothing was started."""
+
     def _read(self, request: Request) -> tuple[int, int]:
         """The tokens of a prompt, and how many of them are in the cache."""
         text = int(len(request.text) / self._latency.characters_a_token)

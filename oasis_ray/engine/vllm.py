@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 import time
 from collections.abc import Callable
 from copy import copy
@@ -21,7 +22,7 @@ PICTURES = 10_000  # digests that are remembered; then all are forgotten, and pi
 class VllmEngine:
     """One vLLM engine on the GPUs of its replica's placement group, or on the CPU."""
 
-    def __init__(self, pool: Pool, *, gpus: bool, sharing: int = 1) -> None:
+    def __init__(self, pool: Pool, *, gpus: bool, sharing: int = 1, placed: bool = True) -> None:
         # vLLM reads these when it is first imported.
         os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", str(max(1, round(pool.kv_cache_gb))))
         os.environ.setdefault("VLLM_RAY_PER_WORKER_GPUS", str(pool.gpu_share))
@@ -45,7 +46,7 @@ class VllmEngine:
         self._asked, self._moved = 0, time.monotonic()
         self._pictures: set[str] = set()  # digests that vLLM was given
         self._keeps_pictures = pool.engine_args.get("mm_processor_cache_gb") != 0
-        args = engine_args(pool, folder, gpus=gpus, images=self._chat.image_token is not None)
+        args = engine_args(pool, folder, gpus=gpus, images=self._chat.image_token is not None, placed=placed)
         try:
             given = AsyncEngineArgs(**args)
             config = given.create_engine_config(UsageContext.ENGINE_CONTEXT)
@@ -157,6 +158,10 @@ class VllmEngine:
                 f"vLLM has {self._asked} requests and has made no step for {still:.0f} s (stall_timeout_s)"
             )
 
+    def close(self) -> None:
+        """End vLLM's core process."""
+        self._llm.shutdown()
+
     def _beat(self) -> None:
         self._moved = time.monotonic()
 
@@ -174,9 +179,8 @@ async def _decoded(images: tuple[Image, ...]) -> list[Any]:
 
 def _loggers(beat: Callable[[], None]) -> list[Any]:
     """What vLLM tells of its steps to: the pulse, and in a Ray process vLLM's own metrics, which Ray exports."""
-    import ray
-
-    if not ray.is_initialized():
+    ray = sys.modules.get("ray")
+    if ray is None or not ray.is_initialized():
         return [_pulse(beat)]
     return [_pulse(beat), _metrics()]
 
@@ -221,8 +225,11 @@ def encoder_tokens(pool: Pool, model: Any) -> int:
     return int(pool.encoder_cache_gb * 2**30 / (model.get_inputs_embeds_size() * model.dtype.itemsize))
 
 
-def engine_args(pool: Pool, folder: str, *, gpus: bool, images: bool) -> dict[str, Any]:
-    """The arguments of vLLM's AsyncEngineArgs for a pool whose model lies in `folder`; `images`: it takes them."""
+def engine_args(pool: Pool, folder: str, *, gpus: bool, images: bool, placed: bool = True) -> dict[str, Any]:
+    """The arguments of vLLM's AsyncEngineArgs for a pool whose model lies in `folder`.
+
+    images: the model takes them. placed: its GPUs are those of this process's placement group.
+    """
     context = pool.max_context_tokens
     args: dict[str, Any] = {
         "model": folder,
@@ -241,9 +248,10 @@ def engine_args(pool: Pool, folder: str, *, gpus: bool, images: bool) -> dict[st
         args |= {
             "tensor_parallel_size": pool.tensor_parallel,
             "pipeline_parallel_size": pool.pipeline_parallel,
-            "distributed_executor_backend": "ray",  # its workers take the bundles of the replica's placement group
             "gpu_memory_utilization": round(0.9 * pool.gpu_share, 3),
         }
+        if placed:
+            args["distributed_executor_backend"] = "ray"  # its workers take the bundles of the placement group
     else:
         # A seeded request fails on CPUs where part of a prompt is put off ("CPU Generator does not use offset"),
         # so prompts are kept whole: no chunked prefill, and a batch that holds the longest of them.

@@ -4,10 +4,9 @@ from typing import Any
 
 import pytest
 
-from oasis_ray.cluster import Need, Node, fit, needs, on_gpus
+from oasis_ray.capacity import Need, Node, engines_on_cpus, fit, needs, on_gpus
 from oasis_ray.errors import FitError
 from oasis_ray.job import Pool
-from oasis_ray.pool import engines_on_cpus
 
 
 def cluster(*gpus: float) -> list[Node]:
@@ -126,7 +125,7 @@ def test_what_does_not_fit_says_what_is_lacking(
     has = "; ".join(f"n{place}: CPU 8, GPU {count}" for place, count in enumerate(gpus))
     with pytest.raises(FitError) as error:
         fit(wanted(pools, cluster(*gpus)), cluster(*gpus))
-    assert str(error.value).splitlines() == [*lacking, f"this cluster has {has}"]
+    assert str(error.value).splitlines() == [*lacking, f"available: {has}"]
 
 
 def test_a_cluster_is_not_changed_by_looking_whether_pools_fit() -> None:
