@@ -6,7 +6,7 @@ TORCH := torch==2.13.0
 LOCK := $(BIN)/uv pip compile -q --generate-hashes --custom-compile-command 'make lock' \
   --python-version 3.11 --python-platform x86_64-manylinux_2_28
 
-.PHONY: setup browser check test test-real test-slow demo bench bench-short bench-scale bench-quality bench-report bench-resume chaos fuzz pair report docs lock audit-deps
+.PHONY: setup browser check test test-fast test-real test-slow demo bench bench-short bench-scale bench-quality bench-report bench-resume chaos fuzz pair report docs lock audit-deps
 
 setup: .venv/ready
 
@@ -16,8 +16,13 @@ demo: setup data/demo/shard-00001.parquet
 	$(BIN)/oasis-ray audit runs/demo
 	$(BIN)/oasis-ray report runs/demo
 
-test: setup browser
-	$(BIN)/python -m pytest
+# Units and local runs first, on all cores; then what needs Ray, vLLM or a browser, one after another.
+test: test-fast browser
+	$(BIN)/python -m pytest -m '(ray or vllm or browser) and not slow and not real'
+
+# What one runs while writing: no Ray, no vLLM, no browser.
+test-fast: setup
+	$(BIN)/python -m pytest -n auto -m 'not ray and not vllm and not browser and not slow and not real'
 
 # A Chromium for the tests of pages: the machine's, the distribution's, or Playwright's. Without one they are skipped.
 browser: setup

@@ -1,6 +1,5 @@
-"""What the tests share: one Ray cluster a session, pictures, shards, and one pair of tiny models."""
+"""Fixtures of all tests. What starts a process, a cluster or an engine is started once per session."""
 
-import io
 import os
 import shutil
 import subprocess
@@ -10,29 +9,46 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import PIL.Image
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-import yaml
 
-from oasis_ray.schema import IMAGE
+from tests.support.checkout import ROOT, SHARED
+from tests.support.cluster import Cluster
+from tests.support.jobs import write_job
+from tests.support.s3 import Store
 
-ROOT = Path(__file__).parents[1]
-SHARED = ROOT.parent / "shared" / "data"
+STARTS = ("ray", "vllm", "browser", "slow", "real")  # a test is marked by the folder that it is in
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test by what it starts."""
+    for item in items:
+        for name in STARTS:
+            if name in item.path.relative_to(ROOT / "tests").parts[:-1]:
+                item.add_marker(name)
 
 
 @pytest.fixture(scope="session")
-def ray_cluster() -> Iterator[None]:
-    """One local cluster for all tests that run a job; its workers can import `tests.scripts`."""
-    os.environ["PYTHONPATH"] = str(ROOT)
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """A server that speaks S3."""
+    with Store(tmp_path_factory.mktemp("store")) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def ray_cluster(store: Store) -> Iterator[Cluster]:
+    """The one cluster of all tests that need Ray; this process has joined it, and commands that it starts join it."""
     import ray
 
     from oasis_ray import cluster
 
-    cluster.join()
-    yield
-    ray.shutdown()
+    with Cluster(store.environment) as made:
+        before = dict(os.environ)
+        os.environ.update(made.environment)
+        cluster.join()
+        yield made
+        ray.shutdown()
+        os.environ.clear()
+        os.environ.update(before)
 
 
 @pytest.fixture(scope="session")
@@ -74,42 +90,7 @@ def artifacts(tmp_path: Path) -> Path:
     return folder
 
 
-def picture(colour: str = "teal", size: tuple[int, int] = (112, 112), kind: str = "PNG", **options: Any) -> bytes:
-    """An encoded picture of one colour."""
-    buffer = io.BytesIO()
-    PIL.Image.new("RGB", size, colour).save(buffer, kind, **options)
-    return buffer.getvalue()
-
-
-def shard(path: Path, rows: list[dict[str, Any]], row_group_size: int = 4) -> Path:
-    """A shard with columns id and image (bytes and path) of rows {id, bytes}."""
-    table = pa.table(
-        {
-            "id": pa.array([row["id"] for row in rows], pa.string()),
-            "image": pa.array([{"bytes": row["bytes"], "path": row.get("path")} for row in rows], IMAGE),
-        }
-    )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table, path, row_group_size=row_group_size)
-    return path
-
-
-def scripted(folder: Path, **keys: Any) -> Path:
-    """A job file in a folder; keys given are laid over a scripted job."""
-    pool = {"backend": "scripted", "model": "script", "script": "tests.scripts:oasis", "device": "cpu"}
-    job = {
-        "recipe": "oasis",
-        "input": {"path": str(folder / "shards"), "id": "id"},
-        "output": {"path": str(folder / "run")},
-        "pools": {"vlm": pool, "llm": pool},
-        "max_failed": 1.0,
-    } | keys
-    path = folder / "job.yaml"
-    path.write_text(yaml.safe_dump(job))
-    return path
-
-
 @pytest.fixture
 def job_file(tmp_path: Path) -> Callable[..., Path]:
     """Writes a job file into the test's folder; keys given are laid over a scripted job."""
-    return partial(scripted, tmp_path)
+    return partial(write_job, tmp_path)

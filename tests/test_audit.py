@@ -19,7 +19,7 @@ from oasis_ray.parts import unpack, write_part
 from oasis_ray.recipe import Recipe
 from oasis_ray.rows import Fate, Route
 from oasis_ray.schema import Ended, columns, packet
-from tests.conftest import picture, shard
+from tests.support.shards import picture, shard
 
 IDS = ["a", "b", "c", "d", "e", "f", "g"]
 COUNTS = {"accepted": 0, "captions": 0, "rejected": 4, "failed": 3}

@@ -10,7 +10,7 @@ from oasis_ray.bill import Amount, Bill, Line, Spent, bill, spent_by
 from oasis_ray.ledger import tally_of
 from oasis_ray.prices import Prices
 from oasis_ray.tally import Cost, End, Tally
-from tests.runs import RunFolder, accepted, caption, failed, rejected
+from tests.support.run_folders import RunFolder, accepted, caption, failed, rejected
 
 POOLS = {"hook": "vlm", "sort": "llm", "judge": "vlm", "gate": None}
 PRICES = Prices(currency="EUR", gpu_hour=3.6, gpus={"H100": 7.2})

@@ -17,8 +17,9 @@ from oasis_ray.browse.query import Rows
 from oasis_ray.browse.server import application, serve
 from oasis_ray.errors import JobError
 from stages import respond
-from tests.conftest import picture, scripted, shard
-from tests.runs import RunFolder, accepted, caption, failed, rejected
+from tests.support.jobs import write_job
+from tests.support.run_folders import RunFolder, accepted, caption, failed, rejected
+from tests.support.shards import picture, shard
 
 PORT, TOKEN = 4711, "a-token"
 HERE = f"http://127.0.0.1:{PORT}"
@@ -30,8 +31,8 @@ SVG = b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>"
 
 def made(folder: Path) -> RunFolder:
     """A run of six rows: two accepted, two captions, a rejected and a failed one."""
-    run = RunFolder(folder / "runs [1]", scripted(folder))
-    RunFolder(folder / "runs 1", scripted(folder)).part("1", accepted("another's"))  # what a pattern would find
+    run = RunFolder(folder / "runs [1]", write_job(folder))
+    RunFolder(folder / "runs 1", write_job(folder)).part("1", accepted("another's"))  # what a pattern would find
     run.part("1", accepted("a1", image=picture(), text="Is it TEAL?"), accepted("a2", scores={"clarity": 3}))
     run.part("2", caption("c1", spoken="de"), caption("c2"), rejected("r1", text="100% _odd_"), failed("f1"))
     return run

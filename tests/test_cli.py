@@ -1,25 +1,14 @@
 """The command line: what it prints, and its exit codes."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, picture, shard
-
-COMMAND = [str(Path(sys.executable).parent / "oasis-ray")]
-
-
-def call(*words: object, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run `oasis-ray` as a user does."""
-    return subprocess.run(
-        [*COMMAND, *map(str, words)],
-        cwd=cwd, env=os.environ | environment, capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
+from tests.support.checkout import ROOT
+from tests.support.command import call
+from tests.support.shards import picture, shard
 
 
 def test_a_wrong_job_is_told_whole_and_ends_with_2(tmp_path: Path, job_file: Callable[..., Path]) -> None:

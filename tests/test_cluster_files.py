@@ -3,8 +3,6 @@
 import json
 import re
 import subprocess
-import tomllib
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +13,11 @@ from oasis_ray import capacity
 from oasis_ray.cli import SHIPPED
 from oasis_ray.errors import FitError
 from oasis_ray.load import load_job
-from tests.conftest import ROOT
+from tests.support.checkout import ROOT
+from tests.support.cluster_files import DOCKERFILE, IMAGE, MANIFESTS, started
 
 LAUNCHER = sorted((ROOT / "cluster/ray").glob("*.yaml"))
 CLOUDS = [path for path in LAUNCHER if path.stem != "on-premises"]
-MANIFESTS = sorted((ROOT / "cluster/kuberay").rglob("*.yaml"))
-DOCKERFILE = ROOT / "cluster/docker/Dockerfile"
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-IMAGE = f"registry.example.com/oasis-ray:{PROJECT['version']}-gpu"
-
-# CPUs, GPUs and memory of a GPU in GB: "Amazon EC2 instance types, accelerated computing", and "GPU machine types" of
-# Google's Compute Engine.
 MACHINES = {
     "p5en.48xlarge": (192, 8, 141), "p5.48xlarge": (192, 8, 80), "p4de.24xlarge": (96, 8, 80),
     "g6.4xlarge": (16, 1, 24),
@@ -133,23 +125,6 @@ def test_machines_start_from_zero_and_leave_nothing_that_costs(file: Path) -> No
     }
     assert not config["provider"]["cache_stopped_nodes"]
     assert 0 < config["idle_timeout_minutes"] <= 10
-
-
-def started(kinds: Any, engines: int, gpus: list[float], gone: Iterable[str] = ()) -> dict[str, int]:
-    """What Ray's autoscaler starts of these types for engines of so many GPUs, where some types are not to be had."""
-    from ray.autoscaler.v2.scheduler import ResourceDemandScheduler, SchedulingRequest
-    from ray.autoscaler.v2.utils import ResourceRequestUtil
-    from ray.core.generated.autoscaler_pb2 import GangResourceRequest
-
-    together = [(ResourceRequestUtil.PlacementConstraintType.AFFINITY, "engine", "1")]  # STRICT_PACK
-    engine = GangResourceRequest(requests=[ResourceRequestUtil.make({"GPU": share}, together) for share in gpus])
-    answer = ResourceDemandScheduler().schedule(
-        SchedulingRequest(
-            disable_launch_config_check=True, node_type_configs=kinds, gang_resource_requests=[engine] * engines,
-            recoverable_resource_availabilities=dict.fromkeys(gone, 0.0),
-        )
-    )  # fmt: skip
-    return {launch.instance_type: launch.count for launch in answer.to_launch}
 
 
 def test_rays_autoscaler_starts_what_fits_and_spot_before_the_full_price() -> None:

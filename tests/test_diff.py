@@ -12,8 +12,8 @@ from oasis_ray.cli import app
 from oasis_ray.diff import Comparison, Example, Move, Place, Shift, Side
 from oasis_ray.errors import JobError
 from oasis_ray.schema import Ended
-from tests.conftest import scripted
-from tests.runs import RunFolder, accepted, caption, failed, rejected
+from tests.support.jobs import write_job
+from tests.support.run_folders import RunFolder, accepted, caption, failed, rejected
 
 Write = Callable[..., Path]
 CLARITY, SENSE = Place("rejected", "clarity", "score_1"), Place("rejected", "nonsense", "score_1")
@@ -25,7 +25,7 @@ def write(tmp_path: Path) -> Write:
     """Writes a run folder of these rows."""
 
     def made(name: str, *rows: Ended, manifest: dict[str, Any] | None = None) -> Path:
-        run = RunFolder(tmp_path / name, scripted(tmp_path))
+        run = RunFolder(tmp_path / name, write_job(tmp_path))
         for place, row in enumerate(rows):
             run.part(str(place), row)
         run.manifest(**(manifest or {}))

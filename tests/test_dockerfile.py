@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
-from tests.test_cluster_files import DOCKERFILE
+from tests.support.checkout import ROOT
+from tests.support.cluster_files import DOCKERFILE
 
 
 def stages() -> dict[str, list[tuple[str, str]]]:

@@ -23,8 +23,8 @@ from oasis_ray.export.select import choose
 from oasis_ray.export.shuffle import Shuffle
 from oasis_ray.export.write import export
 from oasis_ray.schema import Ended
-from tests.conftest import picture
-from tests.ended import row, write_run
+from tests.support.ended_rows import row, write_run
+from tests.support.shards import picture
 
 Make = Callable[..., Path]
 PICTURES = [picture(colour) for colour in ("red", "blue", "teal", "tan", "pink", "gold")]

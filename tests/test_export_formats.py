@@ -20,8 +20,9 @@ from oasis_ray.load import load_job
 from oasis_ray.recipe import Ref
 from oasis_ray.rows import Fate
 from oasis_ray.schema import Ended, record
-from tests.conftest import ROOT, picture
-from tests.ended import row, write_run
+from tests.support.checkout import ROOT
+from tests.support.ended_rows import row, write_run
+from tests.support.shards import picture
 
 FORMATS = get_args(FormatName)
 WORDS = "日本語 🎈 \"quotes\" \\back\\ 'n' tabs\tand\r\nlines \u2028 and \u0085 | pipes | <b>bold</b> {{ braces }}"

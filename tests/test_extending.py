@@ -8,7 +8,7 @@ import yaml
 from oasis_ray.cli import SHIPPED
 from oasis_ray.load import load_job
 from oasis_ray.stage import Prompt
-from tests.conftest import ROOT
+from tests.support.checkout import ROOT
 
 
 def test_a_new_axis_is_a_prompt_file_and_a_line(tmp_path: Path) -> None:
@@ -18,7 +18,7 @@ def test_a_new_axis_is_a_prompt_file_and_a_line(tmp_path: Path) -> None:
     (tmp_path / "prompts/difficulty.txt").write_text(prompt)
     recipe = (SHIPPED.recipes / "oasis.yaml").read_text(encoding="utf-8")
     (tmp_path / "mine.yaml").write_text(recipe.replace("  - name: gate\n", f"{line}  - name: gate\n"))
-    pool = {"backend": "scripted", "model": "script", "script": "tests.scripts:oasis"}
+    pool = {"backend": "scripted", "model": "script", "script": "tests.support.scripts:oasis"}
     job = {
         "recipe": str(tmp_path / "mine.yaml"),
         "prompts": str(tmp_path / "prompts"),

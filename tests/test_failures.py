@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import filelock
 import numpy as np
@@ -29,33 +28,17 @@ from oasis_ray.run import Run
 from oasis_ray.sink import PartSink
 from oasis_ray.stage import RowStage
 from stages.hook import Out as Text
-from tests.conftest import picture, shard
-from tests.test_cli import COMMAND, ROOT, call
-from tests.test_run import execute, rows_of
+from tests.support.checkout import ROOT
+from tests.support.command import COMMAND, call
+from tests.support.jobs import execute, fates, rows, rows_of, scripted
+from tests.support.shards import shard
 
 JobFile = Callable[..., Path]
-
-
-def scripted(name: str) -> dict[str, Any]:
-    """Both pools, with this script."""
-    pool = {"backend": "scripted", "model": "script", "script": f"tests.scripts:{name}"}
-    return {"vlm": pool, "llm": pool}
-
-
-def rows(folder: Path, *names: str) -> None:
-    """A shard with these rows."""
-    shard(folder / "shards/a.parquet", [{"id": name, "bytes": picture()} for name in names])
 
 
 def here() -> dict[str, str]:
     """The environment of a run that joins the tests' own cluster: starting one takes longer than the run."""
     return {"RAY_ADDRESS": ray.get_runtime_context().gcs_address}
-
-
-def fates(run: Path) -> dict[str, list[str]]:
-    """The ids by fate, where there are any."""
-    found = {fate: [row["id"] for row in rows_of(run, fate)] for fate in ("accepted", "captions", "rejected", "failed")}
-    return {fate: ids for fate, ids in found.items() if ids}
 
 
 class Fatal(RowStage[Text, Text]):
@@ -127,7 +110,7 @@ def test_a_run_that_is_told_to_stop_drains_and_goes_on_later(
     done = fates(tmp_path / "run")["accepted"]
     assert (manifest["state"], manifest["sessions"][0]["rows"]) == ("stopped", len(done))
     assert 0 < len(done) < 200
-    execute(path, "pools.vlm.script=tests.scripts:oasis", "pools.llm.script=tests.scripts:oasis")
+    execute(path, "pools.vlm.script=tests.support.scripts:oasis", "pools.llm.script=tests.support.scripts:oasis")
     assert fates(tmp_path / "run") == {"accepted": names}
     assert audit(str(tmp_path / "run")).faults == []
 

@@ -12,7 +12,7 @@ from oasis_ray.errors import RowError
 from oasis_ray.image import admit, decode, portable
 from oasis_ray.job import Limits
 from oasis_ray.rows import Image
-from tests.conftest import picture
+from tests.support.shards import picture
 
 RED, BLUE, WHITE, BLACK, GREY = (255, 0, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0), (90, 90, 90)
 ANIMATED = ("GIF", "WEBP", "PNG", "TIFF")

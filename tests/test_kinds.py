@@ -1,24 +1,15 @@
 """A pool with several types of GPU: an application for each type, rows that stay with one, a cluster that has both."""
 
-import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from benchmarks.standing import Standing
 from oasis_ray.capacity import Node, fit, needs
 from oasis_ray.errors import FitError
 from oasis_ray.handle import PoolHandle
 from oasis_ray.job import Pool
 from oasis_ray.kinds import kinds
-from oasis_ray.manifest import read_manifest
-from oasis_ray.rows import Fate
-from tests.conftest import picture, shard
-from tests.test_phases_run import POOL, said, start
-from tests.test_run import rows_of
 
 TYPES = {"H100": {"replicas": 2, "tensor_parallel": 2}, "A100": {"replicas": [1, 3], "max_sequences": 16}}
 
@@ -88,35 +79,3 @@ def test_a_row_stays_with_the_type_that_had_the_most_room_when_it_came() -> None
         handle._asked[came[-1]] += 1
     assert came == ["large", "small", "large", "large", "large", "small", "large", "large"]
     assert [handle._seat(row).app for row in "abcdefgh"] == came
-
-
-@pytest.fixture(scope="module")
-def mixed() -> Iterator[Standing]:
-    """A cluster with five GPUs that says they are of two types."""
-    marks = json.dumps({"accelerator_type:H100": 1, "accelerator_type:A100": 1})
-    with Standing("--num-gpus=5", f"--resources={marks}") as cluster:
-        yield cluster
-
-
-def test_a_run_uses_the_engines_of_all_types_and_pays_for_their_gpus(mixed: Standing, tmp_path: Path) -> None:
-    shard(tmp_path / "in.parquet", [{"id": f"good.{n}", "bytes": picture()} for n in range(48)])
-    types = {"H100": {"replicas": 2, "tensor_parallel": 2}, "A100": {"replicas": 1}}
-    job = {
-        "recipe": "oasis", "input": {"path": str(tmp_path / "in.parquet"), "id": "id"},
-        "output": {"path": str(tmp_path / "run")}, "rows_in_flight": 16, "max_failed": 0,
-        "pools": {"vlm": {**POOL, "device": "gpu", "types": types}, "llm": {**POOL, "device": "cpu"}},
-    }  # fmt: skip
-    path = tmp_path / "job.yaml"
-    path.write_text(json.dumps(job))
-    planned = said(start(mixed, "plan", path))
-    assert "2 engines, each 2 x GPU 1 (H100) on one node" in planned
-    assert "1 engine, each 1 x GPU 1 (A100)" in planned
-    said(start(mixed, "run", path))
-    rows = [row for fate in Fate for row in rows_of(tmp_path / "run", fate)]
-    engines = [{step["engine"] for step in row["lineage"] if step["node"] in ("hook", "respond")} for row in rows]
-    assert {len(one) for one in engines} == {1}
-    assert len(set.union(*engines)) == 3
-    (session,) = read_manifest(str(tmp_path / "run"))["sessions"]
-    assert session["gpu_seconds"]["vlm"] == pytest.approx(session["engine_seconds"]["vlm"] * 5 / 3, rel=0.05)
-    assert session["gpu_seconds"]["llm"] == 0
-    assert sum(session["gpu_seconds_of_types"]["vlm"].values()) == pytest.approx(session["gpu_seconds"]["vlm"], abs=0.2)

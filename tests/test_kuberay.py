@@ -16,8 +16,8 @@ import yaml
 
 from oasis_ray.cli import SHIPPED, app
 from oasis_ray.load import load_job
-from tests.conftest import ROOT
-from tests.test_cluster_files import DOCKERFILE, IMAGE, MANIFESTS, started
+from tests.support.checkout import ROOT
+from tests.support.cluster_files import DOCKERFILE, IMAGE, MANIFESTS, started
 
 FOLDER = ROOT / "cluster/kuberay"
 SCHEMAS = ROOT.parent / "shared" / "kuberay-crds"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.support.checkout import ROOT
 
 LAYERS = """
 torchvision errors terminal explain language rows prompt stage contract recipe binding trust engine_type latency job

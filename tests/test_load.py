@@ -1,6 +1,5 @@
 """A job file is read with all it names, or everything wrong with it is told at once, before anything starts."""
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,20 +10,11 @@ from oasis_ray.cli import SHIPPED
 from oasis_ray.errors import JobError
 from oasis_ray.load import load_job
 from oasis_ray.prompt import Prompt, load_prompt
-from tests.conftest import ROOT
+from tests.support.checkout import ROOT
+from tests.support.problems import RECIPE, problems
 
 Write = Callable[..., Path]
 POOL = {"model": "some/model"}
-RECIPE = SHIPPED.recipes / "oasis.yaml"
-KNOWN = re.compile(r" \((known|shipped|it has): [^)]*\)")
-
-
-def problems(path: Path, *sets: str) -> list[str]:
-    """What is said, with short names of the files, and without the lists of all that was possible."""
-    with pytest.raises(JobError) as error:
-        load_job(path, SHIPPED, sets)
-    said = [text.replace(str(path), "job.yaml").replace(str(RECIPE), "oasis.yaml") for text in error.value.problems]
-    return [KNOWN.sub(" (…)", text) for text in said]
 
 
 BROKEN: dict[str, tuple[dict[str, Any], list[str]]] = {

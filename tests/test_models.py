@@ -17,8 +17,8 @@ from oasis_ray.engine.vllm import engine_args
 from oasis_ray.errors import JobError, RunError
 from oasis_ray.job import Pool
 from oasis_ray.models import bring, here, pinned
-from tests.conftest import ROOT
-from tests.store import Store
+from tests.support.checkout import ROOT
+from tests.support.s3 import Store
 
 pytest.importorskip("moto", reason="moto's server comes with the dev packages: make setup")
 s3fs = pytest.importorskip("s3fs", reason="s3fs comes with the dev packages: make setup")

@@ -18,7 +18,7 @@ from oasis_ray.schema import Ended
 from oasis_ray.segment import walk
 from oasis_ray.stage import ModelStage, RowStage
 from stages import categorize, clean, respond, score
-from tests import scripts
+from tests.support import scripts
 
 
 @dataclass(frozen=True)

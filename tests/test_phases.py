@@ -27,9 +27,9 @@ from oasis_ray.segment import Segment
 from oasis_ray.source import RowGroup, Shards, open_shards
 from oasis_ray.stage import Stage
 from oasis_ray.waiting import EMPTY, place_of, read_waiting, states
-from tests import scripts
-from tests.conftest import picture, shard
-from tests.test_run import rows_of
+from tests.support import scripts
+from tests.support.jobs import rows_of
+from tests.support.shards import picture, shard
 
 JobFile = Callable[..., Path]
 

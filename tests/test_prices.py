@@ -11,8 +11,8 @@ from oasis_ray.cli import SHIPPED
 from oasis_ray.errors import JobError
 from oasis_ray.load import load_job, read_prices
 from oasis_ray.prices import Prices
-from tests.conftest import ROOT
-from tests.test_load import problems
+from tests.support.checkout import ROOT
+from tests.support.problems import problems
 
 PRICES = Prices(currency="EUR", gpu_hour=2.0, gpus={"H100": 3.0, "A100-80G": 1.5, "L4": 0.0})
 

@@ -18,48 +18,16 @@ from oasis_ray.job import Sample
 from oasis_ray.ledger import tally_of
 from oasis_ray.load import load_job
 from oasis_ray.manifest import read_manifest, summary, write_manifest
-from oasis_ray.prices import Prices
 from oasis_ray.probe import folder_of, forecast, graded, probe_of
 from oasis_ray.progress import read_progress
 from oasis_ray.run import Run
 from oasis_ray.schema import Ended
 from oasis_ray.segment import Segment
-from tests.conftest import picture, shard
-from tests.runs import RunFolder, accepted, caption, failed, rejected
-from tests.scripts import oasis
-from tests.test_run import IDS
-
-PRICES = Prices(currency="EUR", gpu_hour=2.0, gpus={"H100": 3.0})
-SESSION = {
-    "name": "1a2b", "rows": 0, "seconds_loading": 20.0, "seconds": 60.0, "seconds_of_rows": 50.0, "rows_at_once": 8.0,
-    "engine_seconds": {"vlm": 60.0, "llm": 60.0}, "gpu_seconds": {"vlm": 240.0, "llm": 0.0}, "gpus": ["H100"],
-    "peak_memory_mib": 4000,
-}  # fmt: skip
-Make = Callable[..., RunFolder]
-
-
-def kinds(count: int) -> list[Ended]:
-    """Rows of which four of ten are accepted, two captions, three rejected and one failed."""
-    made = []
-    for place in range(count):
-        name, kind = f"r{place}", place % 10
-        if kind < 4:
-            made.append(accepted(name))
-        elif kind < 6:
-            made.append(caption(name))
-        else:
-            made.append(rejected(name, "nonsense" if kind < 8 else "clarity") if kind < 9 else failed(name))
-    return made
-
-
-def close(folder: RunFolder, count: int, **session: Any) -> dict[str, Any]:
-    """End a run made by hand as a run ends: its manifest."""
-    folder.part("x-0", *kinds(count))
-    tally, sessions = tally_of(str(folder.path)), [{**SESSION, "rows": count, **session}]
-    pools = {node.name: node.pool for node in folder.recipe.nodes}
-    made = bill(tally, pools, spent_by(sessions, PRICES), PRICES.currency)
-    folder.manifest(sessions=sessions, **summary(tally), bill=made.model_dump(mode="json"))
-    return read_manifest(str(folder.path))
+from tests.support.jobs import IDS
+from tests.support.probes import PRICES, SESSION, close
+from tests.support.run_folders import RunFolder
+from tests.support.scripts import oasis
+from tests.support.shards import picture, shard
 
 
 @pytest.fixture
@@ -223,7 +191,7 @@ def test_a_probe_is_run_forecast_and_graded(ray_cluster: None, tmp_path: Path, j
     shard(
         tmp_path / "shards/a.parquet", [{"id": f"{kind}-{n}", "bytes": picture()} for n in range(12) for kind in some]
     )
-    pool = {"backend": "simulated", "model": "script", "script": "tests.scripts:oasis", "device": "cpu",
+    pool = {"backend": "simulated", "model": "script", "script": "tests.support.scripts:oasis", "device": "cpu",
             "latency": {"read_tokens_per_s": 40000, "token_s": 0.005, "token_s_a_reply": 0.0}}  # fmt: skip
     job, recipe = load_job(job_file(pools={"vlm": pool, "llm": pool}, rows_in_flight=16, rows_per_task=4), SHIPPED)
     probe = Run(probe_of(job, 30), recipe)

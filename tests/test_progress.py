@@ -19,10 +19,10 @@ from oasis_ray.progress import Place, Progress, publish, read_progress, write_pr
 from oasis_ray.rows import Fate
 from oasis_ray.tally import Cost
 from oasis_ray.watch import Event, Standing, Watch, by_node
-from tests.conftest import picture, shard
-from tests.runs import RunFolder, accepted, rejected
-from tests.test_cli import call
-from tests.test_run import execute
+from tests.support.command import call
+from tests.support.jobs import execute
+from tests.support.run_folders import RunFolder, accepted, rejected
+from tests.support.shards import picture, shard
 
 LINE = {"node": "", "reason": "", "rows": 4, "requests": 8, "reply_tokens": 60, "gpu_seconds": 90.0, "money": 0.06}
 BILL = {

@@ -16,7 +16,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.conftest import ROOT
+from tests.support.checkout import ROOT
 
 FOLDER = ROOT / "requirements"
 LOCK = FOLDER / "release.txt"

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,47 +10,12 @@ import pytest
 from oasis_ray.audit import audit
 from oasis_ray.cli import SHIPPED
 from oasis_ray.errors import JobError, RunError
-from oasis_ray.load import load_job
 from oasis_ray.manifest import read_manifest
 from oasis_ray.node import seed
-from oasis_ray.run import Run
-from tests.conftest import ROOT, picture, shard
-from tests.scripts import CAPTION
-
-IDS = [
-    "good", "good-2", "caption", "poor-caption", "unclear", "impossible", "invented", "garbled", "middling",
-    "unreadable", "mute", "long", "broken-image",
-]  # fmt: skip
-ENDS = {
-    "accepted": {"good", "good-2"},
-    "captions": {"caption"},
-    "rejected": {"poor-caption", "unclear", "impossible", "invented", "garbled", "middling"},
-    "failed": {"unreadable", "mute", "long", "broken-image"},
-}
-REASONS = {
-    "poor-caption": ("caption_language", "score_2"),
-    "unclear": ("clarity", "score_1"),
-    "impossible": ("solvability", "score_1"),
-    "invented": ("hallucination", "score_1"),
-    "garbled": ("nonsense", "score_1"),
-    "middling": ("gate", "solvability_clarity_below_7"),
-    "unreadable": ("categorize", "no_kind"),
-    "mute": ("clarity", "no_verdict"),
-    "long": ("respond", "prompt_over_context"),
-    "broken-image": ("admit", "image_truncated"),
-}
-
-
-def rows_of(run: Path, fate: str) -> list[dict[str, Any]]:
-    """All rows of one fate, by id."""
-    files = sorted((run / fate).glob("*.parquet"))
-    rows = [row for file in files for row in pq.read_table(file).to_pylist()]
-    return sorted(rows, key=lambda row: row["id"])
-
-
-def execute(job: Path, *sets: str) -> dict[str, Any]:
-    """Run a job file; its manifest."""
-    return Run(*load_job(job, SHIPPED, sets)).execute()
+from tests.support.checkout import ROOT
+from tests.support.jobs import ENDS, IDS, REASONS, execute, rows_of
+from tests.support.scripts import CAPTION
+from tests.support.shards import picture, shard
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +32,8 @@ recipe: oasis
 input: {{path: {folder}/shards, id: id}}
 output: {{path: {folder}/run, rows_per_part: 8}}
 pools:
-  vlm: {{backend: scripted, model: script, script: "tests.scripts:oasis"}}
-  llm: {{backend: scripted, model: script, script: "tests.scripts:oasis"}}
+  vlm: {{backend: scripted, model: script, script: "tests.support.scripts:oasis"}}
+  llm: {{backend: scripted, model: script, script: "tests.support.scripts:oasis"}}
 seed: 7
 score_in_full: 0.0
 rows_per_task: 3
@@ -234,7 +198,7 @@ def test_an_engine_that_fails_stops_the_run_and_keeps_what_was_done(
     ray_cluster: None, tmp_path: Path, job_file: Callable[..., Path]
 ) -> None:
     shard(tmp_path / "shards/a.parquet", [{"id": "good", "bytes": picture()}])
-    pool = {"backend": "scripted", "model": "script", "script": "tests.scripts:broken"}
+    pool = {"backend": "scripted", "model": "script", "script": "tests.support.scripts:broken"}
     with pytest.raises(RunError) as error:
         execute(job_file(pools={"vlm": pool, "llm": pool}))
     assert str(error.value) == "pool 'vlm': OSError: the cable is out"

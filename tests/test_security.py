@@ -28,8 +28,9 @@ from oasis_ray.parts import PartWriter
 from oasis_ray.rows import Call, Request
 from oasis_ray.schema import packet
 from oasis_ray.terminal import Terminal
-from tests.conftest import ROOT, picture, shard
-from tests.test_schema import RECIPE, ended
+from tests.support.checkout import ROOT
+from tests.support.records import RECIPE, ended
+from tests.support.shards import picture, shard
 
 CODE = sorted(file for folder in ("oasis_ray", "stages", "benchmarks") for file in (ROOT / folder).rglob("*.py"))
 # Modules that turn bytes into objects by running what the bytes say.

@@ -19,8 +19,8 @@ from oasis_ray.rows import Call, Reply, Route
 from oasis_ray.sealed import seal, unseal
 from oasis_ray.segment import Segment
 from oasis_ray.watch import WORKERS, Watch
-from tests import scripts
-from tests.conftest import picture
+from tests.support import scripts
+from tests.support.shards import picture
 
 Make = Callable[..., Segment]
 
@@ -252,7 +252,7 @@ def test_there_are_no_more_places_than_pictures_that_the_caches_hold(
             flying.remove(call.row)
         return replace(reply, holds=holds)
 
-    pool = {"backend": "scripted", "model": "script", "script": "tests.scripts:oasis", "device": "cpu"}
+    pool = {"backend": "scripted", "model": "script", "script": "tests.support.scripts:oasis", "device": "cpu"}
     pools = {"vlm": pool | {"replicas": engines}, "llm": pool}
     watch = Watch()
     made = segment(0.0, script, LocalCoordinator(watch), rows_in_flight=rows_in_flight, workers=workers, pools=pools)

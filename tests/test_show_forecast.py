@@ -12,8 +12,8 @@ from oasis_ray import show_forecast
 from oasis_ray.forecast import Forecast
 from oasis_ray.grade import grade
 from oasis_ray.probe import forecast
-from tests.runs import RunFolder
-from tests.test_probe import PRICES, close
+from tests.support.probes import PRICES, close
+from tests.support.run_folders import RunFolder
 
 
 def said(things: Any) -> str:

@@ -9,7 +9,7 @@ import torch
 from benchmarks.speed.__main__ import not_met
 from benchmarks.speed.deeper import deepen
 from benchmarks.speed.rounds import Round, Steady, gaps, spread
-from tests.conftest import ROOT
+from tests.support.checkout import ROOT
 
 
 @pytest.mark.parametrize("name", ["llm", "vlm"])

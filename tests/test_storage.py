@@ -30,9 +30,10 @@ from oasis_ray.schema import Ended, packet
 from oasis_ray.segment import fetch, settle
 from oasis_ray.source import find_files
 from oasis_ray.storage import locate, texts_here, told
-from tests.conftest import ROOT, picture, shard
-from tests.store import KEY, SECRET, Store
-from tests.test_cli import COMMAND
+from tests.support.checkout import ROOT
+from tests.support.command import COMMAND
+from tests.support.s3 import KEY, SECRET, Store
+from tests.support.shards import picture, shard
 
 pytest.importorskip("moto", reason="moto's server comes with the dev packages: make setup")
 s3fs = pytest.importorskip("s3fs", reason="s3fs comes with the dev packages: make setup")
@@ -89,7 +90,7 @@ def cluster(store: Store) -> Iterator[Standing]:
 
 def job(folder: Path, **keys: Any) -> Path:
     """A job file all of whose paths lie in the store."""
-    script = {"backend": "scripted", "model": "script", "script": "tests.scripts:slow"}
+    script = {"backend": "scripted", "model": "script", "script": "tests.support.scripts:slow"}
     made = {
         "recipe": "oasis",
         "input": {"path": "s3://data/shards", "id": "id", "root": "s3://data/images"},
@@ -126,7 +127,7 @@ def done(store: Store, cluster: Standing, tmp_path_factory: pytest.TempPathFacto
     first.communicate()
     time.sleep(2)  # writes that outlive their driver
     left = {name for name in store.names("runs") if "/part-" in name}
-    fast = [f"pools.{pool}.script=tests.scripts:oasis" for pool in ("vlm", "llm")]
+    fast = [f"pools.{pool}.script=tests.support.scripts:oasis" for pool in ("vlm", "llm")]
     second = call(cluster, "run", path, "--set", fast[0], "--set", fast[1])
     return SimpleNamespace(job=path, left=left, said=second)
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from oasis_ray.cli import app
 from oasis_ray.errors import JobError
 from oasis_ray.trace import Waited, waited, write_trace
-from tests.runs import STEP, RunFolder, accepted, failed, rejected
+from tests.support.run_folders import STEP, RunFolder, accepted, failed, rejected
 
 START = 1_700_000_000.0
 

@@ -13,8 +13,8 @@ from oasis_ray.report.statistics import SubjectStatistics
 from oasis_ray.report.subject import open_subject
 from oasis_ray.report.summarise import summarise
 from oasis_ray.report.totals import Spoken, Totals
-from tests.runs import RunFolder
-from tests.test_probe import PRICES, close
+from tests.support.probes import PRICES, close
+from tests.support.run_folders import RunFolder
 
 
 def statistics(run: RunFolder, **keys: Any) -> SubjectStatistics:

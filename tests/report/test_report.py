@@ -12,8 +12,9 @@ from oasis_ray.picture import Pictures
 from oasis_ray.report.gallery import picture_uri
 from oasis_ray.report.make import make
 from oasis_ray.report.statistics import Statistics, SubjectStatistics
-from tests.conftest import ROOT, picture
-from tests.runs import RunFolder, accepted, caption, failed, rejected
+from tests.support.checkout import ROOT
+from tests.support.run_folders import RunFolder, accepted, caption, failed, rejected
+from tests.support.shards import picture
 
 RED = picture("red", (200, 100))
 ASKED = ("Describe the chart in detail.", "Count the red bars of the chart, please.", "What is written on the sign?")
@@ -31,7 +32,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
                 "input": {"path": "nowhere", "id": "id"},
                 "output": {"path": str(folder / "run")},
                 "pools": {name: {"backend": "scripted", "model": str(ROOT / "benchmarks/models/llm"),
-                                 "script": "tests.scripts:oasis", "device": "cpu"} for name in ("vlm", "llm")},
+                                 "script": "tests.support.scripts:oasis", "device": "cpu"} for name in ("vlm", "llm")},
             }
         )
     )  # fmt: skip

@@ -11,7 +11,7 @@ import pytest
 
 from oasis_ray.errors import JobError
 from oasis_ray.report.subject import Row, open_subject, read
-from tests.runs import RunFolder, accepted, caption, failed, rejected
+from tests.support.run_folders import RunFolder, accepted, caption, failed, rejected
 
 LLAVA = {
     "id": "a",

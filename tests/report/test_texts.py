@@ -17,7 +17,7 @@ from oasis_ray.report.defects import defects
 from oasis_ray.report.gather import tokenize_with
 from oasis_ray.report.overlap import grams_of, read_benchmarks
 from oasis_ray.report.verbs import load_parser, root_verbs
-from tests.conftest import ROOT
+from tests.support.checkout import ROOT
 
 LINE = "What is the value of the tallest bar in the chart of the year"
 

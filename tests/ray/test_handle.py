@@ -18,7 +18,7 @@ FAST = Latency(read_tokens_per_s=1e9, token_s=0, token_s_a_reply=0, cached_image
 @pytest.fixture(scope="module")
 def pools(ray_cluster: None) -> Iterator[dict[str, PoolHandle]]:
     """An engine that keeps the last picture, and one that keeps none. Both answer with the bytes that came."""
-    script = {"model": "script", "script": "tests.scripts:weigh", "device": "cpu"}
+    script = {"model": "script", "script": "tests.support.scripts:weigh", "device": "cpu"}
     given = {
         "keeps": Pool.model_validate(script | {"backend": "simulated", "latency": FAST}),
         "forgets": Pool.model_validate(script | {"backend": "scripted"}),

@@ -9,8 +9,9 @@ import pytest
 from benchmarks.hostile.words import TEXTS
 from oasis_ray.report.make import make
 from oasis_ray.schema import Ended
-from tests.conftest import picture, scripted
-from tests.runs import RunFolder, accepted, caption, failed, rejected
+from tests.support.jobs import write_job
+from tests.support.run_folders import RunFolder, accepted, caption, failed, rejected
+from tests.support.shards import picture
 
 SECTIONS = (
     "funnel", "scores", "lengths", "languages", "verbs", "duplicates", "defects", "overlaps", "pictures", "origins",
@@ -23,7 +24,7 @@ WRITABLE = [text for text in TEXTS if "\ud800" not in text]
 def page(tmp_path_factory: pytest.TempPathFactory, ray_cluster: None) -> Path:
     """The report of a run whose every text is hostile: ids, origins, instructions, responses, details."""
     folder = tmp_path_factory.mktemp("hostile")
-    run, rows = RunFolder(folder / "</title><script>alert(1)<", scripted(folder)), list[Ended]()
+    run, rows = RunFolder(folder / "</title><script>alert(1)<", write_job(folder)), list[Ended]()
     for at, text in enumerate(WRITABLE):
         image = b"<svg onload=alert(1)>" if at % 7 == 0 else picture(("red", "blue", "green")[at % 3])
         rows += [

@@ -11,7 +11,7 @@ from oasis_ray.parts import PartWriter, unpack, write_part
 from oasis_ray.rows import Fate, Route
 from oasis_ray.schema import packet
 from oasis_ray.sink import PartSink
-from tests.test_schema import RECIPE, ended
+from tests.support.records import RECIPE, ended
 
 SCHEMAS = {Fate.ACCEPTED: pa.schema({"id": pa.string()}), Fate.FAILED: pa.schema({"id": pa.string(), "n": pa.int64()})}
 

@@ -16,7 +16,7 @@ import yaml
 from oasis_ray.audit import audit
 from oasis_ray.chat import Chat
 from oasis_ray.rows import Request
-from tests.test_run import execute, rows_of
+from tests.support.jobs import execute, rows_of
 
 pytestmark = pytest.mark.real
 

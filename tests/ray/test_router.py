@@ -12,7 +12,7 @@ ROWS, CALLS, IN_FLIGHT = 300, 3, 60
 
 
 def test_a_row_stays_with_its_engine_and_engines_get_equal_shares(ray_cluster: None) -> None:
-    pool = Pool(model="script", backend="scripted", script="tests.scripts:whoami", device="cpu", replicas=3)
+    pool = Pool(model="script", backend="scripted", script="tests.support.scripts:whoami", device="cpu", replicas=3)
     handles = start_pools({"vlm": pool}, "oasis-router", gpus={"vlm": False})
     try:
         answered = asyncio.run(_carry(handles["vlm"]))

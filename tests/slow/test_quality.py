@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.pictures import write_shards
 from benchmarks.quality import RUNS, Share, job, measure, rows_of
-from tests.test_run import execute
+from tests.support.jobs import execute
 
 
 def test_an_interval_is_wilsons() -> None:

@@ -14,7 +14,9 @@ import pytest
 
 from benchmarks.standing import Standing, free_port
 from oasis_ray.audit import audit
-from tests.conftest import ROOT, picture, scripted, shard
+from tests.support.checkout import ROOT
+from tests.support.jobs import write_job
+from tests.support.shards import picture, shard
 
 TOKEN = "0123456789abcdef" * 4
 
@@ -53,7 +55,7 @@ def oasis(cluster: Guarded, *words: str, **environment: str) -> "subprocess.Comp
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     shard(tmp_path / "shards/a.parquet", [{"id": f"r{at}", "bytes": picture()} for at in range(8)])
-    scripted(tmp_path)
+    write_job(tmp_path)
     return tmp_path
 
 
@@ -97,24 +99,10 @@ def test_a_job_file_elsewhere_is_refused(cluster: Guarded, folder: Path) -> None
 
 def test_engines_of_a_job_that_is_gone_are_ended_and_no_others(cluster: Guarded) -> None:
     for name in ("oasis-0a1b2c3d-vlm", "somebody-elses"):
-        code = f"from tests.test_submit import leave; leave({name!r})"
+        code = f"from tests.support.abandoned import leave; leave({name!r})"
         subprocess.run([sys.executable, "-c", code], env=cluster.environment, check=True, capture_output=True)
     cleaned = oasis(cluster, "clean", "--address", cluster.environment["RAY_ADDRESS"])
     assert cleaned.stdout.splitlines()[-1] == "ended oasis-0a1b2c3d-vlm: its job is gone"
     left = "import ray; from ray import serve; ray.init(logging_level=40); print(*serve.status().applications)"
     seen = subprocess.run([sys.executable, "-c", left], env=cluster.environment, capture_output=True, text=True)
     assert seen.stdout.split()[-1] == "somebody-elses"
-
-
-def leave(name: str) -> None:
-    """Start a Serve application and be gone."""
-    import ray
-    from ray import serve
-
-    @serve.deployment(ray_actor_options={"num_cpus": 0})
-    class Nothing:
-        pass
-
-    ray.init(logging_level=40)
-    serve.start(proxy_location="Disabled")
-    serve.run(Nothing.bind(), name=name, route_prefix=None)

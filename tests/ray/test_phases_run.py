@@ -16,11 +16,12 @@ from benchmarks.standing import Standing
 from oasis_ray.audit import audit
 from oasis_ray.manifest import read_manifest
 from oasis_ray.rows import Fate
-from tests.conftest import ROOT, picture, shard
-from tests.test_run import IDS, rows_of
+from tests.support.checkout import ROOT
+from tests.support.jobs import IDS, rows_of
+from tests.support.shards import picture, shard
 
 POOL = {
-    "backend": "simulated", "model": "simulated", "script": "tests.scripts:oasis", "max_sequences": 8,
+    "backend": "simulated", "model": "simulated", "script": "tests.support.scripts:oasis", "max_sequences": 8,
     "latency": {"read_tokens_per_s": 1e6, "token_s": 0.02, "image_tokens": 10},
 }  # fmt: skip
 
@@ -148,3 +149,27 @@ def test_plan_says_the_phases_and_refuses_what_fits_in_none(one_gpu: Standing, s
     wide = said(start(one_gpu, "plan", path, "--set", "pools.llm.tensor_parallel=2"), code=4)
     assert "FitError: pool 'llm' needs 1 engine, each 2 x GPU 1 on one node; there is room for 0" in wide
     assert "vlm' needs" not in wide
+
+
+def test_a_run_uses_the_engines_of_all_types_and_pays_for_their_gpus(one_gpu: Standing, tmp_path: Path) -> None:
+    shard(tmp_path / "in.parquet", [{"id": f"good.{n}", "bytes": picture()} for n in range(48)])
+    types = {"H100": {"replicas": 2, "tensor_parallel": 2}, "A100": {"replicas": 1}}
+    job = {
+        "recipe": "oasis", "input": {"path": str(tmp_path / "in.parquet"), "id": "id"},
+        "output": {"path": str(tmp_path / "run")}, "rows_in_flight": 16, "max_failed": 0,
+        "pools": {"vlm": {**POOL, "device": "gpu", "types": types}, "llm": {**POOL, "device": "cpu"}},
+    }  # fmt: skip
+    path = tmp_path / "job.yaml"
+    path.write_text(json.dumps(job))
+    planned = said(start(one_gpu, "plan", path))
+    assert "2 engines, each 2 x GPU 1 (H100) on one node" in planned
+    assert "1 engine, each 1 x GPU 1 (A100)" in planned
+    said(start(one_gpu, "run", path))
+    rows = [row for fate in Fate for row in rows_of(tmp_path / "run", fate)]
+    engines = [{step["engine"] for step in row["lineage"] if step["node"] in ("hook", "respond")} for row in rows]
+    assert {len(one) for one in engines} == {1}
+    assert len(set.union(*engines)) == 3
+    (session,) = read_manifest(str(tmp_path / "run"))["sessions"]
+    assert session["gpu_seconds"]["vlm"] == pytest.approx(session["engine_seconds"]["vlm"] * 5 / 3, rel=0.05)
+    assert session["gpu_seconds"]["llm"] == 0
+    assert sum(session["gpu_seconds_of_types"]["vlm"].values()) == pytest.approx(session["gpu_seconds"]["vlm"], abs=0.2)

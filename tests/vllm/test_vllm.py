@@ -23,7 +23,8 @@ from oasis_ray.image import admit
 from oasis_ray.job import Limits, Pool
 from oasis_ray.pool import start_pools, stop_pools
 from oasis_ray.rows import Call, Image, Reply, Request, Sampling
-from tests.conftest import ROOT, picture
+from tests.support.checkout import ROOT
+from tests.support.shards import picture
 
 DRAWN = Sampling(temperature=1.0, top_k=20, max_tokens=16, min_tokens=4)
 SHORT = Sampling(max_tokens=16)
@@ -37,7 +38,7 @@ from oasis_ray.engine import open_engine
 from oasis_ray.image import admit
 from oasis_ray.job import Limits, Pool
 from oasis_ray.rows import Call, Request, Sampling
-from tests.conftest import picture
+from tests.support.shards import picture
 
 async def ask(pool):
     engine = open_engine(pool, gpus=False)

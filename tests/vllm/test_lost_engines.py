@@ -36,7 +36,7 @@ def _title(process: psutil.Process) -> str:
 
 def test_engines_that_are_let_go_leave_no_process_behind(ray_cluster: None) -> None:
     # Before `mortal` starts: a leash has no run in its title, and all that are there are looked at.
-    pool = Pool(model="script", backend="scripted", script="tests.scripts:whoami", device="cpu")
+    pool = Pool(model="script", backend="scripted", script="tests.support.scripts:whoami", device="cpu")
     stop_pools(start_pools({"llm": pool}, "oasis-gone", gpus={"llm": False}))
     deadline = time.monotonic() + 30
     while (left := _of("oasis-gone")) and time.monotonic() < deadline:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from ray.data._internal.execution.execution_callback import ExecutionCallback
 
-from tests.conftest import picture, shard
-from tests.test_run import execute
+from tests.support.jobs import execute
+from tests.support.shards import picture, shard
 
 ROWS = 60
 

@@ -20,7 +20,8 @@ from benchmarks.standing import Standing
 from oasis_ray.manifest import read_manifest
 from oasis_ray.metrics import METRICS
 from oasis_ray.progress import read_progress
-from tests.conftest import ROOT, picture, shard
+from tests.support.checkout import ROOT
+from tests.support.shards import picture, shard
 
 MONITORING = ROOT / "cluster/monitoring"
 DASHBOARD = json.loads((MONITORING / "grafana/dashboards/oasis.json").read_text(encoding="utf-8"))
@@ -112,7 +113,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Promethe
     rows = [{"id": f"{kind}-{place}", "bytes": picture()} for place in range(16) for kind in KINDS]
     shard(folder / "shards/a.parquet", rows)
     latency = {"read_tokens_per_s": 40000, "token_s": 0.02, "token_s_a_reply": 0.0005}
-    pool = {"backend": "simulated", "model": "script", "script": "tests.scripts:oasis", "latency": latency}
+    pool = {"backend": "simulated", "model": "script", "script": "tests.support.scripts:oasis", "latency": latency}
     job = {
         "recipe": "oasis", "input": {"path": f"{folder}/shards", "id": "id"}, "output": {"path": f"{folder}/run"},
         "pools": {"vlm": pool, "llm": pool}, "max_failed": 1.0, "rows_in_flight": 16, "rows_per_task": 4,

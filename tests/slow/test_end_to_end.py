@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from oasis_ray.audit import audit
-from tests.test_run import execute, rows_of
+from tests.support.jobs import execute, rows_of
 
 
 def test_real_images_run_through_vllm_and_every_row_ends_once(

@@ -8,7 +8,7 @@ from typing import Any
 from oasis_ray.rows import Fate, Route
 from oasis_ray.schema import Ended
 from stages.language import Out as Spoken
-from tests.runs import RunFolder
+from tests.support.run_folders import RunFolder
 
 
 def row(name: str, asked: str, answered: str, data: bytes | None = None, **given: Any) -> Ended:

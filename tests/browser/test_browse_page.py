@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import ROOT, picture, scripted
-from tests.runs import RunFolder, accepted, caption, failed, rejected
+from tests.support.checkout import ROOT
+from tests.support.jobs import write_job
+from tests.support.run_folders import RunFolder, accepted, caption, failed, rejected
+from tests.support.shards import picture
 
 NASTY = (
     "<script>alert(1)</script><img src=x onerror=alert(1)><a href='javascript:alert(1)'>x</a>\"'`</p></body>"
@@ -25,7 +27,7 @@ LATIN = "What is written on the sign at the left of the picture, and which colou
 def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """A run of 250 plain rows and a few that are hostile in every text."""
     folder = tmp_path_factory.mktemp("page")
-    made = RunFolder(folder / "my run", scripted(folder))
+    made = RunFolder(folder / "my run", write_job(folder))
     plain = [accepted(f"plain-{n:03d}", text=LATIN, image=picture(size=(400, 300))) for n in range(150)]
     hostile = [accepted(name, text=NASTY, answer=NASTY, image=picture()) for name in IDS]
     made.part("1", *plain, *hostile, caption("c<b>1", text=NASTY))

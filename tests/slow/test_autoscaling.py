@@ -11,11 +11,12 @@ import yaml
 
 from oasis_ray.audit import audit
 from oasis_ray.manifest import read_manifest
-from tests.conftest import ROOT, picture, shard
-from tests.fake_cloud import HEAD, FakeCloud
+from tests.support.checkout import ROOT
+from tests.support.fake_cloud import HEAD, FakeCloud
+from tests.support.shards import picture, shard
 
 SIMULATED = {
-    "backend": "simulated", "model": "simulated", "script": "tests.scripts:oasis", "device": "gpu", "idle_s": 5,
+    "backend": "simulated", "model": "simulated", "script": "tests.support.scripts:oasis", "device": "gpu", "idle_s": 5,
     "max_sequences": 4, "latency": {"read_tokens_per_s": 1e6, "token_s": 0.02, "image_tokens": 10},
 }  # fmt: skip
 Start = Callable[..., "subprocess.Popen[str]"]

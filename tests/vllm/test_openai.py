@@ -19,7 +19,7 @@ from oasis_ray.errors import RowError, RunError
 from oasis_ray.image import admit
 from oasis_ray.job import Limits, Pool
 from oasis_ray.rows import Call, Reply, Request, Sampling
-from tests.conftest import picture
+from tests.support.shards import picture
 
 KEY = "a-key-for-this-test"
 SHORT = Sampling(max_tokens=12)

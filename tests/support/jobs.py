@@ -1,0 +1,80 @@
+"""Jobs whose engines are scripts, runs of them, and what the runs made."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import yaml
+
+from oasis_ray.cli import SHIPPED
+from oasis_ray.load import load_job
+from oasis_ray.run import Run
+from tests.support.shards import picture, shard
+
+IDS = [
+    "good", "good-2", "caption", "poor-caption", "unclear", "impossible", "invented", "garbled", "middling",
+    "unreadable", "mute", "long", "broken-image",
+]  # fmt: skip
+ENDS = {
+    "accepted": {"good", "good-2"},
+    "captions": {"caption"},
+    "rejected": {"poor-caption", "unclear", "impossible", "invented", "garbled", "middling"},
+    "failed": {"unreadable", "mute", "long", "broken-image"},
+}
+REASONS = {
+    "poor-caption": ("caption_language", "score_2"),
+    "unclear": ("clarity", "score_1"),
+    "impossible": ("solvability", "score_1"),
+    "invented": ("hallucination", "score_1"),
+    "garbled": ("nonsense", "score_1"),
+    "middling": ("gate", "solvability_clarity_below_7"),
+    "unreadable": ("categorize", "no_kind"),
+    "mute": ("clarity", "no_verdict"),
+    "long": ("respond", "prompt_over_context"),
+    "broken-image": ("admit", "image_truncated"),
+}
+
+
+def write_job(folder: Path, **keys: Any) -> Path:
+    """A job file in a folder; keys given are laid over a scripted job."""
+    pool = {"backend": "scripted", "model": "script", "script": "tests.support.scripts:oasis", "device": "cpu"}
+    job = {
+        "recipe": "oasis",
+        "input": {"path": str(folder / "shards"), "id": "id"},
+        "output": {"path": str(folder / "run")},
+        "pools": {"vlm": pool, "llm": pool},
+        "max_failed": 1.0,
+        "executor": "local",
+    } | keys
+    path = folder / "job.yaml"
+    path.write_text(yaml.safe_dump(job))
+    return path
+
+
+def scripted(name: str) -> dict[str, Any]:
+    """Both pools, with this script."""
+    pool = {"backend": "scripted", "model": "script", "script": f"tests.support.scripts:{name}"}
+    return {"vlm": pool, "llm": pool}
+
+
+def rows(folder: Path, *names: str) -> None:
+    """A shard with these rows."""
+    shard(folder / "shards/a.parquet", [{"id": name, "bytes": picture()} for name in names])
+
+
+def rows_of(run: Path, fate: str) -> list[dict[str, Any]]:
+    """All rows of one fate, by id."""
+    files = sorted((run / fate).glob("*.parquet"))
+    rows = [row for file in files for row in pq.read_table(file).to_pylist()]
+    return sorted(rows, key=lambda row: row["id"])
+
+
+def execute(job: Path, *sets: str) -> dict[str, Any]:
+    """Run a job file; its manifest."""
+    return Run(*load_job(job, SHIPPED, sets)).execute()
+
+
+def fates(run: Path) -> dict[str, list[str]]:
+    """The ids by fate, where there are any."""
+    found = {fate: [row["id"] for row in rows_of(run, fate)] for fate in ("accepted", "captions", "rejected", "failed")}
+    return {fate: ids for fate, ids in found.items() if ids}

@@ -1,0 +1,46 @@
+"""A small recipe, and rows of it that have ended."""
+
+from typing import Any
+
+from oasis_ray.prompt import Phrases, Prompt
+from oasis_ray.recipe import Node, Recipe, Record, Ref
+from oasis_ray.rows import Route
+from oasis_ray.schema import Ended
+from stages import categorize, clean, hook, pair, respond, score
+
+PICTURE = {"bytes": b"picture", "path": "a.png"}
+PLACE = {"file": "s", "row_group": 0, "row": 7}
+STEPS = [
+    {"node": "hook", "digest": "d", "seed": 5, "finish": "stop", "prompt_tokens": 9, "cached_tokens": 4,
+     "reply_tokens": 3, "started": 1.7e9, "seconds": 0.5, "engine": "a1", "engine_seconds": 0.4}
+]  # fmt: skip
+PROMPT = Prompt("p", "{{instruction}}")
+RECIPE = Recipe(
+    "small",
+    (
+        Node("hook", hook.Hook(), "vlm", Route.MAIN, {}),
+        Node("sort", categorize.Categorize(prompt=PROMPT), "llm", Route.MAIN, {}),
+        Node("judge", score.Score(prompt=PROMPT, accept=(5,)), "llm", Route.MAIN, {}),
+        Node("answer", respond.Respond(), "vlm", Route.MAIN, {}),
+        Node("tidy", clean.Clean(), None, Route.CAPTION, {}),
+        Node("pair", pair.Pair(phrases=Phrases("d", {"en": ("Describe.",)})), None, Route.CAPTION, {}),
+    ),
+    {
+        Route.MAIN: Record("a", Ref("sort", "instruction"), Ref("answer", "text"), {"sense": Ref("judge", "score")}),
+        Route.CAPTION: Record("b", Ref("pair", "instruction"), Ref("tidy", "text"), {}),
+    },
+)
+
+
+def ended(**keys: Any) -> Ended:
+    """A row that came to the end of the main route."""
+    values = {
+        "hook": hook.Out("What is it?", truncated=False),
+        "sort": categorize.Out("What is it?", "Kind: instruction"),
+        "judge": score.Out(5, "[[5]]"),
+        "answer": respond.Out("A cat.", None),
+    }
+    row = Ended("r", PLACE, PICTURE, "0" * 64, origin="a crawl", values=values, lineage=STEPS)
+    for key, value in keys.items():
+        setattr(row, key, value)
+    return row
