@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 import psutil
@@ -35,7 +36,7 @@ class LocalExecutor:
     """This process and this machine."""
 
     def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
+        self._loop: asyncio.AbstractEventLoop | None = None  # the engines' own from the first rows on
         self._pools: dict[str, LocalPool] = {}
         self._starting = ""
 
@@ -95,21 +96,26 @@ class LocalExecutor:
             raise RunError(f"the pools did not come up: {text}") from error
 
     def stop_pools(self, pools: Pools) -> None:
-        """Close the engines, side by side: each waits for its processes to end."""
+        """Close the engines, side by side, as each waits for its processes to end; and the event loop with the last."""
         closing = [pool for name in list(pools) if (pool := self._pools.pop(name, None)) is not None]
         if closing:
             with ThreadPoolExecutor(len(closing)) as threads:
                 list(threads.map(LocalPool.close, closing))
+        if self._loop is not None and not self._pools:
+            self._loop.run_until_complete(self._loop.shutdown_default_executor())
+            self._loop.close()
+            self._loop = None
 
     def execute(self, work: Work) -> None:
         """Carry the rows, and write those that have ended also where this is interrupted."""
-        stream = self._loop.create_task(self._stream(work))
+        loop = self._loop = self._loop or asyncio.new_event_loop()
+        stream = loop.create_task(self._stream(work))
         try:
-            self._loop.run_until_complete(stream)
+            loop.run_until_complete(stream)
         except BaseException:
             stream.cancel()
             with suppress(asyncio.CancelledError):
-                self._loop.run_until_complete(stream)
+                loop.run_until_complete(stream)
             raise
 
     async def _stream(self, work: Work) -> None:
@@ -206,6 +212,7 @@ async def _first(flying: "set[asyncio.Task[None]]") -> "set[asyncio.Task[None]]"
     return left
 
 
+@cache
 def gpu_count() -> int:
     """How many GPUs torch sees. It is imported only where a device file says that there are any: that takes seconds."""
     if not any(path for name in GPU_FILES for path in Path("/dev").glob(name)):

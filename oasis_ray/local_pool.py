@@ -19,9 +19,12 @@ CHECK_S = 5.0  # between two looks whether the engine is well; Serve looks as of
 class LocalPool:
     """The engine of one pool. `devices` are the GPUs it may see, as CUDA_VISIBLE_DEVICES names them."""
 
-    def __init__(self, name: str, pool: Pool, *, gpus: bool, sharing: int, devices: str | None = None) -> None:
+    def __init__(
+        self, name: str, pool: Pool, *, gpus: bool, sharing: int, devices: str | None = None, check_s: float = CHECK_S
+    ) -> None:
         self.name, self._pool = name, pool
         self._gpus, self._sharing, self._devices = gpus, sharing, devices
+        self._check_s = check_s
         self._engine: Engine | None = None
         self._lost: asyncio.Future[EngineLostError] | None = None
 
@@ -74,7 +77,7 @@ class LocalPool:
     async def watch(self) -> None:
         """Look every few seconds whether the engine is well, until cancelled."""
         while True:
-            await asyncio.sleep(CHECK_S)
+            await asyncio.sleep(self._check_s)
             if (engine := self._engine) is not None:
                 try:
                     await engine.check()
