@@ -5,7 +5,7 @@ rows in flight come to their ends, parts are closed. What has not drained in tim
 for no part holds them and the next session does them.
 """
 
-import _thread
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -65,7 +65,8 @@ class Monitor:
                 self.coordinator.drain()
             if now > deadline and not self._done.is_set():
                 self.broken_off = True
-                _thread.interrupt_main()
+                # A real signal: it also wakes an event loop that waits for nothing in particular.
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
                 return
 
     def _reason(self, view: View, still: float) -> OasisError | None:

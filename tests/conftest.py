@@ -7,14 +7,22 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.support.checkout import ROOT, SHARED
-from tests.support.cluster import Cluster
+from tests.support.cluster import ASKED_FOR, Cluster
 from tests.support.jobs import write_job
-from tests.support.s3 import Store
+from tests.support.s3 import Store, forget
+
+if TYPE_CHECKING:
+    from oasis_ray.handle import PoolHandle
+    from tests.support.engines import Kept
+
+os.environ |= ASKED_FOR  # Ray reads them once, when a module is the first to import it
+# Commands that tests start, and workers of Ray, import the scripts of `tests.support`.
+os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 STARTS = ("ray", "vllm", "browser", "slow", "real")  # a test is marked by the folder that it is in
 
@@ -34,6 +42,15 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
         yield made
 
 
+@pytest.fixture
+def store_here(store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """The store, as this process sees it too."""
+    for name, value in store.environment.items():
+        monkeypatch.setenv(name, value)
+    forget()
+    return store
+
+
 @pytest.fixture(scope="session")
 def ray_cluster(store: Store) -> Iterator[Cluster]:
     """The one cluster of all tests that need Ray; this process has joined it, and commands that it starts join it."""
@@ -49,6 +66,30 @@ def ray_cluster(store: Store) -> Iterator[Cluster]:
         ray.shutdown()
         os.environ.clear()
         os.environ.update(before)
+
+
+@pytest.fixture(scope="session")
+def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple["Kept", Path]]:
+    """The engines of a local run on vLLM that has ended, and its folder."""
+    from tests.support.engines import cores_here, run_demo
+
+    folder = tmp_path_factory.mktemp("demo")
+    kept = run_demo(folder)
+    yield kept, folder / "run"
+    kept.end()
+    assert cores_here() == []
+
+
+@pytest.fixture(scope="session")
+def llm_on_ray(ray_cluster: Cluster) -> Iterator["PoolHandle"]:
+    """An engine of vLLM on the cluster, which may be killed: another takes its place."""
+    from oasis_ray.pool import start_pools, stop_pools
+    from tests.support.engines import small_llm
+
+    pool = small_llm()
+    handles = start_pools({"llm": pool}, "shared-vllm", gpus={"llm": pool.device == "gpu"})
+    yield handles["llm"]
+    stop_pools(handles)
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from benchmarks.random_pair import TEMPLATE, bpe_tokenizer
 from oasis_ray.chat import Chat
 from oasis_ray.errors import RunError
 from oasis_ray.rows import Image, Request, Sampling
+from tests.support.models import LLM, VLM
 
 IMAGE = Image(b"", "0" * 64)
 SYSTEM = "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
@@ -160,10 +161,8 @@ def test_a_template_that_cannot_be_used_is_refused_with_the_reason(
     assert message in str(error.value)
 
 
-def test_a_model_folder_says_it_all(pair) -> None:
-    model = Chat.load(str(pair / "vlm"))
+def test_a_model_folder_says_it_all() -> None:
+    model = Chat.load(str(VLM))
     assert model.image_token == "<|image_pad|>"
-    assert model.tokenizer.decode(model.ids(Request(images=(IMAGE,), speaker="user"))) == (
-        f"{SYSTEM}<|im_start|>user\n{SEEN}"
-    )
-    assert Chat.load(str(pair / "llm")).image_token is None
+    assert model.tokenizer.decode(model.ids(Request(images=(IMAGE,), speaker="user"))) == f"<|im_start|>user\n{SEEN}"
+    assert Chat.load(str(LLM)).image_token is None

@@ -1,36 +1,35 @@
-"""Hostile input, in short: the whole job on a few hundred rows of all kinds, and checks that see what is planted."""
+"""Hostile input, in short: a local run on a few hundred rows of all kinds, and checks that see what is planted."""
 
 from pathlib import Path
 
 import pytest
 
-from benchmarks.fuzz import DOCUMENTED, MUST_BE_0, Found, fuzz
+from benchmarks.fuzz import DOCUMENTED, Found, ended, job_in, look
 from benchmarks.hostile.harm import listing, live_markup, live_tokens
 from benchmarks.hostile.pictures import HOSTILE
-from benchmarks.hostile.rows import MAKERS, draw
+from benchmarks.hostile.rows import MAKERS, draw, lay
 from benchmarks.random_pair import TEMPLATE, bpe_tokenizer
+from oasis_ray.audit import audit
 from oasis_ray.chat import Chat
 from oasis_ray.rows import Image, Request
+from tests.support.jobs import execute
 
 ROWS = 300
 
 
-@pytest.fixture(scope="module")
-def found(ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Found:
-    return fuzz(tmp_path_factory.mktemp("fuzz"), ROWS, seed=1)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("harm", MUST_BE_0)
-def test_hostile_rows_and_replies_do_no_harm(found: Found, harm: str) -> None:
-    assert getattr(found, harm) == []
-
-
-@pytest.mark.slow
-def test_every_hostile_row_ended_and_every_kind_was_there(found: Found) -> None:
-    assert found.ends.total() == ROWS
+def test_hostile_rows_and_replies_do_no_harm(tmp_path: Path) -> None:
+    """In this process; tests/slow/test_fuzz.py looks at workers of Ray, prompts and the report too."""
+    given, found = draw(ROWS, 1), Found(ROWS)
+    lay(tmp_path, given)
+    before = listing(tmp_path)
+    execute(job_in(tmp_path), "executor=local")
+    assert listing(tmp_path) == before  # nothing was written outside the run
+    assert audit(str(tmp_path / "run")).faults == []
+    for fate, row in ended(tmp_path / "run"):
+        place = row["source"]
+        look(found, given[int(place["file"]) + 100 * place["row_group"] + place["row"]], fate, row)
+    assert (found.unexplained, found.escaped, found.ends.total()) == ([], [], ROWS)
     assert {kind for kind, _, _ in found.ends} == set(MAKERS)
-    assert found.prompts > ROWS / 3
 
 
 def test_the_same_seed_draws_the_same_rows() -> None:

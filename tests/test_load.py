@@ -129,7 +129,7 @@ def test_a_file_that_is_not_there_names_its_neighbours(job_file: Write) -> None:
     ],
 )
 def test_a_set_lays_a_value_over_a_key(text: str, expected: Any, job_file: Write) -> None:
-    found: Any = load_job(job_file(), SHIPPED, ["seed=1", text])[0].model_dump()
+    found: Any = load_job(job_file(executor="ray"), SHIPPED, ["seed=1", text])[0].model_dump()
     for part in text.partition("=")[0].split("."):
         found = found[part]
     assert found == expected

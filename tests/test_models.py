@@ -20,30 +20,18 @@ from oasis_ray.models import bring, here, pinned
 from tests.support.checkout import ROOT
 from tests.support.s3 import Store
 
-pytest.importorskip("moto", reason="moto's server comes with the dev packages: make setup")
-s3fs = pytest.importorskip("s3fs", reason="s3fs comes with the dev packages: make setup")
-
 FILES = {"config.json": b"{}", "model.safetensors": b"weights" * 1000, "tokenizer.json": b"{}", "merges.txt": b"a b"}
 LEFT = {"README.md": b"#", "modeling_x.py": b"print()", "pytorch_model.bin": b"pickle", "onnx/config.json": b"{}"}
 BRING = "import sys; from oasis_ray.models import bring; print(bring(*sys.argv[1:]))"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    with Store(tmp_path_factory.mktemp("store")) as made:
-        yield made
-
-
 @pytest.fixture
-def store(shop: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Store:
+def filled(store_here: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Store:
     """A store with a model in a bucket of the test's own, and an empty folder for models that are brought."""
-    for name, value in shop.environment.items():
-        monkeypatch.setenv(name, value)
     monkeypatch.setenv("OASIS_MODELS", str(tmp_path / "models"))
-    s3fs.S3FileSystem.clear_instance_cache()
-    shop.put(bucket(tmp_path), {f"tiny/{name}": data for name, data in (FILES | LEFT).items()})
-    return shop
+    store_here.put(bucket(tmp_path), {f"tiny/{name}": data for name, data in (FILES | LEFT).items()})
+    return store_here
 
 
 def bucket(folder: Path) -> str:
@@ -59,7 +47,7 @@ def pin(model: str, revision: str | None = None, earlier: dict[str, Any] | None 
     return pinned({"vlm": Pool(model=model, revision=revision)}, earlier or {})["vlm"].revision
 
 
-def test_what_holds_no_code_is_brought_and_nothing_else(store: Store, tmp_path: Path) -> None:
+def test_what_holds_no_code_is_brought_and_nothing_else(filled: Store, tmp_path: Path) -> None:
     revision = pin(url(tmp_path))
     assert here(url(tmp_path), revision) is None
     folder = bring(url(tmp_path), revision)
@@ -69,7 +57,7 @@ def test_what_holds_no_code_is_brought_and_nothing_else(store: Store, tmp_path: 
     assert engine_args(pool, str(folder), gpus=False, images=False)["model"] == str(folder)
 
 
-def test_processes_that_start_at_once_bring_a_model_once(store: Store, tmp_path: Path) -> None:
+def test_processes_that_start_at_once_bring_a_model_once(filled: Store, tmp_path: Path) -> None:
     words = [sys.executable, "-c", BRING, url(tmp_path), str(pin(url(tmp_path)))]
     both = [
         subprocess.Popen(words, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True)
@@ -78,10 +66,10 @@ def test_processes_that_start_at_once_bring_a_model_once(store: Store, tmp_path:
     folders = {process.communicate(timeout=200)[0].strip() for process in both}
     assert [process.returncode for process in both] == [0, 0]
     assert len(folders) == 1
-    assert store.asked(f"GET /{bucket(tmp_path)}/tiny/model.safetensors") == 1
+    assert filled.asked(f"GET /{bucket(tmp_path)}/tiny/model.safetensors") == 1
 
 
-def test_a_download_that_was_cut_off_is_no_model_and_goes_on(store: Store, tmp_path: Path) -> None:
+def test_a_download_that_was_cut_off_is_no_model_and_goes_on(filled: Store, tmp_path: Path) -> None:
     revision = pin(url(tmp_path))
     place = models._place(url(tmp_path), str(revision))
     half = Path(f"{place}.part")
@@ -90,13 +78,13 @@ def test_a_download_that_was_cut_off_is_no_model_and_goes_on(store: Store, tmp_p
     (half / "model.safetensors.begun").write_bytes(b"wei")
     assert here(url(tmp_path), revision) is None
     assert {path.name: path.read_bytes() for path in bring(url(tmp_path), revision).iterdir()} == FILES
-    assert store.asked(f"GET /{bucket(tmp_path)}/tiny/config.json") == 0
+    assert filled.asked(f"GET /{bucket(tmp_path)}/tiny/config.json") == 0
     assert [path.name for path in (tmp_path / "models").iterdir() if path.is_dir()] == [place.name]
 
 
-def test_a_model_that_was_exchanged_is_not_taken_for_the_old_one(store: Store, tmp_path: Path) -> None:
+def test_a_model_that_was_exchanged_is_not_taken_for_the_old_one(filled: Store, tmp_path: Path) -> None:
     old = pin(url(tmp_path))
-    store.client().put_object(Bucket=bucket(tmp_path), Key="tiny/model.safetensors", Body=b"WEIGHTS" * 1000)
+    filled.client().put_object(Bucket=bucket(tmp_path), Key="tiny/model.safetensors", Body=b"WEIGHTS" * 1000)
     new = pin(url(tmp_path))
     assert new != old
     with pytest.raises(RunError) as error:
@@ -112,8 +100,8 @@ def test_a_model_that_was_exchanged_is_not_taken_for_the_old_one(store: Store, t
     )
 
 
-def test_where_there_is_no_model_it_is_told(store: Store, tmp_path: Path) -> None:
-    client = store.client()
+def test_where_there_is_no_model_it_is_told(filled: Store, tmp_path: Path) -> None:
+    client = filled.client()
     client.put_object(Bucket=bucket(tmp_path), Key="pickled/config.json", Body=b"{}")
     client.put_object(Bucket=bucket(tmp_path), Key="pickled/pytorch_model.bin", Body=b"pickle")
     given = {"none": f"s3://{bucket(tmp_path)}/none", "pickled": f"s3://{bucket(tmp_path)}/pickled"}
@@ -130,37 +118,6 @@ def test_a_folder_of_this_machine_is_taken_where_it_is(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "model.safetensors").write_text("")
     assert (pin(str(tmp_path)), bring(str(tmp_path), None), here(str(tmp_path), None)) == (None, tmp_path, tmp_path)
-
-
-ASK = """
-import asyncio, os, psutil, sys
-from oasis_ray.engine import open_engine
-from oasis_ray.job import Pool
-from oasis_ray.models import pinned
-from oasis_ray.rows import Call, Request, Sampling
-
-async def ask(pool):
-    engine = open_engine(pool, gpus=False)
-    reply = await engine.ask(Call(Request("Hi", sampling=Sampling(max_tokens=4, min_tokens=4)), "r", 1))
-    print("TOKENS", reply.samples[0].tokens, flush=True)
-    # The engine's own process would be waited for at the end of this one.
-    for child in psutil.Process().children(recursive=True):
-        child.kill()
-    os._exit(0)
-
-if __name__ == "__main__":
-    pool = Pool(model=sys.argv[1], device="cpu", max_context_tokens=512, max_sequences=4)
-    asyncio.run(ask(pinned({"llm": pool}, {})["llm"]))
-"""
-
-
-def test_vllm_loads_a_model_from_a_store(store: Store, tmp_path: Path, pair: Path) -> None:
-    for file in (pair / "llm").iterdir():
-        store.client().put_object(Bucket=bucket(tmp_path), Key=f"llm/{file.name}", Body=file.read_bytes())
-    words = [sys.executable, "-c", ASK, f"s3://{bucket(tmp_path)}/llm/"]
-    variables = os.environ | {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
-    said = subprocess.run(words, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=500)
-    assert "TOKENS 4" in said.stdout, said.stderr[-3000:]
 
 
 class Hub(BaseHTTPRequestHandler):

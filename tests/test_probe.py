@@ -186,7 +186,7 @@ def test_sessions_of_an_older_version_say_nothing_of_time(tmp_path: Path, job_fi
     }
 
 
-def test_a_probe_is_run_forecast_and_graded(ray_cluster: None, tmp_path: Path, job_file: Callable[..., Path]) -> None:
+def test_a_probe_is_run_forecast_and_graded(tmp_path: Path, job_file: Callable[..., Path]) -> None:
     some = ("good", "caption", "unclear", "garbled", "mute")
     shard(
         tmp_path / "shards/a.parquet", [{"id": f"{kind}-{n}", "bytes": picture()} for n in range(12) for kind in some]

@@ -13,13 +13,14 @@ import pytest
 from oasis_ray.errors import JobError
 from oasis_ray.heartbeat import Heartbeat
 from oasis_ray.journal import Journal
+from oasis_ray.local_executor import LocalExecutor
 from oasis_ray.manifest import read_manifest
 from oasis_ray.metrics import METRICS, Meter
 from oasis_ray.progress import Place, Progress, publish, read_progress, write_progress
 from oasis_ray.rows import Fate
 from oasis_ray.tally import Cost
 from oasis_ray.watch import Event, Standing, Watch, by_node
-from tests.support.command import call
+from tests.support.command import call_here
 from tests.support.jobs import execute
 from tests.support.run_folders import RunFolder, accepted, rejected
 from tests.support.shards import picture, shard
@@ -92,7 +93,7 @@ def test_a_progress_file_that_cannot_be_read_is_told(text: str, tmp_path: Path) 
 
 def test_status_shows_parts_funnel_and_session(run: Path) -> None:
     write_progress(str(run), progress())
-    done = call("status", run)
+    done = call_here("status", run)
     lines = done.stdout.splitlines()
     assert (done.returncode, done.stderr) == (0, "")
     assert lines[:2] == [
@@ -116,7 +117,7 @@ def test_status_shows_parts_funnel_and_session(run: Path) -> None:
 
 def test_status_says_which_phase_a_run_is_in_and_how_many_rows_have_come_through(run: Path) -> None:
     write_progress(str(run), progress(phase="phase 2 of 3: llm", rows_waiting=40))
-    lines = call("status", run).stdout.splitlines()
+    lines = call_here("status", run).stdout.splitlines()
     assert any(line.startswith("session 1a2b3c4d: phase 2 of 3: llm: working for 0:01:01, ") for line in lines)
     assert any(line.startswith("rows       30 of 100 ended, 40 wait for the next phase; of this") for line in lines)
 
@@ -124,7 +125,7 @@ def test_status_says_which_phase_a_run_is_in_and_how_many_rows_have_come_through
 @pytest.mark.parametrize("words", [(), ("--watch",)])
 def test_status_says_that_the_driver_may_be_dead_and_ends_with_1(words: tuple[str, ...], run: Path) -> None:
     write_progress(str(run), progress(time=datetime.now(UTC) - timedelta(seconds=400)))
-    done = call("status", run, *words)
+    done = call_here("status", run, *words)
     assert done.returncode == 1
     assert done.stdout.splitlines()[-1].startswith("the driver has not written for 4")
     assert done.stdout.endswith(" s; it may be dead: run the job again to go on\n")
@@ -135,7 +136,7 @@ def test_status_of_a_run_that_has_ended_leaves_the_session_out(run: Path) -> Non
     manifest = read_manifest(str(run))
     (run / "run.json").write_text(json.dumps(manifest | {"state": "done"}))
     for words in ((), ("--watch",)):
-        done = call("status", run, *words)
+        done = call_here("status", run, *words)
         assert (done.returncode, done.stderr, "session" in done.stdout) == (0, "", False)
 
 
@@ -220,19 +221,18 @@ def test_rows_that_stand_at_one_node_in_several_workers_are_one_place() -> None:
 
 
 def test_a_folder_that_cannot_be_written_is_told_once_and_ends_nothing(
-    ray_cluster: None, tmp_path: Path, job_file: Callable[..., Path]
+    tmp_path: Path, job_file: Callable[..., Path]
 ) -> None:
     job, recipe = (made := RunFolder(tmp_path / "run", job_file())).job, made.recipe
     (tmp_path / "run/progress.json.new").mkdir()
     notes: list[str] = []
-    with Heartbeat(job, recipe, "1a2b", gpus=dict.fromkeys(job.pools, False), rows=3, before=0, notes=notes) as beat:
+    gpus = dict.fromkeys(job.pools, False)
+    with Heartbeat(job, recipe, "1a2b", LocalExecutor(), gpus=gpus, rows=3, before=0, notes=notes) as beat:
         beat.step("working")
     assert [note.partition(": ")[0] for note in notes] == ["progress and log could not be written, the run went on"]
 
 
-def test_a_run_leaves_its_progress_and_its_log(
-    ray_cluster: None, tmp_path: Path, job_file: Callable[..., Path]
-) -> None:
+def test_a_run_leaves_its_progress_and_its_log(tmp_path: Path, job_file: Callable[..., Path]) -> None:
     shard(tmp_path / "shards/a.parquet", [{"id": name, "bytes": picture()} for name in ("good", "mute", "caption")])
     manifest = execute(job_file())
     run = tmp_path / "run"

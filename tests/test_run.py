@@ -1,4 +1,7 @@
-"""A whole run through real Ray, with scripted engines: every row ends once, with its reason, as a whole row."""
+"""A whole run in this process, with scripted engines: every row ends once, with its reason, as a whole row.
+
+That a run on Ray makes the same rows is held by tests/ray/test_run_on_ray.py.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,33 +16,16 @@ from oasis_ray.errors import JobError, RunError
 from oasis_ray.manifest import read_manifest
 from oasis_ray.node import seed
 from tests.support.checkout import ROOT
-from tests.support.jobs import ENDS, IDS, REASONS, execute, rows_of
+from tests.support.jobs import ENDS, REASONS, execute, rows_of, scripted, write_kinds
 from tests.support.scripts import CAPTION
 from tests.support.shards import picture, shard
 
 
 @pytest.fixture(scope="module")
-def done(ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run of 13 rows, each of its own kind."""
     folder = tmp_path_factory.mktemp("run")
-    rows = [{"id": name, "bytes": picture(), "path": f"{name}.png"} for name in IDS]
-    rows[-1]["bytes"] = rows[-1]["bytes"][:-60]
-    shard(folder / "shards/a.parquet", rows[:6])
-    shard(folder / "shards/b.parquet", rows[6:])
-    (folder / "job.yaml").write_text(
-        f"""
-recipe: oasis
-input: {{path: {folder}/shards, id: id}}
-output: {{path: {folder}/run, rows_per_part: 8}}
-pools:
-  vlm: {{backend: scripted, model: script, script: "tests.support.scripts:oasis"}}
-  llm: {{backend: scripted, model: script, script: "tests.support.scripts:oasis"}}
-seed: 7
-score_in_full: 0.0
-rows_per_task: 3
-"""
-    )
-    execute(folder / "job.yaml")
+    execute(write_kinds(folder))
     return folder / "run"
 
 
@@ -147,7 +133,7 @@ def test_a_run_of_another_make_is_refused_with_what_changed(done: Path) -> None:
     )
 
 
-def test_rows_that_are_left_are_done_when_the_job_runs_again(done: Path, tmp_path: Path) -> None:
+def test_rows_that_are_left_are_done_when_the_job_runs_again(done: Path) -> None:
     part = next((done / "failed").glob("*.parquet"))
     lost, kept = pq.read_table(part), {path.name for path in done.rglob("*.parquet")}
     part.unlink()
@@ -157,7 +143,7 @@ def test_rows_that_are_left_are_done_when_the_job_runs_again(done: Path, tmp_pat
     assert {path.name for path in done.rglob("*.parquet")} > kept - {part.name}
 
 
-def test_scoring_in_full_changes_no_fate_and_fills_every_axis(ray_cluster: None, done: Path, tmp_path: Path) -> None:
+def test_scoring_in_full_changes_no_fate_and_fills_every_axis(done: Path, tmp_path: Path) -> None:
     folder = tmp_path / "full"
     execute(done.parent / "job.yaml", f"output.path={folder}", "score_in_full=1.0")
     ends = {row["id"]: fate for fate in ENDS for row in rows_of(folder, fate)}
@@ -168,9 +154,7 @@ def test_scoring_in_full_changes_no_fate_and_fills_every_axis(ray_cluster: None,
     assert (garbled["node"], garbled["scored_in_full"], garbled["nodes"]["respond"]) == ("nonsense", True, None)
 
 
-def test_the_response_filters_of_the_ablation_can_be_switched_on(
-    ray_cluster: None, tmp_path: Path, job_file: Callable[..., Path]
-) -> None:
+def test_the_response_filters_of_the_ablation_can_be_switched_on(tmp_path: Path, job_file: Callable[..., Path]) -> None:
     shard(tmp_path / "shards/a.parquet", [{"id": "good", "bytes": picture()}])
     axes = ("helpful", "truthful", "following")
     execute(job_file(nodes={axis: {"enabled": True} for axis in axes}))
@@ -181,9 +165,7 @@ def test_the_response_filters_of_the_ablation_can_be_switched_on(
     ]
 
 
-def test_a_recipe_that_asks_no_model_runs_without_engines(
-    ray_cluster: None, tmp_path: Path, job_file: Callable[..., Path]
-) -> None:
+def test_a_recipe_that_asks_no_model_runs_without_engines(tmp_path: Path, job_file: Callable[..., Path]) -> None:
     text = "There are words in this row, and they are the answer too."
     pq.write_table(pa.table({"id": ["a", "b"], "text": [text, ""]}), tmp_path / "texts.parquet")
     given = {"path": str(tmp_path / "texts.parquet"), "id": "id", "image": None, "columns": ["text"]}
@@ -195,19 +177,12 @@ def test_a_recipe_that_asks_no_model_runs_without_engines(
 
 
 def test_an_engine_that_fails_stops_the_run_and_keeps_what_was_done(
-    ray_cluster: None, tmp_path: Path, job_file: Callable[..., Path]
+    tmp_path: Path, job_file: Callable[..., Path]
 ) -> None:
     shard(tmp_path / "shards/a.parquet", [{"id": "good", "bytes": picture()}])
-    pool = {"backend": "scripted", "model": "script", "script": "tests.support.scripts:broken"}
     with pytest.raises(RunError) as error:
-        execute(job_file(pools={"vlm": pool, "llm": pool}))
+        execute(job_file(pools=scripted("broken")))
     assert str(error.value) == "pool 'vlm': OSError: the cable is out"
     assert read_manifest(str(tmp_path / "run"))["state"] == "stopped"
     # Nothing has ended, so there is nothing that another make of the run could contradict.
     assert execute(job_file(seed=9))["rows"] == {"accepted": 1, "captions": 0, "rejected": 0, "failed": 0}
-
-
-def test_the_pools_end_with_the_run(done: Path) -> None:
-    from ray import serve
-
-    assert serve.status().applications == {}

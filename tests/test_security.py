@@ -2,19 +2,13 @@
 
 import ast
 import asyncio
-import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
@@ -29,8 +23,12 @@ from oasis_ray.rows import Call, Request
 from oasis_ray.schema import packet
 from oasis_ray.terminal import Terminal
 from tests.support.checkout import ROOT
+from tests.support.command import call
+from tests.support.jobs import rows
+from tests.support.leaks import holding, texts_below
+from tests.support.models import LLM, VLM
 from tests.support.records import RECIPE, ended
-from tests.support.shards import picture, shard
+from tests.support.servers import Echo, serving
 
 CODE = sorted(file for folder in ("oasis_ray", "stages", "benchmarks") for file in (ROOT / folder).rglob("*.py"))
 # Modules that turn bytes into objects by running what the bytes say.
@@ -180,51 +178,16 @@ def test_an_id_is_never_part_of_a_path(tmp_path: Path) -> None:
     assert [file for file in tmp_path.rglob("*") if file.is_file()] == [folder / "accepted/part-5f-000003.parquet"]
 
 
-class Echo(BaseHTTPRequestHandler):
-    """A server that lists its models, and says no to all else: with the status that its path begins with, and with the
-    caller's key in the reason. Under `/sick/` it does not list its models either.
-    """
-
-    keys: list[str] = []  # noqa: RUF012
-
-    def do_GET(self) -> None:
-        if self.path.startswith("/sick/"):
-            self.refuse(401)
-        else:
-            self.answer(200, {"object": "list", "data": []})
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["content-length"]))
-        self.refuse(int(self.path.split("/")[1]))
-
-    def refuse(self, status: int) -> None:
-        self.keys.append(self.headers["authorization"])
-        self.answer(status, {"error": {"message": f"no good: {self.headers['authorization']}"}})
-
-    def answer(self, status: int, body: object) -> None:
-        data = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     """The base URL of the server that repeats keys."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Echo) as http:
-        threading.Thread(target=http.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{http.server_port}"
-        http.shutdown()
+    with serving(Echo) as url:
+        yield url
 
 
-def said(url: str, model: Path, what: str) -> OasisError:
+def said(url: str, what: str) -> OasisError:
     """The error of an engine whose key is in $OTHER_KEY."""
-    engine = OpenAIEngine(Pool(model=str(model), backend="openai", url=url, api_key_env="OTHER_KEY"), retries=0)
+    engine = OpenAIEngine(Pool(model=str(LLM), backend="openai", url=url, api_key_env="OTHER_KEY"), retries=0)
     with pytest.raises(OasisError) as error:
         asyncio.run(engine.ask(Call(Request("Hi"), "row", 1)) if what == "ask" else engine.check())  # type: ignore[arg-type]
     return error.value
@@ -241,10 +204,10 @@ def said(url: str, model: Path, what: str) -> OasisError:
     ],
 )
 def test_a_server_that_repeats_the_key_is_quoted_without_it(
-    path: str, what: str, expected: str, server: str, pair: Path, monkeypatch: pytest.MonkeyPatch
+    path: str, what: str, expected: str, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTHER_KEY", SECRET)
-    error = said(f"{server}/{path}", pair / "llm", what)
+    error = said(f"{server}/{path}", what)
     assert str(error) == expected.format(url=f"{server}/{path}")
     assert SECRET not in repr(error)
     assert Echo.keys[-1] == f"Bearer {SECRET}"
@@ -252,38 +215,23 @@ def test_a_server_that_repeats_the_key_is_quoted_without_it(
 
 @pytest.mark.parametrize("around", ["{}\n", " {}\r\n", "\t{}"])
 def test_a_key_from_a_file_is_sent_without_the_space_around_it(
-    around: str, server: str, pair: Path, monkeypatch: pytest.MonkeyPatch
+    around: str, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTHER_KEY", around.format(SECRET))
-    assert str(said(f"{server}/400/v1", pair / "llm", "ask")).endswith("Bearer $OTHER_KEY")
+    assert str(said(f"{server}/400/v1", "ask")).endswith("Bearer $OTHER_KEY")
     assert Echo.keys[-1] == f"Bearer {SECRET}"
 
 
 @pytest.mark.parametrize("inside", ["\n", "é", "\x7f"])
 def test_a_key_that_no_header_can_carry_is_refused_without_being_shown(
-    inside: str, server: str, pair: Path, monkeypatch: pytest.MonkeyPatch
+    inside: str, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTHER_KEY", f"{SECRET}{inside}{SECRET}")
     with pytest.raises(RunError) as error:
-        said(f"{server}/400/v1", pair / "llm", "ask")
+        said(f"{server}/400/v1", "ask")
     assert str(error.value) == (
         "the key in $OTHER_KEY holds a character that an HTTP header can't carry; was it copied whole?"
     )
-
-
-@pytest.fixture
-def ray_folder() -> Iterator[Path]:
-    """A folder for Ray's own files; short, because it holds sockets."""
-    folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def readable(file: Path) -> str:
-    """All that a file says; a Parquet part is compressed, so it is read as what it is."""
-    if file.suffix == ".parquet":
-        return repr(pq.read_table(file).to_pylist())
-    return file.read_bytes().decode(errors="replace")
 
 
 @pytest.mark.parametrize(
@@ -294,35 +242,15 @@ def readable(file: Path) -> str:
     ],
 )
 def test_a_run_leaves_no_key_behind(
-    status: int, code: int, told: str, server: str, pair: Path, tmp_path: Path, ray_folder: Path,
-    job_file: Callable[..., Path],
-) -> None:  # fmt: skip
-    shard(tmp_path / "shards/a.parquet", [{"id": name, "bytes": picture()} for name in "ab"])
-    pool = {"backend": "openai", "url": f"{server}/{status}/v1", "api_key_env": "OTHER_KEY", "model": str(pair / "vlm")}
+    status: int, code: int, told: str, server: str, tmp_path: Path, job_file: Callable[..., Path]
+) -> None:
+    rows(tmp_path, "a", "b")
+    pool = {"backend": "openai", "url": f"{server}/{status}/v1", "api_key_env": "OTHER_KEY", "model": str(VLM)}
     keys = {"OTHER_KEY": SECRET, "OPENAI_API_KEY": SECRET[::-1], "HF_TOKEN": SECRET[::-1]}
-    job = job_file(pools={"vlm": pool, "llm": pool | {"api_key_env": "OPENAI_API_KEY"}})
-    done = subprocess.run(
-        [str(Path(sys.executable).parent / "oasis-ray"), "run", str(job)],
-        cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
-        env=os.environ | keys | {"RAY_TMPDIR": str(ray_folder), "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+    done = call("run", job_file(pools={"vlm": pool, "llm": pool | {"api_key_env": "OPENAI_API_KEY"}}), **keys)
     assert done.returncode == code, done.stderr
     assert told in done.stdout + done.stderr
     assert f"Bearer {SECRET}" in Echo.keys
-    files = [file for folder in (tmp_path, ray_folder) for file in folder.rglob("*") if file.is_file()]
-    texts = {str(file): readable(file) for file in files} | {"stdout": done.stdout, "stderr": done.stderr}
-    assert [name for name, text in texts.items() if SECRET in text or SECRET[::-1] in text] == []
-    # That something was looked at: Ray's logs, and the server's words without the key.
-    assert any("/logs/" in name for name in texts)
-    assert any("no good: Bearer $OTHER_KEY" in text for text in texts.values())
-
-
-def test_a_cluster_that_a_run_starts_answers_nobody_without_its_token(ray_cluster: None) -> None:
-    import ray
-
-    done = subprocess.run(
-        [str(Path(sys.executable).parent / "ray"), "status", "--address", ray.get_runtime_context().gcs_address],
-        env=os.environ | {"RAY_AUTH_MODE": "disabled"}, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    assert done.returncode == 1
-    assert "AuthenticationError" in done.stderr
+    texts = texts_below(tmp_path) | {"stdout": done.stdout, "stderr": done.stderr}
+    assert holding(texts, SECRET, SECRET[::-1]) == []
+    assert any("no good: Bearer $OTHER_KEY" in text for text in texts.values())  # that something was looked at

@@ -33,7 +33,8 @@ def segment(job_file: Callable[..., Path], tmp_path: Path) -> Make:
         share: float = 0.0, script: Callable[[Call], Any] = scripts.oasis, watch: Any = None, **keys: Any
     ) -> Segment:
         given = {"path": "x", "id": "id", "root": str(tmp_path)}
-        job, recipe = load_job(job_file(score_in_full=share, input=given, **keys), SHIPPED)
+        # A job of Ray: it may have several workers and engines.
+        job, recipe = load_job(job_file(score_in_full=share, input=given, executor="ray", **keys), SHIPPED)
         pools = {name: ScriptedEngine(script) for name in job.pools}
         return Segment(job, recipe, pools, {node.name: node.name for node in recipe.nodes}, watch)
 

@@ -24,6 +24,7 @@ from oasis_ray.load import load_job
 
 Ways = dict[str, Callable[[Child, int], Round]]  # what a process is asked for the round of a number
 RATIOS = (
+    ("local", "floor"),
     ("service", "floor"),
     ("service", "step_by_step"),
     ("terse", "step_by_step"),
@@ -31,6 +32,7 @@ RATIOS = (
 )
 # What is aimed at: at least, but for AT_MOST. Where it is not met, benchmarks/README.md says what holds it.
 TARGETS = {
+    "local_over_floor": 0.95,
     "service_over_floor": 0.85,
     "service_over_floor_simulated": 0.95,
     "service_over_step_by_step": 2,
@@ -42,6 +44,7 @@ TARGETS = {
 }
 AT_MOST = ("image_prefills_per_image", "orchestration_cpu_ms_per_request")
 NOT_STEADY = ("step_by_step", "stage_owned")  # whole runs, from the first request or row
+STREAMS = ("floor", "local", "service")  # the same requests in the same order, by who carries the rows
 SHARED = {name: {"shared": f"speed-{name}"} for name in ("vlm", "llm")}
 TERSE = {"nodes": {name: {"with": {"terse": True}} for name in ("nonsense", "hallucination", "solvability", "clarity")}}
 
@@ -54,6 +57,7 @@ def compare(work: Workload, rounds: int, folder: Path, say: Callable[[str], None
     plain, shared = few.write_job(folder, 0), few.write_job(folder, 0, pools=SHARED)
     near: Ways = {
         "floor": lambda child, number: child.ask("floor", work.write_job(folder, number)),
+        "local": lambda child, number: child.ask("local", work.write_job(folder, number, executor="local")),
         "step_by_step": lambda child, number: child.ask("steps", work.write_job(folder, number)),
     }
     far: Ways = {"service": lambda child, number: child.ask(work.write_job(folder, number, pools=SHARED))}
@@ -112,7 +116,7 @@ def figures(work: Workload, job: Path, found: dict[str, list[Round]], rest: floa
         for way in found
         if way != "stage_owned"  # which does not tell
     }
-    told["vlm_busy"] = {way: spread([one.busy(pictured) for one in found[way]]) for way in ("floor", "service")}
+    told["vlm_busy"] = {way: spread([one.busy(pictured) for one in found[way]]) for way in STREAMS}
     told["accepted"] = {way: [len(one.accepted) for one in found[way]] for way in found}
     told["accepted_in_all"] = [
         len(set.intersection(*(one.accepted for one in same)))
@@ -128,14 +132,15 @@ def figures(work: Workload, job: Path, found: dict[str, list[Round]], rest: floa
     if overheads := [cost for one in found["service"] if (cost := one.overhead(rest)) is not None]:
         told["orchestration_cpu_ms_per_request"] = spread(overheads)
     told["tokens_per_s"] = {way: spread([one.tokens() / one.seconds for one in found[way]]) for way in found}
-    told["memory_mib"] = {way: spread([one.memory for one in found[way]]) for way in ("floor", "service")}
-    told["longest_gap_s"] = {way: spread([gaps(one.ends) for one in found[way]]) for way in ("floor", "service")}
+    told["memory_mib"] = {way: spread([one.memory for one in found[way]]) for way in STREAMS}
+    told["longest_gap_s"] = {way: spread([gaps(one.ends) for one in found[way]]) for way in STREAMS}
     return told
 
 
 def headline(result: dict[str, Any]) -> dict[str, Any]:
     """The figures that the targets are about, each from the workload that shows it, as far as it was run."""
     places = {
+        "local_over_floor": ("small", "local_over_floor"),
         "service_over_floor": ("oasis", "service_over_floor"),
         "service_over_floor_simulated": ("simulated", "service_over_floor"),
         "service_over_step_by_step": ("oasis", "service_over_step_by_step"),

@@ -1,4 +1,6 @@
-"""Engines driven directly by one process, without Ray and without files: as fast as they go, and step by step."""
+"""One process and its engines, without Ray. The engines are driven directly and without files (as fast as they go, and
+step by step), or by a local run.
+"""
 
 import asyncio
 import time
@@ -9,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.speed.child import cpu_seconds, memory_mib, spent
-from benchmarks.speed.rounds import Round
-from oasis_ray.capacity import engines_on_cpus
+from benchmarks.speed.local import OpenExecutor, local
+from benchmarks.speed.rounds import Round, rows_of
 from oasis_ray.cli import SHIPPED
-from oasis_ray.engine import Engine, open_engine
+from oasis_ray.engine import Engine
 from oasis_ray.image import admit
 from oasis_ray.load import load_job
 from oasis_ray.manifest import node_digests
@@ -30,17 +32,21 @@ BATCH = 64  # rows of a step that are asked for at once
 def direct(job: Path) -> Iterator[Callable[..., Round]]:
     """Open the engines of a job. What is yielded runs a job of the same pools, the way it is told."""
     loop = asyncio.new_event_loop()
-    pools = load_job(job, SHIPPED)[0].pools
-    sharing = engines_on_cpus(pools, dict.fromkeys(pools, False))
-    engines = {name: open_engine(pool, gpus=False, sharing=sharing) for name, pool in pools.items()}
+    executor = OpenExecutor(load_job(job, SHIPPED)[0].pools, loop)
+    engines = executor.engines_open
     ways = {"floor": floor, "steps": steps}
 
     def answer(way: str, path: Path) -> Round:
         loop.run_until_complete(forget(engines))
         before, start = cpu_seconds(), time.monotonic()
-        moments, rows = loop.run_until_complete(ways[way](path, engines))
+        moments, ended, folder = list[float](), list[Ended](), ""
+        if way == "local":
+            folder = local(path, executor)
+        else:
+            moments, ended = loop.run_until_complete(ways[way](path, engines))
         took, after = time.monotonic() - start, cpu_seconds()
-        found = {row.id: (str(row.fate), row.lineage) for row in rows if row.lineage}
+        rows = rows_of(folder) if folder else {row.id: (str(row.fate), row.lineage) for row in ended}
+        found = {name: row for name, row in rows.items() if row[1]}
         return Round(took, moments, found, spent(before, after), memory=memory_mib())
 
     yield answer
@@ -50,6 +56,7 @@ async def forget(engines: dict[str, Engine]) -> None:
     """Empty the caches of vLLM's engines: each round begins with none."""
     for engine in engines.values():
         if core := getattr(engine, "_llm", None):
+            engine._pictures.clear()  # type: ignore[attr-defined]  # what it was given it is given again
             await core.reset_prefix_cache()
             await core.reset_mm_cache()
             await core.reset_encoder_cache()

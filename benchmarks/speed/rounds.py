@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+from oasis_ray.ledger import read_parts
 from oasis_ray.recipe import Recipe
+from oasis_ray.rows import Fate
 
 Steps = list[Mapping[str, Any]]
 
@@ -113,3 +115,13 @@ def spread(values: list[float]) -> dict[str, float]:
 def gaps(moments: list[float]) -> float:
     """The longest time in which no row ended."""
     return max((b - a for a, b in pairwise(sorted(moments))), default=0.0)
+
+
+def rows_of(folder: str) -> dict[str, tuple[str, Any]]:
+    """What a run folder holds: fate and lineage of every row, by id."""
+    return {
+        row["id"]: (str(fate), row["lineage"])
+        for fate in Fate
+        for table in read_parts(folder, fate, ["id", "lineage"])
+        for row in table.to_pylist()
+    }

@@ -11,15 +11,13 @@ from typing import Any
 import ray
 
 from benchmarks.speed.child import cpu_seconds, memory_mib, spent
-from benchmarks.speed.rounds import Round, Steady
+from benchmarks.speed.rounds import Round, Steady, rows_of
 from benchmarks.speed.workload import ROOT
 from oasis_ray import cluster
 from oasis_ray.cli import SHIPPED
 from oasis_ray.job import Job
-from oasis_ray.ledger import read_parts
 from oasis_ray.load import load_job
 from oasis_ray.pool import start_pools
-from oasis_ray.rows import Fate
 from oasis_ray.run import Run
 
 LOOK_S = 0.5  # a look costs the driver and the watch some milliseconds, which would be counted as the service's
@@ -92,13 +90,3 @@ def measure(path: Path, ended: Callable[[], None] = lambda: None) -> Round:
         (began, cpu), (ended, cpu_then) = marks["from"], marks["to"]
         steady = Steady(began, ended, spent(cpu, cpu_then))
     return Round(seconds, moments, rows_of(run.folder), spent(marks["cpu"], after), steady, marks.get("memory", 0.0))
-
-
-def rows_of(folder: str) -> dict[str, tuple[str, Any]]:
-    """What a run folder holds: fate and lineage of every row, by id."""
-    return {
-        row["id"]: (str(fate), row["lineage"])
-        for fate in Fate
-        for table in read_parts(folder, fate, ["id", "lineage"])
-        for row in table.to_pylist()
-    }

@@ -137,10 +137,8 @@ def report(
     tokenizer: Annotated[str | None, typer.Option(help="The model to count tokens with; left out: the run's.")] = None,
 ) -> None:
     """Count and show what a run made: index.html, which opens offline, and statistics.json beside it."""
-    from oasis_ray import cluster
     from oasis_ray.report.make import make
 
-    cluster.join()
     paths = [*subjects, *(compare or [])]
     folder, made = make(paths, to, benchmarks=benchmark or [], sample=sample, tokenizer=tokenizer)
     for subject in made.subjects:

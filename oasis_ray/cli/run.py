@@ -161,7 +161,7 @@ def plan(
         out.print(f"\ninput: {shards.rows} rows in {shards.files} files at {job.input.path}", soft_wrap=True)
     else:
         out.print(f"\ninput: there are no Parquet files yet at {job.input.path} (input.path)", soft_wrap=True)
-    out.print(f"output: {job.output.path}")
+    out.print(f"output: {job.output.path}", soft_wrap=True)
     executor = executor_of(job)
     executor.join()
     have = executor.nodes()

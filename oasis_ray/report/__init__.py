@@ -1,1 +1,1 @@
-"""The statistics report of runs and data sets: measured as a Ray Data job, shown as one page that opens offline."""
+"""The statistics report of runs and data sets: counted here or on Ray, shown as one page that opens offline."""

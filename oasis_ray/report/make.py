@@ -1,4 +1,4 @@
-"""Make a report: count its subjects on the cluster, and write `index.html` and `statistics.json`."""
+"""Make a report: count its subjects, and write `index.html` and `statistics.json`."""
 
 import os
 from collections.abc import Sequence
@@ -8,12 +8,13 @@ from typing import Any
 from oasis_ray.errors import JobError
 from oasis_ray.models import here
 from oasis_ray.report.gallery import Shown, gallery
-from oasis_ray.report.gather import SAMPLE, gather, tokenize_with
+from oasis_ray.report.gather import ROWS_HERE, SAMPLE, gather
 from oasis_ray.report.overlap import read_benchmarks
 from oasis_ray.report.page import page
 from oasis_ray.report.statistics import Statistics
 from oasis_ray.report.subject import Subject, open_subject
 from oasis_ray.report.summarise import summarise
+from oasis_ray.report.tokens import tokenize_with
 from oasis_ray.storage import locate, make_folder
 
 
@@ -24,8 +25,9 @@ def make(
     benchmarks: Sequence[Path] = (),
     sample: int = SAMPLE,
     tokenizer: str | None = None,
+    rows_here: int = ROWS_HERE,
 ) -> tuple[str, Statistics]:
-    """Report on what is at `paths`, side by side, on the cluster that this process has joined.
+    """Report on what is at `paths`, side by side. A subject of at most `rows_here` rows is counted in this process.
 
     Writes to `out`, or into the first subject's folder `report`, and returns that folder and the statistics. The rows
     that are shown are the first subject's. Raises JobError where a path holds nothing that could be reported on.
@@ -36,7 +38,9 @@ def make(
     model, note = _tokenizer(subjects, tokenizer)
     made, rows = [], list[Shown]()
     for subject in subjects:
-        totals, spoken, pictures = gather(subject, sample=sample, tokenizer=model, benchmarks=given)
+        totals, spoken, pictures = gather(
+            subject, sample=sample, tokenizer=model, benchmarks=given, rows_here=rows_here
+        )
         made.append(summarise(subject, totals, spoken, pictures, [note] if note else []))
         rows = rows or gallery(subject, totals)
     statistics = Statistics(subjects=made)

@@ -2,7 +2,7 @@
 
 import io
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -85,15 +85,14 @@ def draw(subject: Subject) -> Iterator[Piece]:
 
 
 class Viewer:
-    """Looks at the pictures of a piece. Ray Data makes one in each worker."""
+    """Looks at the pictures of pieces."""
 
-    def __call__(self, batch: Mapping[str, Sequence[Piece]]) -> dict[str, list[PictureTotals]]:
-        """One piece in, its totals out."""
+    def __call__(self, piece: Piece) -> PictureTotals:
+        """The totals of a piece's pictures."""
         totals = PictureTotals()
-        for piece in batch["piece"]:
-            for data, name in _pictures(piece):
-                totals.add(data, name)
-        return {"totals": [totals]}
+        for data, name in _pictures(piece):
+            totals.add(data, name)
+        return totals
 
 
 def _pictures(piece: Piece) -> Iterator[tuple[bytes, str]]:

@@ -91,9 +91,9 @@ class Lowest:
     bound: int = 2**64  # an item of this number or a higher one is not among the lowest
 
     def add(self, rank: int, item: Any) -> None:
-        """Offer an item. Of two with one number the first stays."""
+        """Offer an item. Of two with one number the lesser stays, so that the order does not matter."""
         if rank < self.bound:
-            self.items.setdefault(rank, item)
+            self.items[rank] = min(item, self.items.get(rank, item))
             if len(self.items) >= 2 * self.size:
                 self._cut()
 

@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from math import sqrt
-from typing import Any
+from typing import Any, TypeVar
 
 from oasis_ray.bill import Amount, Bill
 from oasis_ray.forecast import Forecast
@@ -23,6 +23,8 @@ VERB_FROM = 0.01  # the paper shows verbs that are the root of over 1% of the in
 NOUNS = 3
 MOST = 5  # texts that come most often
 TEXTS = ("instruction", "response", "caption")
+
+K = TypeVar("K", str, tuple[str, str])
 
 
 def summarise(
@@ -62,7 +64,7 @@ def summarise(
             if _of(totals, text)
             for kind in KINDS
         ],
-        cut_off=dict(totals.cut.most_common()),
+        cut_off=dict(_most(totals.cut)),
         overlaps=[
             says.Overlap(benchmark=name, text=text, rows=found.rows, of=_of(totals, text), examples=_names(found))
             for (name, text), found in sorted(totals.overlaps.items())
@@ -151,7 +153,7 @@ def _languages(spoken: Spoken) -> says.Languages:
         sampled=dict(sampled),
         found=[
             says.Language(text=text, language=language, rows=count, unsure=unsure[text, language])
-            for (text, language), count in rows.most_common()
+            for (text, language), count in _most(rows)
         ],
     )
 
@@ -170,8 +172,8 @@ def _verbs(spoken: Spoken) -> says.Verbs | None:
         parser=parser, parsed=spoken.parsed, verbless=spoken.verbless,
         verbs=[
             says.Verb(verb=verb, rows=rows,
-                      nouns=[says.Noun(noun=noun, rows=count) for noun, count in nouns[verb].most_common(NOUNS)])
-            for verb, rows in verbs.most_common() if rows > VERB_FROM * spoken.parsed
+                      nouns=[says.Noun(noun=noun, rows=count) for noun, count in _most(nouns[verb])[:NOUNS]])
+            for verb, rows in _most(verbs) if rows > VERB_FROM * spoken.parsed
         ],
     )  # fmt: skip
 
@@ -193,7 +195,7 @@ def _scores(totals: Totals, manifest: Mapping[str, Any] | None) -> list[says.Axi
 
 def _correlations(totals: Totals) -> Iterator[says.Correlation]:
     pairs: dict[tuple[str, str], Counter[tuple[int, int]]] = defaultdict(Counter)
-    for (one, other, score, its), rows in totals.both.items():
+    for (one, other, score, its), rows in sorted(totals.both.items()):  # one order, one sum of floats
         pairs[one, other][score, its] += rows
     for (one, other), counts in sorted(pairs.items()):
         yield says.Correlation(one=one, other=other, rows=counts.total(), pearson=pearson(counts))
@@ -223,7 +225,7 @@ def _duplicates(totals: Totals) -> Iterator[says.Duplicates]:
 def _pictures(pictures: PictureTotals, of: int) -> says.Pictures:
     return says.Pictures(
         looked_at=pictures.looked_at, of=of, unreadable=pictures.unreadable,
-        formats=dict(pictures.formats.most_common()), near=pictures.twins.counts()[2],
+        formats=dict(_most(pictures.formats)), near=pictures.twins.counts()[2],
         sizes=[
             says.Sizes(measure=measure, mean=sizes.mean, percentiles=sizes.percentiles(), histogram=_histogram(sizes))
             for measure, sizes in pictures.sizes.items()
@@ -243,7 +245,7 @@ def _origins(totals: Totals) -> list[says.Origin]:
             fates=found,
             words={text: totals.origins[origin, text].mean for text in TEXTS if totals.origins[origin, text].rows},
         )
-        for origin, found in sorted(fates.items(), key=lambda item: -sum(item[1].values()))
+        for origin, found in sorted(fates.items(), key=lambda item: (-sum(item[1].values()), item[0] or ""))
     ]
 
 
@@ -266,6 +268,11 @@ def kappa(table: Mapping[tuple[bool, bool], int]) -> float | None:
     yes = [sum(count for pair, count in table.items() if pair[who]) / rows for who in (0, 1)]
     chance = yes[0] * yes[1] + (1 - yes[0]) * (1 - yes[1])
     return (agreed - chance) / (1 - chance) if chance < 1 else None
+
+
+def _most(counts: Counter[K]) -> list[tuple[K, int]]:
+    """Counts, the highest first; equal ones by name, so that the order of the rows does not matter."""
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
 def _of(totals: Totals, text: str) -> int:

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import combinations
 from types import MappingProxyType
-from typing import Any
 
+from oasis_ray.language import detect
 from oasis_ray.report.defects import defects
 from oasis_ray.report.overlap import Benchmark, grams_of
 from oasis_ray.report.sketch import Lengths, Lowest, number
 from oasis_ray.report.subject import Row
 from oasis_ray.report.twins import LETTER, Twins
+from oasis_ray.report.verbs import load_parser, root_verbs
 from oasis_ray.rows import Fate
 
 SHOWN = 5  # examples of a finding
@@ -144,16 +145,16 @@ class Spoken:
         self.parsed += other.parsed
         self.verbless += other.verbless
 
-    def add(self, text: str, words: list[str], parser: Any) -> None:
-        """Count some texts of one kind; a parser of None parses nothing."""
-        from oasis_ray.language import detect
-        from oasis_ray.report.verbs import root_verbs
-
+    def add(self, text: str, words: list[str]) -> None:
+        """Count some texts of one kind. Without a parser no verbs are counted."""
         found = [detect(one) for one in words]
         self.languages.update((text, language, sure) for language, sure in found)
-        if text != "instruction" or parser is None:
+        if text != "instruction":
             return
         english = [one for one, (language, _) in zip(words, found, strict=True) if language == "en"]
+        parser = load_parser() if english else None
+        if parser is None:
+            return
         for verb in root_verbs(parser, english):
             self.parsed += 1
             self.verbless += verb is None

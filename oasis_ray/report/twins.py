@@ -29,11 +29,16 @@ Hashes = npt.NDArray[np.uint64]
 
 @dataclass
 class Same:
-    """One text (or image): how many rows have it, the id of one, and its signature."""
+    """One text (or image): how many rows have it, the first of their ids by name, and its signature."""
 
     rows: int
     id: str
     signature: Hashes | None
+
+    def count(self, rows: int, name: str) -> None:
+        """Count rows that have it, one of which is called `name`."""
+        self.rows += rows
+        self.id = min(self.id, name)
 
 
 @dataclass
@@ -64,7 +69,7 @@ class Twins:
             return
         same = self.keys.setdefault(key, {})
         if mark in same:
-            same[mark].rows += 1
+            same[mark].count(1, name)
         elif len(same) >= CROWD:
             self.crowded[key] = self.crowded.get(key, 0) + 1
         else:
@@ -80,7 +85,7 @@ class Twins:
             same = self.keys.setdefault(key, {})
             for mark, one in found.items():
                 if mark in same:
-                    same[mark].rows += one.rows
+                    same[mark].count(one.rows, one.id)
                 elif len(same) >= CROWD:
                     self.crowded[key] = self.crowded.get(key, 0) + one.rows
                 else:
@@ -111,7 +116,7 @@ class Twins:
         """Rows in the sample, of these copies of another one, and of the rest nearly so."""
         sampled = sum(one.rows for same in self.keys.values() for one in same.values()) + sum(self.crowded.values())
         copies = sum(one.rows - 1 for same in self.keys.values() for one in same.values())
-        near = sum(len(same) - len(_apart(list(same.values()))) for same in self.keys.values())
+        near = sum(len(same) - len(_apart([same[mark] for mark in sorted(same)])) for same in self.keys.values())
         return sampled, copies, near + sum(self.crowded.values())
 
     def most(self, shown: int) -> list[tuple[str, int]]:

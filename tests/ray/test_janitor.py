@@ -11,10 +11,11 @@ from ray import serve
 from ray.exceptions import RayActorError
 
 from oasis_ray.janitor import Lease
+from tests.support.cluster import Cluster
 
 
 @pytest.fixture
-def serving(ray_cluster: None) -> None:
+def serving(ray_cluster: Cluster) -> None:
     """A cluster on which Serve runs."""
     serve.start(proxy_location="Disabled")
 

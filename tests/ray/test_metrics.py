@@ -1,73 +1,44 @@
-"""What docs/watching.md promises, against a real Prometheus that watches a real run on a Ray cluster of its own."""
+"""What docs/watching.md promises, against a real Prometheus that watches a real run on a Ray cluster."""
 
+import asyncio
 import json
 import re
 import shutil
-import socket
 import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 import yaml
 
-from benchmarks.standing import Standing
+from benchmarks.standing import free_port
 from oasis_ray.manifest import read_manifest
 from oasis_ray.metrics import METRICS
 from oasis_ray.progress import read_progress
+from oasis_ray.rows import Call, Request, Sampling
 from tests.support.checkout import ROOT
-from tests.support.shards import picture, shard
+from tests.support.cluster import Cluster
+from tests.support.jobs import execute, rows, scripted, write_job
+
+if TYPE_CHECKING:
+    from oasis_ray.handle import PoolHandle
 
 MONITORING = ROOT / "cluster/monitoring"
 DASHBOARD = json.loads((MONITORING / "grafana/dashboards/oasis.json").read_text(encoding="utf-8"))
 QUERIES = [(panel["title"], target["expr"]) for panel in DASHBOARD["panels"] for target in panel.get("targets", [])]
-GRAFANA = {"$run": ".*", "$__rate_interval": "2m"}  # what Grafana puts in the place of its variables
+GRAFANA = {"$run": "watched-run", "$__rate_interval": "2m"}  # what Grafana puts in the place of its variables
 KINDS = ("good", "good-2", "caption", "poor-caption", "unclear", "impossible", "unreadable", "mute", "long")
-# An engine of vLLM's in the same cluster, as a replica holds it, asked the same long thing twice.
-TALK = """
-import asyncio, sys, ray
-class Talk:
-    async def talk(self, model):
-        from oasis_ray.engine.vllm import VllmEngine
-        from oasis_ray.job import Pool
-        from oasis_ray.rows import Call, Request, Sampling
-        engine = VllmEngine(Pool(model=model, device="cpu", max_context_tokens=1024, max_sequences=8), gpus=False)
-        call = Call(Request("A red square. " * 100, sampling=Sampling(max_tokens=8)), "row", 1)
-        for turn in range(6):
-            await engine.ask(call)
-            await asyncio.sleep(2)
-ray.init(log_to_driver=False)
-ray.get(ray.remote(Talk).options(num_cpus=0).remote().talk.remote(sys.argv[1]))
-"""
-
-# A driver that stays when its run has ended: what a process has counted last, Ray fetches within a second here.
-DRIVE = """
-import sys
-from pathlib import Path
-from oasis_ray.cli import SHIPPED
-from oasis_ray.load import load_job
-from oasis_ray.run import Run
-Run(*load_job(Path(sys.argv[1]), SHIPPED)).execute()
-print("ended", flush=True)
-sys.stdin.read()
-"""
-
-
-def free_port() -> int:
-    with socket.socket() as asked:
-        asked.bind(("127.0.0.1", 0))
-        return int(asked.getsockname()[1])
+RUN = "watched-run"  # other tests' runs are on this cluster too
 
 
 class Prometheus:
     """A Prometheus with the shipped configuration, but for the place of Ray's list and its patience."""
 
-    def __init__(self, folder: Path, discovery: Path) -> None:
+    def __init__(self, binary: str, folder: Path, discovery: Path) -> None:
         config = yaml.safe_load((MONITORING / "prometheus.yml").read_text(encoding="utf-8"))
         (scrape,) = config["scrape_configs"]
         scrape["file_sd_configs"][0] |= {"files": [str(discovery)], "refresh_interval": "1s"}
@@ -77,7 +48,7 @@ class Prometheus:
         self._start = time.time()
         self.process = subprocess.Popen(
             [
-                str(shutil.which("prometheus")), f"--config.file={folder}/prometheus.yml",
+                binary, f"--config.file={folder}/prometheus.yml",
                 f"--storage.tsdb.path={folder}/data", f"--web.listen-address=127.0.0.1:{port}",
             ],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -89,7 +60,7 @@ class Prometheus:
 
     def counted(self, rows: int) -> bool:
         """Whether so many rows have ended."""
-        return [one["value"][1] for one in self.ask("sum(ray_oasis_rows_total)")] == [str(rows)]
+        return [one["value"][1] for one in self.ask(f"sum({of_the_run('oasis_rows_total')})")] == [str(rows)]
 
     def draw(self, query: str) -> list[dict[str, Any]]:
         """What a panel draws from the start of the run until now: series with their points."""
@@ -104,48 +75,57 @@ class Prometheus:
         return found
 
 
-@pytest.fixture(scope="module")
-def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Prometheus, Path]]:
-    """Prometheus, and the folder of a run that it has watched from its beginning to its end."""
-    if shutil.which("prometheus") is None:
+def of_the_run(name: str, also: str = "") -> str:
+    """The query for a metric of this run."""
+    return f'ray_{name}{{run="{RUN}"{also}}}'
+
+
+async def talk(engine: "PoolHandle") -> None:
+    """Ask vLLM the same long thing twice and more, while Prometheus looks."""
+    for _ in range(6):
+        await engine.ask(Call(Request("A red square. " * 100, sampling=Sampling(max_tokens=8)), "row", 1))
+        await asyncio.sleep(2)
+
+
+@pytest.fixture(scope="session")  # as those that start what is watched
+def binary() -> str:
+    """The Prometheus of this machine."""
+    found = shutil.which("prometheus")
+    if found is None:
         pytest.skip("there is no `prometheus` on this machine (Debian: apt-get install prometheus)")
+    return found
+
+
+@pytest.fixture(scope="module")
+def watched(
+    binary: str, ray_cluster: Cluster, llm_on_ray: "PoolHandle", tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Prometheus, Path]]:
+    """Prometheus, and the folder of a run that it has watched from its beginning to its end."""
     folder = tmp_path_factory.mktemp("watched")
-    rows = [{"id": f"{kind}-{place}", "bytes": picture()} for place in range(16) for kind in KINDS]
-    shard(folder / "shards/a.parquet", rows)
+    names = [f"{kind}-{place}" for place in range(16) for kind in KINDS]
+    rows(folder, *names)
     latency = {"read_tokens_per_s": 40000, "token_s": 0.02, "token_s_a_reply": 0.0005}
-    pool = {"backend": "simulated", "model": "script", "script": "tests.support.scripts:oasis", "latency": latency}
-    job = {
-        "recipe": "oasis", "input": {"path": f"{folder}/shards", "id": "id"}, "output": {"path": f"{folder}/run"},
-        "pools": {"vlm": pool, "llm": pool}, "max_failed": 1.0, "rows_in_flight": 16, "rows_per_task": 4,
+    pool = scripted("oasis")["vlm"] | {
+        "backend": "simulated", "latency": latency, "device": "gpu", "gpu_share": 0.4
     }  # fmt: skip
-    (folder / "job.yaml").write_text(yaml.safe_dump(job))
-    place = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))  # a socket's path can't be long
-    cluster = Standing(
-        "--include-dashboard=true", f"--dashboard-port={free_port()}", "--num-gpus=2", f"--temp-dir={place}",
-        RAY_metrics_report_interval_ms="1000",
+    job = write_job(
+        folder, executor="ray", output={"path": f"{folder}/{RUN}"}, pools={"vlm": pool, "llm": pool},
+        rows_in_flight=16, rows_per_task=4,
     )  # fmt: skip
-    output = (folder / "output.txt").open("w")
-    driver = {"env": cluster.environment, "cwd": ROOT, "stderr": output}
-    with cluster:
-        prometheus = Prometheus(folder, place / "prom_metrics_service_discovery.json")
-        talk = subprocess.Popen([sys.executable, "-c", TALK, ROOT / "benchmarks/models/llm"], **driver)
-        run = subprocess.Popen(
-            [sys.executable, "-c", DRIVE, folder / "job.yaml"], **driver, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
-        try:
-            assert run.stdout is not None
-            assert b"ended\n" in run.stdout, (folder / "output.txt").read_text()[-2000:]
-            assert talk.wait(240) == 0, (folder / "output.txt").read_text()[-2000:]
-            deadline = time.monotonic() + 60
-            while time.monotonic() < deadline and not prometheus.counted(len(rows)):
-                time.sleep(1)
-            time.sleep(2)  # for another look of Prometheus
-            yield prometheus, folder / "run"
-        finally:
-            for process in (run, talk, prometheus.process):
-                process.terminate()
-                process.wait(20)
-    shutil.rmtree(place, ignore_errors=True)
+    prometheus = Prometheus(binary, folder, ray_cluster.logs / "prom_metrics_service_discovery.json")
+    try:
+        with ThreadPoolExecutor(1) as thread:
+            talking = thread.submit(asyncio.run, talk(llm_on_ray))
+            execute(job)
+            talking.result()
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and not prometheus.counted(len(names)):
+            time.sleep(1)  # what a process has counted last, Ray fetches within a second here
+        time.sleep(2)  # for another look of Prometheus
+        yield prometheus, folder / RUN
+    finally:
+        prometheus.process.terminate()
+        prometheus.process.wait(20)
 
 
 @pytest.mark.parametrize(("panel", "query"), QUERIES, ids=[f"{panel}-{n}" for n, (panel, _) in enumerate(QUERIES)])
@@ -158,22 +138,21 @@ def test_every_panel_of_the_dashboard_has_data(panel: str, query: str, watched: 
 def test_every_metric_arrives_with_the_name_of_the_run(name: str, watched: tuple[Prometheus, Path]) -> None:
     prometheus, run = watched
     session = read_manifest(str(run))["sessions"][0]["name"]
-    labels = {(one["metric"]["run"], one["metric"]["session"]) for one in prometheus.draw(f"ray_{name}")}
-    assert labels == {("run", session)}
+    assert {one["metric"]["session"] for one in prometheus.draw(of_the_run(name))} == {session}
 
 
 def test_prometheus_counts_what_the_parts_hold(watched: tuple[Prometheus, Path]) -> None:
     prometheus, run = watched
     manifest = read_manifest(str(run))
-    by_fate = prometheus.ask("sum by (fate) (ray_oasis_rows_total)")
+    by_fate = prometheus.ask(f"sum by (fate) ({of_the_run('oasis_rows_total')})")
     assert {one["metric"]["fate"]: int(one["value"][1]) for one in by_fate} == manifest["rows"]
-    away = prometheus.ask('ray_oasis_rows_total{fate=~"rejected|failed"}')
+    away = prometheus.ask(of_the_run("oasis_rows_total", ', fate=~"rejected|failed"'))
     told = {
         (one["metric"]["fate"], one["metric"]["node"], one["metric"]["reason"]): int(one["value"][1]) for one in away
     }
     reasons = [reason for reason in manifest["reasons"] if reason["fate"] != "captions"]
     assert told == {(one["fate"], one["node"], one["reason"]): one["rows"] for one in reasons}
-    tokens = prometheus.ask("sum by (kind) (ray_oasis_tokens_total)")
+    tokens = prometheus.ask(f"sum by (kind) ({of_the_run('oasis_tokens_total')})")
     sums = {
         kind: sum(cost[f"{kind}_tokens"] for cost in manifest["cost"].values())
         for kind in ("prompt", "cached", "reply")
@@ -183,7 +162,7 @@ def test_prometheus_counts_what_the_parts_hold(watched: tuple[Prometheus, Path])
 
 def test_a_run_that_has_ended_leaves_no_gauge_standing(watched: tuple[Prometheus, Path]) -> None:
     gauges = ["oasis_rows_in_flight", "oasis_oldest_row_seconds", "oasis_rows_left", "oasis_engines"]
-    standing = {name: {one["value"][1] for one in watched[0].ask(f"ray_{name}")} for name in gauges}
+    standing = {name: {one["value"][1] for one in watched[0].ask(of_the_run(name))} for name in gauges}
     assert {name: values - {"0"} for name, values in standing.items()} == {name: set() for name in gauges}
 
 
@@ -191,7 +170,7 @@ def test_the_gpu_seconds_of_prometheus_are_those_of_the_run_folder(watched: tupl
     prometheus, run = watched
     progress = read_progress(str(run))
     assert progress is not None
-    told = prometheus.ask("ray_oasis_gpu_seconds_total")
+    told = prometheus.ask(of_the_run("oasis_gpu_seconds_total"))
     assert {one["metric"]["pool"]: round(float(one["value"][1]), 1) for one in told} == progress.gpu_seconds
     assert all(progress.gpu_seconds.values())
 

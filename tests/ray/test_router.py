@@ -1,28 +1,62 @@
-"""Rows and engines: a row stays with the engine that answered it first, and engines get equal shares of the rows."""
+"""Rows and engines: a row stays with the engine that answered it first, engines get equal shares of the rows, and
+nothing is left of engines that are let go.
+"""
 
 import asyncio
+import time
 from collections import Counter
+
+import psutil
+import pytest
+import ray
 
 from oasis_ray.handle import PoolHandle
 from oasis_ray.job import Pool
 from oasis_ray.pool import start_pools, stop_pools
 from oasis_ray.rows import Call, Request
+from tests.support.cluster import Cluster
+from tests.support.engines import title
 
 ROWS, CALLS, IN_FLIGHT = 300, 3, 60
+RUN = "oasis-router"
 
 
-def test_a_row_stays_with_its_engine_and_engines_get_equal_shares(ray_cluster: None) -> None:
+@pytest.fixture(scope="module")
+def carried(ray_cluster: Cluster) -> tuple[dict[str, list[str]], set[str]]:
+    """For each row the engines that answered its calls; and what is left when the engines were let go."""
     pool = Pool(model="script", backend="scripted", script="tests.support.scripts:whoami", device="cpu", replicas=3)
-    handles = start_pools({"vlm": pool}, "oasis-router", gpus={"vlm": False})
+    before = there()
+    handles = start_pools({"vlm": pool}, RUN, gpus={"vlm": False})
     try:
         answered = asyncio.run(_carry(handles["vlm"]))
+        assert len(there() - before) >= 3
     finally:
         stop_pools(handles)
-    moved = [row for row, engines in answered.items() if len(set(engines)) > 1]
-    shares = Counter(engines[0] for engines in answered.values())
+    deadline = time.monotonic() + 30
+    while (left := there() - before) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    return answered, left
+
+
+def there() -> set[str]:
+    """The named actors of the run and its processes; and janitors and leashes, which have no run in their title."""
+    named = {actor["name"] for actor in ray.util.list_named_actors(all_namespaces=True) if RUN in actor["name"]}
+    below = {f"{process.pid} {title(process)}" for process in psutil.Process().children(recursive=True)}
+    return named | {text for text in below if RUN in text or "ray::_Leash" in text or "ray::_Janitor" in text}
+
+
+def test_a_row_stays_with_its_engine_and_engines_get_equal_shares(
+    carried: tuple[dict[str, list[str]], set[str]],
+) -> None:
+    moved = [row for row, engines in carried[0].items() if len(set(engines)) > 1]
+    shares = Counter(engines[0] for engines in carried[0].values())
     assert moved == []
     assert len(shares) == 3
     assert all(abs(rows - ROWS / 3) <= 15 for rows in shares.values()), shares
+
+
+def test_engines_that_are_let_go_leave_no_process_behind(carried: tuple[dict[str, list[str]], set[str]]) -> None:
+    assert carried[1] == set()
 
 
 async def _carry(pool: PoolHandle) -> dict[str, list[str]]:

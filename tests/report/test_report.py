@@ -1,18 +1,31 @@
-"""The report as a job: what it counts of a run, and of other people's data."""
+"""The report of few rows, in this process: what it counts of a run, and of other people's data.
+
+`tests/ray/test_report_on_ray.py` has the same as a job of Ray Data.
+"""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from oasis_ray import marks
 from oasis_ray.errors import JobError
 from oasis_ray.picture import Pictures
+from oasis_ray.report.apply import apply_here
 from oasis_ray.report.gallery import picture_uri
+from oasis_ray.report.gather import way
 from oasis_ray.report.make import make
+from oasis_ray.report.parallel import apply_on_ray
 from oasis_ray.report.statistics import Statistics, SubjectStatistics
+from oasis_ray.report.subject import open_subject
 from tests.support.checkout import ROOT
+from tests.support.jobs import scripted, write_job
 from tests.support.run_folders import RunFolder, accepted, caption, failed, rejected
 from tests.support.shards import picture
 
@@ -24,19 +37,10 @@ ASKED = ("Describe the chart in detail.", "Count the red bars of the chart, plea
 def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """A run of nine rows, of which every text, id and picture is known."""
     folder = tmp_path_factory.mktemp("report")
-    job = folder / "job.yaml"
-    job.write_text(
-        json.dumps(
-            {
-                "recipe": "oasis",
-                "input": {"path": "nowhere", "id": "id"},
-                "output": {"path": str(folder / "run")},
-                "pools": {name: {"backend": "scripted", "model": str(ROOT / "benchmarks/models/llm"),
-                                 "script": "tests.support.scripts:oasis", "device": "cpu"} for name in ("vlm", "llm")},
-            }
-        )
-    )  # fmt: skip
-    made = RunFolder(folder / "run", job)
+    pools = scripted("oasis")
+    for pool in pools.values():
+        pool["model"] = str(ROOT / "benchmarks/models/llm")  # for its tokenizer
+    made = RunFolder(folder / "run", write_job(folder, pools=pools))
     made.part(
         "one",
         *(
@@ -53,7 +57,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 
 
 @pytest.fixture(scope="module")
-def told(run: RunFolder, ray_cluster: None) -> SubjectStatistics:
+def told(run: RunFolder) -> SubjectStatistics:
     folder, _ = make([str(run.path)])
     assert folder == f"{run.path}/report"
     return Statistics.model_validate_json((run.path / "report/statistics.json").read_bytes()).subjects[0]
@@ -112,7 +116,7 @@ def test_what_a_run_took_is_told_by_node(told: SubjectStatistics) -> None:
     }  # fmt: skip
 
 
-def test_subjects_stand_side_by_side(run: RunFolder, ray_cluster: None, tmp_path: Path) -> None:
+def test_subjects_stand_side_by_side(run: RunFolder, tmp_path: Path) -> None:
     turns = [{"from": "human", "value": "<image>\nAnswer the question."}, {"from": "gpt", "value": "No."}]
     other = tmp_path / "llava.json"
     other.write_text(json.dumps([{"id": "x", "image": "x.jpg", "conversations": turns}, {"id": "y"}]))
@@ -129,11 +133,48 @@ def test_subjects_stand_side_by_side(run: RunFolder, ray_cluster: None, tmp_path
     assert {path.name for path in Path(folder).iterdir()} == {"index.html", "statistics.json"}
 
 
-def test_a_data_set_that_cannot_be_read_is_told_in_plain_words(ray_cluster: None, tmp_path: Path) -> None:
+def test_a_data_set_that_cannot_be_read_is_told_in_plain_words(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('[{"id": 1}')
     with pytest.raises(JobError, match=r"a\.json can't be read as JSON"):
         make([str(tmp_path / "a.json")], str(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
+
+
+def test_the_command_counts_few_rows_without_ray(run: RunFolder, tmp_path: Path) -> None:
+    code = "import sys; from oasis_ray.cli import app; app(sys.argv[1:], standalone_mode=False); print(*sys.modules)"
+    words = [sys.executable, "-c", code, "report", str(run.path), "--out", str(tmp_path)]
+    done = subprocess.run(
+        words, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    *printed, modules = done.stdout.splitlines()
+    assert printed == [
+        "run: 9 rows: 4 accepted, 1 captions, 3 rejected, 1 failed",
+        f"written to {tmp_path}: open index.html in a browser; statistics.json has the figures",
+    ]
+    assert {name for name in modules.split() if name.partition(".")[0] in ("ray", "transformers")} == set()
+
+
+def items(path: Path, rows: int) -> Path:
+    """A data set of so many rows, in the format that the name of the file says."""
+    if path.suffix == ".parquet":
+        path.mkdir()
+        for name, some in (("a", rows - 900), ("b", 900)):
+            pq.write_table(pa.table({"messages": [[]] * some}), path / f"{name}.parquet")
+    else:
+        made = [{"id": str(at)} for at in range(rows)]
+        path.write_text(json.dumps(made) if path.suffix == ".json" else "\n".join(map(json.dumps, made)))
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.json", "a.jsonl"])
+def test_from_2001_rows_on_a_subject_is_counted_on_ray(name: str, tmp_path: Path) -> None:
+    few, many = (items(tmp_path / f"{rows}-{name}", rows) for rows in (2000, 2001))
+    assert [way(open_subject(str(path))) for path in (few, many)] == [apply_here, apply_on_ray]
+
+
+def test_rows_of_all_fates_of_a_run_are_counted_for_that(run: RunFolder) -> None:
+    subject = open_subject(str(run.path))
+    assert [way(subject, here) for here in (9, 8)] == [apply_here, apply_on_ray]
 
 
 @pytest.mark.parametrize("data", [None, b"", b"<svg onload=alert(1)>", picture()[:200], "text"])

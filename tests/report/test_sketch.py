@@ -71,6 +71,14 @@ def test_the_lowest_are_the_same_in_any_order_and_by_any_way() -> None:
         assert parts[0].chosen() == expected
 
 
+@pytest.mark.parametrize("items", [["a", "b"], ["b", "a"]])
+def test_of_two_items_with_one_number_the_lesser_is_kept(items: list[str]) -> None:
+    some = Lowest(5)
+    for item in items:
+        some.add(1, item)
+    assert some.chosen() == ["a"]
+
+
 def test_the_lowest_of_few_are_all_of_them() -> None:
     some = Lowest(5)
     for rank in (3, 1, 3, 2):

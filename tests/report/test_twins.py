@@ -74,5 +74,16 @@ def test_a_crowd_of_texts_that_are_alike_is_counted_and_not_held(monkeypatch: py
     assert (made.counts(), made.held) == ((21, 0, 20), 5)
 
 
+def test_counts_and_ids_do_not_depend_on_the_order() -> None:
+    texts = [(TEXT, "b"), (TEXT, "c"), (TEXT.upper(), "a"), ("Other words", "e"), ("Other words", "d")]
+    for seed in range(3):
+        random.Random(seed).shuffle(texts)
+        parts = [Twins(), Twins()]
+        for at, (text, name) in enumerate(texts):
+            parts[at % 2].add_text(text, name)
+        parts[0].merge(parts[1])
+        assert (parts[0].counts(), parts[0].most(5)) == ((5, 2, 1), [("b", 2), ("d", 2)])
+
+
 def test_what_comes_most_often_is_told_with_an_id() -> None:
     assert counted(["a", "b", "a", "c", "c", "a"]).most(2) == [("0", 3), ("3", 2)]

@@ -20,7 +20,6 @@ SIMULATED = {
     "max_sequences": 4, "latency": {"read_tokens_per_s": 1e6, "token_s": 0.02, "image_tokens": 10},
 }  # fmt: skip
 Start = Callable[..., "subprocess.Popen[str]"]
-pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

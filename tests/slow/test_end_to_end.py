@@ -4,18 +4,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 from oasis_ray.audit import audit
+from tests.support.checkout import ROOT
+from tests.support.cluster import ENGINES, Cluster
 from tests.support.jobs import execute, rows_of
 
 
 def test_real_images_run_through_vllm_and_every_row_ends_once(
-    ray_cluster: None, real_images: Path, pair: Path, tmp_path: Path, job_file: Callable[..., Path]
+    ray_cluster: Cluster, real_images: Path, tmp_path: Path, job_file: Callable[..., Path]
 ) -> None:
-    engine = {"device": "auto", "gpu_share": 0.4, "max_context_tokens": 2048, "max_sequences": 32}
+    engine = {"device": ENGINES, "gpu_share": 0.4, "max_context_tokens": 2048, "max_sequences": 32}
     short = {"with": {"sampling": {"max_tokens": 16, "min_tokens": 4}}}
     job = job_file(
         input={"path": str(real_images / "*.parquet"), "id": "id"},
-        pools={name: {"model": str(pair / name), **engine} for name in ("vlm", "llm")},
+        pools={name: {"model": str(ROOT / "benchmarks/models" / name), **engine} for name in ("vlm", "llm")},
         nodes={"hook": short, "categorize": short},
+        executor="ray",
     )
     execute(job)
     result = audit(str(tmp_path / "run"))

@@ -5,32 +5,42 @@ that the package lacks, and ends every Ray of the machine.
 """
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from benchmarks.standing import Standing
+from tests.support.cluster import end_at_once
 
 HEAD = "f" * 51 + "00000"  # the id, and below the type, that the fake provider wants of the head
 HEAD_TYPE = "ray.head.default"
 GPU4 = {"gpu4": {"resources": {"CPU": 4, "GPU": 4}, "min_workers": 0, "max_workers": 2, "node_config": {}}}
+# A driver that stays, and says what is on the cluster for each line that it is given: to start one takes seconds.
 LOOK = """
-import json, ray
+import json, sys, ray
 from ray.util import list_named_actors, placement_group_table
 ray.init(logging_level=40, log_to_driver=False, namespace="looking")
 from ray import serve
 from ray._private.state import actors
 OURS = ("Watch", "_Leash", "_Janitor")
-ours = [a for a in actors().values() if a["ActorClassName"] in OURS and a["State"] == "ALIVE"]
-groups = [group["name"] for group in placement_group_table().values() if group["state"] != "REMOVED"]
-nodes = [node for node in ray.nodes() if node["Alive"]]
-print("SEEN" + json.dumps({
-    "nodes": len(nodes), "gpus": sum(node["Resources"].get("GPU", 0) for node in nodes),
-    "groups": groups, "apps": list(serve.status().applications),
-    "ours": sorted((a["ActorClassName"], a["Address"]["NodeID"]) for a in ours),
-    "actors": [actor["name"] for actor in list_named_actors(all_namespaces=True)],
-}))
+
+def seen():
+    ours = [a for a in actors().values() if a["ActorClassName"] in OURS and a["State"] == "ALIVE"]
+    nodes = [node for node in ray.nodes() if node["Alive"]]
+    return {
+        "nodes": len(nodes),
+        "gpus": sum(node["Resources"].get("GPU", 0) for node in nodes),
+        "groups": [group["name"] for group in placement_group_table().values() if group["state"] != "REMOVED"],
+        "apps": list(serve.status().applications),
+        "ours": sorted((a["ActorClassName"], a["Address"]["NodeID"]) for a in ours),
+        "actors": [actor["name"] for actor in list_named_actors(all_namespaces=True)],
+    }
+
+for _ in sys.stdin:
+    print("SEEN" + json.dumps(seen()), flush=True)
 """
 
 
@@ -58,20 +68,25 @@ class FakeCloud(Standing):
         }  # fmt: skip
         (folder / "cloud.json").write_text(json.dumps(config))
 
-    def run(self, code: str, **options: Any) -> "Any":
-        """Start Python with `code` as a driver of this cluster."""
-        import subprocess
-        import sys
+    def __enter__(self) -> "FakeCloud":
+        super().__enter__()
+        self._observer = subprocess.Popen(
+            [sys.executable, "-c", LOOK], env=self.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        return self
 
-        return subprocess.Popen(
-            [sys.executable, "-c", code], env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            text=True, **options,
-        )  # fmt: skip
+    def __exit__(self, *_: object) -> None:
+        self._observer.kill()
+        self._observer.communicate()
+        end_at_once(self._head)
 
     def seen(self) -> dict[str, Any]:
         """What is on the cluster: nodes, GPUs, placement groups, applications, actors with names."""
-        said = self.run(LOOK).communicate(timeout=60)[0]
-        line = next(line for line in said.splitlines() if line.startswith("SEEN"))
+        asked, said = self._observer.stdin, self._observer.stdout
+        assert asked is not None
+        assert said is not None
+        print(file=asked, flush=True)
+        line = next(line for line in said if line.startswith("SEEN"))
         found: dict[str, Any] = json.loads(line.removeprefix("SEEN"))
         return found
 
@@ -88,4 +103,4 @@ class FakeCloud(Standing):
             found = self.seen()
             if holds(found) or time.monotonic() > deadline:
                 return found
-            time.sleep(1)
+            time.sleep(0.3)

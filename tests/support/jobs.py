@@ -8,6 +8,7 @@ import yaml
 
 from oasis_ray.cli import SHIPPED
 from oasis_ray.load import load_job
+from oasis_ray.rows import Fate
 from oasis_ray.run import Run
 from tests.support.shards import picture, shard
 
@@ -62,6 +63,16 @@ def rows(folder: Path, *names: str) -> None:
     shard(folder / "shards/a.parquet", [{"id": name, "bytes": picture()} for name in names])
 
 
+def write_kinds(folder: Path, **keys: Any) -> Path:
+    """A job in a folder, over two shards with a row of each kind (`IDS`), one of them without a whole picture."""
+    made = [{"id": name, "bytes": picture(), "path": f"{name}.png"} for name in IDS]
+    made[-1]["bytes"] = picture()[:-60]
+    shard(folder / "shards/a.parquet", made[:6])
+    shard(folder / "shards/b.parquet", made[6:])
+    output = {"path": str(folder / "run"), "rows_per_part": 8}
+    return write_job(folder, **{"output": output, "seed": 7, "score_in_full": 0.0, "rows_per_task": 3} | keys)
+
+
 def rows_of(run: Path, fate: str) -> list[dict[str, Any]]:
     """All rows of one fate, by id."""
     files = sorted((run / fate).glob("*.parquet"))
@@ -78,3 +89,13 @@ def fates(run: Path) -> dict[str, list[str]]:
     """The ids by fate, where there are any."""
     found = {fate: [row["id"] for row in rows_of(run, fate)] for fate in ("accepted", "captions", "rejected", "failed")}
     return {fate: ids for fate, ids in found.items() if ids}
+
+
+def made(run: Path) -> dict[str, list[dict[str, Any]]]:
+    """All rows of a run by fate, but for what two runs may differ in: which engine answered, and when."""
+    found = {str(fate): rows_of(run, fate) for fate in Fate}
+    for row in (row for rows in found.values() for row in rows):
+        for step in row["lineage"]:
+            for name in ("started", "seconds", "engine", "engine_seconds", "cached_tokens"):
+                del step[name]
+    return found

@@ -1,5 +1,6 @@
 """A store that speaks S3, on this machine: moto's server as a process of its own, with a log of what it was asked."""
 
+import json
 import os
 import socket
 import subprocess
@@ -32,12 +33,12 @@ class Store:
         with self._log.open("wb") as log:
             self._server = subprocess.Popen(command, stdout=log, stderr=log)
         deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
+        while self._server.poll() is None and time.monotonic() < deadline:
             with suppress(OSError), socket.create_connection(("127.0.0.1", self._port), timeout=1):
                 return self
             time.sleep(0.1)
         self.__exit__()
-        raise TimeoutError(f"moto's server did not come up: {self._log.read_text()}")
+        raise RuntimeError(f"moto's server did not come up: {self._log.read_text()}")
 
     def __exit__(self, *_: object) -> None:
         self._server.kill()
@@ -63,6 +64,12 @@ class Store:
         """The names of all that a bucket holds."""
         return [item["Key"] for item in self.client().list_objects_v2(Bucket=bucket).get("Contents", [])]
 
+    def take_nothing(self, bucket: str) -> None:
+        """From now on, nobody may write into this bucket."""
+        deny = {"Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [deny]})
+        self.client().put_bucket_policy(Bucket=bucket, Policy=policy)
+
     def check_keys(self, after: float) -> None:
         """From so many requests on, only keys that the store knows are let in: it knows none. `inf`: all are."""
         url = f"{self.environment['AWS_ENDPOINT_URL']}/moto-api/reset-auth"
@@ -72,6 +79,13 @@ class Store:
     def asked(self, words: str) -> int:
         """How often the server was asked with these words: `GET /bucket/name`."""
         return self._log.read_text().count(f'"{words}')
+
+
+def forget() -> None:
+    """Forget the clients that s3fs keeps: each holds the environment that it was made in."""
+    import s3fs
+
+    s3fs.S3FileSystem.clear_instance_cache()
 
 
 def here(store: Store, **variables: str) -> dict[str, str]:

@@ -1,0 +1,52 @@
+"""Apply a worker to every item of a list as a job of Ray Data. The only module of the report that imports Ray.
+
+Memory does not grow with the rows: a worker holds one piece's rows, some at a time, and its result.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+import ray
+from ray.data import ActorPoolStrategy, DataContext
+
+from oasis_ray import cluster
+from oasis_ray.errors import JobError
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class OneByOne:
+    """A worker as Ray Data calls it: with a batch of one item."""
+
+    def __init__(self, worker: Callable[..., Callable[[Any], Any]], arguments: tuple[Any, ...]) -> None:
+        self._worker = worker(*arguments)
+
+    def __call__(self, batch: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
+        """One item in, what the worker made of it out."""
+        (item,) = batch["item"]
+        try:
+            return {"result": [self._worker(item)]}
+        except JobError as error:
+            return {"result": [error]}  # raised, Ray would wrap it in pages of its own
+
+
+def apply_on_ray(
+    worker: Callable[..., Callable[[T], R]], arguments: tuple[Any, ...], items: Sequence[T]
+) -> Iterator[R]:
+    """One worker per CPU of the cluster, at most as many as there are items. Joins the cluster, or starts one here."""
+    if not items:
+        return
+    cluster.join()
+    DataContext.get_current().enable_progress_bars = False
+    workers = max(1, min(len(items), int(ray.cluster_resources().get("CPU", 1))))
+    results = ray.data.from_items([{"item": item} for item in items], override_num_blocks=len(items)).map_batches(
+        OneByOne,
+        fn_constructor_args=(worker, arguments),
+        batch_size=1,
+        compute=ActorPoolStrategy(min_size=1, max_size=workers),
+    )
+    for row in results.iter_rows():
+        if isinstance(row["result"], JobError):
+            raise row["result"]
+        yield row["result"]

@@ -1,0 +1,34 @@
+"""The sink: what write tasks of Ray Data get, and what they make of it. No cluster is needed."""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pyarrow as pa
+
+from oasis_ray.cli import SHIPPED
+from oasis_ray.load import load_job
+from oasis_ray.parts import PartWriter
+from oasis_ray.rows import Divert, Route
+from oasis_ray.schema import Ended, packet
+from oasis_ray.sealed import seal
+from oasis_ray.segment import settle
+from oasis_ray.sink import PartSink
+from tests.support.jobs import fates
+
+
+def test_a_write_task_that_runs_again_replaces_its_parts_and_passes_over_empty_blocks(
+    tmp_path: Path, job_file: Callable[..., Path]
+) -> None:
+    _, recipe = load_job(job_file(), SHIPPED)
+    sink = PartSink(PartWriter(str(tmp_path / "run"), recipe, session="s"), rows_per_part=8, rows_per_task=8)
+
+    def ended(route: Route) -> pa.Table:
+        row = Ended("a", {"file": "s", "row_group": 0, "row": 0}, None, None)
+        return seal(packet([settle(row, "hook", Divert(route, "why"))], recipe, keep_images=False))
+
+    nothing = pa.table({})  # what comes from a read task that found the run draining
+    for route in (Route.REJECTED, Route.FAILED):
+        sink.write([nothing, ended(route), nothing], SimpleNamespace(task_idx=0))
+    assert sink.write([nothing], SimpleNamespace(task_idx=1)) == {}
+    assert fates(tmp_path / "run") == {"failed": ["a"]}

@@ -1,0 +1,34 @@
+"""Engines of vLLM that hang, or whose replica dies."""
+
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from oasis_ray.handle import PoolHandle
+from oasis_ray.pool import start_pools, stop_pools
+from tests.support.cluster import Cluster
+from tests.support.engines import cores, harmed, small_llm
+
+
+@pytest.fixture(scope="module")
+def mortal(ray_cluster: Cluster) -> Iterator[PoolHandle]:
+    """An engine that is given up when it stands still for three seconds."""
+    pool = small_llm(stall_timeout_s=3)
+    handles = start_pools({"llm": pool}, "mortal", gpus={"llm": pool.device == "gpu"})
+    yield handles["llm"]
+    stop_pools(handles)
+
+
+def test_an_engine_whose_core_hangs_is_replaced_and_every_call_is_answered(mortal: PoolHandle) -> None:
+    (core,) = cores(next(iter(mortal.apps)))
+    replies = harmed(mortal, core.suspend)
+    assert [reply.samples[0].tokens for reply in replies] == [400] * 12
+    assert not core.is_running()
+
+
+def test_an_engine_that_is_killed_takes_its_core_along(mortal: PoolHandle) -> None:
+    (core,) = cores(next(iter(mortal.apps)))
+    core.parent().kill()
+    psutil.wait_procs([core], timeout=30)
+    assert not core.is_running()
