@@ -55,8 +55,13 @@ class Input(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    path: str = Field(description="A Parquet file, a glob, a folder, or an fsspec URL of one of these.")
-    id: str | None = Field(None, description="The column of ids; left out, an id is made of file, row group and row.")
+    path: str = Field(
+        description="A Parquet file, a glob, a folder, or an fsspec URL of one. Hidden files (`.x`, `_x`) are passed over, "
+        "and parts of runs that lie in the folder; the path of a run's records (`RUN/accepted`) is input."
+    )
+    id: str | None = Field(
+        None, description="The column of ids; left out, an id is made of file (below `path`), row group, row."
+    )
     image: str | None = Field(
         "image",
         description="The column of images: bytes, `struct<bytes, path>`, or a path below `root`. null: no images.",

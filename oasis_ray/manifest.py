@@ -11,6 +11,7 @@ from typing import Any
 
 from oasis_ray.errors import JobError
 from oasis_ray.job import Job, Pool
+from oasis_ray.listing import Naming
 from oasis_ray.prompt import Prompt
 from oasis_ray.recipe import Node, Recipe
 from oasis_ray.rows import Fate
@@ -53,9 +54,20 @@ def node_digests(job: Job, recipe: Recipe) -> dict[str, str]:
 
 
 def describe(
-    job: Job, recipe: Recipe, digests: Mapping[str, str], rows: int, pools: Mapping[str, Pool] | None = None
+    job: Job,
+    recipe: Recipe,
+    digests: Mapping[str, str],
+    rows: int,
+    pools: Mapping[str, Pool] | None = None,
+    *,
+    naming: Naming = "path",
+    from_run: str | None = None,
 ) -> dict[str, Any]:
-    """The manifest of a run that is about to start; `pools` are the job's with their revisions pinned."""
+    """The manifest of a run that is about to start.
+
+    pools: the job's with their revisions pinned. naming: how the input's files are named. from_run: the run folder that
+    the input is a record of.
+    """
     return {
         "format": FORMAT,
         "state": "running",
@@ -81,11 +93,18 @@ def describe(
             name: {"model": pool.model, "revision": pool.revision, "digest": model_digest(pool)}
             for name, pool in (job.pools if pools is None else pools).items()
         },
-        "input": {"path": job.input.path, "rows": rows},
+        "input": {"path": job.input.path, "rows": rows, "naming": naming}
+        | ({"from_run": from_run} if from_run else {}),
         "versions": {"python": sys.version.split()[0], **_versions()},
         "sessions": [],
         "earlier": [],
     }
+
+
+def naming_of(manifest: Mapping[str, Any]) -> Naming:
+    """How the files of a run's input are named: as its manifest says, in the old way where it says nothing."""
+    given = manifest.get("input")
+    return "path" if isinstance(given, Mapping) and given.get("naming") == "path" else "shared"
 
 
 def _prompts(node: Node) -> list[Prompt]:

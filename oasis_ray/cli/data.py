@@ -45,6 +45,9 @@ def export(
         bool, typer.Option("--images/--no-images", help="With the pictures, or their paths alone.")
     ] = True,
     shard_mb: Annotated[int, typer.Option(min=1, help="Megabytes of a shard of hf and webdataset.")] = 500,
+    removed: Annotated[
+        bool, typer.Option("--removed", help="Include rows whose images are no longer in the input.")
+    ] = False,
     license: Annotated[str, typer.Option(help="What the card of hf names.")] = "other",  # noqa: A002
 ) -> None:
     """Write the accepted rows and captions of runs as a data set that others load: see docs/export.md."""
@@ -53,7 +56,7 @@ def export(
 
     options = read_options(
         form, split=split, caps=cap or (), dedup=dedup, captions=captions, seed=seed, limit=limit, images=images,
-        shard_mb=shard_mb, license=license,
+        shard_mb=shard_mb, license=license, removed=removed,
     )  # fmt: skip
     made = write(run_folders, folder, options)
     table = Table("split", *(Column(fate, justify="right") for fate in ("accepted", "captions")), show_edge=False)

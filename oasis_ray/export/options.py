@@ -28,6 +28,7 @@ class Options:
     images: bool = True
     shard_mb: int = 500
     license: str = "other"
+    removed: bool = False  # also rows that the input no longer has
 
     def written(self) -> dict[str, Any]:
         """The options as `export.json` holds them."""
