@@ -56,8 +56,7 @@ class Input(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: str = Field(
-        description="A Parquet file, a glob, a folder, or an fsspec URL of one. Hidden files (`.x`, `_x`) are passed over, "
-        "and parts of runs that lie in the folder; the path of a run's records (`RUN/accepted`) is input."
+        description="A Parquet file, a glob, a folder, or a URL of one: docs/run-folder.md says what is read."
     )
     id: str | None = Field(
         None, description="The column of ids; left out, an id is made of file (below `path`), row group, row."
