@@ -8,7 +8,7 @@ import pytest
 from tests.support.checkout import ROOT
 
 LAYERS = """
-torchvision errors terminal explain language rows prompt stage contract recipe binding trust engine_type latency job
+torchvision errors terminal explain language rows prompt stage contract recipe binding trust engine_type latency limits job
 kinds capacity prices storage listing load image ids sealed schema tally parts ledger waiting source reader chat
 models engine suspects watch coordinator sink datasource autoscaler metrics janitor remote_coordinator replica handle
 router pool node bill guard places segment graph funnel manifest changes removed cluster phases executor monitor
