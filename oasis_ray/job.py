@@ -140,6 +140,9 @@ class Pool(BaseModel):
     )
     api_key_env: str = Field("OPENAI_API_KEY", description="openai: the environment variable that holds the key.")
     request_timeout_s: float = Field(600, gt=0, description="openai: how long one request may take.")
+    request_retries: int = Field(
+        4, ge=0, description="openai: how often a request that failed is made again, with growing waits."
+    )
     script: str | None = Field(
         None, description="scripted, simulated: `package.module:function`, from a Call to a Reply."
     )

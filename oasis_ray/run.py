@@ -125,6 +125,11 @@ class Run:
             with told("output.path", self.folder):
                 self._close(manifest, session, None)
             return manifest
+        if any(pool.backend == "openai" for pool in job.pools.values()):
+            from oasis_ray.engine.server import check_servers  # its client takes a second to import
+
+            step("asking the servers")
+            check_servers(job.pools)
         with told("output.path", self.folder, JobError):  # before anything costs: is the output to be written to?
             write_manifest(self.folder, manifest)
         step("joining the cluster" if job.executor == "ray" else "looking at this machine")
