@@ -1,4 +1,4 @@
-"""Those who train on an export open the images that the judges saw, in every format; or those that came, and know it."""
+"""Trainers open the images that the judges saw, in every format of an export; or those that came, and are told."""
 
 import io
 import json
