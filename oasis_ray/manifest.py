@@ -4,10 +4,13 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
+
+import yaml
 
 from oasis_ray.errors import JobError
 from oasis_ray.job import Job, Pool
@@ -127,6 +130,8 @@ def read_manifest(folder: str) -> dict[str, Any]:
     """The manifest of a run folder. Raises JobError where there is none."""
     with told("the run folder", folder, JobError):
         fs, base = locate(folder)
+        if on_disk(fs) and os.path.isfile(base):  # noqa: PTH113
+            raise JobError([_is_a_file(folder, base)])
         try:
             with fs.open(f"{base.rstrip('/')}/run.json", "rb") as stream:
                 found: dict[str, Any] = json.load(stream)
@@ -137,6 +142,15 @@ def read_manifest(folder: str) -> dict[str, Any]:
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise JobError([f"{folder}/run.json can't be read: it is no manifest of a run"])
     return found
+
+
+def _is_a_file(folder: str, path: str) -> str:
+    """What to say of a file that is given as a run folder. A job file names its run."""
+    text = f"{folder} is a file, not a run folder"
+    if path.endswith((".yaml", ".yml")):
+        with suppress(OSError, ValueError, yaml.YAMLError, KeyError, TypeError), open(path, "rb") as stream:  # noqa: PTH123
+            return f"{text}; as a job file, its run is {yaml.safe_load(stream)['output']['path']}"
+    return text
 
 
 def write_manifest(folder: str, manifest: Mapping[str, Any]) -> None:

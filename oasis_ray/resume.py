@@ -14,7 +14,7 @@ from oasis_ray.listing import lists
 from oasis_ray.manifest import naming_of, now, read_manifest
 from oasis_ray.removed import REMOVED, put_back, remove
 from oasis_ray.source import Shards, open_shards
-from oasis_ray.storage import locate
+from oasis_ray.storage import check_target, locate
 from oasis_ray.waiting import clear, under_way
 
 
@@ -35,6 +35,7 @@ def open_input(job: Job, manifest: Mapping[str, Any]) -> Shards:
 
     Raises JobError with what is wrong with the input, or where the run's own parts would be among it.
     """
+    check_target("output.path", job.output.path)
     if lists(job.input.path, job.output.path):
         where = f"output.path: {job.output.path} lies where input.path ({job.input.path}) lists its files"
         raise JobError([f"{where}, so the run's own parts would be read as input; give it a folder outside"])

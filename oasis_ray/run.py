@@ -28,7 +28,7 @@ from oasis_ray.recipe import Recipe
 from oasis_ray.resume import open_folder, open_input, recorded
 from oasis_ray.rows import Fate
 from oasis_ray.source import Shards
-from oasis_ray.storage import told
+from oasis_ray.storage import check_target, told
 from oasis_ray.tally import Tally
 from oasis_ray.waiting import clear, place_of, read_waiting
 
@@ -95,6 +95,7 @@ class Run:
         A folder that holds a part of this same run is taken up where it stands. Raises JobError, FitError, RunError, or
         StoppedError where the run was ended before its rows had.
         """
+        check_target("output.path", self.folder)
         with locked(self.folder):
             return self._execute(on_step)
 
