@@ -31,7 +31,7 @@ MODELS: dict[str, type[BaseModel]] = {
     )
 }  # fmt: skip
 COLUMNS = {
-    "id": "The row's id: from the input's id column, else `shard:row group:row`.",
+    "id": "The row's id: from the input's id column, else `file:row group:row`, the file as named below `input.path`.",
     "image": "The picture as it came. In rejected and failed rows only with `output.keep_images`.",
     "origin": "Where the picture comes from: the text of the column `input.origin`, where the job names one.",
     "conversations": "The human's turn, which begins with `<image>`, and the assistant's.",

@@ -16,7 +16,8 @@ from oasis_ray.errors import JobError
 from oasis_ray.ids import repeated
 from oasis_ray.job import Input
 from oasis_ray.ledger import parts
-from oasis_ray.manifest import read_manifest
+from oasis_ray.manifest import naming_of, read_manifest
+from oasis_ray.removed import REMOVED, removed_ids
 from oasis_ray.rows import Fate
 from oasis_ray.schema import STEP
 from oasis_ray.source import open_shards
@@ -64,7 +65,13 @@ def audit(folder: str) -> Audit:
             chunks.extend(table.column("id").chunks)
             result.fates[str(fate)] += table.num_rows
             result.faults.extend(f"{path}: {text}" for text in _strange_steps(table, digests))
-    _compare(pa.chunked_array(chunks, pa.string()), manifest, result)
+    ended = pa.chunked_array(chunks, pa.string())
+    _compare(ended, manifest, result)
+    removed = removed_ids(folder)
+    if len(removed):
+        result.notes.append(f"{len(removed)} rows that ended are no longer in the input; they are kept in {REMOVED}/")
+    if len(both := pc.unique(removed.filter(pc.is_in(removed, value_set=ended.combine_chunks())))):
+        result.faults.append(f"{len(both)} ids stand both in parts and in {REMOVED}/: {_some(both)}")
     counted = manifest.get("rows")
     if counted is not None and counted != result.fates:
         result.faults.append(f"the parts hold {result.fates}, the manifest says {counted}")
@@ -84,13 +91,13 @@ def _compare(ended: pa.ChunkedArray, manifest: dict[str, Any], result: Audit) ->
     if len(twice):
         result.faults.append(f"{len(twice)} ids ended more than once: {_some(twice)}")
     try:
-        shards = open_shards(Input.model_validate(manifest["job"]["input"]))
+        shards = open_shards(Input.model_validate(manifest["job"]["input"]), naming_of(manifest))
     except JobError as error:
         result.notes.append(f"the input is not here, so ids are only counted ({error.problems[0]})")
         if len(ended) != result.rows:
             result.faults.append(f"{len(ended)} rows ended, the input had {result.rows}")
         return
-    given = pa.chunked_array([group.ids_todo for group in shards.groups], pa.string())
+    given = shards.ids_todo
     result.rows = len(given)
     for what, found in (
         ("of the input never ended", given.filter(pc.invert(pc.is_in(given, value_set=ended.combine_chunks())))),

@@ -7,6 +7,7 @@
     ├── PictureGoneError  an engine was given a picture by its digest alone and has forgotten it; it is given again
     └── RunError         the machinery failed: what is done is kept, the run can be taken up again  exit code 1
         ├── EngineLostError  the engine that worked on a request is gone; another is asked
+        │   └── ServerFailedError  a server failed on a request; it is asked again
         └── StoppedError     somebody or something ended the run before its rows had                  exit code 1 or 3
 
 A stage never raises these. It returns a `Divert`, which is data. What a stage or an engine raises is given its kind in
@@ -54,6 +55,10 @@ class RunError(OasisError):
 
 class EngineLostError(RunError):
     """The engine that worked on a request has died or does not move any more."""
+
+
+class ServerFailedError(EngineLostError):
+    """A server failed on this request, and may do better the next time. There is no process of ours to end for it."""
 
 
 class StoppedError(RunError):

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 
 from oasis_ray.coordinator import Coordinator
-from oasis_ray.errors import EngineLostError, RowError, RunError
+from oasis_ray.errors import EngineLostError, RowError, RunError, ServerFailedError
 from oasis_ray.node import Asked
 from oasis_ray.rows import Call, Reply
 from oasis_ray.suspects import Verdict
@@ -33,7 +33,7 @@ class Guard:
             except EngineLostError as error:
                 await self.coordinator.lost(self.place, call.row)
                 verdict = await turn(self.coordinator, self.place, call.row)
-                blame(verdict, f"pool '{self.place}'", str(error))
+                blame(verdict, f"pool '{self.place}'", error)
             else:
                 if verdict == "trial":
                     self.coordinator.cleared(self.place, call.row)
@@ -49,8 +49,13 @@ async def turn(coordinator: Coordinator, place: str, row: str) -> Verdict:
         await asyncio.sleep(PATIENCE_S)
 
 
-def blame(verdict: Verdict, place: str, lost: str) -> None:
-    """Return where the row may be tried again. Raises RowError `poison`, or RunError where the place is broken."""
+def blame(verdict: Verdict, place: str, lost: EngineLostError | str) -> None:
+    """Return where the row may be tried again.
+
+    Raises RowError (`poison`, or `server_failed` where it was a server), or RunError where the place is broken.
+    """
+    if verdict == "poison" and isinstance(lost, ServerFailedError):
+        raise RowError("server_failed", str(lost))
     if verdict == "poison":
         told = f"{place} was lost each time it worked on this row, the last times on no other suspect: {lost}"
         raise RowError("poison", told)

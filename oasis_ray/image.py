@@ -5,21 +5,16 @@ take (CMYK, palette, 16 bit, transparency) and EXIF rotations are no fault: `dec
 """
 
 import io
-import warnings
 from functools import lru_cache
 from hashlib import sha256
 
-import numpy as np
-import PIL.ExifTags
 import PIL.Image
-import PIL.ImageOps
 
 from oasis_ray.errors import RowError
 from oasis_ray.job import Limits
+from oasis_ray.raster import open_image, plain, upright
 from oasis_ray.rows import Image
 
-# Pillow warns of, and at twice the number refuses, many pixels; `admit` has looked at the size before it decodes.
-PIL.Image.MAX_IMAGE_PIXELS = None
 SMALL_PX = 512  # drawings and icons are this small, and lose by compression
 
 
@@ -30,9 +25,7 @@ def admit(data: bytes | None, limits: Limits) -> Image:
     if len(data) > limits.max_bytes:
         raise RowError("image_too_many_bytes", f"{len(data)} bytes, the limit is {limits.max_bytes}")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            picture = PIL.Image.open(io.BytesIO(data), formats=limits.formats)
+        picture = open_image(data, limits.formats)
     except PIL.UnidentifiedImageError:
         if any(_begins_as(data, name) for name in limits.formats):
             raise RowError("image_broken", "it begins as an image and goes on as none") from None
@@ -41,7 +34,7 @@ def admit(data: bytes | None, limits: Limits) -> Image:
         raise _broken(error) from None
     try:
         _check_size(picture, limits)
-        _upright(picture)
+        upright(picture)
     except RowError:
         raise
     except Exception as error:
@@ -90,32 +83,10 @@ def _has_more_frames(picture: PIL.Image.Image, most: int) -> bool:
     return True
 
 
-def _upright(picture: PIL.Image.Image) -> PIL.Image.Image:
-    """The picture as a person sees it: turned as its EXIF says, on white where it is transparent, in RGB."""
-    PIL.ImageOps.exif_transpose(picture, in_place=True)
-    if picture.mode.startswith("I;16") or picture.mode in ("I", "F"):
-        # Pillow clips 16-bit greys at 255 when it converts; spread the picture's own range instead.
-        spread = _spread(np.array(picture, np.float32))
-        picture = PIL.Image.fromarray(spread)
-    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
-        picture = picture.convert("RGBA")
-        paper = PIL.Image.new("RGBA", picture.size, "white")
-        picture = PIL.Image.alpha_composite(paper, picture)
-    return picture if picture.mode == "RGB" else picture.convert("RGB")
-
-
-def _spread(grey: np.ndarray) -> np.ndarray:
-    """Greys from the darkest to the lightest as 0 to 255. In place, because the largest picture has 350 MB of them."""
-    low, high = (float(grey.min()), float(grey.max())) if np.ptp(grey) else (0.0, 65535.0)
-    grey -= low
-    grey *= 255 / (high - low)
-    return grey.clip(0, 255, out=grey).round(out=grey).astype(np.uint8)
-
-
 @lru_cache(maxsize=16)  # the nodes of a row ask for the same picture one after the other
 def decode(image: Image) -> PIL.Image.Image:
     """An admitted image as an upright RGB picture."""
-    return _upright(PIL.Image.open(io.BytesIO(image.data)))
+    return upright(open_image(image.data))
 
 
 def portable(image: Image) -> tuple[bytes, str]:
@@ -123,10 +94,9 @@ def portable(image: Image) -> tuple[bytes, str]:
 
     Plain RGB JPEG, PNG and WebP go as they are; anything else as an upright RGB PNG.
     """
-    picture = PIL.Image.open(io.BytesIO(image.data))
-    upright = picture.getexif().get(PIL.ExifTags.Base.Orientation, 1) == 1
-    plain = picture.mode == "RGB" and "transparency" not in picture.info and getattr(picture, "n_frames", 1) == 1
-    if plain and upright and picture.format in ("JPEG", "PNG", "WEBP"):
+    picture = open_image(image.data)
+    single = picture.mode == "RGB" and getattr(picture, "n_frames", 1) == 1
+    if single and plain(picture) and picture.format in ("JPEG", "PNG", "WEBP"):
         return image.data, PIL.Image.MIME[picture.format]
     buffer = io.BytesIO()
     decode(image).save(buffer, "PNG")
@@ -135,7 +105,7 @@ def portable(image: Image) -> tuple[bytes, str]:
 
 def thumbnail(image: Image, side_px: int) -> bytes:
     """An admitted image for a page, drawn anew as WebP: upright, its longer side at most `side_px`, no metadata."""
-    picture = _upright(PIL.Image.open(io.BytesIO(image.data)))
+    picture = upright(open_image(image.data))
     picture.thumbnail((side_px, side_px))
     buffer = io.BytesIO()
     picture.save(buffer, "WEBP", quality=90, lossless=max(picture.size) <= SMALL_PX)

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from oasis_ray.errors import JobError, RowError
 from oasis_ray.schema import IMAGE
 from oasis_ray.segment import fetch
+from oasis_ray.storage import check_target
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
 SCHEMA = pa.schema({"id": pa.string(), "image": IMAGE})
@@ -34,6 +35,7 @@ def ingest(source: Path, out: Path, *, rows_per_shard: int = 1000) -> Ingested:
     taken along: it is the run that says so, row by row. Raises JobError where there is nothing to take, or `out` holds
     shards already.
     """
+    check_target("OUT", str(out))
     if any(out.glob("*.parquet")):
         raise JobError([f"{out} holds Parquet files already; name another folder"])
     skipped: list[str] = []

@@ -8,37 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import PIL.Image
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from oasis_ray.engine_type import EngineType, Replicas
-from oasis_ray.errors import nearest
 from oasis_ray.latency import Latency
+from oasis_ray.limits import Limits as Limits
 from oasis_ray.trust import harmless_engine_args, refuse_pickles, variable_name, without_secret
-
-
-class Limits(BaseModel):
-    """What an image may be. A row whose image is more ends in `failed`, with the reason."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    max_bytes: int = Field(50_000_000, ge=1, description="Encoded size. Reason: `image_too_many_bytes`.")
-    max_pixels: int = Field(89_478_485, ge=1, description="Width times height. Reason: `image_too_many_pixels`.")
-    max_frames: int = Field(1, ge=1, description="Frames of an animation; models see the first. `image_animated`.")
-    min_side_px: int = Field(4, ge=1, description="The shorter side. Reason: `image_too_small`.")
-    max_aspect: float = Field(200, ge=1, description="Longer by shorter side; Qwen2-VL's own limit. `image_too_long`.")
-    formats: tuple[str, ...] = Field(
-        ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"), description="Formats that are decoded. `image_format`."
-    )
-
-    @field_validator("formats")
-    @classmethod
-    def _pillow_knows_them(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        PIL.Image.init()
-        for name in value:
-            if name not in PIL.Image.OPEN:
-                raise ValueError(f"there is no format {name!r}.{nearest(name, PIL.Image.OPEN)}")
-        return value
 
 
 class Sample(BaseModel):
@@ -55,8 +30,12 @@ class Input(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    path: str = Field(description="A Parquet file, a glob, a folder, or an fsspec URL of one of these.")
-    id: str | None = Field(None, description="The column of ids; left out, an id is made of file, row group and row.")
+    path: str = Field(
+        description="A Parquet file, a glob, a folder, or a URL of one: docs/run-folder.md says what is read."
+    )
+    id: str | None = Field(
+        None, description="The column of ids; left out, an id is made of file (below `path`), row group, row."
+    )
     image: str | None = Field(
         "image",
         description="The column of images: bytes, `struct<bytes, path>`, or a path below `root`. null: no images.",
@@ -161,6 +140,9 @@ class Pool(BaseModel):
     )
     api_key_env: str = Field("OPENAI_API_KEY", description="openai: the environment variable that holds the key.")
     request_timeout_s: float = Field(600, gt=0, description="openai: how long one request may take.")
+    request_retries: int = Field(
+        4, ge=0, description="openai: how often a request that failed is made again, with growing waits."
+    )
     script: str | None = Field(
         None, description="scripted, simulated: `package.module:function`, from a Call to a Reply."
     )

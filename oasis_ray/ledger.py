@@ -96,7 +96,7 @@ def mend(folder: str) -> tuple[pa.ChunkedArray, list[str]]:
     ended = pa.chunked_array([chunk for *_, ids in held for chunk in ids.chunks], pa.string())
     twice = set(repeated(ended).to_pylist())
     if twice:
-        told.append(f"{len(twice)} rows had been written twice; one of each is kept: {_some(twice)}")
+        told.append(f"{len(twice)} rows had been written twice; one of each is kept: {some(twice)}")
         _keep_first(folder, held, twice)
         ended = ended_ids(folder)
     return ended, told
@@ -111,7 +111,7 @@ def take_back(folder: str, reason: str | None) -> int:
         keep = pc.fill_null(pc.not_equal(reasons, reason), True) if reason else pa.array([False] * len(reasons))
         gone = len(reasons) - pc.sum(keep).as_py() if len(reasons) else 0
         if gone:
-            _rewrite(fs, folder, Fate.FAILED, path, keep)
+            rewrite(fs, folder, Fate.FAILED, path, keep)
             count += gone
     return count
 
@@ -124,10 +124,10 @@ def _keep_first(folder: str, held: list[tuple[Fate, str, pa.ChunkedArray]], twic
             keep.append(name not in seen)
             seen.update({name} & twice)
         if not all(keep):
-            _rewrite(parts(folder, fate)[0], folder, fate, path, pa.array(keep))
+            rewrite(parts(folder, fate)[0], folder, fate, path, pa.array(keep))
 
 
-def _rewrite(fs: Any, folder: str, fate: Fate, path: str, keep: pa.Array) -> None:
+def rewrite(fs: Any, folder: str, fate: str, path: str, keep: pa.Array) -> None:
     """Leave in a part the rows to `keep`; a part without rows is removed."""
     if not pc.any(keep).as_py():
         fs.rm(path)
@@ -187,5 +187,6 @@ def _side_by_side(read: Callable[[str], T], paths: list[str]) -> Iterator[T]:
             yield from threads.map(read, some)
 
 
-def _some(names: set[str]) -> str:
+def some(names: set[str]) -> str:
+    """The first few of them, for a message."""
     return ", ".join(sorted(names)[:5]) + ", …" * (len(names) > 5)

@@ -99,6 +99,8 @@ def read_prices(path: str) -> Prices:
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file. Raises JobError where there is none."""
+    if path.is_dir():
+        raise JobError([f"{path} is a folder; name the file in it"])
     if not path.is_file():
         near = sorted(file.name for file in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
         shown = f" (in that folder: {', '.join(near)})" if near else ""

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from oasis_ray.engine import Engine, open_engine
-from oasis_ray.errors import EngineLostError, OasisError, RunError
+from oasis_ray.errors import EngineLostError, OasisError, RunError, ServerFailedError
 from oasis_ray.job import Pool
 from oasis_ray.rows import Call, Reply
 
@@ -63,6 +63,8 @@ class LocalPool:
             if not asked.done():
                 raise EngineLostError(str(lost.result()))
             reply = asked.result()
+        except ServerFailedError:
+            raise
         except EngineLostError as error:
             self._lose(engine, error)
             raise

@@ -4,13 +4,17 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+import yaml
+
 from oasis_ray.errors import JobError
 from oasis_ray.job import Job, Pool
+from oasis_ray.listing import Naming
 from oasis_ray.prompt import Prompt
 from oasis_ray.recipe import Node, Recipe
 from oasis_ray.rows import Fate
@@ -53,9 +57,20 @@ def node_digests(job: Job, recipe: Recipe) -> dict[str, str]:
 
 
 def describe(
-    job: Job, recipe: Recipe, digests: Mapping[str, str], rows: int, pools: Mapping[str, Pool] | None = None
+    job: Job,
+    recipe: Recipe,
+    digests: Mapping[str, str],
+    rows: int,
+    pools: Mapping[str, Pool] | None = None,
+    *,
+    naming: Naming = "path",
+    from_run: str | None = None,
 ) -> dict[str, Any]:
-    """The manifest of a run that is about to start; `pools` are the job's with their revisions pinned."""
+    """The manifest of a run that is about to start.
+
+    pools: the job's with their revisions pinned. naming: how the input's files are named. from_run: the run folder that
+    the input is a record of.
+    """
     return {
         "format": FORMAT,
         "state": "running",
@@ -81,11 +96,18 @@ def describe(
             name: {"model": pool.model, "revision": pool.revision, "digest": model_digest(pool)}
             for name, pool in (job.pools if pools is None else pools).items()
         },
-        "input": {"path": job.input.path, "rows": rows},
+        "input": {"path": job.input.path, "rows": rows, "naming": naming}
+        | ({"from_run": from_run} if from_run else {}),
         "versions": {"python": sys.version.split()[0], **_versions()},
         "sessions": [],
         "earlier": [],
     }
+
+
+def naming_of(manifest: Mapping[str, Any]) -> Naming:
+    """How the files of a run's input are named: as its manifest says, in the old way where it says nothing."""
+    given = manifest.get("input")
+    return "path" if isinstance(given, Mapping) and given.get("naming") == "path" else "shared"
 
 
 def _prompts(node: Node) -> list[Prompt]:
@@ -108,6 +130,8 @@ def read_manifest(folder: str) -> dict[str, Any]:
     """The manifest of a run folder. Raises JobError where there is none."""
     with told("the run folder", folder, JobError):
         fs, base = locate(folder)
+        if on_disk(fs) and os.path.isfile(base):  # noqa: PTH113
+            raise JobError([_is_a_file(folder, base)])
         try:
             with fs.open(f"{base.rstrip('/')}/run.json", "rb") as stream:
                 found: dict[str, Any] = json.load(stream)
@@ -118,6 +142,15 @@ def read_manifest(folder: str) -> dict[str, Any]:
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise JobError([f"{folder}/run.json can't be read: it is no manifest of a run"])
     return found
+
+
+def _is_a_file(folder: str, path: str) -> str:
+    """What to say of a file that is given as a run folder. A job file names its run."""
+    text = f"{folder} is a file, not a run folder"
+    if path.endswith((".yaml", ".yml")):
+        with suppress(OSError, ValueError, yaml.YAMLError, KeyError, TypeError), open(path, "rb") as stream:  # noqa: PTH123
+            return f"{text}; as a job file, its run is {yaml.safe_load(stream)['output']['path']}"
+    return text
 
 
 def write_manifest(folder: str, manifest: Mapping[str, Any]) -> None:

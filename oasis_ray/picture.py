@@ -16,9 +16,11 @@ from pydantic import ValidationError
 from oasis_ray.errors import JobError, RowError
 from oasis_ray.image import admit, thumbnail
 from oasis_ray.job import Input, Limits
+from oasis_ray.listing import list_files
+from oasis_ray.manifest import naming_of
 from oasis_ray.reader import read
 from oasis_ray.segment import fetch
-from oasis_ray.source import RowGroup, find_files, shard_names
+from oasis_ray.source import RowGroup
 
 SIDE_PX = 1024
 LIMITS = Limits(max_frames=1000)  # an animation that failed for it is shown by its first frame
@@ -29,6 +31,7 @@ class Pictures:
 
     def __init__(self, manifest: Mapping[str, Any]) -> None:
         self._given: Input | None = None
+        self._naming = naming_of(manifest)
         with suppress(ValidationError, KeyError):
             self._given = Input.model_validate(manifest["job"]["input"])
 
@@ -45,8 +48,8 @@ class Pictures:
         """The shards of an input on this machine, by the name that rows give them."""
         if self._given is None or "://" in self._given.path:
             return {}
-        _, files = find_files(self._given.path)
-        return {name: file for file, name in shard_names(files).items()} if files else {}
+        listing = list_files(self._given.path, self._naming)
+        return {name: file for file, name in listing.names.items()}
 
     def _from_input(self, row: Mapping[str, Any]) -> bytes | None:
         address, digest, given = row.get("source") or {}, row.get("image_sha256"), self._given

@@ -11,7 +11,7 @@ import psutil
 from ray import serve
 
 from oasis_ray.engine import open_engine
-from oasis_ray.errors import EngineLostError
+from oasis_ray.errors import EngineLostError, ServerFailedError
 from oasis_ray.job import Pool
 from oasis_ray.metrics import Duty, Meter
 from oasis_ray.rows import Call, Reply
@@ -32,6 +32,8 @@ class Replica:
             with self._duty.request():
                 reply = await self._engine.ask(call)
             return replace(reply, engine=self._name, seconds=time.monotonic() - began)
+        except ServerFailedError:
+            raise
         except EngineLostError as error:
             _end(error)
             raise

@@ -1,14 +1,20 @@
 """What a run finds in its folder when it starts: nothing, a part of itself, or a part of a run with another recipe."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import pyarrow.compute as pc
+
 from oasis_ray.changes import changes
 from oasis_ray.errors import JobError
-from oasis_ray.ledger import ended_ids, mend, take_back, waits
-from oasis_ray.manifest import now, read_manifest
-from oasis_ray.source import Shards
-from oasis_ray.storage import locate
+from oasis_ray.job import Job
+from oasis_ray.ledger import ended_ids, mend, some, take_back, waits
+from oasis_ray.listing import lists
+from oasis_ray.manifest import naming_of, now, read_manifest
+from oasis_ray.removed import REMOVED, put_back, remove
+from oasis_ray.source import Shards, open_shards
+from oasis_ray.storage import check_target, locate
 from oasis_ray.waiting import clear, under_way
 
 
@@ -22,6 +28,18 @@ class Opened:
     todo: Shards
     before: int = 0
     notes: list[str] = field(default_factory=list)
+
+
+def open_input(job: Job, manifest: Mapping[str, Any]) -> Shards:
+    """The rows of a job's input, under the ids that the run's `manifest` gives them (empty: a new run).
+
+    Raises JobError with what is wrong with the input, or where the run's own parts would be among it.
+    """
+    check_target("output.path", job.output.path)
+    if lists(job.input.path, job.output.path):
+        where = f"output.path: {job.output.path} lies where input.path ({job.input.path}) lists its files"
+        raise JobError([f"{where}, so the run's own parts would be read as input; give it a folder outside"])
+    return open_shards(job.input, naming_of(manifest) if manifest else "path")
 
 
 def recorded(folder: str) -> dict[str, Any]:
@@ -44,6 +62,10 @@ def open_folder(
         return Opened(fresh, shards, notes=notes)
     manifest = read_manifest(folder)
     changed = changes(manifest, fresh)
+    given = shards.ids_todo
+    gone = ended.filter(pc.invert(pc.is_in(ended, value_set=pc.unique(given))))
+    if len(gone):
+        changed.append(f"{len(gone)} rows that ended are no longer in the input: {some(set(gone.to_pylist()))}")
     if changed and not accept_changes:
         refused = [f"{folder} holds a run of another make: {change}" for change in changed]
         advice = "give this run its own folder (--set output.path=…), remove this one, or go on as it is now"
@@ -56,6 +78,16 @@ def open_folder(
     if begun and (changed or [n["name"] for n in manifest["nodes"]] != [n["name"] for n in fresh["nodes"]]):
         clear(folder)
         notes.append("rows that waited between two phases begin again, as they are made now")
+    if len(gone):
+        remove(folder, gone)
+        notes.append(f"{len(gone)} rows that ended are no longer in the input; they are kept in {REMOVED}/")
+    if back := put_back(folder, given, ended):
+        notes.append(f"{back} rows are in the input again; they were put back from {REMOVED}/")
+    if len(gone) or back:
+        ended = ended_ids(folder)
+    if (new := shards.rows - manifest["input"]["rows"]) > 0:
+        notes.append(f"{new} rows of the input are new")
+    manifest = {**manifest, "input": fresh["input"]}
     if retry is not None:
         count = take_back(folder, retry or None)
         notes.append(f"{count} failed rows are tried again")

@@ -101,17 +101,22 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One text drawn from a model. `finish` is "length" where it was cut off at `max_tokens` or at the context."""
+    """One text drawn from a model. `finish` is "length" where it was cut off at `max_tokens` or at the context.
+
+    `reasoning` is what a reasoning model thought before it; no stage reads a verdict out of that.
+    """
 
     text: str
     finish: Literal["stop", "length"] = "stop"
     tokens: int = 0
     likelihood: float | None = None
+    reasoning: str = ""
 
     def __post_init__(self) -> None:
         # A server's JSON may hold half of a surrogate pair: no character, and no file could be written with it.
-        whole = self.text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        object.__setattr__(self, "text", whole)
+        for name in ("text", "reasoning"):
+            whole = getattr(self, name).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+            object.__setattr__(self, name, whole)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,10 +25,10 @@ from oasis_ray.node import Asked
 from oasis_ray.phases import Phase, due, plan
 from oasis_ray.probe import graded
 from oasis_ray.recipe import Recipe
-from oasis_ray.resume import open_folder, recorded
+from oasis_ray.resume import open_folder, open_input, recorded
 from oasis_ray.rows import Fate
-from oasis_ray.source import Shards, open_shards
-from oasis_ray.storage import told
+from oasis_ray.source import Shards
+from oasis_ray.storage import check_target, told
 from oasis_ray.tally import Tally
 from oasis_ray.waiting import clear, place_of, read_waiting
 
@@ -95,6 +95,7 @@ class Run:
         A folder that holds a part of this same run is taken up where it stands. Raises JobError, FitError, RunError, or
         StoppedError where the run was ended before its rows had.
         """
+        check_target("output.path", self.folder)
         with locked(self.folder):
             return self._execute(on_step)
 
@@ -104,20 +105,32 @@ class Run:
             on_step(text)
 
         step("reading the input")
-        shards = open_shards(self.job.input)
+        with told("output.path", self.folder, JobError):
+            before = recorded(self.folder)
+        shards = open_input(self.job, before)
         self.rows = shards.rows
         with told("output.path", self.folder, JobError):
-            job = self.job.model_copy(update={"pools": pinned(self.job.pools, recorded(self.folder))})
+            job = self.job.model_copy(update={"pools": pinned(self.job.pools, before)})
             digests = node_digests(job, self.recipe)
-            fresh = describe(self.job, self.recipe, digests, shards.rows, job.pools)
+            listing = shards.listing
+            fresh = describe(
+                self.job, self.recipe, digests, shards.rows, job.pools, naming=listing.naming, from_run=listing.run
+            )
             found = open_folder(self.folder, shards, fresh, retry=self.retry, accept_changes=self.accept_changes)
-        manifest, todo, self.before, self.notes = found.manifest, found.todo, found.before, found.notes
+        manifest, todo, self.before = found.manifest, found.todo, found.before
+        passed = [f"input.path: passed over {listing}"] if listing.passed_over else []
+        self.notes = [*passed, *found.notes]
         session: dict[str, Any] = {"name": uuid4().hex[:8], "started": now(), "executor": job.executor}
         if not todo.groups:
             step("closing the books")
             with told("output.path", self.folder):
                 self._close(manifest, session, None)
             return manifest
+        if any(pool.backend == "openai" for pool in job.pools.values()):
+            from oasis_ray.engine.server import check_servers  # its client takes a second to import
+
+            step("asking the servers")
+            check_servers(job.pools)
         with told("output.path", self.folder, JobError):  # before anything costs: is the output to be written to?
             write_manifest(self.folder, manifest)
         step("joining the cluster" if job.executor == "ray" else "looking at this machine")

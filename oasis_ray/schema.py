@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from oasis_ray.contract import arrow, types_of
+from oasis_ray.placeholders import PLACEHOLDER, harmless
 from oasis_ray.recipe import Node, Recipe, Ref, passed
 from oasis_ray.rows import FATE_OF, Divert, Fate, Route
 
@@ -25,7 +26,6 @@ STEP = pa.struct(
     }
 )  # fmt: skip
 FIRST = pa.struct({"node": pa.string(), "reason": pa.string(), "detail": pa.string()})
-PLACEHOLDER = "<image>"
 
 
 @dataclass(slots=True)
@@ -106,7 +106,7 @@ def record(ended: Ended, recipe: Recipe, *, keep_images: bool) -> dict[str, Any]
         return {**row, "node": ended.node, "reason": ended.reason, told: ended.detail}
     instruction, response = ended.value(made.instruction), ended.value(made.response)
     # A placeholder in the text would stand for a second picture wherever the record is loaded.
-    asked, answered = (_without(PLACEHOLDER, text).strip() for text in (instruction, response))
+    asked, answered = (harmless(text).strip() for text in (instruction, response))
     opening = f"{PLACEHOLDER}\n" if ended.digest else ""
     return {
         **row,
@@ -116,18 +116,6 @@ def record(ended: Ended, recipe: Recipe, *, keep_images: bool) -> dict[str, Any]
         "response": response,
         "scores": {axis: ended.value(ref) for axis, ref in made.scores.items()},
     }
-
-
-def _without(mark: str, text: str) -> str:
-    """The text without the mark, also where taking one out would make another: in one pass, however many are nested."""
-    if mark not in text:
-        return text
-    kept: list[str] = []
-    for letter in text:
-        kept.append(letter)
-        if letter == mark[-1] and "".join(kept[-len(mark) :]) == mark:
-            del kept[-len(mark) :]
-    return "".join(kept)
 
 
 def waiting_columns(recipe: Recipe) -> pa.Schema:

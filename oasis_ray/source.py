@@ -4,9 +4,8 @@
 the graph asks (`packets`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +15,8 @@ import pyarrow.parquet as pq
 from oasis_ray.errors import JobError, nearest
 from oasis_ray.ids import numbered, repeated, sample_of
 from oasis_ray.job import Input, Sample
-from oasis_ray.storage import is_folder, locate, told
+from oasis_ray.listing import PARTS_OF_RUNS, Listing, Naming, list_files
+from oasis_ray.storage import is_folder, told
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,17 @@ class Shards:
 
     input: Input
     groups: tuple[RowGroup, ...] = field(repr=False)
-    files: int = 0
+    listing: Listing
 
     @property
     def rows(self) -> int:
         """Rows that are to be done, in all shards."""
         return sum(group.rows for group in self.groups)
+
+    @property
+    def ids_todo(self) -> pa.ChunkedArray:
+        """The ids of the rows that are to be done."""
+        return pa.chunked_array([group.ids_todo for group in self.groups], pa.string())
 
     @property
     def ids(self) -> pa.ChunkedArray:
@@ -87,16 +92,16 @@ class Shards:
         return self.only(pa.array(chosen))
 
 
-def open_shards(given: Input) -> Shards:
+def open_shards(given: Input, naming: Naming = "path") -> Shards:
     """Find the shards, check their columns, and read their ids. Raises JobError with every problem of every shard."""
-    fs, files = find_files(given.path)
-    if not files:
-        raise JobError([f"input.path: there are no Parquet files at {given.path}"])
-    problems: list[str] = []
+    listing = list_files(given.path, naming)
+    if not listing.names:
+        raise JobError([_nothing(given.path, listing)])
+    fs, problems = listing.fs, list[str]()
     if given.root is not None and not is_folder("input.root", given.root):
         problems.append(f"input.root: there is no folder {given.root}")
     groups: list[RowGroup] = []
-    for file, name in shard_names(files).items():
+    for file, name in listing.names.items():
         try:
             with told("input.path", given.path, JobError), fs.open(file, "rb") as stream:
                 shard = pq.ParquetFile(stream)
@@ -109,31 +114,19 @@ def open_shards(given: Input) -> Shards:
     if not problems:
         groups = _told_apart(groups, given, problems)
     if not problems and not sum(len(group.ids) for group in groups):
-        problems.append(f"input.path: the {len(files)} Parquet files at {given.path} hold no rows")
+        problems.append(f"input.path: the {len(listing.names)} Parquet files at {given.path} hold no rows")
     if problems:
         raise JobError(problems)
-    shards = Shards(given, tuple(groups), len(files))
+    shards = Shards(given, tuple(groups), listing)
     return shards if given.sample is None else shards.sampled(given.sample)
 
 
-def find_files(path: str) -> tuple[Any, list[str]]:
-    """The file system of a path, and the Parquet files there. Raises JobError where it can't be looked into."""
-    try:
-        with told("input.path", path, JobError):
-            fs, found = locate(path)
-            if fs.isdir(found):
-                return fs, sorted(file for file in fs.find(found) if file.endswith(".parquet"))
-            return fs, [found] if fs.exists(found) else sorted(fs.glob(found))
-    except (OSError, ValueError, ImportError) as error:
-        raise JobError([f"input.path: {path} can't be looked into: {error}"]) from None
-
-
-def shard_names(files: Sequence[str]) -> dict[str, str]:
-    """What each file is called in the addresses of its rows: its path below the folder that all share."""
-    first, last = min(files), max(files)
-    same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
-    root = first.rfind("/", 0, same) + 1
-    return {file: file[root:].removesuffix(".parquet") for file in files}
+def _nothing(path: str, listing: Listing) -> str:
+    text = f"input.path: there are no Parquet files at {path}"
+    if not listing.passed_over:
+        return text
+    advice = f"; to read a run's records, name their folder ({path.rstrip('/')}/accepted)"
+    return f"{text} (passed over: {listing})" + (advice if PARTS_OF_RUNS in listing.passed_over else "")
 
 
 def _wrong_columns(schema: pa.Schema, given: Input, file: str) -> list[str]:

@@ -4,6 +4,7 @@ All paths of a job are opened here. No listing is kept: other processes of the r
 store refuses, each client library says in its own classes and words; `told` makes one of our errors of it.
 """
 
+import os
 import re
 import tempfile
 from collections.abc import Iterator
@@ -40,6 +41,18 @@ def make_folder(fs: Any, place: str) -> None:
     """Make a folder where the file system has folders."""
     if not WITHOUT_FOLDERS.intersection([fs.protocol] if isinstance(fs.protocol, str) else fs.protocol):
         fs.makedirs(place, exist_ok=True)
+
+
+def check_target(where: str, folder: str) -> None:
+    """Return if a folder is there or can be made on this machine's disk. Raises JobError with what is in the way."""
+    if "://" in folder:
+        return
+    place = Path(expand(folder)).absolute()
+    there = next(path for path in (place, *place.parents) if path.exists())
+    if not there.is_dir():
+        raise JobError([f"{where}: {folder} can't be made: {there} is a file"])
+    if not os.access(there, os.W_OK | os.X_OK) or str(there).startswith(("/proc", "/sys")):
+        raise JobError([f"{where}: {folder} can't be made: {there} can't be written to"])
 
 
 def is_folder(where: str, path: str) -> bool:

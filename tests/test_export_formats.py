@@ -291,7 +291,7 @@ def test_without_pictures_rows_name_the_paths_that_the_input_gave_if_they_stay_i
     import datasets
     import webdataset
 
-    made = export([str(run)], str(run.parent / "out"), read_options(form, images=False))
+    made = export([str(run)], str(run.parent / "out"), read_options(form, images="none"))
     read: dict[str, Callable[[], Any]] = {
         "llava": lambda: (s.get("image") for s in json.loads((made.folder / "train.json").read_text())),
         "sharegpt": lambda: (next(iter(s["images"]), None) for s in lines()),
@@ -314,4 +314,4 @@ def test_without_pictures_rows_name_the_paths_that_the_input_gave_if_they_stay_i
     assert sorted(read[form](), key=str) == sorted(["a/b.webp", "ok/red.jpg", "ok/red.jpg", None, *digests], key=str)
     assert not (made.folder / "images").exists()
     told = "4 rows name their picture by its SHA-256: the input gave no path for it that stays below a folder"
-    assert made.notes == [told]
+    assert made.notes[-1] == told

@@ -19,7 +19,7 @@ from oasis_ray.image import admit
 from oasis_ray.job import Limits, Pool
 from oasis_ray.rows import Call, Image, Reply, Request, Sample, Sampling
 from tests.support.models import VLM
-from tests.support.servers import Answers, Echo, serving
+from tests.support.servers import Answers, Echo, proof, serving
 from tests.support.shards import picture
 
 SHORT = Sampling(max_tokens=12)
@@ -39,7 +39,11 @@ class Recorder(Answers):
     asked: list[tuple[str, dict[str, Any]]] = []  # noqa: RUF012
 
     def do_POST(self) -> None:  # noqa: N802
-        self.asked.append((self.path, json.loads(self.body())))
+        asked = json.loads(self.body())
+        if asked["max_tokens"] == 1:
+            self.answer(200, proof(asked))
+            return
+        self.asked.append((self.path, asked))
         choices = [{"index": at, **choice} for at, choice in enumerate(SAID[self.path])]
         self.answer(200, {"id": "x", "created": 1, "model": "m", "object": "o", "choices": choices, "usage": USAGE})
 

@@ -131,7 +131,7 @@ def shards(*groups: list[str], todo: list[int] | None = None) -> Shards:
     """One row group for each list of ids; of the first only `todo` is to be done."""
     left = [None if todo is None else pa.array(todo, pa.int64()), *[None] * len(groups)]
     made = (RowGroup("f", "f", at, pa.array(ids), left[at]) for at, ids in enumerate(groups))
-    return Shards(None, tuple(made), 1)  # type: ignore[arg-type]  # no input is read
+    return Shards(None, tuple(made), None)  # type: ignore[arg-type]  # no input is read
 
 
 def table_of(*rows: tuple[str, int, str]) -> pa.Table:

@@ -79,7 +79,7 @@ def test_shards_lie_in_any_file_system() -> None:
 def test_ids_are_made_of_file_row_group_and_row_where_no_column_gives_them(tmp_path: Path) -> None:
     write(tmp_path / "x/a.parquet", ROWS, row_group_size=2)
     write(tmp_path / "x/sub/b.parquet", ROWS.slice(2))
-    assert ids(str(tmp_path)) == ["a:0:0", "a:0:1", "a:1:0", "sub/b:0:0"]
+    assert ids(str(tmp_path)) == ["x/a:0:0", "x/a:0:1", "x/a:1:0", "x/sub/b:0:0"]
     assert ids(str(tmp_path / "x/a.parquet")) == ["a:0:0", "a:0:1", "a:1:0"]
 
 

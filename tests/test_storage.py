@@ -14,10 +14,10 @@ import pytest
 
 from oasis_ray.cli import SHIPPED
 from oasis_ray.errors import JobError, OasisError, RunError
+from oasis_ray.listing import list_files
 from oasis_ray.load import load_job
 from oasis_ray.manifest import read_manifest
 from oasis_ray.run import Run
-from oasis_ray.source import find_files
 from oasis_ray.storage import told
 from tests.support.checkout import ROOT
 from tests.support.command import COMMAND, call
@@ -205,7 +205,7 @@ def test_a_bucket_or_a_folder_that_is_not_there_is_told(
 def test_credentials_that_are_refused_or_absent_are_told(
     near: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = job(tmp_path, prompts=None)
+    path = job(tmp_path, prompts=None, output={"path": f"{tmp_path}/run"})
     near.check_keys(0)
     try:
         wrong = refused(path)
@@ -225,7 +225,7 @@ def test_a_store_that_does_not_answer_is_told(near: Store, monkeypatch: pytest.M
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     forget()
     with pytest.raises(JobError) as error:
-        find_files(f"s3://{DATA}/shards")
+        list_files(f"s3://{DATA}/shards")
     (text,) = error.value.problems
     assert text.startswith(f"input.path: s3://{DATA}/shards: Could not connect to the endpoint URL: ")
     assert text.endswith("; can this machine reach the store, and is the endpoint right (AWS_ENDPOINT_URL)?")

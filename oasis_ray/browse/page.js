@@ -159,6 +159,11 @@ async function show(place) {
   const button = $("list").children[at].firstChild;
   button.setAttribute("aria-current", "true");
   button.scrollIntoView({ block: "nearest" });
+  if (whole?.id !== rows[at].id) { // until it is there no mark is taken: it would go to the row that was shown before
+    whole = null;
+    $("row").ariaBusy = "true";
+    buttons();
+  }
   if (rows.length - at < PAGE / 2) further();
   await only(rows[at].id);
 }
@@ -175,6 +180,7 @@ async function only(id) {
   }
   if (mine !== asked || (rows[at] && rows[at].id !== id)) return;
   whole = found;
+  $("row").ariaBusy = "false";
   $("row").replaceChildren(...drawn(found));
   $("row").scrollTop = 0;
   document.body.classList.add("reading");
@@ -185,6 +191,7 @@ async function only(id) {
 function nothing() {
   at = -1;
   whole = null;
+  $("row").ariaBusy = "false";
   $("row").replaceChildren(make("p", { className: "empty" }, rows.length ? "Choose a row." : "Nothing to show."));
   document.body.classList.remove("reading");
   buttons();

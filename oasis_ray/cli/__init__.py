@@ -1,5 +1,6 @@
 """The command line. The only part of the framework that knows the shipped stages, recipes and prompts."""
 
+import os
 import sys
 
 # isort: off
@@ -20,3 +21,10 @@ def main() -> None:
     except OasisError as error:
         err.print(f"{type(error).__name__}: {error}", soft_wrap=True)
         sys.exit(error.exit_code)
+    except BrokenPipeError:  # whoever read the output has gone: `oasis-ray status RUN | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more when it ends
+        sys.exit(1)
+    except OSError as error:  # what a disk says, where no command has put it into words of its own
+        where = f" {error.filename}:" if error.filename else ""
+        err.print(f"error:{where} {error.strerror or error}", soft_wrap=True)
+        sys.exit(1)

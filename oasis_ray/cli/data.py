@@ -42,9 +42,14 @@ def export(
     seed: Annotated[int, typer.Option(help="Of the shuffle and the splits.")] = 0,
     limit: Annotated[int | None, typer.Option(min=1, help="So many rows at most.")] = None,
     images: Annotated[
-        bool, typer.Option("--images/--no-images", help="With the pictures, or their paths alone.")
-    ] = True,
+        str,
+        typer.Option(help="as-seen: images as the judges saw them. original: as they came. none: only their paths."),
+    ] = "as-seen",
+    no_images: Annotated[bool, typer.Option("--no-images", hidden=True, help="Short for --images none.")] = False,
     shard_mb: Annotated[int, typer.Option(min=1, help="Megabytes of a shard of hf and webdataset.")] = 500,
+    removed: Annotated[
+        bool, typer.Option("--removed", help="Include rows whose images are no longer in the input.")
+    ] = False,
     license: Annotated[str, typer.Option(help="What the card of hf names.")] = "other",  # noqa: A002
 ) -> None:
     """Write the accepted rows and captions of runs as a data set that others load: see docs/export.md."""
@@ -52,8 +57,9 @@ def export(
     from oasis_ray.export.write import export as write
 
     options = read_options(
-        form, split=split, caps=cap or (), dedup=dedup, captions=captions, seed=seed, limit=limit, images=images,
-        shard_mb=shard_mb, license=license,
+        form, split=split, caps=cap or (), dedup=dedup, captions=captions, seed=seed, limit=limit,
+        images="none" if no_images else images,
+        shard_mb=shard_mb, license=license, removed=removed,
     )  # fmt: skip
     made = write(run_folders, folder, options)
     table = Table("split", *(Column(fate, justify="right") for fate in ("accepted", "captions")), show_edge=False)

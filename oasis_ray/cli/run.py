@@ -86,6 +86,10 @@ def _end(running: "Run", manifest: dict[str, Any]) -> None:
     counts = ", ".join(f"{count} {fate}" for fate, count in manifest["rows"].items())
     out.print(f"\n{sum(manifest['rows'].values())} of {running.rows} rows ended: {counts}", soft_wrap=True)
     out.print(f"look further:  oasis-ray audit {running.folder}    oasis-ray status {running.folder}", soft_wrap=True)
+    if manifest["state"] != "done":
+        missing = running.rows - sum(manifest["rows"].values())
+        err.print(f"the run is {manifest['state']}: {missing} rows of the input have not ended; run it again")
+        raise typer.Exit(1)
     limit, failed = running.job.failures_allowed(running.rows), manifest["rows"]["failed"]
     if failed > limit:
         err.print(f"{failed} rows failed; the job allows {limit:g} (max_failed: {running.job.max_failed})")
@@ -150,15 +154,20 @@ def plan(
     """Check a job and show what it would do: the graph, the input, the pools, and whether they fit this cluster."""
     from oasis_ray import phases, show
     from oasis_ray.capacity import fit, needs, on_gpus
+    from oasis_ray.listing import list_files
+    from oasis_ray.resume import open_input, recorded
     from oasis_ray.run import executor_of
-    from oasis_ray.source import find_files, open_shards
 
     words = _words(job_file, sets, local=local)
     job, recipe = load_job(job_file, SHIPPED, _with(sets, local=local))
     out.print(show.graph(recipe))
-    shards = open_shards(job.input) if find_files(job.input.path)[1] or probe is not None else None
+    there = list_files(job.input.path).names or probe is not None
+    shards = open_input(job, recorded(job.output.path)) if there else None
     if shards is not None:
-        out.print(f"\ninput: {shards.rows} rows in {shards.files} files at {job.input.path}", soft_wrap=True)
+        files = len(shards.listing.names)
+        out.print(f"\ninput: {shards.rows} rows in {files} files at {job.input.path}", soft_wrap=True)
+        if shards.listing.passed_over:
+            out.print(f"passed over: {shards.listing}", soft_wrap=True)
     else:
         out.print(f"\ninput: there are no Parquet files yet at {job.input.path} (input.path)", soft_wrap=True)
     out.print(f"output: {job.output.path}", soft_wrap=True)

@@ -4,110 +4,125 @@ Requests without an image go to /completions as token ids, so the prompt is exac
 tokens. /completions takes no images; requests with one go to /chat/completions. There the hook is a user message that
 the server is asked to continue (`continue_final_message`, an extension of vLLM and SGLang), and special tokens in the
 words are broken before they are sent. Fields beyond the OpenAI API travel as extra body.
-
-The key comes from the environment and goes into the request's header alone. A server may repeat it in what it says of a
-request that it refuses, so every error is told without it.
 """
 
+import asyncio
 import base64
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, Literal
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
 
 import openai
 
 from oasis_ray.chat import Chat
-from oasis_ray.errors import RowError, RunError
+from oasis_ray.engine.server import Server
+from oasis_ray.engine.server_reply import reply_of
+from oasis_ray.errors import RunError, ServerFailedError
 from oasis_ray.image import portable
 from oasis_ray.job import Pool
-from oasis_ray.rows import Call, Image, Reply, Request, Sample
+from oasis_ray.rows import Call, Image, Reply, Request
+
+WAIT_S = 0.5  # before a request is made again, doubled each time
+CONTINUED = {"continue_final_message": True, "add_generation_prompt": False}
+DOUBT = (
+    "it can't be shown that it continues a user's turn: what it writes as the assistant would be taken for the user's "
+    "words. Use vLLM's or SGLang's own server, or backend vllm, for the pool that writes them"
+)
 
 
 class OpenAIEngine:
     """Asks the server at `pool.url` for `pool.model`; the chat format is `pool.tokenizer`'s, else the model's."""
 
-    def __init__(self, pool: Pool, *, retries: int = 5) -> None:
-        self._pool, self._key = pool, _key(pool.api_key_env)
+    def __init__(self, pool: Pool, *, retries: int | None = None) -> None:
+        self._pool, self._server = pool, Server(pool)
+        self._retries = pool.request_retries if retries is None else retries
         self._chat = Chat.load(pool.tokenizer or pool.folder, pool.revision)
         self._client = openai.AsyncOpenAI(
             base_url=pool.url,
-            api_key=self._key or "none",
+            api_key=self._server.key or "none",
             timeout=pool.request_timeout_s,
-            max_retries=retries,  # with growing waits: a server that is full or starts anew
+            max_retries=self._retries,  # with growing waits: a server that is full or starts anew
         )
+        self._continues: asyncio.Future[None] | None = None
 
     async def ask(self, call: Call) -> Reply:
         """Answer one call. Raises RowError where the server refuses this prompt, RunError where it can't be reached."""
-        with self._told():
-            return await (self._chat_completion(call) if call.request.images else self._completion(call))
+        with self._server.errors():
+            if call.request.images and call.request.speaker == "user":
+                await self._proved()
+        create = self._chat_completion if call.request.images else self._completion
+        return await self._asked(partial(create, call))
 
     async def check(self) -> None:
         """Raise where the server does not list its models."""
-        with self._told():
+        with self._server.errors():
             await self._client.models.list()
 
     def close(self) -> None:
         """Nothing was started."""
 
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Whatever the client raises, as an error of ours that does not hold the key."""
-        try:
-            yield
-        except openai.BadRequestError as error:
-            raise RowError(_reason(error), self._keyless(error.message)) from None
-        except openai.AuthenticationError as error:
-            raise RunError(
-                f"{self._pool.url} refuses the key in ${self._pool.api_key_env}: {self._keyless(error.message)}"
-            ) from None
-        except openai.APIConnectionError as error:
-            cause = self._keyless(str(error.__cause__ or error))
-            raise RunError(f"{self._pool.url} can't be reached: {cause}") from None
-        except openai.APIStatusError as error:
-            raise RunError(f"{self._pool.url} answers {error.status_code}: {self._keyless(error.message)}") from None
+    async def _asked(self, create: Callable[[], Awaitable[Any]]) -> Reply:
+        """The reply, asked for again with growing waits where the server answers 200 and gives none."""
+        for attempt in range(self._retries + 1):
+            with self._server.errors():
+                try:
+                    return reply_of(await create())
+                except ServerFailedError:
+                    if attempt == self._retries:
+                        raise
+            await asyncio.sleep(WAIT_S * 2**attempt)
+        raise AssertionError("unreachable")
 
-    def _keyless(self, text: str) -> str:
-        return text.replace(self._key, f"${self._pool.api_key_env}") if self._key else text
-
-    async def _completion(self, call: Call) -> Reply:
-        said = await self._client.completions.create(
+    async def _completion(self, call: Call) -> Any:
+        return await self._client.completions.create(
             model=self._pool.model,
             prompt=self._chat.ids(call.request),
             logprobs=0 if call.request.likelihood else None,
             **self._parameters(call),
         )
-        samples = [
-            Sample(
-                choice.text,
-                _finish(choice.finish_reason),
-                0,
-                _mean(choice.logprobs.token_logprobs if choice.logprobs else None),
-            )
-            for choice in said.choices
-        ]
-        return _reply(samples, said.usage)
 
-    async def _chat_completion(self, call: Call) -> Reply:
+    async def _chat_completion(self, call: Call) -> Any:
         request, parameters = call.request, self._parameters(call)
         if request.speaker == "user":
-            parameters["extra_body"] |= {"continue_final_message": True, "add_generation_prompt": False}
-        said = await self._client.chat.completions.create(
+            parameters["extra_body"] |= CONTINUED
+        return await self._client.chat.completions.create(
             model=self._pool.model,
             messages=self._messages(request),
             logprobs=request.likelihood,
             **parameters,
         )
-        samples = [
-            Sample(
-                choice.message.content or "",
-                _finish(choice.finish_reason),
-                0,
-                _mean([token.logprob for token in choice.logprobs.content or ()] if choice.logprobs else None),
-            )
-            for choice in said.choices
-        ]
-        return _reply(samples, said.usage)
+
+    async def _proved(self) -> None:
+        """Return once the server is known to continue a user's turn. Raises RunError where it does not.
+
+        A server that ignores `continue_final_message` answers as the assistant, and its words would be taken for the
+        user's. Continued, a message has fewer tokens than closed and with the opening of the assistant's turn.
+        """
+        if self._continues is None:
+            self._continues = asyncio.ensure_future(self._prove())
+        await asyncio.shield(self._continues)
+
+    async def _prove(self) -> None:
+        tokens: list[int | None] = []
+        for extra in (CONTINUED, {}):
+            try:
+                said = await self._client.chat.completions.create(
+                    model=self._pool.model,
+                    messages=[{"role": "user", "content": "What is"}],
+                    max_tokens=1,
+                    temperature=0.0,
+                    extra_body=extra,
+                )
+            except openai.BadRequestError as error:
+                raise RunError(
+                    f"{self._pool.url} refuses a turn to be continued ({error.message}), so {DOUBT}"
+                ) from None
+            tokens.append(getattr(getattr(said, "usage", None), "prompt_tokens", None))
+        continued, closed = tokens
+        if continued is None or closed is None:
+            raise RunError(f"{self._pool.url} does not say how many tokens a prompt has, so {DOUBT}")
+        if continued >= closed:
+            raise RunError(f"{self._pool.url} ignores `continue_final_message`, so {DOUBT}")
 
     def _messages(self, request: Request) -> Any:
         pictures = [{"type": "image_url", "image_url": {"url": _data_url(image)}} for image in request.images]
@@ -134,42 +149,6 @@ class OpenAIEngine:
         }
 
 
-def _key(name: str) -> str:
-    """The key in the environment variable `name`, empty where there is none. A key from a file often ends in a newline.
-
-    Raises RunError where no header can carry it: the client's own error would show it.
-    """
-    key = os.environ.get(name, "").strip()
-    if not (key.isascii() and key.isprintable()):
-        raise RunError(f"the key in ${name} holds a character that an HTTP header can't carry; was it copied whole?")
-    return key
-
-
 def _data_url(image: Image) -> str:
     data, kind = portable(image)
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"
-
-
-def _reason(error: openai.BadRequestError) -> str:
-    return "prompt_over_context" if "context length" in error.message else "request_refused"
-
-
-def _finish(reason: str | None) -> Literal["stop", "length"]:
-    return "length" if reason == "length" else "stop"
-
-
-def _mean(values: list[float | None] | list[float] | None) -> float | None:
-    known = [value for value in values or () if value is not None]
-    return sum(known) / len(known) if known else None
-
-
-def _reply(samples: list[Sample], usage: Any) -> Reply:
-    """The usage is the server's, for all samples together; it is put down to the first."""
-    if not samples:
-        raise RowError("request_refused", "the server answered without a choice")
-    if usage:
-        first = samples[0]
-        samples = [Sample(first.text, first.finish, usage.completion_tokens, first.likelihood), *samples[1:]]
-    details = getattr(usage, "prompt_tokens_details", None)
-    cached = getattr(details, "cached_tokens", 0) or 0
-    return Reply(tuple(samples), usage.prompt_tokens if usage else 0, cached)

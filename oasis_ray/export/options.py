@@ -10,6 +10,7 @@ from oasis_ray.errors import JobError, nearest
 
 FormatName = Literal["llava", "sharegpt", "openai", "swift", "hf", "webdataset"]
 Dedup = Literal["none", "text", "image"]
+Images = Literal["as-seen", "original", "none"]
 CAPPED = ("origin", "language")
 SPLIT_NAME = re.compile(r"[a-z][a-z0-9_]*")  # it becomes a file's name, and a split of `datasets`
 
@@ -25,9 +26,10 @@ class Options:
     dedup: Dedup = "none"
     seed: int = 0
     limit: int | None = None
-    images: bool = True
+    images: Images = "as-seen"
     shard_mb: int = 500
     license: str = "other"
+    removed: bool = False  # also rows that the input no longer has
 
     def written(self) -> dict[str, Any]:
         """The options as `export.json` holds them."""
@@ -41,11 +43,15 @@ def read_options(
     caps: Iterable[str] = (),
     dedup: str = "none",
     captions: float | None = None,
+    images: str = "as-seen",
     **others: Any,
 ) -> Options:
     """Options from the words of the command line. Raises JobError with all that is wrong with them."""
     problems: list[str] = []
-    for option, word, possible in (("--format", format, get_args(FormatName)), ("--dedup", dedup, get_args(Dedup))):
+    for option, word, possible in (
+        ("--format", format, get_args(FormatName)), ("--dedup", dedup, get_args(Dedup)),
+        ("--images", images, get_args(Images)),
+    ):  # fmt: skip
         if word not in possible:
             problems.append(f"{option} {word!r} is none of: {', '.join(possible)}.{nearest(word, possible)}")
     if captions is not None and not 0 <= captions < inf:
@@ -64,7 +70,7 @@ def read_options(
             problems.append(f"--cap {name}={most}: the number of rows must be 1 or more")
     if problems:
         raise JobError(problems)
-    return Options(format, captions, splits, limits, dedup, **others)  # type: ignore[arg-type]
+    return Options(format, captions, splits, limits, dedup, images=images, **others)  # type: ignore[arg-type]
 
 
 def _pairs(option: str, texts: Iterable[str], problems: list[str], kind: type[float] | type[int]) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Pictures of an export: named by what they hold, never by a path that came with the data."""
 
-import io
 import re
 from hashlib import sha256
 from pathlib import Path
@@ -8,10 +7,9 @@ from pathlib import Path
 import PIL.Image
 
 from oasis_ray.errors import RunError
+from oasis_ray.raster import open_image
 from oasis_ray.trust import leads_out
 
-# Only headers are read here; how many pixels a picture may have was the run's to say (input.limits).
-PIL.Image.MAX_IMAGE_PIXELS = None
 SUFFIXES = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif", "BMP": "bmp", "TIFF": "tiff"}
 DRIVE = re.compile(r"[A-Za-z]:")  # a path that begins so leads elsewhere on Windows, where an export may be read
 
@@ -22,7 +20,7 @@ def name_of(data: bytes) -> str:
     Raises RunError for bytes that are no picture, which no admitted row holds.
     """
     try:
-        kind = str(PIL.Image.open(io.BytesIO(data), formats=[name for name in SUFFIXES if name != "MPO"]).format)
+        kind = str(open_image(data, [name for name in SUFFIXES if name != "MPO"]).format)
     except (PIL.UnidentifiedImageError, OSError) as error:
         raise RunError(
             f"a part holds an image that can't be read ({error}); has the run folder been changed?"

@@ -21,6 +21,7 @@ from oasis_ray.export.language import detect, node_of, written
 from oasis_ray.export.options import Options
 from oasis_ray.ids import numbered, repeated
 from oasis_ray.ledger import parts
+from oasis_ray.removed import REMOVED
 from oasis_ray.rows import Fate
 
 UNKNOWN = "unknown"  # the origin of a row that has none
@@ -60,8 +61,8 @@ def choose(folders: list[str], options: Options) -> Selection:
     found: list[Part] = []
     tables = []
     for run, folder in enumerate(folders):
-        for fate in (Fate.ACCEPTED, Fate.CAPTIONS):
-            for part, table in _index(run, folder, fate, options):
+        for fate, place in _places(options):
+            for part, table in _index(run, folder, fate, place, options):
                 tables.append(table.append_column("part", pa.array([len(found)] * table.num_rows, pa.int32())))
                 found.append(part)
     if not sum(table.num_rows for table in tables):
@@ -77,9 +78,17 @@ def choose(folders: list[str], options: Options) -> Selection:
     return selection
 
 
-def _index(run: int, folder: str, fate: Fate, options: Options) -> Iterator[tuple[Part, pa.Table]]:
-    """The parts of one fate, each with its light columns."""
-    fs, paths = parts(folder, fate)
+def _places(options: Options) -> Iterator[tuple[Fate, str]]:
+    """The folders of a run that hold rows to export, each with its outcome."""
+    for fate in (Fate.ACCEPTED, Fate.CAPTIONS):
+        yield fate, str(fate)
+        if options.removed:
+            yield fate, f"{REMOVED}/{fate}"
+
+
+def _index(run: int, folder: str, fate: Fate, place: str, options: Options) -> Iterator[tuple[Part, pa.Table]]:
+    """The parts in one folder of a run, each with its light columns."""
+    fs, paths = parts(folder, place)
     for path in paths:
         try:
             with fs.open(path, "rb") as stream:

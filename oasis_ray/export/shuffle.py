@@ -6,8 +6,10 @@ order lies. A bucket is small enough to be held in memory, so it is sorted there
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import PIL
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -15,6 +17,8 @@ import pyarrow.parquet as pq
 from oasis_ray.errors import RunError
 from oasis_ray.export.pictures import reference
 from oasis_ray.export.select import Part, Selection
+from oasis_ray.placeholders import PLACEHOLDER, harmless
+from oasis_ray.raster import as_seen
 from oasis_ray.schema import TURN
 
 BUCKET_BYTES = 128 * 2**20
@@ -51,10 +55,14 @@ class Shuffle:
         *,
         packed: bool,
         keep: Callable[[bytes], str] | None,
+        original: bool = False,
     ) -> None:
         self._selection, self._runs, self._packed, self._keep = selection, runs, packed, keep
+        self._original = original
         self.schema = columns(selection.axes, packed=packed)
         self._places: dict[str, list[Path]] = {}
+        self.texts_changed = 0  # rows whose texts had words that act on trainers
+        self.differing = 0  # rows whose image, as it came, a trainer opens otherwise than the judges saw it
         self.without_path = 0  # rows whose picture stays behind, and has no path that can be given
 
     def spill(self, folder: Path) -> None:
@@ -129,18 +137,19 @@ class Shuffle:
 
     def _conform(self, rows: pa.Table, chosen: pa.Table, places: np.ndarray, part: Part) -> pa.Table:
         found = {name: rows.column(name) for name in TEXTS}
+        found["conversations"] = self._harmless(rows)
         found |= {name: chosen.column(name) for name in ("id", "origin", "language", "image_sha256")}
         found |= {"place": pa.array(places), "run": pa.array([self._runs[part.run]] * len(places))}
-        images = rows.column("image").to_pylist()
+        images = [self._seen(image or {}) for image in rows.column("image").to_pylist()]
         found["picture"] = pa.array(
             [
-                self._name(image or {}, digest)
+                self._name(image, digest)
                 for image, digest in zip(images, found["image_sha256"].to_pylist(), strict=True)
             ],
             pa.string(),
         )
         if self._packed:
-            found["bytes"] = pa.array([(image or {}).get("bytes") for image in images], pa.large_binary())
+            found["bytes"] = pa.array([image.get("bytes") for image in images], pa.large_binary())
         if "scores" in self.schema.names:
             kind = self.schema.field("scores").type
             had = {axis.name for axis in part.schema.field("scores").type} if "scores" in part.schema.names else set()
@@ -151,12 +160,44 @@ class Shuffle:
             )  # fmt: skip
         return pa.table([found[column.name].cast(column.type) for column in self.schema], schema=self.schema)
 
-    def _name(self, image: dict[str, bytes | str | None], digest: str | None) -> str | None:
+    def _harmless(self, rows: pa.Table) -> pa.Array:
+        """The conversations, in which no word but the placeholder of their own image acts on a trainer."""
+        made = []
+        for row in rows.select(["conversations", "instruction", "response"]).to_pylist():
+            turns: list[dict[str, str]] = []
+            for turn in row["conversations"]:
+                text = turn["value"]
+                opening = PLACEHOLDER if not turns and text.startswith(PLACEHOLDER) else ""
+                turns.append({**turn, "value": opening + harmless(text[len(opening) :])})
+            made.append(turns)
+            written = [row[name] or "" for name in ("instruction", "response")]
+            self.texts_changed += [harmless(text) for text in written] != written
+        return pa.array(made, pa.list_(TURN))
+
+    def _seen(self, image: dict[str, Any]) -> dict[str, Any]:
+        """The image with the bytes that are exported."""
+        if self._keep is None or not image.get("bytes"):
+            return image
+        data, changed = _as_seen(image["bytes"])
+        self.differing += changed
+        return image if self._original else {**image, "bytes": data}
+
+    def _name(self, image: dict[str, Any], digest: str | None) -> str | None:
         """A picture's name below the export, or its path where it stays behind; None where the row has none."""
         if digest is None:
             return None
         if self._keep is None:
-            name = reference(image.get("path"), digest)  # type: ignore[arg-type]
+            name = reference(image.get("path"), digest)
             self.without_path += name == digest
             return name
-        return self._keep(image["bytes"])  # type: ignore[arg-type]
+        return self._keep(image["bytes"])
+
+
+def _as_seen(data: bytes) -> tuple[bytes, bool]:
+    """`raster.as_seen`. Raises RunError for bytes that are no picture, which no admitted row holds."""
+    try:
+        return as_seen(data)
+    except (PIL.UnidentifiedImageError, OSError, ValueError) as error:
+        raise RunError(
+            f"a part holds an image that can't be read ({error}); has the run folder been changed?"
+        ) from None

@@ -46,12 +46,22 @@ def export(folders: list[str], out: str, options: Options) -> Exported:
     try:
         working.mkdir(parents=True)
         made = describe(folders, selection, options)
-        packed = options.images and options.format in ("hf", "webdataset")
-        keep = None if not options.images else name_of if packed else partial(place, working)
-        shuffle = Shuffle(selection, run_names(folders), packed=packed, keep=keep)
+        packed = options.images != "none" and options.format in ("hf", "webdataset")
+        keep = None if options.images == "none" else name_of if packed else partial(place, working)
+        original = options.images == "original"
+        shuffle = Shuffle(selection, run_names(folders), packed=packed, keep=keep, original=original)
         buckets = working / ".buckets"
         buckets.mkdir()
         shuffle.spill(buckets)
+        made["images"] = {"as": options.images, "rows_that_differ": shuffle.differing}
+        made["texts"] = {"rows_changed": shuffle.texts_changed}
+        if shuffle.texts_changed:
+            told = (
+                "rows have words in their texts that act on trainers, such as <image>, <video> or <|im_end|>; the turns"
+            )
+            made["notes"].append(f"{shuffle.texts_changed} {told} are without <image>, and have the others as < video>")
+        if shuffle.differing:
+            made["notes"].append(_images_note(options, shuffle.differing))
         if shuffle.without_path:
             told = "rows name their picture by its SHA-256: the input gave no path for it that stays below a folder"
             made["notes"].append(f"{shuffle.without_path} {told}")
@@ -92,6 +102,13 @@ def _write(
             messages.write_lines(folder / f"{split}.jsonl", rows, LINES[options.format])
     if options.format == "sharegpt":
         _write_json(folder / "dataset_info.json", messages.dataset_info(made["splits"]))
+
+
+def _images_note(options: Options, rows: int) -> str:
+    if options.images == "original":
+        told = "rows have an image that a trainer opens otherwise than the judges saw it (turned, transparent, 16 bit)"
+        return f"{rows} {told}; --images as-seen writes it as they did"
+    return f"{rows} images were written anew as the judges saw them: upright, on white, 8-bit"
 
 
 def _target(out: str) -> Path:

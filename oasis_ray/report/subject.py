@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 
 from oasis_ray.errors import JobError
 from oasis_ray.ledger import parts
+from oasis_ray.listing import list_files
 from oasis_ray.manifest import read_manifest
 from oasis_ray.rows import Fate
-from oasis_ray.source import find_files
 from oasis_ray.storage import locate
 
 PIECES = 256  # at most: what is merged in the end does not grow with the rows
@@ -73,7 +73,7 @@ def open_subject(path: str) -> Subject:
         return Subject(name, path, read_manifest(path), tuple(_run_pieces(path)))
     if base.endswith((".json", ".jsonl")) and fs.exists(base):
         return Subject(name, path, None, (Piece(path, "json", (base,)),))
-    files = find_files(path)[1]
+    files = list_files(path).files
     if not files:
         raise JobError(
             [f"{path}: there is no run (a folder with run.json), no Parquet file, and no .json or .jsonl of turns"]

@@ -143,6 +143,20 @@ def test_rows_are_filtered_read_and_marked_by_keys(opened: Page, run: RunFolder,
     assert opened.wrong == []
 
 
+def test_a_mark_never_goes_to_the_row_that_was_shown_before(opened: Page, run: RunFolder) -> None:
+    before = marks(run)
+    opened.page.evaluate(
+        """() => { const k = (key) => document.body.dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true}));
+                  k('j'); k('b'); k('j'); k('g') }"""
+    )
+    there = "document.getElementById('row').ariaBusy === 'false' && !document.getElementById('good').disabled"
+    opened.wait(there)
+    assert marks(run) == before  # the rows were not there yet, so neither was marked
+    opened.press("b")
+    opened.wait("document.getElementById('bad').ariaPressed === 'true'")
+    assert marks(run) == [*before, (opened.shown(), "bad")]
+
+
 def test_a_list_goes_on_as_it_is_read(opened: Page) -> None:
     opened.pick("accepted")
     for _ in range(130):

@@ -2,9 +2,10 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 
 @contextmanager
@@ -34,6 +35,13 @@ class Answers(BaseHTTPRequestHandler):
         pass
 
 
+def proof(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """What a server answers to the question whether it continues a turn: by its counts of tokens it does."""
+    choice = {"index": 0, "message": {"role": "assistant", "content": "it"}, "finish_reason": "length"}
+    usage = {"prompt_tokens": 7 if asked.get("continue_final_message") else 12, "completion_tokens": 1}
+    return {"id": "x", "created": 1, "model": "m", "object": "o", "choices": [choice], "usage": usage}
+
+
 class Echo(Answers):
     """A server that lists its models, and says no to all else: with the status that its path begins with, and with the
     caller's key in the reason. Under `/sick/` it does not list its models either.
@@ -48,8 +56,11 @@ class Echo(Answers):
             self.answer(200, {"object": "list", "data": []})
 
     def do_POST(self) -> None:
-        self.body()
-        self.refuse(int(self.path.split("/")[1]))
+        asked = json.loads(self.body())
+        if int(self.path.split("/")[1]) == 400 and asked["max_tokens"] == 1:
+            self.answer(200, proof(asked))  # it refuses prompts, and is a server that continues a turn
+        else:
+            self.refuse(int(self.path.split("/")[1]))
 
     def refuse(self, status: int) -> None:
         self.keys.append(self.headers["authorization"])

@@ -1,0 +1,85 @@
+"""A server of a pool with `backend: openai`: its key, and its failures as errors of ours that never hold the key.
+
+The key comes from the environment and goes into the request's header alone. A server may repeat it in what it says of a
+request that it refuses, so every error is told without it.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import openai
+
+from oasis_ray.errors import OasisError, RowError, RunError, ServerFailedError
+from oasis_ray.job import Pool
+
+LOOK_S = 8.0  # for a server to answer at all, before anything is started for it
+
+
+class Server:
+    """The server of one pool. Raises RunError where no header can carry its key: the client's error would show it."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.url, self._variable = pool.url or "", pool.api_key_env
+        self.key = os.environ.get(pool.api_key_env, "").strip()  # one from a file often ends in a newline
+        if not (self.key.isascii() and self.key.isprintable()):
+            text = "holds a character that an HTTP header can't carry; was it copied whole?"
+            raise RunError(f"the key in ${self._variable} {text}")
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Whatever the client raises, as an error of ours.
+
+        RowError where the server refuses this prompt, ServerFailedError where it failed on it, RunError where no
+        request would get through.
+        """
+        try:
+            yield
+        except openai.BadRequestError as error:
+            raise RowError(_reason(error), self._without_key(error.message)) from None
+        except openai.AuthenticationError as error:
+            said = self._without_key(error.message)
+            raise RunError(f"{self.url} refuses the key in ${self._variable}: {said}") from None
+        except openai.APIConnectionError as error:
+            cause = self._without_key(str(error.__cause__ or error))
+            raise RunError(f"{self.url} can't be reached: {cause}") from None
+        except openai.APIStatusError as error:
+            text = f"{self.url} answers {error.status_code}: {self._without_key(error.message)}"
+            # It may fail on one image or prompt for ever. Whether it is the row is found by trial (`guard`).
+            raise (ServerFailedError if error.status_code >= 500 else RunError)(text) from None
+        except ServerFailedError as error:
+            raise ServerFailedError(f"{self.url}: {self._without_key(str(error))}") from None
+        except OasisError:
+            raise
+        except (openai.OpenAIError, ValueError, TypeError, AttributeError) as error:  # no JSON, or of another form
+            said = f"{type(error).__name__}: {self._without_key(str(error))}"
+            raise ServerFailedError(f"{self.url} answers what is no completion: {said}") from None
+
+    def _without_key(self, text: str) -> str:
+        return text.replace(self.key, f"${self._variable}") if self.key else text
+
+
+def check_servers(pools: Mapping[str, Pool]) -> None:
+    """Return if every server among these pools answers and takes its key. Raises RunError with what is wrong.
+
+    A server that does not list its models is taken for one that answers.
+    """
+    for name, pool in pools.items():
+        if pool.backend != "openai":
+            continue
+        server = Server(pool)
+        client = openai.OpenAI(base_url=pool.url, api_key=server.key or "none", timeout=LOOK_S, max_retries=0)
+        try:
+            with server.errors():
+                client.models.list()
+        except ServerFailedError:
+            continue
+        except RunError as error:
+            if " answers 404: " not in str(error) and " answers 405: " not in str(error):
+                raise RunError(f"pool '{name}': {error}") from None
+        finally:
+            client.close()
+
+
+def _reason(error: openai.BadRequestError) -> str:
+    return "prompt_over_context" if "context length" in error.message else "request_refused"

@@ -1,0 +1,121 @@
+"""The listing: which Parquet files at a path are input, and what each is called in the ids and addresses of its rows.
+
+A file is named after its path below what the user named, so ids stay the same when more files come or all are moved
+together. Hidden files are no input, nor are the parts of a run that merely lies in the folder: the records of a run are
+input only where the path leads into the run.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import fsspec.utils
+
+from oasis_ray.errors import JobError
+from oasis_ray.storage import locate, told
+
+# How files are named. "shared" counts from the folder that all files share, as runs before this rule did: another file
+# elsewhere changed every name.
+Naming = Literal["path", "shared"]
+MAGIC = re.compile(r"[*?\[]")
+HIDDEN = (".", "_")  # what pyarrow and Spark pass over too: unfinished files, checkpoints of notebooks, `_temporary`
+HIDDEN_FILES = "hidden (a name that begins with . or _)"
+PARTS_OF_RUNS = "parts of a run (a folder with run.json)"
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The files that are input, each with its name; how many others were passed over, by reason."""
+
+    fs: Any
+    names: Mapping[str, str]
+    passed_over: Mapping[str, int] = field(default_factory=dict)
+    run: str | None = None  # the run folder that the path leads into
+    naming: Naming = "path"
+
+    @property
+    def files(self) -> list[str]:
+        """The files, in order."""
+        return list(self.names)
+
+    def __str__(self) -> str:
+        return ", ".join(f"{count} {reason}" for reason, count in self.passed_over.items())
+
+
+def list_files(path: str, naming: Naming = "path") -> Listing:
+    """The input files at a path: a file, a folder, or a glob. Raises JobError where it can't be looked into."""
+    try:
+        with told("input.path", path, JobError):
+            fs, found = locate(path)
+            base, candidates, runs = _candidates(fs, found.rstrip("/") or found)
+            passed: Counter[str] = Counter()
+            shown = {part[:1] for part in found[len(base) :].split("/")}  # a pattern may ask for hidden files itself
+            kept = []
+            for file in candidates:
+                below = file[len(base) :].strip("/")
+                if any(part.startswith(HIDDEN) and part[:1] not in shown for part in below.split("/")):
+                    passed[HIDDEN_FILES] += 1
+                elif any(file.startswith(f"{run}/") for run in runs):
+                    passed[PARTS_OF_RUNS] += 1
+                else:
+                    kept.append(file)
+            return Listing(fs, _named(kept, base, naming), dict(passed), _run_above(fs, base), naming)
+    except (OSError, ValueError, ImportError) as error:
+        raise JobError([f"input.path: {path} can't be looked into: {error}"]) from None
+
+
+def lists(path: str, folder: str) -> bool:
+    """Whether files of a new folder would be among what `path` names."""
+    (fs, given), (other, place) = locate(path), locate(folder)
+    if type(fs) is not type(other):
+        return False
+    part = f"{place.rstrip('/')}/accepted/part-0.parquet"
+    if MAGIC.search(given):
+        return re.fullmatch(fsspec.utils.glob_translate(given), part) is not None
+    return part.startswith(f"{given.rstrip('/')}/") and not given.endswith(".parquet")
+
+
+def _candidates(fs: Any, found: str) -> tuple[str, list[str], set[str]]:
+    """What the user named as a folder, the files below it that may be input, and the run folders among them."""
+    if MAGIC.search(found) and not fs.exists(found):
+        base = found[: MAGIC.search(found).start()].rpartition("/")[0]  # type: ignore[union-attr]
+        files = sorted(fs.glob(found))
+        return base, files, {folder for folder in _folders(files, base) if fs.exists(f"{folder}/run.json")}
+    if fs.isdir(found):
+        every = fs.find(found)
+        runs = {file.rpartition("/")[0] for file in every if file.endswith("/run.json")}
+        return found, sorted(file for file in every if file.endswith(".parquet")), runs
+    return found.rpartition("/")[0], [found] if fs.exists(found) else [], set()
+
+
+def _folders(files: Iterable[str], base: str) -> set[str]:
+    """The folders of files, from `base` on downwards."""
+    found: set[str] = set()
+    for file in files:
+        folder = file.rpartition("/")[0]
+        while len(folder) >= len(base) and folder not in found:
+            found.add(folder)
+            folder = folder.rpartition("/")[0]
+    return found
+
+
+def _named(files: Sequence[str], base: str, naming: Naming) -> dict[str, str]:
+    if not files:
+        return {}
+    if naming == "shared":
+        first, last = min(files), max(files)
+        same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
+        root = first.rfind("/", 0, same) + 1
+    else:
+        root = len(base) + 1
+    names = {file: file[root:].removesuffix(".parquet") for file in files}
+    twice = {name for name, count in Counter(names.values()).items() if count > 1}
+    return {file: file[root:] if name in twice else name for file, name in names.items()}
+
+
+def _run_above(fs: Any, base: str) -> str | None:
+    """The run folder that `base` lies in: its record folders are one level down."""
+    folder = base.rpartition("/")[0]
+    return folder if folder and fs.exists(f"{folder}/run.json") else None

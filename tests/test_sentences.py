@@ -1,0 +1,93 @@
+"""Commands end in sentences: a path that can't be, a file for a folder, a shadowed package, a reader that has gone."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.checkout import ROOT
+from tests.support.command import COMMAND, call
+from tests.support.jobs import execute, rows
+
+JobFile = Callable[..., Path]
+
+
+@pytest.mark.parametrize("verb", ["run", "plan"])
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("{job}", "{job} is a file"),
+        ("{job}/x", "{job} is a file"),
+        ("/proc/foo", "/proc can't be written to"),
+        ("/proc/1/foo/bar", "/proc/1 can't be written to"),
+    ],
+)
+def test_an_output_that_can_not_be_made_is_a_wrong_job(
+    verb: str, path: str, why: str, tmp_path: Path, job_file: JobFile
+) -> None:
+    rows(tmp_path, "good")
+    job = job_file()
+    place = path.format(job=job)
+    done = call(verb, job, "--set", f"output.path={place}", PYTHONPATH=str(ROOT))
+    assert (done.returncode, done.stderr) == (
+        2, f"JobError: 1 problem:\n  - output.path: {place} can't be made: {why.format(job=job)}\n",
+    )  # fmt: skip
+
+
+def test_shards_that_can_not_be_made_are_told(tmp_path: Path) -> None:
+    rows(tmp_path, "good")
+    done = call("ingest", tmp_path / "shards", "/proc/x")
+    told = "JobError: 1 problem:\n  - OUT: /proc/x can't be made: /proc can't be written to\n"
+    assert (done.returncode, done.stderr) == (2, told)
+
+
+@pytest.mark.parametrize("verb", ["status", "audit", "browse"])
+def test_a_job_file_for_a_run_folder_is_told_with_its_run(verb: str, tmp_path: Path, job_file: JobFile) -> None:
+    job = job_file()
+    done = call(verb, job)
+    assert done.returncode == 2
+    assert f"{job} is a file, not a run folder; as a job file, its run is {tmp_path}/run" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_folder_for_a_job_file_is_told(tmp_path: Path) -> None:
+    done = call("run", tmp_path)
+    assert (done.returncode, done.stderr) == (
+        2, f"JobError: 1 problem:\n  - {tmp_path} is a folder; name the file in it\n",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["stages", "prompts"])
+@pytest.mark.parametrize("package", [True, False], ids=["package", "folder"])
+def test_a_folder_that_takes_the_place_of_a_shipped_package_is_named(name: str, package: bool, tmp_path: Path) -> None:
+    (tmp_path / name).mkdir()
+    if package:
+        (tmp_path / name / "__init__.py").touch()
+    code = "from oasis_ray.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--help"],
+        cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if not package:  # a folder without __init__.py comes after a package of the name, wherever it lies
+        assert done.returncode == 0, done.stderr
+        return
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"the folder {tmp_path / name} takes the place of the package `{name}` that comes with oasis_ray; "
+        "rename it, or take it off Python's path (another working directory, PYTHONPATH)\n"
+    )
+
+
+def test_a_reader_that_has_gone_ends_a_command_without_a_word(tmp_path: Path, job_file: JobFile) -> None:
+    rows(tmp_path, "good")
+    execute(job_file())
+    reading = subprocess.Popen(
+        [*COMMAND, "status", str(tmp_path / "run")], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert reading.stdout is not None
+    reading.stdout.close()
+    assert reading.stderr is not None
+    assert reading.stderr.read() == b""
+    assert reading.wait(60) == 1
