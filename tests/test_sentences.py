@@ -43,13 +43,21 @@ def test_shards_that_can_not_be_made_are_told(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (2, told)
 
 
-@pytest.mark.parametrize("verb", ["status", "audit", "browse"])
+@pytest.mark.parametrize("verb", ["status", "audit", "browse", "report"])
 def test_a_job_file_for_a_run_folder_is_told_with_its_run(verb: str, tmp_path: Path, job_file: JobFile) -> None:
     job = job_file()
     done = call(verb, job)
     assert done.returncode == 2
     assert f"{job} is a file, not a run folder; as a job file, its run is {tmp_path}/run" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_report_that_can_not_be_written_is_told_before_anything_is_counted(tmp_path: Path, job_file: JobFile) -> None:
+    rows(tmp_path, "good")
+    execute(job_file())
+    done = call("report", tmp_path / "run", "--out", tmp_path / "job.yaml")
+    told = f"JobError: 1 problem:\n  - --out: {tmp_path}/job.yaml can't be made: {tmp_path}/job.yaml is a file\n"
+    assert (done.returncode, done.stderr) == (2, told)
 
 
 def test_a_folder_for_a_job_file_is_told(tmp_path: Path) -> None:

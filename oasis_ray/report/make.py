@@ -15,7 +15,7 @@ from oasis_ray.report.statistics import Statistics
 from oasis_ray.report.subject import Subject, open_subject
 from oasis_ray.report.summarise import summarise
 from oasis_ray.report.tokens import tokenize_with
-from oasis_ray.storage import locate, make_folder
+from oasis_ray.storage import check_target, locate, make_folder
 
 
 def make(
@@ -35,6 +35,7 @@ def make(
     subjects = [open_subject(path) for path in paths]
     given = read_benchmarks(list(benchmarks))
     folder = out or _folder(subjects[0])
+    check_target("--out", folder)
     model, note = _tokenizer(subjects, tokenizer)
     made, rows = [], list[Shown]()
     for subject in subjects:

@@ -71,6 +71,8 @@ def open_subject(path: str) -> Subject:
     name = base.rstrip("/").rpartition("/")[2] or path
     if fs.exists(f"{base.rstrip('/')}/run.json"):
         return Subject(name, path, read_manifest(path), tuple(_run_pieces(path)))
+    if base.endswith((".yaml", ".yml")):
+        read_manifest(path)  # a job file: it says which run is meant
     if base.endswith((".json", ".jsonl")) and fs.exists(base):
         return Subject(name, path, None, (Piece(path, "json", (base,)),))
     files = list_files(path).files
