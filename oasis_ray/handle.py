@@ -22,7 +22,12 @@ from oasis_ray.rows import Call, Image, Reply
 
 # As Ray advises for throughput: Serve's router and a replica's engine run in the loop that is there, not in another
 # thread. Serve reads these when it is imported. With gRPC it saves a request a quarter of its CPU (docs/decisions.md).
-LEAN = {"RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP": "0", "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0"}
+# No proxy: a company's would be given what goes from a worker to a replica by gRPC (`cluster.join`).
+LEAN = {
+    "RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP": "0",
+    "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
+    "grpc_proxy": "",
+}
 # A call of up to so many bytes goes to its engine by gRPC, which costs half of what an actor's task does; a larger one
 # through Ray's object store (Serve's servers take no message of more than 4 MB).
 DIRECT = 1 << 20

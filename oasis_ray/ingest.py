@@ -13,6 +13,7 @@ from oasis_ray.errors import JobError, RowError
 from oasis_ray.schema import IMAGE
 from oasis_ray.segment import fetch
 from oasis_ray.storage import check_target
+from oasis_ray.text_files import open_text
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
 SCHEMA = pa.schema({"id": pa.string(), "image": IMAGE})
@@ -90,8 +91,8 @@ def _tar(source: Path, skipped: list[str]) -> Iterator[tuple[str, bytes]]:
 
 def _jsonl(source: Path, skipped: list[str]) -> Iterator[tuple[str, bytes]]:
     """Lines of {"image": path below the jsonl's folder, "id": optional}."""
-    with source.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
+    with source.open("rb") as stream:
+        for number, line in enumerate(open_text(stream, str(source)), start=1):
             if not line.strip():
                 continue
             where = f"{source.name}, line {number}"

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from oasis_ray.binding import bind
@@ -19,6 +18,7 @@ from oasis_ray.recipe import Recipe, RecipeSpec
 from oasis_ray.rows import Image
 from oasis_ray.stage import Stage
 from oasis_ray.storage import texts_here
+from oasis_ray.text_files import read_text, read_yaml_text
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -105,10 +105,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         near = sorted(file.name for file in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
         shown = f" (in that folder: {', '.join(near)})" if near else ""
         raise JobError([f"there is no file {path}{shown}.{nearest(path.name, near)}"])
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: text that is no UTF-8, a date that is none
-        raise JobError([f"{path} is not YAML: {error}"]) from None
+    document = read_yaml_text(read_text(path), str(path))
     if not isinstance(document, dict):
         raise JobError([f"{path} holds no mapping of keys to values"])
     return document
@@ -200,8 +197,8 @@ def _override(text: str) -> dict[str, Any]:
         raise JobError([f"--set {text}: write it as key.key=value, such as --set pools.vlm.replicas=2"])
     *outer, inner = key.split(".")
     try:
-        nested: dict[str, Any] = {inner: yaml.safe_load(value)}
-    except (yaml.YAMLError, ValueError):
+        nested: dict[str, Any] = {inner: read_yaml_text(value, "--set")}
+    except JobError:
         nested = {inner: value}
     for part in reversed(outer):
         nested = {part: nested}

@@ -14,7 +14,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, PlainSerializer, ValidationInfo
 
-from oasis_ray.errors import nearest
+from oasis_ray.errors import JobError, nearest
+from oasis_ray.text_files import read_text
 
 SLOT = re.compile(r"\{\{(\w+)\}\}")
 LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z]{2,4})?")  # a file of phrases is named so; a folder may hold prompts instead
@@ -63,7 +64,7 @@ def load_prompt(name: str, folders: Sequence[Path]) -> Prompt:
     for folder in folders:
         path = {path.stem: path for path in folder.glob("*.txt")}.get(name)
         if path is not None:
-            return Prompt(name, path.read_text(encoding="utf-8").strip())
+            return Prompt(name, _text_of(path).strip())
     known = sorted({path.stem for folder in folders for path in folder.glob("*.txt")})
     raise ValueError(f"there is no prompt {name!r} (known: {', '.join(known)}).{nearest(name, known)}")
 
@@ -73,11 +74,19 @@ def load_phrases(name: str, folders: Sequence[Path]) -> Phrases:
     for folder in folders:
         files = sorted(path for path in folder.glob("*/*.txt") if path.parent.name == name)
         if files:
-            texts = {path.stem: path.read_text(encoding="utf-8").splitlines() for path in files}
+            texts = {path.stem: _text_of(path).splitlines() for path in files}
             return Phrases(name, {lang: tuple(line for line in lines if line) for lang, lines in texts.items()})
     files = [path for folder in folders for path in folder.glob("*/*.txt") if LANGUAGE.fullmatch(path.stem)]
     known = sorted({path.parent.name for path in files})
     raise ValueError(f"there are no phrases {name!r} (known: {', '.join(known)}).{nearest(name, known)}")
+
+
+def _text_of(path: Path) -> str:
+    """The text in a file, in the form that pydantic reports: a ValueError."""
+    try:
+        return read_text(path)
+    except JobError as error:
+        raise ValueError(*error.problems) from None
 
 
 def _prompt(value: Any, info: ValidationInfo) -> Prompt:

@@ -99,7 +99,7 @@ def test_all_problems_of_job_and_recipe_are_told_together(job_file: Write) -> No
         ("[1]", "job.yaml holds no mapping of keys to values"),
         ("a: [1", "job.yaml is not YAML: while parsing a flow sequence"),
         ("a:\tb: 1", "job.yaml is not YAML: while scanning for the next token"),
-        ("seed: 2024-99-99", "job.yaml is not YAML: month must be in 1..12"),
+        ("seed: *nothing", "job.yaml is not YAML: found undefined alias 'nothing'"),
     ],
 )
 def test_a_file_that_is_no_mapping_is_told(text: str, expected: str, tmp_path: Path) -> None:

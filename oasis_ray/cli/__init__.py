@@ -1,5 +1,6 @@
 """The command line. The only part of the framework that knows the shipped stages, recipes and prompts."""
 
+import io
 import os
 import sys
 
@@ -16,6 +17,9 @@ __all__ = ["SHIPPED", "app", "cluster", "compare", "data", "look", "main", "run"
 
 def main() -> None:
     """The command `oasis-ray`: an error that is ours is told in plain words, with its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal or log that is not UTF-8 shows `?` for what it can't
+            stream.reconfigure(errors="replace")
     try:
         app()
     except OasisError as error:

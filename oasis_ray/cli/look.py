@@ -1,5 +1,6 @@
 """The commands that look at a run."""
 
+import os
 import time
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -149,6 +150,16 @@ def report(
     out.print(f"written to {folder}: open index.html in a browser; statistics.json has the figures", soft_wrap=True)
 
 
+def _login() -> str:
+    """The login name; of a user whom this machine does not know, the number."""
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user-{os.getuid()}"
+
+
 @app.command()
 def browse(
     run_folder: RunFolder,
@@ -156,12 +167,10 @@ def browse(
     who: Annotated[str | None, typer.Option(help="Whose marks these are; left out, the login name.")] = None,
 ) -> None:
     """Look through a run in the browser: filter, search, and mark rows as good or bad. Ctrl-C ends it."""
-    import getpass
-
     from oasis_ray.browse.server import serve
 
     def tell(address: str) -> None:
         out.print(f"open {address}", soft_wrap=True)
         out.print("it opens the run for whoever has it, on this machine alone; Ctrl-C ends it", soft_wrap=True)
 
-    serve(run_folder, who or getpass.getuser(), port, tell)
+    serve(run_folder, who or _login(), port, tell)

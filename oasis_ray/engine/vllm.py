@@ -106,11 +106,13 @@ class VllmEngine:
 
     async def _generate(self, prompt: dict[str, Any], call: Call) -> Any:
         """The last output of vLLM. A picture that it was given by its name alone, and no longer has, is given again."""
+        from vllm.v1.engine.exceptions import EngineGenerateError
+
         images = call.request.images
         try:
             last = await self._once(prompt, call)
-        except ValueError as error:
-            if not images or "Cache miss" not in str(error):
+        except (ValueError, EngineGenerateError) as error:
+            if not images or "Cache miss" not in f"{error} {error.__cause__}":
                 raise
             last = await self._once(prompt | {"multi_modal_data": {"image": await _decoded(images)}}, call)
         if len(self._pictures) > PICTURES:

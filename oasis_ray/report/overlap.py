@@ -9,6 +9,7 @@ import numpy.typing as npt
 from oasis_ray.errors import JobError
 from oasis_ray.report.sketch import number
 from oasis_ray.report.twins import WORDS
+from oasis_ray.text_files import open_text
 
 GRAM = 8  # words; the usual lengths are 8 to 13, and instructions are short
 FORMATS = (".txt", ".json", ".jsonl", ".parquet")
@@ -62,12 +63,13 @@ def _texts(path: Path) -> Iterator[str]:
         for batch in ds.dataset(path).to_batches():
             yield from _strings(batch.to_pylist())
     elif path.suffix == ".txt":
-        with path.open(encoding="utf-8", errors="replace") as lines:
-            yield from lines
+        with path.open("rb") as stream:
+            for line in open_text(stream, f"--benchmark: {path}"):
+                yield line.decode(errors="replace")
     else:
         with path.open("rb") as stream:
             try:
-                for _, event, value in ijson.parse(stream, multiple_values=True):
+                for _, event, value in ijson.parse(open_text(stream, f"--benchmark: {path}"), multiple_values=True):
                     if event == "string":
                         yield value
             except ijson.JSONError as error:

@@ -18,6 +18,7 @@ from oasis_ray.listing import list_files
 from oasis_ray.manifest import read_manifest
 from oasis_ray.rows import Fate
 from oasis_ray.storage import locate
+from oasis_ray.text_files import open_text
 
 PIECES = 256  # at most: what is merged in the end does not grow with the rows
 BATCH = 1024  # rows that are in memory at once
@@ -168,11 +169,26 @@ def _json_rows(stream: Any, file: str) -> Iterator[Row]:
 
 def _json_items(stream: Any, file: str) -> Iterator[Any]:
     try:
+        start = open_text(stream, file).tell()
         begins = stream.read(64).lstrip()[:1]
-        stream.seek(0)
+        stream.seek(start)
+        if begins == b"{" and file.endswith(".json"):
+            yield from _lines_of_records(stream, file)
+            return
         yield from ijson.items(stream, "item") if begins == b"[" else ijson.items(stream, "", multiple_values=True)
     except ijson.JSONError as error:
         raise JobError([f"{file} can't be read as JSON: {error}"]) from None
+
+
+def _lines_of_records(stream: Any, file: str) -> Iterator[Any]:
+    """The records of a .json that begins with an object: one after another, as some write them; or it is one of another
+    form, which is told.
+    """
+    for at, item in enumerate(ijson.items(stream, "", multiple_values=True)):
+        if not at and isinstance(item, Mapping) and not {"conversations", "messages"} & item.keys():
+            keys = ", ".join(map(repr, list(item)[:5]))
+            raise JobError([f"{file} is one object with the keys {keys}; a data set is a list of records"])
+        yield item
 
 
 def _pairs(item: Mapping[str, Any], place: tuple[str, int]) -> Iterator[Row]:

@@ -83,7 +83,8 @@ def test_an_engine_says_how_many_such_rows_its_cache_holds(engines: tuple[Kept, 
 
 
 def test_a_picture_that_vllm_has_forgotten_is_given_again(engines: tuple[Kept, Path]) -> None:
-    images = [admit(picture(colour, (448, 448)), Limits()) for colour in ("gold", "plum", "tan", "lime")]
+    # More than its cache of pictures has room for (mm_processor_cache_gb in tests/support/engines.py).
+    images = [admit(picture(f"#{tone:02x}8040", (448, 448)), Limits()) for tone in range(0, 240, 15)]
     questions = [Call(Request("What is it?", (image,), sampling=SHORT), "r", 1) for image in images]
     once = [engines[0].ask("vlm", question)[0].samples for question in questions]
     assert [engines[0].ask("vlm", question)[0].samples for question in questions] == once

@@ -1,0 +1,42 @@
+"""Surroundings that are not those of a laptop: terminals that are not UTF-8, users that the machine does not know."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.checkout import ROOT
+from tests.support.command import call
+from tests.support.jobs import execute, rows
+
+JobFile = Callable[..., Path]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_that_is_not_utf_8_shows_what_it_can(encoding: str, tmp_path: Path, job_file: JobFile) -> None:
+    rows(tmp_path, "good", "unclear")
+    ran = call("run", job_file(), PYTHONIOENCODING=encoding)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "2 of 2 rows ended: 1 accepted, 0 captions, 1 rejected, 0 failed" in ran.stdout
+    execute(job_file(output={"path": f"{tmp_path}/other"}))
+    compared = call("diff", tmp_path / "run", tmp_path / "other", PYTHONIOENCODING=encoding)
+    assert (compared.returncode, compared.stderr) == (0, "")
+    next((tmp_path / "run/accepted").iterdir()).unlink()
+    audited = call("audit", tmp_path / "run", PYTHONIOENCODING=encoding)
+    assert audited.returncode == 1
+    assert "2 input rows ? 0 accepted" in audited.stdout
+    assert "Traceback" not in audited.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may take another user's id")
+def test_a_user_whom_the_machine_does_not_know_has_a_name(tmp_path: Path) -> None:
+    code = "from oasis_ray.cli.look import _login; print(_login())"
+    environment = {"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"], "HOME": "/"}
+    words = ["setpriv", "--reuid", "54321", "--regid", "54321", "--clear-groups", sys.executable, "-c", code]
+    done = subprocess.run(words, env=environment, cwd="/", capture_output=True, text=True, check=False)
+    if "Permission denied" in done.stderr:
+        pytest.skip("the environment can't be read by other users")
+    assert (done.returncode, done.stdout) == (0, "user-54321\n"), done.stderr
