@@ -16,7 +16,7 @@ from tests.support.jobs import rows
     ("variables", "told"),
     [
         ({"RAY_TMPDIR": "/tmp/" + "x" * 90}, "RunError: the temporary folder is too long for Ray's sockets; name a "),
-        ({"HOME": "/proc/nobody"}, "RunError: Ray can't write where it keeps its token and logs ("),
+        ({"HOME": "/proc/nobody"}, "RunError: Ray can't write its token and logs ("),
         ({"RAY_ADDRESS": "127.0.0.1:9"}, "RunError: there is no cluster to join at 127.0.0.1:9 (RAY_ADDRESS): "),
     ],
 )
