@@ -59,7 +59,7 @@ def _why(error: Exception) -> str:
     if "AF_UNIX path length" in str(error):
         return f"the temporary folder is too long for Ray's sockets; name a shorter one in RAY_TMPDIR ({said})"
     if isinstance(error, PermissionError | FileNotFoundError | NotADirectoryError):
-        return f"Ray can't write where it keeps its token and logs ({said}); set HOME (and RAY_TMPDIR) to folders that can be"
+        return f"Ray can't write its token and logs ({said}); set HOME to a folder that can be written to"
     if address := os.environ.get("RAY_ADDRESS"):
         return f"there is no cluster to join at {address} (RAY_ADDRESS): {said}"
     return f"Ray did not start here: {said}"
