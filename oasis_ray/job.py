@@ -41,6 +41,9 @@ class Input(BaseModel):
         description="The column of images: bytes, `struct<bytes, path>`, or a path below `root`. null: no images.",
     )
     root: str | None = Field(None, description="The folder of images that are given as paths; no path leads out of it.")
+    links: tuple[str, ...] = Field(
+        (), description="Further folders that links below `root` may lead into, such as the hub's cache."
+    )
     origin: str | None = Field(
         None, description="A text column that says where a picture comes from; reports and exports count by it."
     )

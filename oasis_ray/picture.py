@@ -15,11 +15,11 @@ from pydantic import ValidationError
 
 from oasis_ray.errors import JobError, RowError
 from oasis_ray.image import admit, thumbnail
+from oasis_ray.image_file import fetch
 from oasis_ray.job import Input, Limits
 from oasis_ray.listing import list_files
 from oasis_ray.manifest import naming_of
 from oasis_ray.reader import read
-from oasis_ray.segment import fetch
 from oasis_ray.source import RowGroup
 
 SIDE_PX = 1024
@@ -63,7 +63,7 @@ class Pictures:
             image = next(packets)["image"][0].as_py() or {}
             data = image.get("bytes")
             if data is None and image.get("path") and given.root is not None:
-                data = fetch(given.root, image["path"], LIMITS.max_bytes)
+                data = fetch(given.root, image["path"], LIMITS.max_bytes, given.links)
         except (JobError, RowError, LookupError, TypeError, StopIteration, OSError, pa.ArrowException):
             return None  # the input has gone, or is another: then there is no picture
         return data if data and sha256(data).hexdigest() == digest else None

@@ -12,9 +12,6 @@ has them to do. That is what becomes of rows for which the machinery failed, and
 """
 
 import asyncio
-import errno
-import os
-import stat
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -27,6 +24,7 @@ from oasis_ray.coordinator import Coordinator
 from oasis_ray.errors import OasisError, RowError
 from oasis_ray.guard import Guard, blame, turn
 from oasis_ray.image import admit
+from oasis_ray.image_file import fetch
 from oasis_ray.job import Job
 from oasis_ray.kinds import most_engines
 from oasis_ray.node import Asked, NodeRunner, drawn
@@ -36,9 +34,7 @@ from oasis_ray.rows import Divert, Fate, Image, Route
 from oasis_ray.schema import Ended, resume
 from oasis_ray.schema import packet as to_packet
 from oasis_ray.sealed import seal, unseal
-from oasis_ray.storage import locate, on_disk, told
 from oasis_ray.tally import Told
-from oasis_ray.trust import leads_out
 from oasis_ray.watch import WORKERS, Standing
 
 TELL_S = 2.0
@@ -186,17 +182,14 @@ class Segment:
     def _admit(self, image: Mapping[str, Any] | None) -> Image:
         data, path = (image or {}).get("bytes"), (image or {}).get("path")
         if data is None and path and self.job.input.root is not None:
-            data = fetch(self.job.input.root, path, self.job.input.limits.max_bytes)
+            given = self.job.input
+            data = fetch(self.job.input.root, path, given.limits.max_bytes, given.links)
         return admit(data, self.job.input.limits)
 
 
 def _fresh(row: Mapping[str, Any]) -> Ended:
     """A row of the source that nothing was done with."""
     return Ended(row["id"], row["source"], row.get("image"), None, origin=row.get("origin"))
-
-
-# What an operating system answers to a path that leads to no file: absent, a folder, too long, links in a circle.
-NO_SUCH_FILE = {errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
 
 
 def packets_at_once(job: Job) -> int:
@@ -242,30 +235,3 @@ def settle(ended: Ended, node: str, divert: Divert) -> Ended:
     """Send a row where `divert` says, with the node and the reason."""
     ended.route, ended.node, ended.reason, ended.detail = divert.route, node, divert.reason, divert.detail
     return ended
-
-
-def fetch(root: str, path: str, max_bytes: int) -> bytes:
-    """The image file at `path` below `root`, one byte more than allowed at most.
-
-    Raises RowError: `image_path` where the path leads out of the root, `image_missing` where there is no such file.
-    """
-    if leads_out(path):
-        raise RowError("image_path", f"{path!r} is not a path below input.root")
-    with told("input.root", root):
-        fs, base = locate(root)
-        place = f"{base.rstrip('/')}/{path}"
-        local = on_disk(fs)
-        if local:
-            inside = os.path.realpath(place).startswith(os.path.realpath(base).rstrip(os.sep) + os.sep)
-            if not inside:
-                raise RowError("image_path", f"{path!r} is a link that leads out of input.root")
-        try:
-            if local and not stat.S_ISREG(os.stat(place).st_mode):  # noqa: PTH116
-                raise FileNotFoundError(place)  # a pipe would be waited for without end, a socket can't be opened
-            with fs.open(place, "rb") as stream:
-                data: bytes = stream.read(max_bytes + 1)
-        except OSError as error:
-            if error.errno not in NO_SUCH_FILE and not isinstance(error, FileNotFoundError):
-                raise
-            raise RowError("image_missing", f"there is no file {path!r} below input.root") from None
-    return data

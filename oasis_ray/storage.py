@@ -15,7 +15,7 @@ from typing import Any
 import fsspec
 
 from oasis_ray.errors import JobError, OasisError, RunError
-from oasis_ray.job import expand
+from oasis_ray.job import expand as expand
 
 # The packages whose exceptions tell of a store, besides Python's own OSError.
 CLIENTS = {

@@ -8,7 +8,7 @@ import fsspec
 import pytest
 
 from oasis_ray.errors import RowError
-from oasis_ray.segment import fetch
+from oasis_ray.image_file import fetch
 
 
 @pytest.fixture

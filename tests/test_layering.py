@@ -9,12 +9,12 @@ from tests.support.checkout import ROOT
 
 LAYERS = """
 torchvision errors terminal explain language rows text_files prompt stage contract recipe binding trust engine_type
-latency limits job kinds capacity prices storage listing load raster image ids sealed placeholders schema tally parts
-ledger waiting source reader chat models engine suspects watch coordinator sink datasource autoscaler metrics janitor
-remote_coordinator replica handle router pool node bill guard places segment graph funnel manifest changes removed
-cluster phases executor monitor journal memory cluster_memory progress heartbeat figure pace cascade forecast grade
-probe lock resume local_pool local_executor ray_executor run audit marks index picture ingest trace show show_forecast
-report export browse diff submit cli
+latency limits job kinds capacity prices storage listing load raster image image_file ids sealed placeholders schema
+tally parts ledger waiting source reader chat models engine suspects watch coordinator sink datasource autoscaler
+metrics janitor remote_coordinator replica handle router pool node bill guard places segment graph funnel manifest
+changes removed cluster phases executor monitor journal memory cluster_memory progress heartbeat figure pace cascade
+forecast grade probe lock resume local_pool local_executor ray_executor run audit marks index picture sources ingest
+trace show show_forecast report export browse diff submit cli
 """.split()  # noqa: SIM905
 LIMIT = 300
 

@@ -7,12 +7,13 @@ import pytest
 
 from oasis_ray.cli import SHIPPED
 from oasis_ray.errors import RowError, RunError
+from oasis_ray.image_file import fetch
 from oasis_ray.ledger import mend, take_back
 from oasis_ray.load import load_job
 from oasis_ray.parts import PartWriter, write_part
 from oasis_ray.rows import Divert, Route
 from oasis_ray.schema import Ended, packet
-from oasis_ray.segment import fetch, settle
+from oasis_ray.segment import settle
 from oasis_ray.storage import locate, texts_here
 from tests.support.jobs import write_job
 from tests.support.s3 import Store

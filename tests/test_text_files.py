@@ -150,7 +150,7 @@ def test_a_prompt_in_utf_16_is_told_where_it_is_named(tmp_path: Path, job_file: 
 def test_lists_and_benchmarks_with_a_mark_are_read(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(picture())
     (tmp_path / "list.jsonl").write_bytes(windows('{"image": "a.png"}\n'))
-    assert ingest(tmp_path / "list.jsonl", tmp_path / "shards").skipped == ()
+    assert ingest(tmp_path / "list.jsonl", tmp_path / "shards").names == ()
     words = "one two three four five six seven eight nine ten"
     for name, text in (("b.txt", words), ("b.json", json.dumps([words])), ("b.jsonl", json.dumps({"q": words}))):
         (tmp_path / name).write_bytes(windows(text))

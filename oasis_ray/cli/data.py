@@ -9,20 +9,33 @@ from rich.table import Column, Table
 from oasis_ray.cli.app import app
 from oasis_ray.terminal import err, out
 
+SHOWN = 10  # files that are passed over and named on the terminal
+
 
 @app.command()
 def ingest(
     source: Annotated[Path, typer.Argument(help="A folder of images, a tar, or a jsonl with a path a line.")],
     folder: Annotated[Path, typer.Argument(help="Where the shards go.", metavar="OUT")],
     rows_per_shard: Annotated[int, typer.Option(min=1, help="Images in one shard.")] = 1000,
+    root: Annotated[
+        list[str] | None, typer.Option(help="A folder that links in the source may lead into. Repeatable.")
+    ] = None,
 ) -> None:
     """Make Parquet shards from a folder of images, a tar, or a jsonl."""
+    from oasis_ray.ingest import PASSED_OVER
     from oasis_ray.ingest import ingest as make
 
-    made = make(source, folder, rows_per_shard=rows_per_shard)
-    for text in made.skipped:
-        err.print(f"skipped {text}", soft_wrap=True)
-    out.print(f"{made.rows} images in {made.shards} shards at {folder}, {len(made.skipped)} skipped", soft_wrap=True)
+    made = make(source, folder, rows_per_shard=rows_per_shard, roots=root or ())
+    for name, reason in made.names[:SHOWN]:
+        err.print(f"passed over {name}: {reason}", soft_wrap=True)
+    if len(made.names) > SHOWN:
+        err.print(f"… and {len(made.names) - SHOWN} more: {folder}/{PASSED_OVER} names each", soft_wrap=True)
+    for name in made.repeated[:SHOWN]:
+        err.print(f"the id {name!r} comes more than once; the job needs `input.repeated_ids: number`", soft_wrap=True)
+    shards = "1 shard" if made.shards == 1 else f"{made.shards} shards"
+    out.print(f"{made.rows} images in {shards} at {folder}", soft_wrap=True)
+    for reason, count in made.passed_over.items():
+        out.print(f"passed over: {count} {reason}", soft_wrap=True)
 
 
 @app.command()
