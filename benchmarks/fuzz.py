@@ -4,8 +4,9 @@
 
 Every row is hostile in one known way (`hostile/`). Afterwards nothing may have crashed, every row must have ended with
 a documented reason, nothing of what lies outside may have been read or written, no special token of a text may be live
-in a prompt, and no markup in the report. `make fuzz` prints a table and writes
-benchmarks/results/fuzz-DATE.json; it ends with code 1 where a figure is not 0.
+in a prompt, and no markup in the report. Then `ingest` takes hostile folders, tars and lists: what was there must be
+what was taken and what was passed over by reason. Last, a run asks a server whose replies are hostile. `make fuzz`
+prints a table and writes benchmarks/results/fuzz-DATE.json; it ends with code 1 where a figure is not 0.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -26,7 +28,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.hostile.harm import actors, listing, live_markup, live_tokens, lost_workers
-from benchmarks.hostile.rows import MAKERS, SECRET, Hostile, draw, lay
+from benchmarks.hostile.inputs import FAMILIES, take_in
+from benchmarks.hostile.replies import serving
+from benchmarks.hostile.rows import MAKERS, SECRET, Hostile, draw, lay, lay_pictures
 from benchmarks.result import write_result
 from oasis_ray import cluster
 from oasis_ray.audit import audit
@@ -41,7 +45,9 @@ from oasis_ray.run import Run
 from oasis_ray.stage import ModelStage
 
 ROOT = Path(__file__).parents[1]
-MUST_BE_0 = ("crashes", "unexplained", "escaped", "live_tokens", "live_markup")
+MUST_BE_0 = ("crashes", "unexplained", "escaped", "lost", "live_tokens", "live_markup")
+SOURCES = 50  # of each kind that `ingest` takes
+ASKED = 100  # rows about which the hostile server is asked
 
 
 @dataclass
@@ -52,6 +58,7 @@ class Found:
     crashes: list[str] = field(default_factory=list)
     unexplained: list[str] = field(default_factory=list)
     escaped: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
     live_tokens: list[str] = field(default_factory=list)
     live_markup: list[str] = field(default_factory=list)
     ends: Counter[tuple[str, str, str]] = field(default_factory=Counter)
@@ -104,6 +111,37 @@ def fuzz(folder: Path, count: int, seed: int) -> Found:
     return found
 
 
+def fuzz_ingest(found: Found, seed: int, sources: int = SOURCES) -> None:
+    """Take in hostile folders, tars and lists, and account for every file and line."""
+    for family in FAMILIES:
+        for number in range(sources):
+            with tempfile.TemporaryDirectory() as scratch:
+                ends, harm = take_in(family, Path(scratch).resolve(), Random(f"{seed} {family} {number}"))
+            found.lost.extend(harm)
+            found.ends.update({(family, "taken" if end == "taken" else "passed over", end): ends[end] for end in ends})
+
+
+def fuzz_server(found: Found, folder: Path, count: int = ASKED) -> None:
+    """Run the recipe on a server whose replies are hostile, and account for every row."""
+    lay_pictures(folder / "shards", count)
+    with serving() as url:
+        pool = {"backend": "openai", "url": url, "model": "m", "tokenizer": str(ROOT / "benchmarks/models/vlm")}
+        document = {
+            "recipe": "oasis", "executor": "local", "max_failed": 1.0,
+            "input": {"path": str(folder / "shards"), "id": "id"}, "output": {"path": str(folder / "run")},
+            "pools": dict.fromkeys(("vlm", "llm"), pool | {"request_retries": 0}),
+        }  # fmt: skip
+        (folder / "job.yaml").write_text(yaml.safe_dump(document))
+        run = Run(*load_job(folder / "job.yaml", SHIPPED))
+        try:
+            run.execute()
+        except OasisError as error:
+            found.crashes.append(f"the run on a hostile server stopped: {error}")
+    found.lost.extend(audit(run.folder).faults)
+    for fate, row in ended(Path(run.folder)):
+        explain(found, "server reply", fate, row)
+
+
 def job_in(folder: Path) -> Path:
     """A job of the recipe `oasis` over the folder's shards; one judge reads the text column, not the instruction."""
     pool = {"backend": "scripted", "model": "script", "script": "benchmarks.hostile.words:reply", "device": "cpu"}
@@ -135,14 +173,20 @@ def ended(run: Path) -> Iterator[tuple[Fate, dict[str, Any]]]:
 
 def look(found: Found, hostile: Hostile, fate: Fate, row: Mapping[str, Any]) -> None:
     """Note how a row ended, that its reason is a documented one, and that it holds nothing of what lies outside."""
-    reason = row.get("reason") or ""
-    found.ends[hostile.kind, fate, reason] += 1
-    if fate in (Fate.REJECTED, Fate.FAILED) and not (row["node"] and DOCUMENTED.fullmatch(reason)):
-        found.unexplained.append(f"{hostile}: {fate}, {reason!r} at {row['node']}")
+    reason = explain(found, hostile.kind, fate, row)
     if SECRET in ((row["image"] or {}).get("bytes") or b"") or (
         hostile.kind.startswith("path") and reason not in ("image_path", "image_missing")
     ):
         found.escaped.append(f"{hostile.path!r} was read")
+
+
+def explain(found: Found, kind: str, fate: Fate, row: Mapping[str, Any]) -> str:
+    """Note how a row ended, and that its reason is a documented one; the reason comes out."""
+    reason: str = row.get("reason") or ""
+    found.ends[kind, fate, reason] += 1
+    if fate in (Fate.REJECTED, Fate.FAILED) and not (row["node"] and DOCUMENTED.fullmatch(reason)):
+        found.unexplained.append(f"{kind}, {row['id'][:80]!r}: {fate}, {reason!r} at {row['node']}")
+    return reason
 
 
 def documented() -> re.Pattern[str]:
@@ -181,9 +225,12 @@ def main() -> None:
     os.environ["PYTHONPATH"] = str(ROOT)  # for the workers, which import the script
     with tempfile.TemporaryDirectory() as scratch:
         found = fuzz(Path(scratch).resolve(), asked.rows, asked.seed)
+    fuzz_ingest(found, asked.seed)
+    with tempfile.TemporaryDirectory() as scratch:
+        fuzz_server(found, Path(scratch).resolve())
     figures = found.figures
     table = Table("how hostile", "rows", "how they ended", title=f"{asked.rows} hostile rows", title_justify="left")
-    for kind in MAKERS:
+    for kind in (*MAKERS, *FAMILIES, "server reply"):
         ends = figures["ends"].get(kind, {})
         table.add_row(kind, str(sum(ends.values())), ", ".join(f"{end} {rows}" for end, rows in ends.items()))
     console = Console()

@@ -58,7 +58,12 @@ class EngineLostError(RunError):
 
 
 class ServerFailedError(EngineLostError):
-    """A server failed on this request, and may do better the next time. There is no process of ours to end for it."""
+    """A server failed on this request, and may do better the next time. There is no process of ours to end for it.
+
+    healthy: whether the server answered a short request right after it failed, so the fault is this request's.
+    """
+
+    healthy = False
 
 
 class StoppedError(RunError):

@@ -54,7 +54,7 @@ def blame(verdict: Verdict, place: str, lost: EngineLostError | str) -> None:
 
     Raises RowError (`poison`, or `server_failed` where it was a server), or RunError where the place is broken.
     """
-    if verdict == "poison" and isinstance(lost, ServerFailedError):
+    if isinstance(lost, ServerFailedError) and (verdict == "poison" or (verdict == "broken" and lost.healthy)):
         raise RowError("server_failed", str(lost))
     if verdict == "poison":
         told = f"{place} was lost each time it worked on this row, the last times on no other suspect: {lost}"

@@ -13,20 +13,28 @@ from oasis_ray.trust import leads_out
 NO_SUCH_FILE = {errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
 
 
-def fetch(root: str, path: str, max_bytes: int, links: Iterable[str] = ()) -> bytes:
+LFS = b"version https://git-lfs.github.com/spec/"  # how a Git LFS pointer begins
+ROOT = "input.root"
+ALLOW = "input.links names further folders that links may lead into"
+
+
+def fetch(
+    root: str, path: str, max_bytes: int, links: Iterable[str] = (), *, root_is: str = ROOT, allow: str = ALLOW
+) -> bytes:
     """The image file at `path` below `root`, one byte more than allowed at most.
 
-    links: further folders that links below the root may lead into, as in the hub's cache. Raises RowError: `image_path`
-    where the path leads out of all of them, `image_missing` where there is no such file.
+    links: further folders that links below the root may lead into, as in the hub's cache. root_is, allow: how a message
+    names the root, and the way to allow a link. Raises RowError: `image_path` where the path leads out of all of them,
+    `image_missing` where there is no such file.
     """
     if leads_out(path):
-        raise RowError("image_path", f"{path!r} is not a path below input.root")
-    with told("input.root", root):
+        raise RowError("image_path", f"{path!r} is not a path below {root_is}")
+    with told(root_is, root):
         fs, base = locate(root)
         place = f"{base.rstrip('/')}/{path}"
         local = on_disk(fs)
         if local and not leads_into(place, [base, *links]):
-            raise RowError("image_path", f"{path!r} is a link that leads out of input.root")
+            raise RowError("image_path", f"{path!r} is a link that leads out of {root_is} ({allow})")
         try:
             if local and not stat.S_ISREG(os.stat(place).st_mode):  # noqa: PTH116
                 raise FileNotFoundError(place)  # a pipe would be waited for without end, a socket can't be opened
@@ -35,7 +43,7 @@ def fetch(root: str, path: str, max_bytes: int, links: Iterable[str] = ()) -> by
         except OSError as error:
             if error.errno not in NO_SUCH_FILE and not isinstance(error, FileNotFoundError):
                 raise
-            raise RowError("image_missing", f"there is no file {path!r} below input.root") from None
+            raise RowError("image_missing", f"there is no file {path!r} below {root_is}") from None
     return data
 
 

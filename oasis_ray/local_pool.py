@@ -83,6 +83,8 @@ class LocalPool:
             if (engine := self._engine) is not None:
                 try:
                     await engine.check()
+                except ServerFailedError:
+                    continue  # what the server does with requests shows when it is asked
                 except EngineLostError as error:
                     self._lose(engine, error)
 

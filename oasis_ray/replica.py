@@ -43,6 +43,8 @@ class Replica:
         self._duty.tell()
         try:
             await self._engine.check()
+        except ServerFailedError:
+            return  # what the server does with requests shows when it is asked
         except EngineLostError as error:
             _end(error)
 

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from oasis_ray.errors import JobError, nearest
 from oasis_ray.ids import numbered, repeated, sample_of
+from oasis_ray.image_file import LFS
 from oasis_ray.job import Input, Sample
 from oasis_ray.listing import PARTS_OF_RUNS, Listing, Naming, list_files
 from oasis_ray.storage import is_folder, told
@@ -104,6 +105,12 @@ def open_shards(given: Input, naming: Naming = "path") -> Shards:
     for file, name in listing.names.items():
         try:
             with told("input.path", given.path, JobError), fs.open(file, "rb") as stream:
+                if stream.read(len(LFS)) == LFS:
+                    problems.append(
+                        f"{file} is a Git LFS pointer in place of the file; run git lfs pull, or hf download"
+                    )
+                    continue
+                stream.seek(0)
                 shard = pq.ParquetFile(stream)
                 wrong = _wrong_columns(shard.schema_arrow, given, file)
                 problems.extend(wrong)

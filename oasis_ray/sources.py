@@ -16,7 +16,7 @@ from typing import Any
 import PIL.Image
 
 from oasis_ray.errors import JobError, RowError
-from oasis_ray.image_file import fetch, leads_into
+from oasis_ray.image_file import LFS, fetch, leads_into
 from oasis_ray.job import Limits
 from oasis_ray.text_files import open_text
 
@@ -26,12 +26,14 @@ MAX_BYTES = 1 << 30
 NAMED = 1_000_000  # files that are passed over and named; more are only counted
 
 HIDDEN = "hidden"
-LINK_OUT = "a link that leads out (--root DIR allows what is below DIR)"
+ALLOW = "--root DIR allows what is below DIR"
+LINK_OUT = f"a link that leads out ({ALLOW})"
 POINTER = "a Git LFS pointer in place of the file (git lfs pull, or hf download)"
 NO_IMAGE = "not an image"
 OTHER_FORMAT = f"an image of another format than {', '.join(FORMATS)}"
 TOO_LARGE = f"more than {MAX_BYTES} bytes"
 NO_FILE = "not a file (a pipe, a socket, a device)"
+NO_LINE = 'not a line of {"image": "path"}'
 LINK = "a link inside an archive"
 BEHIND = "bytes behind the archive's end (archives that were joined: `ingest` each)"
 
@@ -111,15 +113,20 @@ def from_lines(source: Path, roots: Sequence[str], passed: PassedOver) -> Iterat
             where = f"{source.name}, line {number}"
             try:
                 entry = json.loads(line)
+                if not isinstance(entry, dict):
+                    raise TypeError("it is no object")
                 path, name = entry["image"], entry.get("id")
                 if isinstance(path, list) and path:
                     passed.add(where, "several images in one line", "write a line for each")
                     continue
                 if not isinstance(path, str):
-                    raise TypeError("the image is no text")
-                yield text_of(path if name is None else str(name)), fetch(str(source.parent), path, MAX_BYTES, roots)
-            except (ValueError, TypeError, KeyError, RecursionError) as error:
-                passed.add(where, 'not a line of {"image": "path"}', f"{type(error).__name__}: {error}")
+                    raise TypeError("its image is no text")
+                data = fetch(str(source.parent), path, MAX_BYTES, roots, root_is="the list's folder", allow=ALLOW)
+                yield text_of(path if name is None else str(name)), data
+            except KeyError:
+                passed.add(where, NO_LINE, 'it has no "image"')
+            except (ValueError, TypeError, RecursionError) as error:
+                passed.add(where, NO_LINE, str(error))
             except RowError as error:
                 passed.add(where, error.reason, error.detail)
 
@@ -138,7 +145,7 @@ def _taken(name: str, size: int, stream: Any, passed: PassedOver) -> bytes | Non
     """The bytes of a file that is an image by what it holds or is called; None where it is passed over."""
     begins = stream.read(64)
     kind = kind_of(begins)
-    if begins.startswith(b"version https://git-lfs.github.com/spec/"):
+    if begins.startswith(LFS):
         passed.add(name, POINTER)
     elif kind is None and Path(name).suffix.lower() not in SUFFIXES:
         passed.add(name, NO_IMAGE)

@@ -200,5 +200,5 @@ def test_what_a_name_says_is_printed_as_it_is(tmp_path: Path) -> None:
     done = call_here("ingest", tmp_path / "in.jsonl", tmp_path / "shards")
     assert (
         done.stderr
-        == "passed over in.jsonl, line 2: image_missing: there is no file '[red]b[/x].png' below input.root\n"
+        == "passed over in.jsonl, line 2: image_missing: there is no file '[red]b[/x].png' below the list's folder\n"
     )

@@ -8,7 +8,7 @@ import fsspec
 import pytest
 
 from oasis_ray.errors import RowError
-from oasis_ray.image_file import fetch
+from oasis_ray.image_file import ALLOW, fetch
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_a_path_that_may_lead_out_is_refused(path: str, root: Path) -> None:
 def test_a_link_that_leads_out_is_refused(path: str, root: Path) -> None:
     with pytest.raises(RowError) as error:
         fetch(str(root), path, 100)
-    assert error.value.args == ("image_path", f"{path!r} is a link that leads out of input.root")
+    assert error.value.args == ("image_path", f"{path!r} is a link that leads out of input.root ({ALLOW})")
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,21 @@
 """Hostile input, in short: a local run on a few hundred rows of all kinds, and checks that see what is planted."""
 
+import tarfile
+from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import pytest
 
-from benchmarks.fuzz import DOCUMENTED, Found, ended, job_in, look
+from benchmarks.fuzz import DOCUMENTED, Found, ended, fuzz_ingest, fuzz_server, job_in, look
 from benchmarks.hostile.harm import listing, live_markup, live_tokens
+from benchmarks.hostile.inputs import FAMILIES, take_in
 from benchmarks.hostile.pictures import HOSTILE
 from benchmarks.hostile.rows import MAKERS, draw, lay
 from benchmarks.random_pair import TEMPLATE, bpe_tokenizer
 from oasis_ray.audit import audit
 from oasis_ray.chat import Chat
+from oasis_ray.ingest import Ingested, ingest
 from oasis_ray.rows import Image, Request
 from tests.support.jobs import execute
 
@@ -30,6 +35,35 @@ def test_hostile_rows_and_replies_do_no_harm(tmp_path: Path) -> None:
         look(found, given[int(place["file"]) + 100 * place["row_group"] + place["row"]], fate, row)
     assert (found.unexplained, found.escaped, found.ends.total()) == ([], [], ROWS)
     assert {kind for kind, _, _ in found.ends} == set(MAKERS)
+
+
+def test_every_file_and_line_that_ingest_meets_is_taken_or_passed_over_by_reason() -> None:
+    found = Found(0)
+    fuzz_ingest(found, seed=1, sources=4)
+    assert found.lost == []
+    met = {(kind, end) for kind, end, _ in found.ends}
+    assert met == {(family, end) for family in FAMILIES for end in ("taken", "passed over")}
+
+
+def test_a_file_that_ingest_forgets_is_seen(tmp_path: Path) -> None:
+    def forgetful(source: Path, out: Path) -> Ingested:
+        return replace(ingest(source, out), passed_over={})
+
+    _, harm = take_in("tar", tmp_path, Random(3), forgetful)
+    assert [text.partition(": ")[2].partition(",")[0] for text in harm] == [f"{len_there(tmp_path)} there"]
+
+
+def len_there(folder: Path) -> int:
+    """The members of the tar that are no folders."""
+    with tarfile.open(folder / "in.tar") as file:
+        return sum(not member.isdir() for member in file)
+
+
+def test_rows_end_whatever_a_server_replies(tmp_path: Path) -> None:
+    found = Found(0)
+    fuzz_server(found, tmp_path, 12)
+    assert (found.crashes, found.unexplained, found.lost, found.ends.total()) == ([], [], [], 12)
+    assert len(found.ends) > 1
 
 
 def test_the_same_seed_draws_the_same_rows() -> None:

@@ -11,7 +11,7 @@ import pytest
 from oasis_ray.audit import audit
 from oasis_ray.engine.openai import OpenAIEngine
 from oasis_ray.engine.server_reply import apart
-from oasis_ray.errors import OasisError, RunError
+from oasis_ray.errors import OasisError, RunError, ServerFailedError
 from oasis_ray.image import admit
 from oasis_ray.job import Limits, Pool
 from oasis_ray.manifest import read_manifest
@@ -112,6 +112,20 @@ def test_a_server_that_gives_no_reply_now_and_then_is_asked_again(server: Server
     assert [reply.text for reply in replies] == [JUDGE] * 8
 
 
+@pytest.mark.parametrize(("mode", "why"), [("html", "answers 200 without a reply"), ("down", "answers 503: ")])
+def test_a_proof_that_fails_says_why_and_is_asked_for_again(mode: str, why: str, server: Server) -> None:
+    engine = OpenAIEngine(Pool(model=MODEL, backend="openai", url=server.url), retries=0)
+
+    async def both() -> Reply:
+        server.mode = mode
+        with pytest.raises(ServerFailedError, match=why):
+            await engine.ask(Call(OPENED, "row", 1))
+        server.mode = "plain"
+        return await engine.ask(Call(OPENED, "row", 1))
+
+    assert asyncio.run(both()).text == HOOK
+
+
 def test_a_server_that_continues_a_turn_is_asked_for_proof_once(server: Server) -> None:
     assert [reply.text for reply in ask(server, OPENED, OPENED)] == [HOOK, HOOK]
     assert [body["max_tokens"] for body in server.asked].count(1) == 2
@@ -149,18 +163,29 @@ def rows(folder: Path, count: int) -> list[bytes]:
     return pictures
 
 
-def test_a_row_that_a_server_always_fails_on_ends_in_failed_and_the_rest_goes_on(
-    server: Server, tmp_path: Path, job_file: Callable[..., Path]
+@pytest.mark.parametrize(
+    ("status", "reason", "error"),
+    [
+        (500, "server_failed", "answers 500: Error code: 500"),
+        (0, "server_failed", "did not answer: Server disconnected without sending a response."),
+        (413, "request_refused", "Error code: 413"),
+        (422, "request_refused", "Error code: 422"),
+    ],
+)
+def test_rows_that_a_server_always_fails_on_end_in_failed_and_the_rest_goes_on(
+    status: int, reason: str, error: str, server: Server, tmp_path: Path, job_file: Callable[..., Path]
 ) -> None:
     pictures = rows(tmp_path, 6)
-    server.poison = base64.b64encode(pictures[3]).decode()
+    server.fails_with = status
+    # More than are needed to believe that it is not the rows: a server that answers otherwise is healthy.
+    server.poison = [base64.b64encode(pictures[at]).decode() for at in (0, 1, 3, 4, 5)]
     manifest = execute(job(server, job_file))
     assert (manifest["state"], fates(tmp_path / "run")) == (
-        "done", {"accepted": ["r0", "r1", "r2", "r4", "r5"], "failed": ["r3"]},
+        "done", {"accepted": ["r2"], "failed": ["r0", "r1", "r3", "r4", "r5"]},
     )  # fmt: skip
-    (failed,) = rows_of(tmp_path / "run", "failed")
-    assert (failed["node"], failed["reason"]) == ("hook", "server_failed")
-    assert failed["error"].startswith(f"{server.url} answers 500: ")
+    failed = rows_of(tmp_path / "run", "failed")
+    assert {(row["node"], row["reason"]) for row in failed} == {("hook", reason)}
+    assert all(error in row["error"] for row in failed)
     assert audit(str(tmp_path / "run")).faults == []
     assert execute(job(server, job_file))["sessions"][-1]["rows"] == 0
 

@@ -220,13 +220,16 @@ def test_all_problems_of_all_shards_are_told_together(tmp_path: Path) -> None:
     write(tmp_path / "b.parquet", {"id": ["a", None], "image": [b"", b""]})
     (tmp_path / "c.parquet").write_text("no Parquet")
     (tmp_path / "d.parquet").write_bytes(b"")
-    first, second, third, fourth = problems(str(tmp_path), id="id")
+    (tmp_path / "e.parquet").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12345\n")
+    first, second, third, fourth, fifth = problems(str(tmp_path), id="id")
     assert (
         first == f"{tmp_path}/a.parquet has no column 'image' (input.image); it has: id, images. Did you mean 'images'?"
     )
     assert second == f"{tmp_path}/b.parquet: {NO_ID}"
     assert third.startswith(f"{tmp_path}/c.parquet can't be read as Parquet: ")
     assert fourth.startswith(f"{tmp_path}/d.parquet can't be read as Parquet: ")
+    pointer = "is a Git LFS pointer in place of the file; run git lfs pull, or hf download"
+    assert fifth == f"{tmp_path}/e.parquet {pointer}"
 
 
 @pytest.mark.parametrize(

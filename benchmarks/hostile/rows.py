@@ -129,6 +129,14 @@ def lay(folder: Path, rows: Sequence[Hostile], per_shard: int = 2_000) -> None:
         pq.write_table(table, folder / f"shards/{start:08d}.parquet", row_group_size=100)
 
 
+def lay_pictures(folder: Path, count: int) -> None:
+    """Write one shard of whole pictures, each another one."""
+    folder.mkdir(parents=True)
+    images = [{"bytes": pictures.whole("PNG", side), "path": None} for side in range(24, 24 + count)]
+    table = pa.table({"id": [f"whole-{number}" for number in range(count)], "image": pa.array(images, IMAGE)})
+    pq.write_table(table, folder / "whole.parquet")
+
+
 def _text(values: Sequence[str | bytes | None]) -> pa.Array:
     """A column that says it is text, whatever its bytes."""
     return pa.array([value.encode() if isinstance(value, str) else value for value in values], pa.binary()).view(

@@ -9,15 +9,16 @@ words are broken before they are sent. Fields beyond the OpenAI API travel as ex
 import asyncio
 import base64
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import openai
 
 from oasis_ray.chat import Chat
-from oasis_ray.engine.server import Server
+from oasis_ray.engine.server import LOOK_S, Server
 from oasis_ray.engine.server_reply import reply_of
-from oasis_ray.errors import RunError, ServerFailedError
+from oasis_ray.errors import RowError, RunError, ServerFailedError
 from oasis_ray.image import portable
 from oasis_ray.job import Pool
 from oasis_ray.rows import Call, Image, Reply, Request
@@ -46,12 +47,19 @@ class OpenAIEngine:
         self._continues: asyncio.Future[None] | None = None
 
     async def ask(self, call: Call) -> Reply:
-        """Answer one call. Raises RowError where the server refuses this prompt, RunError where it can't be reached."""
-        with self._server.errors():
+        """Answer one call.
+
+        Raises RowError where the server refuses this prompt, ServerFailedError where it fails on it, RunError where it
+        can't be reached.
+        """
+        create = self._chat_completion if call.request.images else self._completion
+        try:
             if call.request.images and call.request.speaker == "user":
                 await self._proved()
-        create = self._chat_completion if call.request.images else self._completion
-        return await self._asked(partial(create, call))
+            return await self._asked(partial(create, call))
+        except ServerFailedError as error:
+            error.healthy = await self._healthy()
+            raise
 
     async def check(self) -> None:
         """Raise where the server does not list its models."""
@@ -72,6 +80,22 @@ class OpenAIEngine:
                         raise
             await asyncio.sleep(WAIT_S * 2**attempt)
         raise AssertionError("unreachable")
+
+    async def _healthy(self) -> bool:
+        """Whether the server answers a short request without an image, asked once."""
+        client = self._client.with_options(max_retries=0, timeout=LOOK_S)
+        try:
+            with self._server.errors():
+                reply_of(
+                    await client.chat.completions.create(
+                        model=self._pool.model, messages=[{"role": "user", "content": "What is"}], max_tokens=1
+                    )
+                )
+        except RowError:
+            return True  # it has answered; one token may be all thought
+        except RunError:
+            return False
+        return True
 
     async def _completion(self, call: Call) -> Any:
         return await self._client.completions.create(
@@ -100,7 +124,12 @@ class OpenAIEngine:
         """
         if self._continues is None:
             self._continues = asyncio.ensure_future(self._prove())
-        await asyncio.shield(self._continues)
+        try:
+            with self._server.errors():
+                await asyncio.shield(self._continues)
+        except ServerFailedError:
+            self._continues = None  # nothing is known yet
+            raise
 
     async def _prove(self) -> None:
         tokens: list[int | None] = []
@@ -117,6 +146,8 @@ class OpenAIEngine:
                 raise RunError(
                     f"{self._pool.url} refuses a turn to be continued ({error.message}), so {DOUBT}"
                 ) from None
+            with suppress(RowError):  # a token may be all thought
+                reply_of(said)
             tokens.append(getattr(getattr(said, "usage", None), "prompt_tokens", None))
         continued, closed = tokens
         if continued is None or closed is None:

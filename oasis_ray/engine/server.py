@@ -13,6 +13,9 @@ import openai
 from oasis_ray.errors import OasisError, RowError, RunError, ServerFailedError
 from oasis_ray.job import Pool
 
+OF_THE_REQUEST = {400, 413, 422}  # a bad request, too large, or one whose content does not suit the server
+# Nothing has been asked yet, so it is not the request. By name, since the client brings httpx or httpx2.
+NOT_THERE = {"ConnectError", "ConnectTimeout", "UnsupportedProtocol", "ProxyError"}
 LOOK_S = 8.0  # for a server to answer at all, before anything is started for it
 
 
@@ -35,18 +38,14 @@ class Server:
         """
         try:
             yield
-        except openai.BadRequestError as error:
-            raise RowError(_reason(error), self._without_key(error.message)) from None
-        except openai.AuthenticationError as error:
-            said = self._without_key(error.message)
-            raise RunError(f"{self.url} refuses the key in ${self._variable}: {said}") from None
-        except openai.APIConnectionError as error:
-            cause = self._without_key(str(error.__cause__ or error))
-            raise RunError(f"{self.url} can't be reached: {cause}") from None
         except openai.APIStatusError as error:
-            text = f"{self.url} answers {error.status_code}: {self._without_key(error.message)}"
-            # It may fail on one image or prompt for ever. Whether it is the row is found by trial (`guard`).
-            raise (ServerFailedError if error.status_code >= 500 else RunError)(text) from None
+            raise self._refused(error) from None
+        except openai.APIConnectionError as error:
+            cause = error.__cause__ or error
+            text = self._without_key(str(cause)) or type(cause).__name__
+            if type(cause).__name__ in NOT_THERE:
+                raise RunError(f"{self.url} can't be reached: {text}") from None
+            raise ServerFailedError(f"{self.url} did not answer: {text}") from None  # it may break on this one image
         except ServerFailedError as error:
             raise ServerFailedError(f"{self.url}: {self._without_key(str(error))}") from None
         except OasisError:
@@ -54,6 +53,16 @@ class Server:
         except (openai.OpenAIError, ValueError, TypeError, AttributeError) as error:  # no JSON, or of another form
             said = f"{type(error).__name__}: {self._without_key(str(error))}"
             raise ServerFailedError(f"{self.url} answers what is no completion: {said}") from None
+
+    def _refused(self, error: openai.APIStatusError) -> OasisError:
+        said = self._without_key(error.message)
+        if error.status_code in OF_THE_REQUEST:
+            return RowError("prompt_over_context" if "context length" in error.message else "request_refused", said)
+        if error.status_code == 401:
+            return RunError(f"{self.url} refuses the key in ${self._variable}: {said}")
+        # A server error may come with one image or prompt each time. Whether it is the row is found by trial (`guard`).
+        kind = ServerFailedError if error.status_code >= 500 else RunError
+        return kind(f"{self.url} answers {error.status_code}: {said}")
 
     def _without_key(self, text: str) -> str:
         return text.replace(self.key, f"${self._variable}") if self.key else text
@@ -71,7 +80,7 @@ def check_servers(pools: Mapping[str, Pool]) -> None:
         client = openai.OpenAI(base_url=pool.url, api_key=server.key or "none", timeout=LOOK_S, max_retries=0)
         try:
             with server.errors():
-                client.models.list()
+                _look(client, server.url)
         except ServerFailedError:
             continue
         except RunError as error:
@@ -81,5 +90,8 @@ def check_servers(pools: Mapping[str, Pool]) -> None:
             client.close()
 
 
-def _reason(error: openai.BadRequestError) -> str:
-    return "prompt_over_context" if "context length" in error.message else "request_refused"
+def _look(client: openai.OpenAI, url: str) -> None:
+    try:
+        client.models.list()
+    except openai.APITimeoutError:
+        raise RunError(f"{url} can't be reached: it did not answer within {LOOK_S:g} s") from None

@@ -29,6 +29,9 @@ class Handler(BaseHTTPRequestHandler):
         self._send(status, body)
 
     def _send(self, status: int, body: Any) -> None:
+        if not status:
+            self.close_connection = True
+            return
         html = isinstance(body, str)
         data = body.encode() if html else json.dumps(body).encode()
         self.send_response(status)
@@ -42,13 +45,17 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Server(ThreadingHTTPServer):
-    """The server; `mode` may be changed while it runs, `poison` is a part of a request that it always fails on."""
+    """The server; `mode` may be changed while it runs.
+
+    poison: parts of requests that it always fails on, with the status `fails_with`; 0 closes the connection.
+    """
 
     daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.mode, self.poison, self.asked = "plain", "", list[dict[str, Any]]()
+        self.mode, self.asked = "plain", list[dict[str, Any]]()
+        self.poison, self.fails_with = list[str](), 500
 
     @property
     def url(self) -> str:
@@ -58,8 +65,8 @@ class Server(ThreadingHTTPServer):
 def answer(server: Server, asked: dict[str, Any], *, chat: bool) -> tuple[int, Any]:
     """Status and body of the reply in the server's mode."""
     continued = bool(asked.get("continue_final_message"))
-    if server.poison and server.poison in json.dumps(asked):
-        return 500, {"error": {"message": "Internal server error"}}
+    if any(part in json.dumps(asked) for part in server.poison):
+        return server.fails_with, {"error": {"message": "Internal server error"}}
     if server.mode == "strict" and continued:
         return 400, {"error": {"message": "extra field: continue_final_message"}}
     if server.mode == "down":
