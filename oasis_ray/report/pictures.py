@@ -1,6 +1,5 @@
 """What the pictures of a subject are: sizes, formats, and which look alike. Of whole parts, drawn by their names."""
 
-import io
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ import pyarrow.parquet as pq
 from oasis_ray.errors import RowError
 from oasis_ray.image import admit, decode
 from oasis_ray.job import Limits
+from oasis_ray.raster import open_image
 from oasis_ray.report.sketch import Lengths, number
 from oasis_ray.report.subject import Piece, Subject
 from oasis_ray.report.twins import Twins
@@ -53,7 +53,7 @@ class PictureTotals:
         except RowError:
             self.unreadable += 1
             return
-        with PIL.Image.open(io.BytesIO(data)) as opened:
+        with open_image(data) as opened:
             self.formats[opened.format or "unknown"] += 1
         for measure, size in zip(MEASURES, (max(picture.size), min(picture.size), len(data)), strict=True):
             self.sizes[measure].add(size)
