@@ -215,6 +215,15 @@ def test_the_watch_keeps_events_until_they_are_fetched_and_may_be_asked_again() 
     assert told(watch.events(4)) == [(5, "draining", {})]
 
 
+def test_a_row_that_is_begun_again_after_it_left_has_lost_no_worker() -> None:
+    watch = Watch()
+    watch.begin(["a", "b"])
+    watch.ended(["a"], [], waiting=1)
+    assert watch.begin(["a"]) == []
+    assert watch.begin(["b"]) == []
+    assert [(event.event, dict(event.facts)) for event in watch.events(0)] == [("worker_lost", {"row": "b"})]
+
+
 def test_rows_that_stand_at_one_node_in_several_workers_are_one_place() -> None:
     standing = [Standing("hook", 2, "a", 1.0), Standing("respond", 4, "b", 2.0), Standing("hook", 3, "c", 9.0)]
     assert by_node(standing) == [Standing("hook", 5, "c", 9.0), Standing("respond", 4, "b", 2.0)]
