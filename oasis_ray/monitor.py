@@ -89,7 +89,8 @@ class Monitor:
                 for (fate, node, reason), rows in view.tally.reasons.most_common(20)
                 if fate == "failed"
             )
-            text = f"{failed} of {ended} rows failed ({most}); the job allows max_failed: {limit}"
+            earlier = f", and {self.failed_before} in earlier sessions" if self.failed_before else ""
+            text = f"{failed} of {ended} rows failed ({most}){earlier}; the job allows max_failed: {limit}"
             return StoppedError(text, FAILED_BEYOND_LIMIT)
         if still > self.job.no_progress_s:
             where = told_of(view.standing, self.recipe.pool_of)

@@ -103,6 +103,16 @@ def test_a_run_beyond_its_limit_of_failed_rows_begins_no_other(tmp_path: Path, j
     assert len(fates(tmp_path / "run")["failed"]) == manifest["rows"]["failed"]
 
 
+def test_rows_that_failed_in_earlier_sessions_count_towards_the_limit(tmp_path: Path, job_file: JobFile) -> None:
+    rows(tmp_path, *(f"unreadable-{n}" for n in range(8)))
+    assert execute(job_file(max_failed=20))["rows"]["failed"] == 8
+    more = [{"id": f"unreadable-{n:03d}", "bytes": picture()} for n in range(100, 300)]
+    shard(tmp_path / "shards/more.parquet", more)
+    with pytest.raises(OasisError, match=r"no_kind\), and 8 in earlier sessions; the job allows max_failed: 10$"):
+        execute(job_file(pools=scripted("slow"), max_failed=10, rows_in_flight=2, rows_per_task=1))
+    assert read_manifest(str(tmp_path / "run"))["sessions"][-1]["rows"] < 10
+
+
 @dataclass(frozen=True)
 class Blow:
     """Signals that a run gets once it has written a part, and what comes of them: code, state, what is said."""
