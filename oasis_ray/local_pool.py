@@ -12,6 +12,7 @@ from oasis_ray.engine import Engine, open_engine
 from oasis_ray.errors import EngineLostError, OasisError, RunError, ServerFailedError
 from oasis_ray.job import Pool
 from oasis_ray.rows import Call, Reply
+from oasis_ray.watchdog import Watchdog, children
 
 CHECK_S = 5.0  # between two looks whether the engine is well; Serve looks as often
 
@@ -27,14 +28,19 @@ class LocalPool:
         self._check_s = check_s
         self._engine: Engine | None = None
         self._lost: asyncio.Future[EngineLostError] | None = None
+        self._watchdog: Watchdog | None = None
 
     def open(self) -> None:
         """Start the engine. Raises what the engine raises."""
         variables = {} if self._devices is None else {"CUDA_VISIBLE_DEVICES": self._devices}
         if "VLLM_LOGGING_LEVEL" not in os.environ:
             variables["VLLM_LOGGING_LEVEL"] = "ERROR"  # the terminal is the run's; in a cluster this goes to log files
+        before = children()
         with _own_environment(variables):
             self._engine = open_engine(self._pool, gpus=self._gpus, sharing=self._sharing, placed=False)
+        if started := children() - before:
+            self._watchdog = Watchdog()
+            self._watchdog.watch(started)
 
     def close(self) -> None:
         """End the engine and the processes that it has started."""
@@ -42,6 +48,9 @@ class LocalPool:
         if engine is not None:
             with suppress(Exception):  # one that is lost may not be able to
                 engine.close()
+        if self._watchdog is not None:
+            self._watchdog.close()
+            self._watchdog = None
 
     @property
     def up(self) -> bool:
