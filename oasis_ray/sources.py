@@ -32,6 +32,7 @@ POINTER = "a Git LFS pointer in place of the file (git lfs pull, or hf download)
 NO_IMAGE = "not an image"
 OTHER_FORMAT = f"an image of another format than {', '.join(FORMATS)}"
 TOO_LARGE = f"more than {MAX_BYTES} bytes"
+DEAD_LINK = "a link to nothing"
 NO_FILE = "not a file (a pipe, a socket, a device)"
 NO_LINE = 'not a line of {"image": "path"}'
 LINK = "a link inside an archive"
@@ -77,7 +78,7 @@ def from_folder(source: Path, roots: Sequence[str], passed: PassedOver) -> Itera
 
     for path in walk(source):
         if not path.is_file():
-            passed.add(name_of(path), NO_FILE)
+            passed.add(name_of(path), NO_FILE if path.exists() else DEAD_LINK)
             continue
         with path.open("rb") as stream:
             data = _taken(name_of(path), path.stat().st_size, stream, passed)

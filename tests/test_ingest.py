@@ -15,7 +15,18 @@ from oasis_ray.ingest import PASSED_OVER, Ingested, ingest
 from oasis_ray.job import Input
 from oasis_ray.schema import IMAGE
 from oasis_ray.source import open_shards
-from oasis_ray.sources import BEHIND, HIDDEN, LINK, LINK_OUT, NO_FILE, NO_IMAGE, NO_LINE, OTHER_FORMAT, POINTER
+from oasis_ray.sources import (
+    BEHIND,
+    DEAD_LINK,
+    HIDDEN,
+    LINK,
+    LINK_OUT,
+    NO_FILE,
+    NO_IMAGE,
+    NO_LINE,
+    OTHER_FORMAT,
+    POINTER,
+)
 from tests.support.command import call
 from tests.support.shards import picture
 
@@ -135,10 +146,10 @@ def test_links_are_followed_inside_the_folder_and_the_roots_that_are_named(tmp_p
     data = linked(tmp_path)
     made = ingest(data, tmp_path / "out")
     assert [name for name, _ in rows(tmp_path / "out")] == ["in.jpg", "own/y.jpg"]
-    assert dict(made.names) == {"coco": LINK_OUT, "p.jpg": LINK_OUT, "dead.jpg": NO_FILE}
+    assert dict(made.names) == {"coco": LINK_OUT, "p.jpg": LINK_OUT, "dead.jpg": DEAD_LINK}
     allowed = ingest(data, tmp_path / "out2", roots=[str(tmp_path / "real")])
     assert [name for name, _ in rows(tmp_path / "out2")] == ["coco/x.jpg", "in.jpg", "own/y.jpg"]
-    assert dict(allowed.names) == {"p.jpg": LINK_OUT, "dead.jpg": NO_FILE}
+    assert dict(allowed.names) == {"p.jpg": LINK_OUT, "dead.jpg": DEAD_LINK}
 
 
 def test_the_hubs_cache_is_taken_where_its_root_is_named(tmp_path: Path) -> None:

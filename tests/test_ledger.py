@@ -46,6 +46,13 @@ def test_a_whole_run_is_left_as_it_is(tmp_path: Path) -> None:
     assert ended_ids(str(tmp_path)).to_pylist() == ["a", "b", "c"]
 
 
+def test_a_parquet_file_of_another_name_is_no_part(tmp_path: Path) -> None:
+    part(tmp_path, "accepted", "s-0", "a")
+    pq.write_table(pa.table({"id": ["z"]}), tmp_path / "accepted/notes.parquet")
+    assert mended(tmp_path) == (["a"], [])
+    assert ended_ids(str(tmp_path)).to_pylist() == ["a"]
+
+
 def test_of_a_row_that_was_written_twice_the_first_is_kept(tmp_path: Path) -> None:
     part(tmp_path, "accepted", "old-0", "a", "b", "b")
     part(tmp_path, "captions", "new-0", "a")
