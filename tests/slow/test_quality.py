@@ -6,6 +6,7 @@ import pytest
 
 from benchmarks.pictures import write_shards
 from benchmarks.quality import RUNS, Share, job, measure, rows_of
+from tests.support.cluster import ENGINES
 from tests.support.jobs import execute
 
 
@@ -22,7 +23,8 @@ def folder(ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("quality")
     write_shards(folder / "shards", "test", 72, {})
     for name, changes in RUNS.items():
-        execute(job(folder, name, changes))
+        # The tests' cluster says that it has GPUs.
+        execute(job(folder, name, changes), f"pools.vlm.device={ENGINES}", f"pools.llm.device={ENGINES}")
     return folder
 
 
