@@ -47,9 +47,8 @@ class VllmEngine:
         self._pictures: set[str] = set()  # digests that vLLM was given
         self._keeps_pictures = pool.engine_args.get("mm_processor_cache_gb") != 0
         args = engine_args(pool, folder, gpus=gpus, images=self._chat.image_token is not None, placed=placed)
-        if placed:
-            import ray
-
+        ray = sys.modules.get("ray") if placed else None
+        if ray is not None and ray.is_initialized():
             # vLLM's core is a process of its own, which would join the cluster that was last started on this machine.
             os.environ["RAY_ADDRESS"] = ray.get_runtime_context().gcs_address
         try:
