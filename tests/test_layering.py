@@ -13,8 +13,8 @@ latency limits job kinds capacity prices storage listing load raster image image
 tally parts ledger waiting source reader chat models engine suspects watch coordinator sink datasource autoscaler
 metrics janitor remote_coordinator replica handle router pool node bill guard places segment graph funnel manifest
 changes removed cluster phases executor monitor journal memory cluster_memory progress heartbeat figure pace cascade
-forecast grade probe lock resume watchdog local_pool local_executor ray_executor run audit marks index picture sources ingest
-trace show show_forecast report export browse diff submit cli __main__
+forecast grade probe lock resume watchdog local_pool local_executor ray_executor run audit marks index picture sources
+ingest trace show show_forecast report export browse diff submit cli __main__
 """.split()  # noqa: SIM905
 LIMIT = 300
 
