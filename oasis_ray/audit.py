@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from oasis_ray.errors import JobError
-from oasis_ray.ids import repeated
+from oasis_ray.ids import repeated, some
 from oasis_ray.job import Input
 from oasis_ray.ledger import parts
 from oasis_ray.manifest import naming_of, read_manifest
@@ -21,8 +21,6 @@ from oasis_ray.removed import REMOVED, removed_ids
 from oasis_ray.rows import Fate
 from oasis_ray.schema import STEP
 from oasis_ray.source import open_shards
-
-SHOWN = 5
 
 
 @dataclass
@@ -71,7 +69,7 @@ def audit(folder: str) -> Audit:
     if len(removed):
         result.notes.append(f"{len(removed)} rows that ended are no longer in the input; they are kept in {REMOVED}/")
     if len(both := pc.unique(removed.filter(pc.is_in(removed, value_set=ended.combine_chunks())))):
-        result.faults.append(f"{len(both)} ids stand both in parts and in {REMOVED}/: {_some(both)}")
+        result.faults.append(f"{len(both)} ids stand both in parts and in {REMOVED}/: {some(both.to_pylist())}")
     counted = manifest.get("rows")
     if counted is not None and counted != result.fates:
         result.faults.append(f"the parts hold {result.fates}, the manifest says {counted}")
@@ -89,7 +87,7 @@ def _compare(ended: pa.ChunkedArray, manifest: dict[str, Any], result: Audit) ->
     """Hold the ids that ended against the ids of the input."""
     twice = repeated(ended)
     if len(twice):
-        result.faults.append(f"{len(twice)} ids ended more than once: {_some(twice)}")
+        result.faults.append(f"{len(twice)} ids ended more than once: {some(twice.to_pylist())}")
     try:
         shards = open_shards(Input.model_validate(manifest["job"]["input"]), naming_of(manifest))
     except JobError as error:
@@ -104,9 +102,4 @@ def _compare(ended: pa.ChunkedArray, manifest: dict[str, Any], result: Audit) ->
         ("ended that the input has not", ended.filter(pc.invert(pc.is_in(ended, value_set=given.combine_chunks())))),
     ):
         if len(found):
-            result.faults.append(f"{len(found)} ids {what}: {_some(found)}")
-
-
-def _some(ids: Any) -> str:
-    shown = ", ".join(ids.slice(0, SHOWN).to_pylist())
-    return shown + (", …" if len(ids) > SHOWN else "")
+            result.faults.append(f"{len(found)} ids {what}: {some(found.to_pylist())}")

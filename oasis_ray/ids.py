@@ -1,11 +1,13 @@
 """Ids: each row has its own, so one that comes more than once is found, and can be told apart by a number."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from heapq import nsmallest
 
 import pyarrow as pa
 import pyarrow.compute as pc
+
+SHOWN = 5  # ids in a message
 
 
 def repeated(ids: pa.ChunkedArray) -> pa.Array:
@@ -24,6 +26,11 @@ def numbered(name: str, again: dict[str, int], taken: set[str]) -> str:
     while again[name] > 1 and f"{name}#{again[name]}" in taken:
         again[name] += 1
     return name if again[name] == 1 else f"{name}#{again[name]}"
+
+
+def some(names: Sequence[str]) -> str:
+    """The first few of them, for a message."""
+    return ", ".join(names[:SHOWN]) + ", …" * (len(names) > SHOWN)
 
 
 def sample_of(names: Iterable[str], rows: int, seed: int) -> list[int]:

@@ -11,8 +11,6 @@ from oasis_ray.trust import leads_out
 
 # What an operating system answers to a path that leads to no file: absent, a folder, too long, links in a circle.
 NO_SUCH_FILE = {errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
-
-
 LFS = b"version https://git-lfs.github.com/spec/"  # how a Git LFS pointer begins
 ROOT = "input.root"
 ALLOW = "input.links names further folders that links may lead into"

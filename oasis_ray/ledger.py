@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from oasis_ray.ids import repeated
+from oasis_ray.ids import repeated, some
 from oasis_ray.parts import write_part
 from oasis_ray.rows import Fate
 from oasis_ray.storage import locate, make_folder
@@ -96,7 +96,7 @@ def mend(folder: str) -> tuple[pa.ChunkedArray, list[str]]:
     ended = pa.chunked_array([chunk for *_, ids in held for chunk in ids.chunks], pa.string())
     twice = set(repeated(ended).to_pylist())
     if twice:
-        told.append(f"{len(twice)} rows had been written twice; one of each is kept: {some(twice)}")
+        told.append(f"{len(twice)} rows had been written twice; one of each is kept: {some(sorted(twice))}")
         _keep_first(folder, held, twice)
         ended = ended_ids(folder)
     return ended, told
@@ -185,8 +185,3 @@ def _side_by_side(read: Callable[[str], T], paths: list[str]) -> Iterator[T]:
     with ThreadPoolExecutor(READERS) as threads:
         while some := list(islice(waiting, 8 * READERS)):
             yield from threads.map(read, some)
-
-
-def some(names: set[str]) -> str:
-    """The first few of them, for a message."""
-    return ", ".join(sorted(names)[:5]) + ", …" * (len(names) > 5)

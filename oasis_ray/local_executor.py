@@ -1,7 +1,7 @@
 """A run in this process: one event loop carries the rows, each pool is one engine, and Ray is not imported.
 
 A stage can be stepped through in a debugger, and a small job starts in a second. What needs a cluster is refused when
-the job is loaded (`load.refuse_for_local`).
+the job is loaded (`load.beyond_local`).
 """
 
 import asyncio

@@ -24,7 +24,6 @@ TURNS = {
     5: PIL.Image.Transpose.TRANSPOSE, 6: PIL.Image.Transpose.ROTATE_270, 7: PIL.Image.Transpose.TRANSVERSE,
     8: PIL.Image.Transpose.ROTATE_90,
 }  # fmt: skip  # by EXIF's Orientation (EXIF 2.32, 4.6.4)
-DEEP = ("I", "F")  # modes of more than 8 bits, with those that begin with `I;16`
 ABSURD = 1e30  # beyond it a value of a float image stands for "no data" (GDAL writes the least float)
 TAILS = (0.1, 99.9)  # percentiles that become black and white: single hot pixels don't darken an image
 LOOKED_AT = 4_000_000  # pixels at most that the percentiles are taken from
@@ -61,8 +60,7 @@ def orientation(picture: PIL.Image.Image) -> int:
 
 def plain(picture: PIL.Image.Image) -> bool:
     """Whether `Image.open(…).convert("RGB")`, which is what trainers do, gives what `upright` gives."""
-    deep = picture.mode.startswith("I;16") or picture.mode in DEEP
-    return orientation(picture) == 1 and not deep and not _transparent(picture)
+    return orientation(picture) == 1 and not _deep(picture) and not _transparent(picture)
 
 
 def upright(picture: PIL.Image.Image) -> PIL.Image.Image:
@@ -70,7 +68,7 @@ def upright(picture: PIL.Image.Image) -> PIL.Image.Image:
     picture.load()
     if (turn := TURNS.get(orientation(picture))) is not None:
         picture = picture.transpose(turn)
-    if picture.mode.startswith("I;16") or picture.mode in DEEP:
+    if _deep(picture):
         # Pillow clips greys of more bits at 255 when it converts; spread the image's own range instead.
         picture = PIL.Image.fromarray(spread(np.array(picture, np.float32)))
     if _transparent(picture):
@@ -135,6 +133,11 @@ def _opens(data: bytes) -> bool:
     except Exception:  # a decoder raises what it likes
         return False
     return True
+
+
+def _deep(picture: PIL.Image.Image) -> bool:
+    """Whether its greys have more than 8 bits."""
+    return picture.mode.startswith("I;16") or picture.mode in ("I", "F")
 
 
 def _transparent(picture: PIL.Image.Image) -> bool:

@@ -8,8 +8,9 @@ import pyarrow.compute as pc
 
 from oasis_ray.changes import changes
 from oasis_ray.errors import JobError
+from oasis_ray.ids import some
 from oasis_ray.job import Job
-from oasis_ray.ledger import ended_ids, mend, some, take_back, waits
+from oasis_ray.ledger import ended_ids, mend, take_back, waits
 from oasis_ray.listing import lists
 from oasis_ray.manifest import naming_of, now, read_manifest
 from oasis_ray.removed import REMOVED, put_back, remove
@@ -65,7 +66,7 @@ def open_folder(
     given = shards.ids_todo
     gone = ended.filter(pc.invert(pc.is_in(ended, value_set=pc.unique(given))))
     if len(gone):
-        changed.append(f"{len(gone)} rows that ended are no longer in the input: {some(set(gone.to_pylist()))}")
+        changed.append(f"{len(gone)} rows that ended are no longer in the input: {some(sorted(set(gone.to_pylist())))}")
     if changed and not accept_changes:
         refused = [f"{folder} holds a run of another make: {change}" for change in changed]
         advice = "give this run its own folder (--set output.path=…), remove this one, or go on as it is now"

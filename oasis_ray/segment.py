@@ -180,11 +180,11 @@ class Segment:
         await walk(ended, source, self._runners, in_full=drawn(self.job.seed, ended.id, self.job.score_in_full))
 
     def _admit(self, image: Mapping[str, Any] | None) -> Image:
+        given = self.job.input
         data, path = (image or {}).get("bytes"), (image or {}).get("path")
-        if data is None and path and self.job.input.root is not None:
-            given = self.job.input
-            data = fetch(self.job.input.root, path, given.limits.max_bytes, given.links)
-        return admit(data, self.job.input.limits)
+        if data is None and path and given.root is not None:
+            data = fetch(given.root, path, given.limits.max_bytes, given.links)
+        return admit(data, given.limits)
 
 
 def _fresh(row: Mapping[str, Any]) -> Ended:

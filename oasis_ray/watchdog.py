@@ -23,7 +23,7 @@ class Watchdog:
     def __init__(self) -> None:
         # A session of its own: a Ctrl-C at the terminal goes to the run, which then closes it.
         self._process = subprocess.Popen(  # noqa: S603
-            [sys.executable, __file__, str(os.getpid())],
+            [sys.executable, "-P", __file__, str(os.getpid())],  # -P: our `trace` and others are not Python's
             stdin=subprocess.PIPE,
             start_new_session=True,
             text=True,

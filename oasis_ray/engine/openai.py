@@ -86,11 +86,7 @@ class OpenAIEngine:
         client = self._client.with_options(max_retries=0, timeout=LOOK_S)
         try:
             with self._server.errors():
-                reply_of(
-                    await client.chat.completions.create(
-                        model=self._pool.model, messages=[{"role": "user", "content": "What is"}], max_tokens=1
-                    )
-                )
+                reply_of(await self._token(client))
         except RowError:
             return True  # it has answered; one token may be all thought
         except RunError:
@@ -135,13 +131,7 @@ class OpenAIEngine:
         tokens: list[int | None] = []
         for extra in (CONTINUED, {}):
             try:
-                said = await self._client.chat.completions.create(
-                    model=self._pool.model,
-                    messages=[{"role": "user", "content": "What is"}],
-                    max_tokens=1,
-                    temperature=0.0,
-                    extra_body=extra,
-                )
+                said = await self._token(self._client, extra)
             except openai.BadRequestError as error:
                 raise RunError(
                     f"{self._pool.url} refuses a turn to be continued ({error.message}), so {DOUBT}"
@@ -154,6 +144,16 @@ class OpenAIEngine:
             raise RunError(f"{self._pool.url} does not say how many tokens a prompt has, so {DOUBT}")
         if continued >= closed:
             raise RunError(f"{self._pool.url} ignores `continue_final_message`, so {DOUBT}")
+
+    async def _token(self, client: openai.AsyncOpenAI, extra: dict[str, Any] | None = None) -> Any:
+        """What the server says when it is asked for one token."""
+        return await client.chat.completions.create(
+            model=self._pool.model,
+            messages=[{"role": "user", "content": "What is"}],
+            max_tokens=1,
+            temperature=0.0,
+            extra_body=extra,
+        )
 
     def _messages(self, request: Request) -> Any:
         pictures = [{"type": "image_url", "image_url": {"url": _data_url(image)}} for image in request.images]

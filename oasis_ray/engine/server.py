@@ -14,6 +14,7 @@ from oasis_ray.errors import OasisError, RowError, RunError, ServerFailedError
 from oasis_ray.job import Pool
 
 OF_THE_REQUEST = {400, 413, 422}  # a bad request, too large, or one whose content does not suit the server
+UNLISTED = {404, 405}  # of a server that answers and does not list its models
 # Nothing has been asked yet, so it is not the request. By name, since the client brings httpx or httpx2.
 NOT_THERE = {"ConnectError", "ConnectTimeout", "UnsupportedProtocol", "ProxyError"}
 LOOK_S = 8.0  # for a server to answer at all, before anything is started for it
@@ -84,8 +85,7 @@ def check_servers(pools: Mapping[str, Pool]) -> None:
         except ServerFailedError:
             continue
         except RunError as error:
-            if " answers 404: " not in str(error) and " answers 405: " not in str(error):
-                raise RunError(f"pool '{name}': {error}") from None
+            raise RunError(f"pool '{name}': {error}") from None
         finally:
             client.close()
 
@@ -95,3 +95,6 @@ def _look(client: openai.OpenAI, url: str) -> None:
         client.models.list()
     except openai.APITimeoutError:
         raise RunError(f"{url} can't be reached: it did not answer within {LOOK_S:g} s") from None
+    except openai.APIStatusError as error:
+        if error.status_code not in UNLISTED:
+            raise
