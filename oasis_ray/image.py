@@ -15,6 +15,8 @@ from oasis_ray.job import Limits
 from oasis_ray.raster import open_image, plain, upright
 from oasis_ray.rows import Image
 
+TEXT_BYTES = 200  # a path, or the message of a server, that was saved as a file
+LFS = b"version https://git-lfs.github.com/spec/"  # how a Git LFS pointer begins
 SMALL_PX = 512  # drawings and icons are this small, and lose by compression
 
 
@@ -29,7 +31,7 @@ def admit(data: bytes | None, limits: Limits) -> Image:
     except PIL.UnidentifiedImageError:
         if any(_begins_as(data, name) for name in limits.formats):
             raise RowError("image_broken", "it begins as an image and goes on as none") from None
-        raise RowError("image_format", f"begins with {data[:12]!r}; taken: {', '.join(limits.formats)}") from None
+        raise RowError("image_format", f"{_begins(data)}; taken: {', '.join(limits.formats)}") from None
     except Exception as error:  # decoders raise what they like on bytes that lie
         raise _broken(error) from None
     try:
@@ -45,6 +47,15 @@ def admit(data: bytes | None, limits: Limits) -> Image:
 def _broken(error: Exception) -> RowError:
     reason = "image_truncated" if "truncated" in str(error).lower() else "image_broken"
     return RowError(reason, f"{type(error).__name__}: {error}")
+
+
+def _begins(data: bytes) -> str:
+    """What bytes that are no image begin with, in words where they are a text."""
+    if data.startswith(LFS):
+        return "it is a Git LFS pointer in place of the image (git lfs pull, or hf download)"
+    if len(data) <= TEXT_BYTES and data.isascii() and data.decode().isprintable():
+        return f"it is the text {data.decode()!r} in place of an image"
+    return f"it begins with {data[:12]!r}"
 
 
 def _begins_as(data: bytes, name: str) -> bool:

@@ -11,7 +11,6 @@ from oasis_ray.trust import leads_out
 
 # What an operating system answers to a path that leads to no file: absent, a folder, too long, links in a circle.
 NO_SUCH_FILE = {errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
-LFS = b"version https://git-lfs.github.com/spec/"  # how a Git LFS pointer begins
 ROOT = "input.root"
 ALLOW = "input.links names further folders that links may lead into"
 
@@ -31,6 +30,8 @@ def fetch(
         fs, base = locate(root)
         place = f"{base.rstrip('/')}/{path}"
         local = on_disk(fs)
+        if local:  # a file is called by its bytes in UTF-8, whatever the locale says
+            place = os.fsdecode(place.encode("utf-8", "surrogateescape"))
         if local and not leads_into(place, [base, *links]):
             raise RowError("image_path", f"{path!r} is a link that leads out of {root_is} ({allow})")
         try:

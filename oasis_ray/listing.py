@@ -5,6 +5,7 @@ together. Hidden files are no input, nor are the parts of a run that merely lies
 input only where the path leads into the run.
 """
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +15,7 @@ from typing import Any, Literal
 import fsspec.utils
 
 from oasis_ray.errors import JobError
-from oasis_ray.storage import locate, told
+from oasis_ray.storage import locate, on_disk, told
 
 # How files are named. "shared" counts from the folder that all files share, as runs before this rule did: another file
 # elsewhere changed every name.
@@ -22,7 +23,7 @@ Naming = Literal["path", "shared"]
 MAGIC = re.compile(r"[*?\[]")
 HIDDEN = (".", "_")  # what pyarrow and Spark pass over too: unfinished files, checkpoints of notebooks, `_temporary`
 HIDDEN_FILES = "hidden (a name that begins with . or _)"
-PARTS_OF_RUNS = "parts of a run (a folder with run.json)"
+PARTS_OF_RUNS = "in the folder of a run (it has a run.json)"
 
 
 @dataclass(frozen=True)
@@ -67,10 +68,14 @@ def list_files(path: str, naming: Naming = "path") -> Listing:
 
 
 def lists(path: str, folder: str) -> bool:
-    """Whether files of a new folder would be among what `path` names."""
+    """Whether files of a new folder would be among what `path` names, whatever links lead there."""
     (fs, given), (other, place) = locate(path), locate(folder)
     if type(fs) is not type(other):
         return False
+    if on_disk(fs):
+        pattern = MAGIC.search(given)
+        base = given[: pattern.start()].rpartition("/")[0] if pattern else given
+        given, place = os.path.realpath(base) + given[len(base) :], os.path.realpath(place)
     part = f"{place.rstrip('/')}/accepted/part-0.parquet"
     if MAGIC.search(given):
         return re.fullmatch(fsspec.utils.glob_translate(given), part) is not None

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from oasis_ray.errors import JobError, nearest
 from oasis_ray.ids import numbered, repeated, sample_of
-from oasis_ray.image_file import LFS
+from oasis_ray.image import LFS
 from oasis_ray.job import Input, Sample
 from oasis_ray.listing import PARTS_OF_RUNS, Listing, Naming, list_files
 from oasis_ray.storage import is_folder, told

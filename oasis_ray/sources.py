@@ -16,7 +16,8 @@ from typing import Any
 import PIL.Image
 
 from oasis_ray.errors import JobError, RowError
-from oasis_ray.image_file import LFS, fetch, leads_into
+from oasis_ray.image import LFS
+from oasis_ray.image_file import fetch, leads_into
 from oasis_ray.job import Limits
 from oasis_ray.text_files import open_text
 
@@ -34,6 +35,8 @@ OTHER_FORMAT = f"an image of another format than {', '.join(FORMATS)}"
 TOO_LARGE = f"more than {MAX_BYTES} bytes"
 DEAD_LINK = "a link to nothing"
 NO_FILE = "not a file (a pipe, a socket, a device)"
+LEADS_OUT = f"a path or a link that leads out of the list's folder ({ALLOW})"
+NO_SUCH_FILE = "a path to no file"
 NO_LINE = 'not a line of {"image": "path"}'
 LINK = "a link inside an archive"
 BEHIND = "bytes behind the archive's end (archives that were joined: `ingest` each)"
@@ -129,7 +132,7 @@ def from_lines(source: Path, roots: Sequence[str], passed: PassedOver) -> Iterat
             except (ValueError, TypeError, RecursionError) as error:
                 passed.add(where, NO_LINE, str(error))
             except RowError as error:
-                passed.add(where, error.reason, error.detail)
+                passed.add(where, LEADS_OUT if error.reason == "image_path" else NO_SUCH_FILE, repr(path))
 
 
 def hidden(*parts: str) -> bool:

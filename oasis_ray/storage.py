@@ -48,7 +48,7 @@ def check_target(where: str, folder: str) -> None:
     if "://" in folder:
         return
     place = Path(expand(folder)).absolute()
-    there = next(path for path in (place, *place.parents) if path.exists())
+    there = next(path for path in (place, *place.parents) if os.path.exists(path))  # noqa: PTH110  # of any name
     if not there.is_dir():
         raise JobError([f"{where}: {folder} can't be made: {there} is a file"])
     if not os.access(there, os.W_OK | os.X_OK) or str(there).startswith(("/proc", "/sys")):

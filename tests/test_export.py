@@ -233,7 +233,13 @@ def test_what_can_not_be_exported_is_told_and_nothing_is_left_behind(make: Make,
             [run],
             tmp_path / "file",
             {},
-            f"--out {tmp_path}/file is there already and not empty; name another folder, or remove it",
+            f"--out: {tmp_path}/file can't be made: {tmp_path}/file is a file",
+        ),
+        (
+            [run],
+            tmp_path / "file/deeper/x",
+            {},
+            f"--out: {tmp_path}/file/deeper/x can't be made: {tmp_path}/file is a file",
         ),
         (
             [run],
@@ -269,9 +275,9 @@ def test_an_export_that_breaks_leaves_nothing_behind(make: Make, tmp_path: Path)
 
 
 def test_a_disk_that_can_not_be_written_is_told(make: Make, tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(RunError, match=r"/file/out can't be written, or a part can't be read: \[Errno 20\]"):
-        export([str(make(accepted(3)))], f"{tmp_path}/file/out", read_options("llava"))
+    name = "x" * 300
+    with pytest.raises(RunError, match=rf"/{name} can't be written, or a part can't be read: \[Errno 36\]"):
+        export([str(make(accepted(3)))], f"{tmp_path}/{name}", read_options("llava"))
 
 
 def test_a_part_that_changes_meanwhile_is_noticed(make: Make, tmp_path: Path) -> None:

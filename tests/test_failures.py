@@ -124,7 +124,7 @@ class Blow:
     script: str = "slow"
 
 
-DRAINS, KEPT = "rows in flight come to their ends; once more breaks off at once", "what has ended is kept in "
+DRAINS, KEPT = "rows in flight come to their ends; once more breaks off at once", "rows that have ended are kept in "
 TOLD = "StoppedError: the run was told to stop"
 BLOWS = {
     "SIGTERM": Blow((signal.SIGTERM,), 1, "stopped", (f"SIGTERM: the {DRAINS}", KEPT, TOLD)),
@@ -160,7 +160,7 @@ def test_a_run_that_gets_a_signal_loses_no_part_and_goes_on_later(
     assert run.returncode == blow.code, out + told
     assert [text for text in blow.said if text not in told] == []
     if blow.said:
-        assert f"{KEPT}{tmp_path}/run; go on with: oasis-ray run {path}" in told
+        assert f"{KEPT}{tmp_path}/run; to continue: oasis-ray run {path}" in told
     assert (TOLD in told) == (TOLD in blow.said)
     before, manifest = fates(tmp_path / "run"), read_manifest(str(tmp_path / "run"))
     assert manifest["state"] == blow.state

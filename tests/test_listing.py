@@ -138,6 +138,17 @@ def test_an_output_where_the_input_would_list_its_parts_is_seen(
     assert lists(there, place) is expected
 
 
+@pytest.mark.parametrize(
+    ("given", "output"),
+    [("data", "link/run"), ("link", "data/run"), ("link/*/*/*.parquet", "data/run"), ("data", "new/../link/run")],
+)
+def test_such_an_output_is_seen_through_links(given: str, output: str, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "link").symlink_to("data")
+    assert lists(f"{tmp_path}/{given}", f"{tmp_path}/{output}") is True
+    assert lists(f"{tmp_path}/{given}", f"{tmp_path}/other/run") is False
+
+
 def test_such_an_output_is_refused(tmp_path: Path, job_file: Callable[..., Path]) -> None:
     keys: dict[str, Any] = {"input": {"path": f"{tmp_path}/data"}, "output": {"path": f"{tmp_path}/data/run"}}
     job, _ = load_job(job_file(**keys), SHIPPED)

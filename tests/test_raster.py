@@ -29,8 +29,8 @@ def changed(where: Any, value: float) -> np.ndarray:
     return grey
 
 
-def hot() -> bytes:
-    grey = np.tile(np.linspace(100, 4000, 64, dtype=np.uint16), (48, 1))
+def hot(width: int = 64, height: int = 48) -> bytes:
+    grey = np.tile(np.linspace(100, 4000, width, dtype=np.uint16), (height, 1))
     grey[3, 3] = 65535
     buffer = io.BytesIO()
     PIL.Image.fromarray(grey).save(buffer, "PNG")
@@ -47,8 +47,9 @@ def seen(data: bytes) -> np.ndarray:
     [
         tiff(GRADIENT), tiff(changed(np.s_[:5, :5], np.nan)), tiff(changed((7, 7), np.inf)),
         tiff(changed((7, 7), -np.inf)), tiff(changed(np.s_[20:24, 20:30], -3.4028235e38)), hot(),
+        hot(32, 24), hot(8, 8),
     ],
-    ids=["plain", "NaN", "infinite", "minus infinite", "no data", "a hot pixel"],
+    ids=["plain", "NaN", "infinite", "minus infinite", "no data", "a hot pixel", "among 768", "among 64"],
 )  # fmt: skip
 def test_a_few_odd_values_do_not_darken_an_image(data: bytes) -> None:
     tones = seen(data)[..., 0]

@@ -10,13 +10,14 @@ import pytest
 
 from oasis_ray.audit import audit
 from oasis_ray.engine.openai import OpenAIEngine
-from oasis_ray.engine.server_reply import apart
+from oasis_ray.engine.reasoning import split_reasoning
 from oasis_ray.errors import OasisError, RunError, ServerFailedError
 from oasis_ray.image import admit
 from oasis_ray.job import Limits, Pool
 from oasis_ray.manifest import read_manifest
 from oasis_ray.rows import Call, Reply, Request
 from tests.support.checkout import ROOT
+from tests.support.command import call_here
 from tests.support.jobs import execute, fates, rows_of
 from tests.support.openai_server import HOOK, JUDGE, Server, serving
 from tests.support.shards import picture, shard
@@ -103,7 +104,7 @@ def test_thoughts_are_kept_apart_from_what_is_said(mode: str, server: Server) ->
     ],
 )
 def test_thoughts_and_what_is_said(text: str, expected: tuple[str, str]) -> None:
-    assert apart(text) == expected
+    assert split_reasoning(text) == expected
 
 
 def test_a_server_that_gives_no_reply_now_and_then_is_asked_again(server: Server) -> None:
@@ -224,3 +225,14 @@ def test_a_server_that_lists_no_models_is_a_server(
     rows(tmp_path, 1)
     server.mode = "unlisted"
     assert execute(job(server, job_file))["rows"]["accepted"] == 1
+    asyncio.run(OpenAIEngine(Pool(model=MODEL, backend="openai", url=server.url), retries=0).check())
+
+
+def test_a_plan_asks_the_servers(server: Server, tmp_path: Path, job_file: Callable[..., Path]) -> None:
+    rows(tmp_path, 1)
+    path = job(server, job_file)
+    assert call_here("plan", path).stdout.splitlines()[-2] == "the job is right and fits this machine"
+    server.mode = "key"
+    done = call_here("plan", path)
+    assert done.stderr.startswith(f"RunError: pool 'llm': {server.url} refuses the key in $OPENAI_API_KEY: ")
+    assert (done.returncode, "the job is right" in done.stdout) == (1, False)

@@ -11,6 +11,7 @@ import pytest
 from tests.support.checkout import ROOT
 from tests.support.command import call
 from tests.support.jobs import execute, rows
+from tests.support.shards import picture
 
 JobFile = Callable[..., Path]
 
@@ -39,3 +40,11 @@ def test_a_user_whom_the_machine_does_not_know_has_a_name() -> None:
         [sys.executable, "-c", code], env=environment, cwd="/", capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout) == (0, "user-54321\n"), done.stderr
+
+
+def test_a_list_names_files_in_utf_8_whatever_the_locale_says(tmp_path: Path) -> None:
+    (tmp_path / "hände.png").write_bytes(picture())
+    (tmp_path / "list.jsonl").write_text('{"image": "hände.png"}\n', encoding="utf-8")
+    surroundings = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = call("ingest", tmp_path / "list.jsonl", tmp_path / "out", **surroundings)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"1 image in 1 shard at {tmp_path}/out\n", "")

@@ -33,7 +33,8 @@ def ingest(
     for name in made.repeated[:SHOWN]:
         err.print(f"the id {name!r} comes more than once; the job needs `input.repeated_ids: number`", soft_wrap=True)
     shards = "1 shard" if made.shards == 1 else f"{made.shards} shards"
-    out.print(f"{made.rows} images in {shards} at {folder}", soft_wrap=True)
+    images = "1 image" if made.rows == 1 else f"{made.rows} images"
+    out.print(f"{images} in {shards} at {folder}", soft_wrap=True)
     for reason, count in made.passed_over.items():
         out.print(f"passed over: {count} {reason}", soft_wrap=True)
 

@@ -68,7 +68,7 @@ def _execute(running: "Run", again: str) -> dict[str, Any]:
     except (OasisError, KeyboardInterrupt) as error:
         _tell_notes(running)
         if running.travelling is not None:
-            err.print(f"what has ended is kept in {running.folder}; go on with: {again}", soft_wrap=True)
+            err.print(f"rows that have ended are kept in {running.folder}; to continue: {again}", soft_wrap=True)
         if isinstance(error, KeyboardInterrupt):
             raise typer.Exit(1) from None
         raise
@@ -171,6 +171,10 @@ def plan(
     else:
         out.print(f"\ninput: there are no Parquet files yet at {job.input.path} (input.path)", soft_wrap=True)
     out.print(f"output: {job.output.path}", soft_wrap=True)
+    if any(pool.backend == "openai" for pool in job.pools.values()):
+        from oasis_ray.engine.server import check_servers  # its client takes a second to import
+
+        check_servers(job.pools)
     executor = executor_of(job)
     executor.join()
     have = executor.nodes()

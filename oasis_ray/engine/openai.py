@@ -16,7 +16,7 @@ from typing import Any
 import openai
 
 from oasis_ray.chat import Chat
-from oasis_ray.engine.server import LOOK_S, Server
+from oasis_ray.engine.server import LOOK_S, UNLISTED, Server
 from oasis_ray.engine.server_reply import reply_of
 from oasis_ray.errors import RowError, RunError, ServerFailedError
 from oasis_ray.image import portable
@@ -62,9 +62,13 @@ class OpenAIEngine:
             raise
 
     async def check(self) -> None:
-        """Raise where the server does not list its models."""
+        """Raise where the server does not answer when it is asked for its models; it need not list them."""
         with self._server.errors():
-            await self._client.models.list()
+            try:
+                await self._client.models.list()
+            except openai.APIStatusError as error:
+                if error.status_code not in UNLISTED:
+                    raise
 
     def close(self) -> None:
         """Nothing was started."""

@@ -7,6 +7,7 @@ the model's words.
 
 from typing import Any, Literal
 
+from oasis_ray.engine.reasoning import answer_of, shortened
 from oasis_ray.errors import RowError, ServerFailedError
 from oasis_ray.rows import Reply, Sample
 
@@ -14,8 +15,6 @@ from oasis_ray.rows import Reply, Sample
 STOPPED = {"stop", "eos_token", "stop_sequence", "end_turn"}
 CUT_OFF = {"length", "max_tokens"}
 FILTERED = {"content_filter", "safety", "recitation"}
-OPEN, CLOSE = "<think>", "</think>"
-SHOWN = 200  # characters of what a server said instead of a reply
 
 
 def reply_of(said: Any) -> Reply:
@@ -26,10 +25,10 @@ def reply_of(said: Any) -> Reply:
     """
     error = getattr(said, "error", None)
     if error:
-        raise ServerFailedError(f"it answers 200 with an error: {_short(error)}")
+        raise ServerFailedError(f"it answers 200 with an error: {shortened(error)}")
     choices = getattr(said, "choices", None)
     if not isinstance(choices, list) or not choices:
-        raise ServerFailedError(f"it answers 200 without a reply: {_short(said)}")
+        raise ServerFailedError(f"it answers 200 without a reply: {shortened(said)}")
     samples = [_sample(choice) for choice in choices]
     usage = said.usage
     if usage:  # the server's, for all samples together; it is put down to the first
@@ -40,34 +39,18 @@ def reply_of(said: Any) -> Reply:
     return Reply(tuple(samples), usage.prompt_tokens if usage else 0, cached)
 
 
-def apart(text: str) -> tuple[str, str]:
-    """The thoughts of a reasoning model and what it says after them; a text without thoughts is all said.
-
-    Thoughts that never end leave nothing said. A template may open them itself: then they only end in the reply.
-    """
-    thought, end, said = text.partition(CLOSE)
-    opened = text.lstrip().startswith(OPEN)
-    if not opened and (not end or OPEN in thought):
-        return "", text
-    if not end:
-        return text.lstrip().removeprefix(OPEN).strip(), ""
-    return thought.lstrip().removeprefix(OPEN).strip(), said.lstrip()
-
-
 def _sample(choice: Any) -> Sample:
     message = getattr(choice, "message", None)
     content = choice.text if message is None else message.content
     finish = choice.finish_reason
     given = "" if message is None else _reasoning_of(message)
-    thought, text = apart(content or "")
-    reasoning = given or thought
     if finish in FILTERED:
-        raise RowError("reply_filtered", f"the server's filter ended the reply: {_short(content or '')}")
+        raise RowError("reply_filtered", f"the server's filter ended the reply: {shortened(content or '')}")
     if finish not in STOPPED | CUT_OFF:
-        raise RowError("reply_end_unknown", f"the server says that the reply ended with {finish!r}: {_short(content)}")
-    if not text and reasoning:
-        advice = "raise max_tokens, or switch the model's thinking off"
-        raise RowError("reply_only_reasoning", f"the model has only thought; {advice}: {_short(reasoning)}")
+        raise RowError(
+            "reply_end_unknown", f"the server says that the reply ended with {finish!r}: {shortened(content)}"
+        )
+    text, reasoning = answer_of(content or "", given)
     if content is None:
         raise RowError("reply_without_text", "the server answered with `content: null`")
     ended: Literal["stop", "length"] = "length" if finish in CUT_OFF else "stop"
@@ -90,8 +73,3 @@ def _likelihood(logprobs: Any) -> float | None:
         values = [token.logprob for token in getattr(logprobs, "content", None) or ()]
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None
-
-
-def _short(said: Any) -> str:
-    text = " ".join(str(said).split())
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"

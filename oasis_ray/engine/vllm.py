@@ -6,10 +6,11 @@ import sys
 import time
 from collections.abc import Callable
 from copy import copy
-from typing import Any
+from typing import Any, Literal
 from uuid import uuid4
 
 from oasis_ray.chat import Chat
+from oasis_ray.engine.reasoning import answer_of
 from oasis_ray.errors import EngineLostError, PictureGoneError, RowError, RunError
 from oasis_ray.image import decode
 from oasis_ray.job import Pool
@@ -96,13 +97,7 @@ class VllmEngine:
         if last is None:
             raise RunError("vLLM ended a request without an answer")
         samples = tuple(
-            Sample(
-                text=out.text,
-                finish="stop" if out.finish_reason == "stop" else "length",
-                tokens=len(out.token_ids),
-                likelihood=out.cumulative_logprob / max(1, len(out.token_ids)) if call.request.likelihood else None,
-            )
-            for out in sorted(last.outputs, key=lambda out: out.index)
+            _sample(out, likelihood=call.request.likelihood) for out in sorted(last.outputs, key=lambda out: out.index)
         )
         read, cached = len(last.prompt_token_ids or ()), last.num_cached_tokens or 0
         holds = self._kv_tokens // (read + sum(sample.tokens for sample in samples))
@@ -170,6 +165,14 @@ class VllmEngine:
 
     def _beat(self) -> None:
         self._moved = time.monotonic()
+
+
+def _sample(out: Any, *, likelihood: bool) -> Sample:
+    """One of vLLM's outputs. Raises RowError `reply_only_reasoning` where no answer follows the reasoning."""
+    text, reasoning = answer_of(out.text)
+    mean = out.cumulative_logprob / max(1, len(out.token_ids)) if likelihood else None
+    ended: Literal["stop", "length"] = "stop" if out.finish_reason == "stop" else "length"
+    return Sample(text, ended, len(out.token_ids), mean, reasoning)
 
 
 async def _decoded(images: tuple[Image, ...]) -> list[Any]:

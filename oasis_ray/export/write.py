@@ -28,6 +28,7 @@ from oasis_ray.export.shards import features, write_parquet, write_tars
 from oasis_ray.export.shuffle import Shuffle
 from oasis_ray.job import expand
 from oasis_ray.manifest import read_manifest
+from oasis_ray.storage import check_target
 
 LINES = {"sharegpt": messages.sharegpt, "openai": messages.openai, "swift": messages.swift}
 
@@ -114,8 +115,9 @@ def _images_note(options: Options, rows: int) -> str:
 def _target(out: str) -> Path:
     if "://" in out:
         raise JobError([f"--out {out}: an export is written to a local folder; copy it to its place afterwards"])
+    check_target("--out", out)
     target = Path(expand(out)).absolute()
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+    if target.exists() and any(target.iterdir()):
         raise JobError([f"--out {out} is there already and not empty; name another folder, or remove it"])
     return target
 

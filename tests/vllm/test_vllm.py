@@ -56,6 +56,16 @@ def test_the_same_call_gives_the_same_reply_and_another_seed_another(engines: tu
     assert first.text != other.text
 
 
+def test_the_reasoning_of_a_model_is_kept_apart_from_its_answer(engines: tuple[Kept, Path]) -> None:
+    def forced(text: str) -> Call:
+        return Call(Request("Is it red?", choices=(text,), sampling=SHORT), "r", 1)
+
+    (reply,) = engines[0].ask("llm", forced("<think>hm</think>Yes"))
+    assert (reply.text, reply.samples[0].reasoning) == ("Yes", "hm")
+    with pytest.raises(RowError, match=r"reply_only_reasoning: the model has only thought; .*: hm"):
+        engines[0].ask("llm", forced("<think>hm</think>"))
+
+
 def test_the_engine_reads_the_prompt_and_the_whole_image(engines: tuple[Kept, Path]) -> None:
     image = admit(picture("olive"), Limits())
     prompt = Chat.load(str(VLM)).ids(hook(image).request)
