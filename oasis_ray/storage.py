@@ -48,7 +48,13 @@ def check_target(where: str, folder: str) -> None:
     if "://" in folder:
         return
     place = Path(expand(folder)).absolute()
-    there = next(path for path in (place, *place.parents) if os.path.exists(path))  # noqa: PTH110  # of any name
+    try:
+        os.lstat(place)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except (OSError, ValueError) as error:  # a name that is too long, or holds a null
+        raise JobError([f"{where}: {folder} can't be made: {getattr(error, 'strerror', None) or error}"]) from None
+    there = next(path for path in (place, *place.parents) if path.exists())
     if not there.is_dir():
         raise JobError([f"{where}: {folder} can't be made: {there} is a file"])
     if not os.access(there, os.W_OK | os.X_OK) or str(there).startswith(("/proc", "/sys")):

@@ -247,6 +247,8 @@ def test_what_can_not_be_exported_is_told_and_nothing_is_left_behind(make: Make,
             {},
             "--out s3://b/x: an export is written to a local folder; copy it to its place afterwards",
         ),
+        ([run], f"{tmp_path}/\0", {}, f"--out: {tmp_path}/\0 can't be made: embedded null byte"),
+        ([run], "x" * 300, {}, f"--out: {'x' * 300} can't be made: File name too long"),
         ([run, run], tmp_path / "o", {}, f"{run} is named twice"),
         ([full], tmp_path / "o", {}, f"{full} is no run folder: it has no run.json"),
         ([empty], tmp_path / "o", {}, "there is nothing to export: these runs hold no accepted rows and no captions"),
@@ -275,7 +277,7 @@ def test_an_export_that_breaks_leaves_nothing_behind(make: Make, tmp_path: Path)
 
 
 def test_a_disk_that_can_not_be_written_is_told(make: Make, tmp_path: Path) -> None:
-    name = "x" * 300
+    name = "x" * 254  # and the folder that is written first has a longer one
     with pytest.raises(RunError, match=rf"/{name} can't be written, or a part can't be read: \[Errno 36\]"):
         export([str(make(accepted(3)))], f"{tmp_path}/{name}", read_options("llava"))
 
