@@ -1,7 +1,7 @@
 """Make a report: count its subjects, and write `index.html` and `statistics.json`."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,11 @@ from oasis_ray.report.gather import ROWS_HERE, SAMPLE, gather
 from oasis_ray.report.overlap import read_benchmarks
 from oasis_ray.report.page import page
 from oasis_ray.report.statistics import Statistics
-from oasis_ray.report.subject import Subject, open_subject
+from oasis_ray.report.subject import NO_PAIR, Subject, open_subject
 from oasis_ray.report.summarise import summarise
 from oasis_ray.report.tokens import tokenize_with
+from oasis_ray.report.totals import Totals
+from oasis_ray.rows import Fate
 from oasis_ray.storage import check_target, locate, make_folder
 
 
@@ -42,7 +44,7 @@ def make(
         totals, spoken, pictures = gather(
             subject, sample=sample, tokenizer=model, benchmarks=given, rows_here=rows_here
         )
-        made.append(summarise(subject, totals, spoken, pictures, [note] if note else []))
+        made.append(summarise(subject, totals, spoken, pictures, [*([note] if note else []), *_without_pairs(totals)]))
         rows = rows or gallery(subject, totals)
     statistics = Statistics(subjects=made)
     fs, base = locate(folder)
@@ -51,6 +53,12 @@ def make(
     for name, text in texts.items():
         fs.pipe_file(f"{base.rstrip('/')}/{name}", text.encode("utf-8", "replace"))
     return folder, statistics
+
+
+def _without_pairs(totals: Totals) -> Iterator[str]:
+    """A note on records of a data set that hold no question with its answer."""
+    if count := totals.reasons[str(Fate.FAILED), "report", NO_PAIR]:
+        yield f"records without a question and its answer (`conversations` or `messages`): {count}"
 
 
 def _folder(subject: Subject) -> str:

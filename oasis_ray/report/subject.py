@@ -26,6 +26,7 @@ BATCH = 1024  # rows that are in memory at once
 T = TypeVar("T")
 ENDED = ("id", "origin", "node", "reason", "instruction", "response", "image_sha256")
 STEPS = ("lineage.list.element.node", "lineage.list.element.finish")
+NO_PAIR = "no_pair_of_turns"  # the reason of a record of a data set without texts
 HUMAN, ASSISTANT = ("human", "user"), ("gpt", "assistant")
 
 
@@ -207,7 +208,7 @@ def _pairs(item: Mapping[str, Any], place: tuple[str, int]) -> Iterator[Row]:
             yield Row(called, str(Fate.ACCEPTED), place, origin, instruction=asked, response=said, image=digest)
             asked = None
     if not found:
-        yield Row(name, str(Fate.FAILED), place, origin, "report", "no_pair_of_turns")
+        yield Row(name, str(Fate.FAILED), place, origin, "report", NO_PAIR)
 
 
 def _turn(turn: Any) -> tuple[str, str]:

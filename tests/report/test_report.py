@@ -127,6 +127,9 @@ def test_subjects_stand_side_by_side(run: RunFolder, tmp_path: Path) -> None:
         ("llava.json", "data set", 2),
     ]
     assert made.subjects[1].fates == {"accepted": 1, "captions": 0, "rejected": 0, "failed": 1}
+    assert [one.notes for one in made.subjects] == [
+        [], ["records without a question and its answer (`conversations` or `messages`): 1"]
+    ]  # fmt: skip
     assert [one.model_dump() for one in made.subjects[0].overlaps] == [
         {"benchmark": "exam.txt", "text": "instruction", "rows": 1, "of": 4, "examples": ["a1"]}
     ]
