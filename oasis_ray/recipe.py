@@ -4,8 +4,11 @@ The `…Spec` models are the YAML as it is written; `Recipe`, `Node` and `Record
 other (`binding.bind`).
 """
 
+import inspect
 import json
+import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Literal
@@ -95,9 +98,10 @@ Inputs = Mapping[str, Ref | Mapping[str, Ref]]
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A named call of a stage, bound to what feeds it."""
+    """A named call of a stage, bound to what feeds it. `kind` is the stage's name in recipes."""
 
     name: str
+    kind: str
     stage: Stage
     pool: str | None
     route: Route
@@ -119,10 +123,27 @@ class Node:
         return {key: str(wire) if isinstance(wire, Ref) else {k: str(w) for k, w in wire.items()}
                 for key, wire in self.inputs.items()}  # fmt: skip
 
+    @property
+    def given(self) -> dict[str, Any]:
+        """The parameters of the stage that differ from their defaults. Prompts are there by name and digest."""
+        return self.stage.model_dump(mode="json", exclude_defaults=True)
+
+    @property
+    def source(self) -> str | None:
+        """The SHA-256 of the module of a stage outside the project, whose author need not state a version."""
+        if ":" not in self.kind:
+            return None
+        with suppress(OSError, TypeError):  # without a source file: made in a notebook, or shipped compiled
+            return sha256(inspect.getsource(sys.modules[type(self.stage).__module__]).encode()).hexdigest()
+        return None
+
     def digest(self, model: str | None) -> str:
-        """What this node computes, in 16 hex digits: stage, parameters, prompt texts, what feeds it, and the model."""
-        kind = f"{type(self.stage).__module__}.{type(self.stage).__qualname__}"
-        content = [kind, self.stage.model_dump(mode="json"), self.wires, model]
+        """What this node computes, in 16 hex digits: the same as long as its outputs are (docs/run-folder.md, Digests).
+
+        It is made of the stage's name in recipes and its version (of a stage outside the project: its source), of the
+        parameters that differ from their defaults, prompt texts, what feeds the node, and the model.
+        """
+        content = [self.kind, self.stage.version, self.source, self.given, self.wires, model]
         return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 

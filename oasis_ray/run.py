@@ -111,13 +111,19 @@ class Run:
         self.rows = shards.rows
         with told("output.path", self.folder, JobError):
             job = self.job.model_copy(update={"pools": pinned(self.job.pools, before)})
-            digests = node_digests(job, self.recipe)
             listing = shards.listing
             fresh = describe(
-                self.job, self.recipe, digests, shards.rows, job.pools, naming=listing.naming, from_run=listing.run
+                self.job,
+                self.recipe,
+                node_digests(job, self.recipe),
+                shards.rows,
+                job.pools,
+                naming=listing.naming,
+                from_run=listing.run,
             )
             found = open_folder(self.folder, shards, fresh, retry=self.retry, accept_changes=self.accept_changes)
         manifest, todo, self.before = found.manifest, found.todo, found.before
+        digests = {node["name"]: node["digest"] for node in manifest["nodes"]}  # an earlier version's, on resuming
         passed = [f"input.path: passed over {listing}"] if listing.passed_over else []
         self.notes = [*passed, *found.notes]
         session: dict[str, Any] = {"name": uuid4().hex[:8], "started": now(), "executor": job.executor}

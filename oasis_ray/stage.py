@@ -45,6 +45,9 @@ class Stage(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
+    # To be raised whenever the stage computes something else than before from the same parameters: rows of earlier
+    # runs then count as made by another stage. What is only written differently keeps its version.
+    version: ClassVar[int] = 1
     # The routes, besides rejected and failed, that this stage may send a row to.
     routes: ClassVar[tuple[Route, ...]] = ()
     # True where the stage only judges: a row that is scored in full goes on past its rejection (see segment.walk).

@@ -47,7 +47,7 @@ TEXT = {"text": Ref("source", "text")}
 def runner(
     script: Callable[[Call], Any], stage: Any, name: str = "n", inputs: Any = TEXT, route: Route = Route.MAIN
 ) -> NodeRunner:
-    node = Node(name, stage, "llm", route, inputs)
+    node = Node(name, "stage", stage, "llm", route, inputs)
     return NodeRunner(node, ScriptedEngine(script), f"digest of {name}", seed=7, priority=-3)
 
 

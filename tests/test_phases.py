@@ -48,11 +48,12 @@ def recipe(text: str) -> Recipe:
     """`v l> | -c v`: pools of the main route's nodes (`-` none, `>` diverts), then of the caption route's."""
     main, _, captions = text.partition("|")
     nodes = [
-        Node(f"{word.strip('>')}{place}", (Diverts if ">" in word else Keeps)(), _pool(word), Route.MAIN, {})
+        Node(f"{word.strip('>')}{place}", "stage", (Diverts if ">" in word else Keeps)(), _pool(word), Route.MAIN, {})
         for place, word in enumerate(main.split())
     ]
     nodes += [
-        Node(f"{word}{place}c", Keeps(), _pool(word), Route.CAPTION, {}) for place, word in enumerate(captions.split())
+        Node(f"{word}{place}c", "stage", Keeps(), _pool(word), Route.CAPTION, {})
+        for place, word in enumerate(captions.split())
     ]
     return Recipe("made", tuple(nodes), {})
 

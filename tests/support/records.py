@@ -18,12 +18,12 @@ PROMPT = Prompt("p", "{{instruction}}")
 RECIPE = Recipe(
     "small",
     (
-        Node("hook", hook.Hook(), "vlm", Route.MAIN, {}),
-        Node("sort", categorize.Categorize(prompt=PROMPT), "llm", Route.MAIN, {}),
-        Node("judge", score.Score(prompt=PROMPT, accept=(5,)), "llm", Route.MAIN, {}),
-        Node("answer", respond.Respond(), "vlm", Route.MAIN, {}),
-        Node("tidy", clean.Clean(), None, Route.CAPTION, {}),
-        Node("pair", pair.Pair(phrases=Phrases("d", {"en": ("Describe.",)})), None, Route.CAPTION, {}),
+        Node("hook", "hook", hook.Hook(), "vlm", Route.MAIN, {}),
+        Node("sort", "categorize", categorize.Categorize(prompt=PROMPT), "llm", Route.MAIN, {}),
+        Node("judge", "score", score.Score(prompt=PROMPT, accept=(5,)), "llm", Route.MAIN, {}),
+        Node("answer", "respond", respond.Respond(), "vlm", Route.MAIN, {}),
+        Node("tidy", "clean", clean.Clean(), None, Route.CAPTION, {}),
+        Node("pair", "pair", pair.Pair(phrases=Phrases("d", {"en": ("Describe.",)})), None, Route.CAPTION, {}),
     ),
     {
         Route.MAIN: Record("a", Ref("sort", "instruction"), Ref("answer", "text"), {"sense": Ref("judge", "score")}),
