@@ -21,10 +21,10 @@ from rich.table import Table
 from benchmarks.pictures import encoded, picture_of
 from benchmarks.result import write_result
 from oasis_ray.cli import SHIPPED
-from oasis_ray.load import load_job
-from oasis_ray.rows import Call, Reply
-from oasis_ray.run import Run
-from oasis_ray.schema import IMAGE
+from oasis_ray.input.columns import IMAGE
+from oasis_ray.job.load import load_job
+from oasis_ray.run.run import Run
+from oasis_ray.types import Call, Reply
 
 ONE_IN = 100
 

@@ -29,8 +29,8 @@ from rich.table import Table
 from benchmarks.pictures import write_shards
 from benchmarks.result import write_result
 from benchmarks.standing import Standing
-from oasis_ray.audit import audit
-from oasis_ray.rows import Call, Fate, Reply
+from oasis_ray.output.audit import audit
+from oasis_ray.types import Call, Fate, Reply
 
 OASIS = str(Path(sys.executable).with_name("oasis-ray"))
 IN_FLIGHT, A_PART = 64, 16

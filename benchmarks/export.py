@@ -27,18 +27,18 @@ from rich.table import Table
 from benchmarks.result import write_result
 from oasis_ray.cli import SHIPPED
 from oasis_ray.export.options import FormatName
-from oasis_ray.load import load_job
-from oasis_ray.manifest import describe, node_digests, write_manifest
-from oasis_ray.parts import write_part
-from oasis_ray.rows import Fate
-from oasis_ray.schema import columns
+from oasis_ray.job.load import load_job
+from oasis_ray.output.manifest import describe, node_digests, write_manifest
+from oasis_ray.output.part_writer import write_part
+from oasis_ray.output.schema import columns
+from oasis_ray.types import Fate
 
 DEMO = Path(__file__).parents[1] / "cluster/jobs/demo.yaml"
 A_PART, ACCEPTED, SIDE_PX = 4_096, 0.6, 300
 SPEECH = "the of a red house stands beside two people who carry bags and look at signs near water under tall trees"
 MEASURED = """
 import json, pathlib, re, sys, time
-from oasis_ray.export import card, write
+from oasis_ray.export import card, export as write
 from oasis_ray.export.options import read_options
 import datasets
 folder, out, options = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])

@@ -32,17 +32,17 @@ from benchmarks.hostile.inputs import FAMILIES, take_in
 from benchmarks.hostile.replies import serving
 from benchmarks.hostile.rows import MAKERS, SECRET, Hostile, draw, lay, lay_pictures
 from benchmarks.result import write_result
-from oasis_ray import cluster
-from oasis_ray.audit import audit
-from oasis_ray.chat import Chat
 from oasis_ray.cli import SHIPPED
+from oasis_ray.cluster import connection
+from oasis_ray.engine.chat_template import Chat
 from oasis_ray.errors import OasisError
-from oasis_ray.load import load_job
-from oasis_ray.recipe import Recipe, Ref
-from oasis_ray.report.make import make
-from oasis_ray.rows import Fate, Image, Request
-from oasis_ray.run import Run
+from oasis_ray.job.load import load_job
+from oasis_ray.output.audit import audit
+from oasis_ray.recipe.recipe import Recipe, Ref
+from oasis_ray.report.build import make
+from oasis_ray.run.run import Run
 from oasis_ray.stage import ModelStage
+from oasis_ray.types import Fate, Image, Request
 
 ROOT = Path(__file__).parents[1]
 MUST_BE_0 = ("crashes", "unexplained", "escaped", "lost", "live_tokens", "live_markup")
@@ -88,7 +88,7 @@ def fuzz(folder: Path, count: int, seed: int) -> Found:
     found, rows = Found(count), draw(count, seed)
     lay(folder, rows)
     run = Run(*load_job(job_in(folder), SHIPPED))
-    cluster.join()
+    connection.join()
     before, known, start = listing(folder), {actor.actor_id for actor in actors()}, time.monotonic()
     try:
         run.execute()

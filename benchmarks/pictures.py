@@ -14,7 +14,7 @@ from PIL import Image
 
 from benchmarks.world.picture import draw_picture
 from benchmarks.world.scene import Scene, draw_scene
-from oasis_ray.schema import IMAGE
+from oasis_ray.input.columns import IMAGE
 
 COUNT = 294
 

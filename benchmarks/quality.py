@@ -26,7 +26,7 @@ from benchmarks.result import write_result
 from benchmarks.world.oracle import flaw, is_right, read_caption, wellformed
 from benchmarks.world.reading import malformed, read_turn
 from benchmarks.world.scene import Scene
-from oasis_ray.rows import Fate
+from oasis_ray.types import Fate
 
 HERE = Path(__file__).parent
 JUDGES = {"nonsense": (5,), "hallucination": (5,), "solvability": (3, 4, 5), "clarity": (3, 4, 5)}

@@ -23,12 +23,12 @@ from rich.table import Table
 
 from benchmarks.result import write_result
 from oasis_ray.cli import SHIPPED
-from oasis_ray.job import Input
-from oasis_ray.ledger import mend
-from oasis_ray.load import load_job
-from oasis_ray.rows import Fate
-from oasis_ray.schema import columns
-from oasis_ray.source import open_shards
+from oasis_ray.input.shards import open_shards
+from oasis_ray.job.input import Input
+from oasis_ray.job.load import load_job
+from oasis_ray.output.repair import mend
+from oasis_ray.output.schema import columns
+from oasis_ray.types import Fate
 
 DEMO = Path(__file__).parents[1] / "cluster/jobs/demo.yaml"
 A_SHARD, A_GROUP, A_PART = 100_000, 1_000, 4_096

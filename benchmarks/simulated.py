@@ -5,7 +5,7 @@ from hashlib import sha256
 
 from ray import serve
 
-from oasis_ray.rows import Call, Reply, Sample
+from oasis_ray.types import Call, Reply, Sample
 
 INSTRUCTIONS = 0.499  # of hook texts (arXiv 2503.08741)
 PASSED = 0.509 ** (1 / 4)  # of each of the four judges, so that 50.9% of instructions pass all (the same paper)

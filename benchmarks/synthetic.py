@@ -14,11 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from oasis_ray.cli import SHIPPED
-from oasis_ray.load import load_job
-from oasis_ray.manifest import describe, now, write_manifest
-from oasis_ray.recipe import Recipe
-from oasis_ray.rows import Fate
-from oasis_ray.schema import columns
+from oasis_ray.job.load import load_job
+from oasis_ray.output.manifest import describe, now, write_manifest
+from oasis_ray.output.schema import columns
+from oasis_ray.recipe.recipe import Recipe
+from oasis_ray.types import Fate
 
 JOB = Path(__file__).parents[1] / "cluster/jobs/small.yaml"
 FATES = [Fate.ACCEPTED] * 25 + [Fate.CAPTIONS] * 25 + [Fate.REJECTED] * 48 + [Fate.FAILED] * 2

@@ -12,22 +12,27 @@ import pyarrow as pa
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from oasis_ray import job, prices, recipe
 from oasis_ray.cli import SHIPPED
-from oasis_ray.engine_type import EngineType
-from oasis_ray.latency import Latency
-from oasis_ray.load import load_job
+from oasis_ray.job.engine_type import EngineType
+from oasis_ray.job.input import Input, Sample
+from oasis_ray.job.job import Job
+from oasis_ray.job.latency import Latency
+from oasis_ray.job.limits import Limits
+from oasis_ray.job.load import load_job
+from oasis_ray.job.output import Output
+from oasis_ray.job.pool import Pool
+from oasis_ray.job.prices import Prices
+from oasis_ray.output.schema import columns
+from oasis_ray.recipe.spec import NodeSpec, RateSpec, RecipeSpec, RecordSpec, RecordsSpec
 from oasis_ray.report.statistics import Statistics
-from oasis_ray.rows import Fate, Sampling
-from oasis_ray.schema import columns
+from oasis_ray.types import Fate, Sampling
 
 EXAMPLE = Path(__file__).parents[1] / "cluster/jobs/small.yaml"
 MODELS: dict[str, type[BaseModel]] = {
     model.__name__: model
     for model in (
-        job.Job, job.Input, job.Sample, job.Limits, job.Output, job.Pool, EngineType, Latency, Sampling,
-        recipe.RecipeSpec, recipe.NodeSpec, recipe.RecordsSpec, recipe.RecordSpec, recipe.RateSpec,
-        prices.Prices,
+        Job, Input, Sample, Limits, Output, Pool, EngineType, Latency, Sampling,
+        RecipeSpec, NodeSpec, RecordsSpec, RecordSpec, RateSpec, Prices,
     )
 }  # fmt: skip
 COLUMNS = {
@@ -66,7 +71,7 @@ def fields(model: type[BaseModel]) -> str:
 def _kind(annotation: Any) -> str:
     text = annotation.__name__ if isinstance(annotation, type) and "[" not in str(annotation) else str(annotation)
     text = re.sub(r"Annotated\[(\w+), FieldInfo\(.*\)\]", r"\1", text)
-    text = re.sub(r"(typing|oasis_ray\.\w+)\.", "", text).replace("NoneType", "None")
+    text = re.sub(r"(typing|oasis_ray(\.[a-z]\w*)+)\.", "", text).replace("NoneType", "None")
     text = re.sub(r"Literal\[(.*?)\]", lambda found: " or ".join(found[1].replace("'", "").split(", ")), text)
     return text.replace("|", "or")
 

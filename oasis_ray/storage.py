@@ -15,7 +15,6 @@ from typing import Any
 import fsspec
 
 from oasis_ray.errors import JobError, OasisError, RunError
-from oasis_ray.job import expand as expand
 
 # The packages whose exceptions tell of a store, besides Python's own OSError.
 CLIENTS = {
@@ -133,3 +132,26 @@ def texts_here(folder: str) -> Iterator[Path]:
                 place.parent.mkdir(exist_ok=True)
                 place.write_bytes(fs.cat_file(file))
         yield Path(made)
+
+
+def leads_out(path: str) -> bool:
+    """Whether a path that came with data leads, or may lead, out of the folder that it is read below."""
+    return path.startswith("/") or ".." in path.split("/") or "\\" in path or "\0" in path or "://" in path
+
+
+def expand(text: str) -> str:
+    """A path with `~` and environment variables filled in; URLs stay as they are."""
+    return text if "://" in text else os.path.expandvars(str(Path(text).expanduser()))
+
+
+def write_whole(folder: str, name: str, text: str) -> None:
+    """Write the file `folder/name`, whole or not at all."""
+    fs, base = locate(folder)
+    place = f"{base.rstrip('/')}/{name}"
+    make_folder(fs, place.rpartition("/")[0])
+    if not on_disk(fs):
+        fs.pipe_file(place, text.encode())
+        return
+    with fs.open(f"{place}.new", "wb") as stream:
+        stream.write(text.encode())
+    os.replace(f"{place}.new", place)  # noqa: PTH105

@@ -17,7 +17,7 @@ from tests.support.jobs import write_job
 from tests.support.s3 import Store, forget
 
 if TYPE_CHECKING:
-    from oasis_ray.handle import PoolHandle
+    from oasis_ray.pool.handle import PoolHandle
     from tests.support.engines import Kept
 
 os.environ |= ASKED_FOR  # Ray reads them once, when a module is the first to import it
@@ -56,12 +56,12 @@ def ray_cluster(store: Store) -> Iterator[Cluster]:
     """The one cluster of all tests that need Ray; this process has joined it, and commands that it starts join it."""
     import ray
 
-    from oasis_ray import cluster
+    from oasis_ray.cluster import connection
 
     with Cluster(store.environment) as made:
         before = dict(os.environ)
         os.environ.update(made.environment)
-        cluster.join()
+        connection.join()
         yield made
         ray.shutdown()
         os.environ.clear()
@@ -83,7 +83,7 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple["Kept", 
 @pytest.fixture(scope="session")
 def llm_on_ray(ray_cluster: Cluster) -> Iterator["PoolHandle"]:
     """An engine of vLLM on the cluster, which may be killed: another takes its place."""
-    from oasis_ray.pool import start_pools, stop_pools
+    from oasis_ray.pool.deployment import start_pools, stop_pools
     from tests.support.engines import small_llm
 
     pool = small_llm()

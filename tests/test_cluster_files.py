@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 import yaml
 
-from oasis_ray import capacity
 from oasis_ray.cli import SHIPPED
+from oasis_ray.cluster.capacity import fit
+from oasis_ray.cluster.nodes import Node
 from oasis_ray.errors import FitError
-from oasis_ray.load import load_job
+from oasis_ray.job.load import load_job
+from oasis_ray.pool.placement import needs, on_gpus
 from tests.support.checkout import ROOT
 from tests.support.cluster_files import DOCKERFILE, IMAGE, MANIFESTS, started
 
@@ -149,9 +151,9 @@ def test_one_machine_holds_the_least_engines_of_a_job(file: Path, job: str, kind
     pools = load_job(ROOT / f"cluster/jobs/{job}.yaml", SHIPPED)[0].pools
     fitting = set()
     for name, kind in workers(read(file)).items():
-        node = capacity.Node(name, kind["resources"])
+        node = Node(name, kind["resources"])
         try:
-            capacity.fit(capacity.needs(pools, capacity.on_gpus(pools, [node])), [node])
+            fit(needs(pools, on_gpus(pools, [node])), [node])
         except FitError:
             continue
         fitting.add(name.split("-")[0])

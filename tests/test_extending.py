@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 
 from oasis_ray.cli import SHIPPED
-from oasis_ray.load import load_job
+from oasis_ray.job.load import load_job
 from oasis_ray.stage import Prompt
 from tests.support.checkout import ROOT
 

@@ -15,7 +15,7 @@ import typer
 import yaml
 
 from oasis_ray.cli import SHIPPED, app
-from oasis_ray.load import load_job
+from oasis_ray.job.load import load_job
 from tests.support.checkout import ROOT
 from tests.support.cluster_files import DOCKERFILE, IMAGE, MANIFESTS, started
 

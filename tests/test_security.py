@@ -13,15 +13,17 @@ import pytest
 from pydantic import ValidationError
 
 from oasis_ray.cli import SHIPPED
+from oasis_ray.cli.terminal import Terminal
 from oasis_ray.engine.openai import OpenAIEngine
-from oasis_ray.engine.vllm import engine_args
+from oasis_ray.engine.vllm_args import engine_args
 from oasis_ray.errors import JobError, OasisError, RunError
-from oasis_ray.job import Input, Output, Pool
-from oasis_ray.load import load_job
-from oasis_ray.parts import PartWriter
-from oasis_ray.rows import Call, Request
-from oasis_ray.schema import packet
-from oasis_ray.terminal import Terminal
+from oasis_ray.job.input import Input
+from oasis_ray.job.load import load_job
+from oasis_ray.job.output import Output
+from oasis_ray.job.pool import Pool
+from oasis_ray.output.part_writer import PartWriter
+from oasis_ray.output.record import packet
+from oasis_ray.types import Call, Request
 from tests.support.checkout import ROOT
 from tests.support.command import call
 from tests.support.jobs import rows
@@ -99,7 +101,7 @@ def test_a_models_own_code_is_not_run_even_where_somebody_at_a_terminal_says_yes
         '{"tokenizer_class": "Odd", "auto_map": {"AutoTokenizer": ["odd.Odd", null]}}'
     )
     (tmp_path / "odd.py").write_text(f"open({str(tmp_path / 'it-ran')!r}, 'w')\nclass Odd: pass\n")
-    load = f"from oasis_ray.chat import Chat; Chat.load({str(tmp_path)!r})"
+    load = f"from oasis_ray.engine.chat_template import Chat; Chat.load({str(tmp_path)!r})"
     done = subprocess.run(
         [sys.executable, "-c", load],
         env=os.environ | {"PYTHONPATH": str(ROOT)}, input="y\n" * 9, capture_output=True, text=True, check=False,

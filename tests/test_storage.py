@@ -14,10 +14,10 @@ import pytest
 
 from oasis_ray.cli import SHIPPED
 from oasis_ray.errors import JobError, OasisError, RunError
-from oasis_ray.listing import list_files
-from oasis_ray.load import load_job
-from oasis_ray.manifest import read_manifest
-from oasis_ray.run import Run
+from oasis_ray.input.listing import list_files
+from oasis_ray.job.load import load_job
+from oasis_ray.output.manifest import read_manifest
+from oasis_ray.run.run import Run
 from oasis_ray.storage import told
 from tests.support.checkout import ROOT
 from tests.support.command import COMMAND, call

@@ -34,7 +34,7 @@ def test_a_terminal_that_is_not_utf_8_shows_what_it_can(encoding: str, tmp_path:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may take another user's id")
 def test_a_user_whom_the_machine_does_not_know_has_a_name() -> None:
-    code = "import getpass, pwd, os; from oasis_ray.cli.look import _login; os.setuid(54321); print(_login())"
+    code = "import getpass, pwd, os; from oasis_ray.cli.explore import _login; os.setuid(54321); print(_login())"
     environment = {"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"], "HOME": "/"}  # no LOGNAME or USER to go by
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment, cwd="/", capture_output=True, text=True, check=False

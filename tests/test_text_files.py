@@ -12,10 +12,10 @@ import pytest
 
 from oasis_ray.cli import SHIPPED
 from oasis_ray.errors import JobError
-from oasis_ray.ingest import ingest
-from oasis_ray.load import load_job, read_prices
-from oasis_ray.report.overlap import read_benchmarks
-from oasis_ray.report.subject import open_subject, read
+from oasis_ray.input.ingest import ingest
+from oasis_ray.job.load import load_job, read_prices
+from oasis_ray.report.dataset import open_subject, read
+from oasis_ray.stats.contamination import read_benchmarks
 from oasis_ray.text_files import decoded, open_text, read_yaml_text
 from tests.support.shards import picture
 

@@ -9,8 +9,8 @@ from typing import Any
 import ray
 from ray.util.state import list_actors
 
-from oasis_ray.chat import Chat
-from oasis_ray.rows import Request
+from oasis_ray.engine.chat_template import Chat
+from oasis_ray.types import Request
 
 # What a report is made of: its elements, and the attributes that they may have.
 ELEMENTS = {

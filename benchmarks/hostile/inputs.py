@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from benchmarks.hostile import pictures
 from benchmarks.hostile.rows import CLIMBS, IDS, NOWHERE, SECRET
 from oasis_ray.errors import JobError
-from oasis_ray.ingest import Ingested, ingest
+from oasis_ray.input.ingest import Ingested, ingest
 
 FILES = 40
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 9\n"

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.hostile import pictures
 from benchmarks.hostile.words import TEXTS, say
-from oasis_ray.schema import IMAGE
+from oasis_ray.input.columns import IMAGE
 
 SECRET = b"nobody may read this"
 CLIMBS = (

@@ -4,7 +4,7 @@ import re
 from functools import lru_cache
 from random import Random
 
-from oasis_ray.rows import Call, Reply
+from oasis_ray.types import Call, Reply
 
 CAPTION = "A grey square of noise fills the whole picture. Nothing else is in it, and its edges are sharp."
 TEXTS = (

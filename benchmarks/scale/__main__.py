@@ -17,7 +17,7 @@ from benchmarks.pictures import encoded, picture_of
 from benchmarks.result import show, write_result
 from benchmarks.scale.trial import Memory, trial
 from benchmarks.speed.rounds import Round
-from oasis_ray.schema import IMAGE
+from oasis_ray.input.columns import IMAGE
 
 ENGINES = (1, 4, 16, 64)
 IN_FLIGHT = 8  # rows for each engine

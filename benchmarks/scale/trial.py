@@ -13,8 +13,8 @@ from benchmarks.speed.child import Child
 from benchmarks.speed.rounds import Round
 from benchmarks.speed.service import measure
 from benchmarks.speed.workload import ROOT
-from oasis_ray import cluster
-from oasis_ray.cluster_memory import stored_mib
+from oasis_ray.cluster import connection
+from oasis_ray.cluster.cluster_memory import stored_mib
 
 CPUS = 16  # as Ray is told: simulated engines compute nothing, and 64 of them are to find room on any machine
 LOOK_S = 5  # a look at all processes takes CPU that would be counted as the service's
@@ -35,7 +35,7 @@ def trial(path: Path) -> tuple[Round, Memory]:
 def runs() -> Iterator[Callable[[Path], tuple[Round, Memory]]]:
     """Start a cluster. What is yielded runs a job on it."""
     os.environ["PYTHONPATH"] = str(ROOT)
-    cluster.join(CPUS)
+    connection.join(CPUS)
 
     def answer(path: Path) -> tuple[Round, Memory]:
         most: Memory = {"driver": 0.0, "worker": 0.0, "object_store": 0.0}

@@ -20,7 +20,7 @@ from benchmarks.speed.rounds import Round, gaps, spread, with_image
 from benchmarks.speed.service import service
 from benchmarks.speed.workload import DOCUMENTS, LOAD, OASIS, SIMULATED, SMALL, Workload
 from oasis_ray.cli import SHIPPED
-from oasis_ray.load import load_job
+from oasis_ray.job.load import load_job
 
 Ways = dict[str, Callable[[Child, int], Round]]  # what a process is asked for the round of a number
 RATIOS = (

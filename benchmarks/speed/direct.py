@@ -14,16 +14,17 @@ from benchmarks.speed.child import cpu_seconds, memory_mib, spent
 from benchmarks.speed.local import OpenExecutor, local
 from benchmarks.speed.rounds import Round, rows_of
 from oasis_ray.cli import SHIPPED
-from oasis_ray.engine import Engine
-from oasis_ray.image import admit
-from oasis_ray.load import load_job
-from oasis_ray.manifest import node_digests
-from oasis_ray.node import NodeRunner
-from oasis_ray.reader import read
-from oasis_ray.rows import Call, Divert, Reply, Route
-from oasis_ray.schema import Ended
-from oasis_ray.segment import Segment, settle
-from oasis_ray.source import open_shards
+from oasis_ray.engine.engine import Engine
+from oasis_ray.input.admission import admit
+from oasis_ray.input.reader import read
+from oasis_ray.input.shards import open_shards
+from oasis_ray.job.load import load_job
+from oasis_ray.output.manifest import node_digests
+from oasis_ray.pipeline.node import NodeRunner
+from oasis_ray.pipeline.walk import settle
+from oasis_ray.pipeline.worker import Segment
+from oasis_ray.recipe.row import Ended
+from oasis_ray.types import Call, Divert, Reply, Route
 
 BATCH = 64  # rows of a step that are asked for at once
 

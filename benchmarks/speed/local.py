@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from oasis_ray.cli import SHIPPED
-from oasis_ray.engine import Engine
-from oasis_ray.executor import Pools
-from oasis_ray.job import Pool
-from oasis_ray.load import load_job
-from oasis_ray.local_executor import LocalExecutor
-from oasis_ray.local_pool import LocalPool
-from oasis_ray.run import Run
+from oasis_ray.engine.engine import Engine
+from oasis_ray.job.load import load_job
+from oasis_ray.job.pool import Pool
+from oasis_ray.pool.local_pool import LocalPool
+from oasis_ray.run.executor import Pools
+from oasis_ray.run.local_executor import LocalExecutor
+from oasis_ray.run.run import Run
 
 
 class OpenExecutor(LocalExecutor):

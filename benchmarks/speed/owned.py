@@ -18,13 +18,14 @@ from benchmarks.speed.child import cpu_seconds, spent
 from benchmarks.speed.direct import rows_in
 from benchmarks.speed.rounds import Round
 from benchmarks.speed.workload import ROOT
-from oasis_ray import cluster
-from oasis_ray.chat import Chat
-from oasis_ray.engine.vllm import engine_args
-from oasis_ray.image import admit, decode
-from oasis_ray.job import Job
-from oasis_ray.node import seed
-from oasis_ray.recipe import Node
+from oasis_ray.cluster import connection
+from oasis_ray.engine.chat_template import Chat
+from oasis_ray.engine.vllm_args import engine_args
+from oasis_ray.input.admission import admit
+from oasis_ray.input.image import decode
+from oasis_ray.job.job import Job
+from oasis_ray.pipeline.node import seed
+from oasis_ray.recipe.recipe import Node
 
 BATCH = 8  # rows; the engines take as many batches at once as they do by default
 
@@ -39,7 +40,7 @@ def owned() -> Iterator[Callable[[Path], Round]]:
         "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
         "OMP_WAIT_POLICY": "PASSIVE",
     }
-    cluster.join()
+    connection.join()
     yield measure
     ray.shutdown()
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from oasis_ray.ledger import read_parts
-from oasis_ray.recipe import Recipe
-from oasis_ray.rows import Fate
+from oasis_ray.output.parts import read_parts
+from oasis_ray.recipe.recipe import Recipe
+from oasis_ray.types import Fate
 
 Steps = list[Mapping[str, Any]]
 

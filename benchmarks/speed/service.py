@@ -13,12 +13,12 @@ import ray
 from benchmarks.speed.child import cpu_seconds, memory_mib, spent
 from benchmarks.speed.rounds import Round, Steady, rows_of
 from benchmarks.speed.workload import ROOT
-from oasis_ray import cluster
 from oasis_ray.cli import SHIPPED
-from oasis_ray.job import Job
-from oasis_ray.load import load_job
-from oasis_ray.pool import start_pools
-from oasis_ray.run import Run
+from oasis_ray.cluster import connection
+from oasis_ray.job.job import Job
+from oasis_ray.job.load import load_job
+from oasis_ray.pool.deployment import start_pools
+from oasis_ray.run.run import Run
 
 LOOK_S = 0.5  # a look costs the driver and the watch some milliseconds, which would be counted as the service's
 REST_S = 10
@@ -30,7 +30,7 @@ def service(job: Path) -> Iterator[Callable[[Path | None], Round | float]]:
     tells how many cores all of it takes at rest.
     """
     os.environ["PYTHONPATH"] = str(ROOT)
-    cluster.join()
+    connection.join()
     holder = ray.remote(Holder).options(num_cpus=0).remote()
     ray.get(holder.hold.remote(load_job(job, SHIPPED)[0]))
     yield lambda path: at_rest() if path is None else measure(path)

@@ -14,8 +14,8 @@ from PIL import Image, ImageDraw
 
 from benchmarks.pictures import encoded, picture_of
 from benchmarks.speed.deeper import deepen
-from oasis_ray.job import patch
-from oasis_ray.schema import IMAGE
+from oasis_ray.input.columns import IMAGE
+from oasis_ray.validation import patch
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

@@ -32,7 +32,7 @@ from benchmarks.world.turns import (
     falsified,
     jumbled_request,
 )  # fmt: skip
-from oasis_ray.prompt import Prompt, load_prompt
+from oasis_ray.stage.prompt import Prompt, load_prompt
 
 PROMPTS = Path(__file__).parents[2] / "prompts" / "short"
 # Everything that judges say in words of their own.

@@ -5,14 +5,14 @@ import os
 import sys
 
 # isort: off
-from oasis_ray.cli import run, cluster, look, compare, data  # the commands are listed in this order
+from oasis_ray.cli import run, plan, cluster, explore, diff, data  # the commands are listed in this order
 
 # isort: on
 from oasis_ray.cli.app import SHIPPED, app
+from oasis_ray.cli.terminal import err
 from oasis_ray.errors import OasisError
-from oasis_ray.terminal import err
 
-__all__ = ["SHIPPED", "app", "cluster", "compare", "data", "look", "main", "run"]
+__all__ = ["SHIPPED", "app", "cluster", "data", "diff", "explore", "main", "plan", "run"]
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ import typer
 import oasis_ray
 import prompts
 import stages
-from oasis_ray.load import Shipped
+from oasis_ray.job.load import Shipped
 
 
 def _refuse_shadows() -> None:

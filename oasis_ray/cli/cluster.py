@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from oasis_ray.cli.app import JobFile, Sets, app
-from oasis_ray.terminal import err, out
+from oasis_ray.cli.terminal import err, out
 
 Address = Annotated[
     str | None, typer.Option(help="The cluster's dashboard, http://HEAD:8265; left out: RAY_API_SERVER_ADDRESS.")
@@ -26,7 +26,7 @@ def submit(
 
     Ctrl-C asks whether the job is to stop or to go on without you.
     """
-    from oasis_ray.submit import submit as send
+    from oasis_ray.cluster.job_submission import submit as send
 
     words = [word for text in sets or [] for word in ("--set", text)]
     job = send(job_file, words, address, working_dir)
@@ -53,8 +53,8 @@ def clean(
     ] = None,
 ) -> None:
     """End engines on a cluster that no job holds any more. Nothing of a job that runs is touched, nor of others."""
-    from oasis_ray.cluster import attach
-    from oasis_ray.janitor import sweep
+    from oasis_ray.cluster.connection import attach
+    from oasis_ray.pool.lease import sweep
 
     attach(address)
     left, used = sweep()

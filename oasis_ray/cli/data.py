@@ -7,7 +7,7 @@ import typer
 from rich.table import Column, Table
 
 from oasis_ray.cli.app import app
-from oasis_ray.terminal import err, out
+from oasis_ray.cli.terminal import err, out
 
 SHOWN = 10  # files that are passed over and named on the terminal
 
@@ -22,8 +22,8 @@ def ingest(
     ] = None,
 ) -> None:
     """Make Parquet shards from a folder of images, a tar, or a jsonl."""
-    from oasis_ray.ingest import PASSED_OVER
-    from oasis_ray.ingest import ingest as make
+    from oasis_ray.input.ingest import PASSED_OVER
+    from oasis_ray.input.ingest import ingest as make
 
     made = make(source, folder, rows_per_shard=rows_per_shard, roots=root or ())
     for name, reason in made.names[:SHOWN]:
@@ -67,8 +67,8 @@ def export(
     license: Annotated[str, typer.Option(help="What the card of hf names.")] = "other",  # noqa: A002
 ) -> None:
     """Write the accepted rows and captions of runs as a data set that others load: see docs/export.md."""
+    from oasis_ray.export.export import export as write
     from oasis_ray.export.options import read_options
-    from oasis_ray.export.write import export as write
 
     options = read_options(
         form, split=split, caps=cap or (), dedup=dedup, captions=captions, seed=seed, limit=limit,

@@ -15,13 +15,13 @@ from typing import Any
 
 import openai
 
-from oasis_ray.chat import Chat
+from oasis_ray.engine.chat_template import Chat
 from oasis_ray.engine.server import LOOK_S, UNLISTED, Server
 from oasis_ray.engine.server_reply import reply_of
 from oasis_ray.errors import RowError, RunError, ServerFailedError
-from oasis_ray.image import portable
-from oasis_ray.job import Pool
-from oasis_ray.rows import Call, Image, Reply, Request
+from oasis_ray.input.image import portable
+from oasis_ray.job.pool import Pool
+from oasis_ray.types import Call, Image, Reply, Request
 
 WAIT_S = 0.5  # before a request is made again, doubled each time
 CONTINUED = {"continue_final_message": True, "add_generation_prompt": False}

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from importlib import import_module
 
 from oasis_ray.errors import RunError
-from oasis_ray.rows import Call, Reply
+from oasis_ray.types import Call, Reply
 
 
 class ScriptedEngine:

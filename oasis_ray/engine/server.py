@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import openai
 
 from oasis_ray.errors import OasisError, RowError, RunError, ServerFailedError
-from oasis_ray.job import Pool
+from oasis_ray.job.pool import Pool
 
 OF_THE_REQUEST = {400, 413, 422}  # a bad request, too large, or one whose content does not suit the server
 UNLISTED = {404, 405}  # of a server that answers and does not list its models

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from oasis_ray.engine.reasoning import answer_of, shortened
 from oasis_ray.errors import RowError, ServerFailedError
-from oasis_ray.rows import Reply, Sample
+from oasis_ray.types import Reply, Sample
 
 # How servers say that a reply has ended by itself, and that it was cut off (vLLM, SGLang, TGI, Anthropic's gateways).
 STOPPED = {"stop", "eos_token", "stop_sequence", "end_turn"}

@@ -11,8 +11,8 @@ from dataclasses import replace
 
 from oasis_ray.engine.scripted import ScriptedEngine
 from oasis_ray.errors import PictureGoneError
-from oasis_ray.latency import Latency
-from oasis_ray.rows import Call, Reply, Request
+from oasis_ray.job.latency import Latency
+from oasis_ray.types import Call, Reply, Request
 
 
 class SimulatedEngine:

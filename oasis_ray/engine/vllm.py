@@ -4,18 +4,18 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Callable
-from copy import copy
 from typing import Any, Literal
 from uuid import uuid4
 
-from oasis_ray.chat import Chat
+from oasis_ray.engine.chat_template import Chat
+from oasis_ray.engine.model_files import bring
 from oasis_ray.engine.reasoning import answer_of
+from oasis_ray.engine.vllm_args import encoder_tokens, engine_args
+from oasis_ray.engine.vllm_metrics import loggers
 from oasis_ray.errors import EngineLostError, PictureGoneError, RowError, RunError
-from oasis_ray.image import decode
-from oasis_ray.job import Pool
-from oasis_ray.models import bring
-from oasis_ray.rows import Call, Image, Reply, Sample
+from oasis_ray.input.image import decode
+from oasis_ray.job.pool import Pool
+from oasis_ray.types import Call, Image, Reply, Sample
 
 PICTURES = 10_000  # digests that are remembered; then all are forgotten, and pictures are given once more
 
@@ -63,7 +63,7 @@ class VllmEngine:
         of_a_batch = config.scheduler_config.encoder_cache_size
         config.scheduler_config.encoder_cache_size = max(of_a_batch, encoder_tokens(pool, config.model_config))
         self._llm = AsyncLLM.from_vllm_config(
-            config, stat_loggers=_loggers(self._beat), enable_log_requests=given.enable_log_requests
+            config, stat_loggers=loggers(self._beat), enable_log_requests=given.enable_log_requests
         )
         self._kv_tokens = config.cache_config.num_gpu_blocks * config.cache_config.block_size
 
@@ -184,85 +184,3 @@ async def _decoded(images: tuple[Image, ...]) -> list[Any]:
         if not image.data:
             raise PictureGoneError(image.digest)
     return [await asyncio.to_thread(decode, image) for image in images]
-
-
-def _loggers(beat: Callable[[], None]) -> list[Any]:
-    """What vLLM tells of its steps to: the pulse, and in a Ray process vLLM's own metrics, which Ray exports."""
-    ray = sys.modules.get("ray")
-    if ray is None or not ray.is_initialized():
-        return [_pulse(beat)]
-    return [_pulse(beat), _metrics()]
-
-
-def _pulse(beat: Callable[[], None]) -> Any:
-    """A logger of vLLM's that calls `beat` at every step of the core."""
-    from vllm.v1.metrics.loggers import StatLoggerBase
-
-    class Pulse(StatLoggerBase):  # type: ignore[misc]  # vLLM is not there where mypy runs
-        def __init__(self, vllm_config: Any, engine_index: int = 0) -> None:
-            pass
-
-        def record(self, *_: Any, **__: Any) -> None:
-            beat()
-
-        def log_engine_initialized(self) -> None:
-            pass
-
-    return Pulse
-
-
-def _metrics() -> Any:
-    """The metrics of vLLM as Ray exports them, without the time from each token to the next.
-
-    That would be an observation for each token, here and again in Ray's agent of the node. The mean of each request is
-    among the metrics.
-    """
-    from vllm.v1.metrics.ray_wrappers import RayPrometheusStatLogger
-
-    class Metrics(RayPrometheusStatLogger):  # type: ignore[misc]  # vLLM is not there where mypy runs
-        def record(self, scheduler_stats: Any, iteration_stats: Any, **others: Any) -> None:
-            if iteration_stats is not None:
-                iteration_stats = copy(iteration_stats)
-                iteration_stats.inter_token_latencies_iter = []
-            super().record(scheduler_stats, iteration_stats, **others)
-
-    return Metrics
-
-
-def encoder_tokens(pool: Pool, model: Any) -> int:
-    """The image tokens whose encoder output, a hidden state for each, fits into the pool's `encoder_cache_gb`."""
-    return int(pool.encoder_cache_gb * 2**30 / (model.get_inputs_embeds_size() * model.dtype.itemsize))
-
-
-def engine_args(pool: Pool, folder: str, *, gpus: bool, images: bool, placed: bool = True) -> dict[str, Any]:
-    """The arguments of vLLM's AsyncEngineArgs for a pool whose model lies in `folder`.
-
-    images: the model takes them. placed: its GPUs are those of this process's placement group.
-    """
-    context = pool.max_context_tokens
-    args: dict[str, Any] = {
-        "model": folder,
-        "load_format": "safetensors",  # vLLM's own default falls back to pickles
-        "max_model_len": context,
-        "max_num_seqs": pool.max_sequences,
-        "enable_prefix_caching": True,
-        "scheduling_policy": "priority",  # rows finish rather than pile up: see node.NodeRunner
-        "generation_config": "vllm",  # sampling is the recipe's alone
-    }
-    if images:
-        args["limit_mm_per_prompt"] = {"image": 1, "video": 0}
-    if pool.image_pixels:
-        args["mm_processor_kwargs"] = {"min_pixels": pool.image_pixels[0], "max_pixels": pool.image_pixels[1]}
-    if gpus:
-        args |= {
-            "tensor_parallel_size": pool.tensor_parallel,
-            "pipeline_parallel_size": pool.pipeline_parallel,
-            "gpu_memory_utilization": round(0.9 * pool.gpu_share, 3),
-        }
-        if placed:
-            args["distributed_executor_backend"] = "ray"  # its workers take the bundles of the placement group
-    else:
-        # A seeded request fails on CPUs where part of a prompt is put off ("CPU Generator does not use offset"),
-        # so prompts are kept whole: no chunked prefill, and a batch that holds the longest of them.
-        args |= {"enforce_eager": True, "enable_chunked_prefill": False, "max_num_batched_tokens": max(context, 4096)}
-    return args | pool.engine_args

@@ -1,1 +1,1 @@
-"""Data sets in the forms that others load, made from the accepted rows and captions of runs."""
+"""Export: accepted rows as a data set that trainers load. No Ray."""

@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from oasis_ray import language
+from oasis_ray.stage import language
 
 UNSURE = "unsure"
 READ_CHARS = 200  # langdetect takes 4 ms for so many, and a longer text is told apart little better

@@ -15,11 +15,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from oasis_ray.errors import RunError
-from oasis_ray.export.pictures import reference
-from oasis_ray.export.select import Part, Selection
-from oasis_ray.placeholders import PLACEHOLDER, harmless
-from oasis_ray.raster import as_seen
-from oasis_ray.schema import TURN
+from oasis_ray.export.images import reference
+from oasis_ray.export.selection import Part, Selection
+from oasis_ray.input.raster import as_seen
+from oasis_ray.output.placeholders import PLACEHOLDER, harmless
+from oasis_ray.output.schema import TURN
 
 BUCKET_BYTES = 128 * 2**20
 MAX_BUCKETS = 256  # open files at a time

@@ -1,1 +1,1 @@
-"""The statistics report of runs and data sets: counted here or on Ray, shown as one page that opens offline."""
+"""Report: the statistics of runs and data sets as one page. Only `parallel` imports Ray."""

@@ -9,11 +9,11 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from oasis_ray.errors import RowError
-from oasis_ray.picture import Pictures
-from oasis_ray.report.subject import Subject, read
+from oasis_ray.explore.row_image import Pictures
+from oasis_ray.report.dataset import Subject, read
 from oasis_ray.report.totals import Totals
-from oasis_ray.rows import Fate
 from oasis_ray.storage import locate
+from oasis_ray.types import Fate
 
 OF_A_REASON = 8  # rows that are shown of each reason for being rejected or failed
 THUMBNAIL_PX = 256

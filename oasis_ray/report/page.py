@@ -18,7 +18,9 @@ from markupsafe import Markup
 from plotly.io.json import to_json_plotly
 from plotly.offline import get_plotlyjs
 
-from oasis_ray.report import of_cost, of_runs, of_texts
+from oasis_ray.report import cost_sections as of_cost
+from oasis_ray.report import run_sections as of_runs
+from oasis_ray.report import text_sections as of_texts
 from oasis_ray.report.gallery import Shown
 from oasis_ray.report.section import Section
 from oasis_ray.report.statistics import Statistics, SubjectStatistics

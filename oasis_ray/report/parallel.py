@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import ray
 from ray.data import ActorPoolStrategy, DataContext
 
-from oasis_ray import cluster
+from oasis_ray.cluster import connection
 from oasis_ray.errors import JobError
 
 T = TypeVar("T")
@@ -37,7 +37,7 @@ def apply_on_ray(
     """One worker per CPU of the cluster, at most as many as there are items. Joins the cluster, or starts one here."""
     if not items:
         return
-    cluster.join()
+    connection.join()
     DataContext.get_current().enable_progress_bars = False
     workers = max(1, min(len(items), int(ray.cluster_resources().get("CPU", 1))))
     results = ray.data.from_items([{"item": item} for item in items], override_num_blocks=len(items)).map_batches(

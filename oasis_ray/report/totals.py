@@ -8,14 +8,15 @@ from functools import partial
 from itertools import combinations
 from types import MappingProxyType
 
-from oasis_ray.language import detect
-from oasis_ray.report.defects import defects
-from oasis_ray.report.overlap import Benchmark, grams_of
-from oasis_ray.report.sketch import Lengths, Lowest, number
-from oasis_ray.report.subject import Row
-from oasis_ray.report.twins import LETTER, Twins
-from oasis_ray.report.verbs import load_parser, root_verbs
-from oasis_ray.rows import Fate
+from oasis_ray.report.dataset import Row
+from oasis_ray.stage.language import detect
+from oasis_ray.stats.contamination import Benchmark, grams_of
+from oasis_ray.stats.defects import defects
+from oasis_ray.stats.histogram import Lengths
+from oasis_ray.stats.near_duplicates import LETTER, Twins
+from oasis_ray.stats.sample import Lowest, number
+from oasis_ray.stats.verbs import load_parser, root_verbs
+from oasis_ray.types import Fate
 
 SHOWN = 5  # examples of a finding
 SAMPLED = 2000  # characters that are kept of a text in the sample

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from oasis_ray.handle import PoolHandle
-from oasis_ray.job import Pool
-from oasis_ray.latency import Latency
-from oasis_ray.pool import start_pools, stop_pools
-from oasis_ray.rows import Call, Image, Request
+from oasis_ray.job.latency import Latency
+from oasis_ray.job.pool import Pool
+from oasis_ray.pool.deployment import start_pools, stop_pools
+from oasis_ray.pool.handle import PoolHandle
+from oasis_ray.types import Call, Image, Request
 from tests.support.cluster import Cluster
 
 RED, BLUE = Image(b"red picture", "red"), Image(b"blue one", "blue")

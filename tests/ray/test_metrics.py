@@ -16,16 +16,16 @@ import pytest
 import yaml
 
 from benchmarks.standing import free_port
-from oasis_ray.manifest import read_manifest
-from oasis_ray.metrics import METRICS
-from oasis_ray.progress import read_progress
-from oasis_ray.rows import Call, Request, Sampling
+from oasis_ray.cluster.metrics import METRICS
+from oasis_ray.output.manifest import read_manifest
+from oasis_ray.run.progress import read_progress
+from oasis_ray.types import Call, Request, Sampling
 from tests.support.checkout import ROOT
 from tests.support.cluster import Cluster
 from tests.support.jobs import execute, rows, scripted, write_job
 
 if TYPE_CHECKING:
-    from oasis_ray.handle import PoolHandle
+    from oasis_ray.pool.handle import PoolHandle
 
 MONITORING = ROOT / "cluster/monitoring"
 DASHBOARD = json.loads((MONITORING / "grafana/dashboards/oasis.json").read_text(encoding="utf-8"))

@@ -17,7 +17,7 @@ from tests.support.servers import Echo, serving
 # A cluster that a run starts, for as long as nothing is said to this process.
 STARTED = """
 import sys, ray
-from oasis_ray.cluster import join
+from oasis_ray.cluster.connection import join
 join(cpus=1)
 print(ray.get_runtime_context().gcs_address, flush=True)
 sys.stdin.read()

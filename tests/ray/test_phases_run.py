@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from oasis_ray.audit import audit
-from oasis_ray.local_executor import gpu_count
-from oasis_ray.manifest import read_manifest
-from oasis_ray.rows import Fate
+from oasis_ray.output.audit import audit
+from oasis_ray.output.manifest import read_manifest
+from oasis_ray.run.local_executor import gpu_count
+from oasis_ray.types import Fate
 from tests.support.cluster import GPUS, Cluster
 from tests.support.command import call_here
 from tests.support.in_phases import ALL, POOL, end_in_a_phase, write_at_once, write_phased, write_shards

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from oasis_ray import marks
 from oasis_ray.errors import JobError
-from oasis_ray.report.make import make
+from oasis_ray.explore import annotations as marks
+from oasis_ray.report.build import make
 from tests.support.checkout import ROOT
 from tests.support.jobs import write_job
 from tests.support.run_folders import RunFolder, accepted, caption, failed, rejected

@@ -10,10 +10,10 @@ import psutil
 import pytest
 import ray
 
-from oasis_ray.handle import PoolHandle
-from oasis_ray.job import Pool
-from oasis_ray.pool import start_pools, stop_pools
-from oasis_ray.rows import Call, Request
+from oasis_ray.job.pool import Pool
+from oasis_ray.pool.deployment import start_pools, stop_pools
+from oasis_ray.pool.handle import PoolHandle
+from oasis_ray.types import Call, Request
 from tests.support.cluster import Cluster
 from tests.support.engines import title
 

@@ -1,6 +1,6 @@
 """Runs on Ray beside runs in this process: the same rows, whichever of them began and whichever went on.
 
-The rules of what becomes of a row are held by tests/test_run.py and tests/test_failures.py, without Ray.
+The rules of what becomes of a row are held by tests/run/test_run.py and tests/run/test_failures.py, without Ray.
 """
 
 import shutil
@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from oasis_ray.audit import audit
 from oasis_ray.errors import RunError
-from oasis_ray.manifest import read_manifest
+from oasis_ray.output.audit import audit
+from oasis_ray.output.manifest import read_manifest
 from tests.support.checkout import ROOT
 from tests.support.cluster import Cluster
 from tests.support.jobs import ENDS, execute, made, rows_of, write_kinds

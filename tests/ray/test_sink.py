@@ -7,13 +7,14 @@ from types import SimpleNamespace
 import pyarrow as pa
 
 from oasis_ray.cli import SHIPPED
-from oasis_ray.load import load_job
-from oasis_ray.parts import PartWriter
-from oasis_ray.rows import Divert, Route
-from oasis_ray.schema import Ended, packet
-from oasis_ray.sealed import seal
-from oasis_ray.segment import settle
-from oasis_ray.sink import PartSink
+from oasis_ray.input.ipc import seal
+from oasis_ray.job.load import load_job
+from oasis_ray.output.part_writer import PartWriter
+from oasis_ray.output.record import packet
+from oasis_ray.output.sink import PartSink
+from oasis_ray.pipeline.walk import settle
+from oasis_ray.recipe.row import Ended
+from oasis_ray.types import Divert, Route
 from tests.support.jobs import fates
 
 

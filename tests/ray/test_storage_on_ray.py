@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from oasis_ray.audit import audit
 from oasis_ray.cli import SHIPPED
-from oasis_ray.manifest import read_manifest
+from oasis_ray.output.audit import audit
+from oasis_ray.output.manifest import read_manifest
 from tests.support.cluster import Cluster
 from tests.support.jobs import execute
 from tests.support.leaks import holding, readable, texts_below

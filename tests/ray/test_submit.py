@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from oasis_ray.audit import audit
+from oasis_ray.output.audit import audit
 from tests.support.cluster import TOKEN, Cluster
 from tests.support.command import COMMAND, call
 from tests.support.jobs import rows, write_job

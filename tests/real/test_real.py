@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from oasis_ray.audit import audit
-from oasis_ray.chat import Chat
-from oasis_ray.rows import Request
+from oasis_ray.engine.chat_template import Chat
+from oasis_ray.output.audit import audit
+from oasis_ray.types import Request
 from tests.support.jobs import execute, rows_of
 
 pytestmark = pytest.mark.real

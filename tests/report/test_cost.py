@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from oasis_ray.forecast import Forecast
-from oasis_ray.probe import forecast, graded
-from oasis_ray.report import of_cost
+from oasis_ray.cost.forecast import Forecast
+from oasis_ray.cost.probe import forecast, graded
+from oasis_ray.report import cost_sections as of_cost
+from oasis_ray.report.dataset import open_subject
 from oasis_ray.report.statistics import SubjectStatistics
-from oasis_ray.report.subject import open_subject
-from oasis_ray.report.summarise import summarise
+from oasis_ray.report.summary import summarise
 from oasis_ray.report.totals import Spoken, Totals
 from tests.support.probes import PRICES, close
 from tests.support.run_folders import RunFolder

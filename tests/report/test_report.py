@@ -14,16 +14,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from oasis_ray import marks
 from oasis_ray.errors import JobError
-from oasis_ray.picture import Pictures
+from oasis_ray.explore import annotations as marks
+from oasis_ray.explore.row_image import Pictures
 from oasis_ray.report.apply import apply_here
+from oasis_ray.report.build import make
+from oasis_ray.report.collect import way
+from oasis_ray.report.dataset import open_subject
 from oasis_ray.report.gallery import picture_uri
-from oasis_ray.report.gather import way
-from oasis_ray.report.make import make
 from oasis_ray.report.parallel import apply_on_ray
 from oasis_ray.report.statistics import Statistics, SubjectStatistics
-from oasis_ray.report.subject import open_subject
 from tests.support.checkout import ROOT
 from tests.support.jobs import scripted, write_job
 from tests.support.run_folders import RunFolder, accepted, caption, failed, rejected

@@ -13,10 +13,10 @@ from transformers import AutoTokenizer
 
 from benchmarks.hostile.words import TEXTS
 from oasis_ray.errors import JobError
-from oasis_ray.report.defects import defects
-from oasis_ray.report.gather import tokenize_with
-from oasis_ray.report.overlap import grams_of, read_benchmarks
-from oasis_ray.report.verbs import load_parser, root_verbs
+from oasis_ray.report.tokens import tokenize_with
+from oasis_ray.stats.contamination import grams_of, read_benchmarks
+from oasis_ray.stats.defects import defects
+from oasis_ray.stats.verbs import load_parser, root_verbs
 from tests.support.checkout import ROOT
 
 LINE = "What is the value of the tallest bar in the chart of the year"

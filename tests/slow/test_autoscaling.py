@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from oasis_ray.audit import audit
-from oasis_ray.manifest import read_manifest
+from oasis_ray.output.audit import audit
+from oasis_ray.output.manifest import read_manifest
 from tests.support.checkout import ROOT
 from tests.support.fake_cloud import HEAD, FakeCloud
 from tests.support.shards import picture, shard

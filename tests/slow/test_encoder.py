@@ -11,10 +11,11 @@ from tests.support.models import VLM
 # Eight pictures of 256 tokens, all of them asked about twice, where a batch has room for four; vLLM tells of its steps.
 TWICE = """
 import asyncio, os, psutil, sys
-from oasis_ray.engine import open_engine
-from oasis_ray.image import admit
-from oasis_ray.job import Limits, Pool
-from oasis_ray.rows import Call, Request, Sampling
+from oasis_ray.engine.engine import open_engine
+from oasis_ray.input.admission import admit
+from oasis_ray.job.limits import Limits
+from oasis_ray.job.pool import Pool
+from oasis_ray.types import Call, Request, Sampling
 from tests.support.shards import picture
 
 async def ask(pool):

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from oasis_ray.audit import audit
+from oasis_ray.output.audit import audit
 from tests.support.checkout import ROOT
 from tests.support.cluster import ENGINES, Cluster
 from tests.support.jobs import execute, rows_of

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from oasis_ray.handle import PoolHandle
-from oasis_ray.pool import start_pools, stop_pools
+from oasis_ray.pool.deployment import start_pools, stop_pools
+from oasis_ray.pool.handle import PoolHandle
 from tests.support.cluster import Cluster
 from tests.support.engines import cores, harmed, small_llm
 

@@ -13,10 +13,10 @@ from tests.support.s3 import Store
 
 ASK = """
 import asyncio, os, psutil, sys
-from oasis_ray.engine import open_engine
-from oasis_ray.job import Pool
-from oasis_ray.models import pinned
-from oasis_ray.rows import Call, Request, Sampling
+from oasis_ray.engine.engine import open_engine
+from oasis_ray.job.pool import Pool
+from oasis_ray.engine.model_files import pinned
+from oasis_ray.types import Call, Request, Sampling
 
 async def ask(pool):
     engine = open_engine(pool, gpus=False)

@@ -12,12 +12,13 @@ import httpx
 import pytest
 
 from benchmarks.standing import free_port
-from oasis_ray.chat import Chat
+from oasis_ray.engine.chat_template import Chat
 from oasis_ray.engine.openai import OpenAIEngine
 from oasis_ray.errors import RowError, RunError
-from oasis_ray.image import admit
-from oasis_ray.job import Limits, Pool
-from oasis_ray.rows import Call, Reply, Request, Sampling
+from oasis_ray.input.admission import admit
+from oasis_ray.job.limits import Limits
+from oasis_ray.job.pool import Pool
+from oasis_ray.types import Call, Reply, Request, Sampling
 from tests.support.models import VLM
 from tests.support.shards import picture
 

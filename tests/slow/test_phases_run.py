@@ -4,8 +4,8 @@ import re
 import signal
 from pathlib import Path
 
-from oasis_ray.audit import audit
-from oasis_ray.manifest import read_manifest
+from oasis_ray.output.audit import audit
+from oasis_ray.output.manifest import read_manifest
 from tests.support.cluster import Cluster
 from tests.support.command import call_here
 from tests.support.in_phases import end_in_a_phase, write_at_once, write_phased, write_shards

@@ -5,8 +5,8 @@ import pickle
 import pytest
 from pydantic import ValidationError
 
-from oasis_ray.contract import contract
 from oasis_ray.stage import Divert, Image, Reply, Request, Route, Sample, Sampling
+from oasis_ray.stage.signature import contract
 from stages.hook import Hook, In, Out
 
 PICTURE = Image(b"bytes of a picture", "a digest")

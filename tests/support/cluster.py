@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.standing import Standing, free_port
-from oasis_ray.local_executor import gpu_count
+from oasis_ray.run.local_executor import gpu_count
 
 TOKEN = "0123456789abcdef" * 4
 ASKED_FOR = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN}

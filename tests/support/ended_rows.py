@@ -5,8 +5,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from oasis_ray.rows import Fate, Route
-from oasis_ray.schema import Ended
+from oasis_ray.recipe.row import Ended
+from oasis_ray.types import Fate, Route
 from stages.language import Out as Spoken
 from tests.support.run_folders import RunFolder
 

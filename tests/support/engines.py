@@ -12,20 +12,20 @@ import yaml
 
 from benchmarks.pictures import broken, write_shards
 from oasis_ray.cli import SHIPPED
-from oasis_ray.coordinator import LocalCoordinator
-from oasis_ray.executor import Pools
-from oasis_ray.guard import Guard
-from oasis_ray.job import Pool
-from oasis_ray.load import load_job
-from oasis_ray.local_executor import LocalExecutor
-from oasis_ray.rows import Call, Reply, Request, Sampling
-from oasis_ray.run import Run
+from oasis_ray.job.load import load_job
+from oasis_ray.job.pool import Pool
+from oasis_ray.pipeline.coordinator import LocalCoordinator
+from oasis_ray.pipeline.retry import Guard
+from oasis_ray.run.executor import Pools
+from oasis_ray.run.local_executor import LocalExecutor
+from oasis_ray.run.run import Run
+from oasis_ray.types import Call, Reply, Request, Sampling
 from tests.support.checkout import ROOT
 from tests.support.cluster import ENGINES
 from tests.support.models import LLM, VLM
 
 if TYPE_CHECKING:
-    from oasis_ray.handle import PoolHandle
+    from oasis_ray.pool.handle import PoolHandle
 
 ROWS = 12
 THREADS = 3  # of the LLM's engine; the VLM's has its share of the cores

@@ -4,7 +4,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from oasis_ray.local_executor import gpu_count
+from oasis_ray.run.local_executor import gpu_count
 from tests.support.cluster import GPUS
 from tests.support.command import start, until
 from tests.support.jobs import IDS, write_job

@@ -7,9 +7,9 @@ import pyarrow.parquet as pq
 import yaml
 
 from oasis_ray.cli import SHIPPED
-from oasis_ray.load import load_job
-from oasis_ray.rows import Fate
-from oasis_ray.run import Run
+from oasis_ray.job.load import load_job
+from oasis_ray.run.run import Run
+from oasis_ray.types import Fate
 from tests.support.shards import picture, shard
 
 IDS = [

@@ -2,7 +2,7 @@
 
 import os
 
-from oasis_ray.rows import Call, Reply
+from oasis_ray.types import Call, Reply
 
 found = dict(os.environ)
 

@@ -3,7 +3,7 @@
 from collections import Counter
 
 from oasis_ray.errors import EngineLostError
-from oasis_ray.rows import Call, Reply
+from oasis_ray.types import Call, Reply
 from tests.support.scripts import oasis
 
 seen: Counter[str] = Counter()  # calls by row

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
-from oasis_ray.bill import bill, spent_by
-from oasis_ray.ledger import tally_of
-from oasis_ray.manifest import read_manifest, summary
-from oasis_ray.prices import Prices
-from oasis_ray.schema import Ended
+from oasis_ray.cost.bill import bill, spent_by
+from oasis_ray.job.prices import Prices
+from oasis_ray.output.ledger import tally_of
+from oasis_ray.output.manifest import read_manifest, summary
+from oasis_ray.recipe.row import Ended
 from tests.support.run_folders import RunFolder, accepted, caption, failed, rejected
 
 PRICES = Prices(currency="EUR", gpu_hour=2.0, gpus={"H100": 3.0})

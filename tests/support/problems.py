@@ -7,7 +7,7 @@ import pytest
 
 from oasis_ray.cli import SHIPPED
 from oasis_ray.errors import JobError
-from oasis_ray.load import load_job
+from oasis_ray.job.load import load_job
 
 RECIPE = SHIPPED.recipes / "oasis.yaml"
 KNOWN = re.compile(r" \((known|shipped|it has): [^)]*\)")

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from oasis_ray.prompt import Phrases, Prompt
-from oasis_ray.recipe import Node, Recipe, Record, Ref
-from oasis_ray.rows import Route
-from oasis_ray.schema import Ended
+from oasis_ray.recipe.recipe import Node, Recipe, Record, Ref
+from oasis_ray.recipe.row import Ended
+from oasis_ray.stage.prompt import Phrases, Prompt
+from oasis_ray.types import Route
 from stages import categorize, clean, hook, pair, respond, score
 
 PICTURE = {"bytes": b"picture", "path": "a.png"}

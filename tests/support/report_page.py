@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.hostile.words import TEXTS
-from oasis_ray.report.make import make
-from oasis_ray.schema import Ended
+from oasis_ray.recipe.row import Ended
+from oasis_ray.report.build import make
 from tests.support.jobs import write_job
 from tests.support.run_folders import RunFolder, accepted, caption, failed, rejected
 from tests.support.shards import picture

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from oasis_ray.cli import SHIPPED
-from oasis_ray.load import load_job
-from oasis_ray.manifest import describe, node_digests, write_manifest
-from oasis_ray.parts import unpack, write_part
-from oasis_ray.rows import Fate, Route
-from oasis_ray.schema import Ended, columns, packet
+from oasis_ray.job.load import load_job
+from oasis_ray.output.manifest import describe, node_digests, write_manifest
+from oasis_ray.output.part_writer import unpack, write_part
+from oasis_ray.output.record import packet
+from oasis_ray.output.schema import columns
+from oasis_ray.recipe.row import Ended
+from oasis_ray.types import Fate, Route
 from stages import categorize, clean, gate, hook, language, pair, respond, score
 
 STEP = {"digest": "d", "seed": 5, "finish": "stop", "prompt_tokens": 9, "cached_tokens": 4, "reply_tokens": 3}

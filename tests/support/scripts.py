@@ -4,7 +4,7 @@ import asyncio
 import os
 
 from oasis_ray.errors import RowError
-from oasis_ray.rows import Call, Reply
+from oasis_ray.types import Call, Reply
 
 CAPTION = "A teal square fills the whole picture. Nothing else is in it, and its edges are sharp."
 # What the judges say of an instruction that holds one of these words; all other scores are 5.

@@ -8,7 +8,7 @@ import PIL.Image
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from oasis_ray.schema import IMAGE
+from oasis_ray.input.columns import IMAGE
 
 
 def picture(colour: str = "teal", size: tuple[int, int] = (112, 112), kind: str = "PNG", **options: Any) -> bytes:

@@ -5,7 +5,7 @@ from urllib.request import urlopen
 
 import ray
 
-from oasis_ray.handle import PoolHandle
+from oasis_ray.pool.handle import PoolHandle
 from tests.support.engines import SHORT, answer, cores, harmed
 
 

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from oasis_ray.audit import audit
-from oasis_ray.chat import Chat
+from oasis_ray.engine.chat_template import Chat
 from oasis_ray.errors import RowError
-from oasis_ray.image import admit
-from oasis_ray.job import Limits
-from oasis_ray.manifest import read_manifest
-from oasis_ray.rows import Call, Image, Request, Sampling
+from oasis_ray.input.admission import admit
+from oasis_ray.job.limits import Limits
+from oasis_ray.output.audit import audit
+from oasis_ray.output.manifest import read_manifest
+from oasis_ray.types import Call, Image, Request, Sampling
 from tests.support.cluster import ENGINES
 from tests.support.engines import DRAWN, ROWS, SHORT, THREADS, Kept, cores_here
 from tests.support.jobs import rows_of

@@ -1,1 +1,0 @@
-"""A local page over the rows of a run: filter, look, mark."""

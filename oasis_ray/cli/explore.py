@@ -1,0 +1,177 @@
+"""The commands that look at a run."""
+
+import os
+import time
+from contextlib import nullcontext, suppress
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from oasis_ray.cli.app import RunFolder, app
+from oasis_ray.cli.terminal import VISIBLE, err, out
+from oasis_ray.types import Fate
+
+
+@app.command()
+def audit(run_folder: RunFolder) -> None:
+    """Prove from the files alone that every input row ended exactly once. Ends with code 1 where it does not hold."""
+    from oasis_ray.output.audit import audit as check
+
+    result = check(run_folder)
+    told = " + ".join(f"{count} {fate}" for fate, count in result.fates.items())
+    sign = "=" if sum(result.fates.values()) == result.rows else "≠"
+    out.print(f"{result.rows} input rows {sign} {told}   ({result.parts} parts read)", soft_wrap=True)
+    for note in result.notes:
+        out.print(f"note: {note}", soft_wrap=True)
+    for fault in result.faults:
+        err.print(f"fault: {fault}", soft_wrap=True)
+    if result.faults:
+        raise typer.Exit(1)
+    out.print("every row ended exactly once")
+
+
+@app.command()
+def status(
+    run_folder: Annotated[str, typer.Argument(help="A run folder, or the id of a submitted job.", metavar="RUN|ID")],
+    watch: Annotated[bool, typer.Option("--watch", help="Go on telling until the run ends. Ctrl-C leaves.")] = False,
+    address: Annotated[
+        str | None, typer.Option(help="Of a submitted job: the cluster's dashboard, http://HEAD:8265.")
+    ] = None,
+    trace: Annotated[
+        str | None,
+        typer.Option(help="Write what rows waited for to this file (.json or .json.gz), for ui.perfetto.dev."),
+    ] = None,
+    rows: Annotated[int, typer.Option(min=1, help="Rows of the trace, from the middle of the run.")] = 2000,
+) -> None:
+    """Show where a run stands, from its folder alone. Ends with code 1 where its driver seems to be dead.
+
+    Of a submitted job (raysubmit_…) the end of what it printed is shown, and how it stands.
+    """
+    if run_folder.startswith("raysubmit_"):
+        _submitted(run_folder, address, watch=watch)
+        return
+    from oasis_ray.cli import forecast_tables, tables
+    from oasis_ray.cost.bill import Bill
+    from oasis_ray.cost.forecast import Forecast
+    from oasis_ray.output.ledger import tally_of
+    from oasis_ray.output.manifest import read_manifest
+    from oasis_ray.run.progress import read_progress
+
+    try:
+        if watch:
+            _watch(run_folder)
+    except KeyboardInterrupt:
+        return
+    manifest, progress, tally = read_manifest(run_folder), read_progress(run_folder), tally_of(run_folder)
+    out.print(f"{run_folder}: recipe {manifest['recipe']}, {manifest['state']}", soft_wrap=True)
+    counts = ", ".join(f"{tally.fates[fate]} {fate}" for fate in Fate)
+    out.print(f"{tally.rows} of {manifest['input']['rows']} rows stand in parts: {counts}", soft_wrap=True)
+    out.print(tables.funnel(manifest, tally))
+    if trace is not None:
+        _trace(run_folder, trace, rows)
+    if manifest["state"] != "running":
+        for text in tables.cost(Bill.model_validate(manifest.get("bill", {}))):
+            out.print(text, soft_wrap=True)
+        if "forecast" in manifest and (forecast := Forecast.model_validate(manifest["forecast"])).graded:
+            out.print(forecast_tables.verdict(forecast), soft_wrap=True)
+    elif progress is not None:
+        out.print(tables.session(progress), soft_wrap=True)
+        if progress.silent:
+            raise typer.Exit(1)
+
+
+def _trace(run_folder: str, path: str, rows: int) -> None:
+    from oasis_ray.cli import tables
+    from oasis_ray.explore.trace import waited, write_trace
+
+    out.print(tables.waited(waited(run_folder)))
+    count = write_trace(run_folder, path, rows)
+    out.print(f"{count} rows are drawn in {path}: open it at ui.perfetto.dev", soft_wrap=True)
+
+
+def _submitted(name: str, address: str | None, *, watch: bool) -> None:
+    from oasis_ray.cluster.job_submission import Submitted, connect
+
+    job = Submitted(connect(address), name)
+    if watch:
+        with suppress(KeyboardInterrupt):
+            job.follow(lambda text: out.print(text, end="", soft_wrap=True))
+    else:
+        for line in job.last(20):
+            out.print(line, soft_wrap=True)
+    out.print(f"{name}: {job.state().lower()}", soft_wrap=True)
+
+
+def _watch(run_folder: str) -> None:
+    """Tell of a run until it ends or its driver falls silent: in place on a terminal, elsewhere every few seconds."""
+    from rich.live import Live
+    from rich.text import Text
+
+    from oasis_ray.cli import tables
+    from oasis_ray.cli.run_progress import LINE_EVERY_S
+    from oasis_ray.output.manifest import read_manifest
+    from oasis_ray.run.progress import read_progress
+
+    with Live(console=out, transient=True, auto_refresh=False) if out.is_terminal else nullcontext() as live:
+        while read_manifest(run_folder)["state"] == "running" and (progress := read_progress(run_folder)) is not None:
+            if progress.silent:
+                return
+            if live is None:
+                out.print(f"{tables.session(progress)}\n", soft_wrap=True)
+            else:
+                live.update(Text(tables.session(progress).translate(VISIBLE)), refresh=True)
+            time.sleep(LINE_EVERY_S if live is None else 2)
+
+
+@app.command()
+def report(
+    subjects: Annotated[
+        list[str], typer.Argument(help="A run folder, or a data set: Parquet, or LLaVA's JSON.", metavar="RUN|DATA…")
+    ],
+    compare: Annotated[list[str] | None, typer.Option(help="Another one to set beside. Repeatable.")] = None,
+    to: Annotated[str | None, typer.Option("--out", help="Where the report goes; left out: RUN/report.")] = None,
+    benchmark: Annotated[
+        list[Path] | None,
+        typer.Option(help="A file of benchmark texts (.txt, .json, .jsonl, .parquet) to look for overlap. Repeatable."),
+    ] = None,
+    sample: Annotated[int, typer.Option(min=1, help="Texts whose language and verbs are looked at.")] = 20_000,
+    tokenizer: Annotated[str | None, typer.Option(help="The model to count tokens with; left out: the run's.")] = None,
+) -> None:
+    """Count and show what a run made: index.html, which opens offline, and statistics.json beside it."""
+    from oasis_ray.report.build import make
+
+    paths = [*subjects, *(compare or [])]
+    folder, made = make(paths, to, benchmarks=benchmark or [], sample=sample, tokenizer=tokenizer)
+    for subject in made.subjects:
+        counts = ", ".join(f"{rows} {fate}" for fate, rows in subject.fates.items() if rows)
+        out.print(f"{subject.name}: {subject.rows} rows: {counts}", soft_wrap=True)
+        for note in subject.notes:
+            out.print(f"note: {note}", soft_wrap=True)
+    out.print(f"written to {folder}: open index.html in a browser; statistics.json has the figures", soft_wrap=True)
+
+
+def _login() -> str:
+    """The login name; of a user whom this machine does not know, the number."""
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user-{os.getuid()}"
+
+
+@app.command()
+def browse(
+    run_folder: RunFolder,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Where to listen; 0 is any port that is free.")] = 0,
+    who: Annotated[str | None, typer.Option(help="Whose marks these are; left out, the login name.")] = None,
+) -> None:
+    """Look through a run in the browser: filter, search, and mark rows as good or bad. Ctrl-C ends it."""
+    from oasis_ray.explore.server import serve
+
+    def tell(address: str) -> None:
+        out.print(f"open {address}", soft_wrap=True)
+        out.print("it opens the run for whoever has it, on this machine alone; Ctrl-C ends it", soft_wrap=True)
+
+    serve(run_folder, who or _login(), port, tell)

@@ -1,0 +1,1 @@
+"""Explore: looks into run folders row by row, and writes nothing but annotations. No Ray."""

@@ -1,0 +1,174 @@
+"""What the page asks of a run: which rows there are under a filter, and what one of them holds.
+
+Pages go by (fate, id): the next one begins after the last row of the one before, so rows that are added meanwhile
+neither shift nor double what is shown.
+"""
+
+import threading
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from oasis_ray.explore import annotations as marks
+from oasis_ray.explore.index import Index, open_database
+from oasis_ray.types import Fate
+
+SEARCH_CHARS = 1000
+SHOWN = "fate, id, node, reason, said"
+
+
+class Filter(BaseModel):
+    """Which rows to show. What is left out does not narrow."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    fate: Fate | None = None
+    node: str | None = None
+    reason: str | None = None
+    language: str | None = None
+    mark: Literal["good", "bad", "none"] | None = None
+    axis: str | None = None
+    least: int | None = None
+    most: int | None = None
+    text: str | None = Field(None, max_length=SEARCH_CHARS)
+    after_fate: Fate | None = None
+    after_id: str | None = None
+    limit: int = Field(100, ge=1, le=500)
+
+
+class Rows:
+    """The rows of a run as they are now, with the marks of `who`. One question at a time."""
+
+    def __init__(self, folder: str, who: str) -> None:
+        self._db = open_database()
+        self._lock = threading.Lock()
+        self._index = Index(self._db, folder)
+        self.folder, self.who = self._index.folder, who
+        self._marks = marks.Marks()
+        self._marks_state: tuple[int, int] | None = None
+        self._db.execute('CREATE TABLE marks (id VARCHAR, who VARCHAR, mark VARCHAR, "at" VARCHAR)')
+        self._searched: tuple[str, int] | None = None
+        self._read_marks()
+
+    def overview(self) -> dict[str, Any]:
+        """What there is to choose from: rows by fate, node and reason; axes with their range; languages; marks."""
+        with self._lock:
+            self._refresh()
+            return {
+                "places": self._ask("SELECT fate, node, reason, count(*) AS rows FROM ends GROUP BY ALL ORDER BY ALL"),
+                "axes": self._ask(
+                    "SELECT one.key AS axis, min(one.value) AS least, max(one.value) AS most FROM "
+                    "(SELECT unnest(map_entries(scores)) AS one FROM ends) WHERE one.value IS NOT NULL "
+                    "GROUP BY ALL ORDER BY ALL"
+                ),
+                "languages": self._ask(
+                    "SELECT language, count(*) AS rows FROM ends WHERE language IS NOT NULL GROUP BY ALL "
+                    "ORDER BY rows DESC, language"
+                ),
+                "marks": self._ask(
+                    "SELECT who, mark, count(*) AS rows FROM marks SEMI JOIN ends USING (id) GROUP BY ALL ORDER BY ALL"
+                ),
+                "skipped_marks": self._marks.skipped,
+                "unreadable": [f"{fate}/{part}: {why}" for (fate, part), why in self._index.unreadable.items()],
+            }
+
+    def page(self, wanted: Filter) -> dict[str, Any]:
+        """A page of rows in the order of (fate, id), each with this person's mark, and how many there are in all."""
+        with self._lock:
+            if wanted.after_id is None:
+                self._refresh()
+            where, values = self._where(wanted)
+            total = self._ask(f"SELECT count(*) AS rows FROM ends WHERE {where}", values)[0]["rows"]  # noqa: S608
+            if wanted.after_fate is not None and wanted.after_id is not None:
+                where += " AND (fate, id) > (?::fate, ?)"
+                values += [str(wanted.after_fate), wanted.after_id]
+            rows = self._ask(
+                f"SELECT {SHOWN}, mark FROM (SELECT {SHOWN} FROM ends WHERE {where} ORDER BY fate, id LIMIT ?) "  # noqa: S608
+                "LEFT JOIN (SELECT id, mark FROM marks WHERE who = ?) USING (id) ORDER BY fate, id",
+                [*values, wanted.limit, self.who],
+            )
+            return {"rows": rows, "total": total}
+
+    def row(self, name: str) -> dict[str, Any]:
+        """All that is known of a row but its picture, with every person's mark. Raises LookupError where it is gone."""
+        with self._lock:
+            place = self._place(name)
+            whole = self._index.row(place["fate"], place["part"], place["place"])
+            spoken = self._ask('SELECT who, mark, "at" FROM marks WHERE id = ? ORDER BY who', [name])
+            return {**whole, **{key: place[key] for key in ("fate", "said", "scores")}, "marks": spoken}
+
+    def picture(self, name: str) -> dict[str, Any]:
+        """The picture of a row as its part has it, its digest, and where it came from. Raises LookupError."""
+        with self._lock:
+            place = self._place(name)
+            return self._index.row(place["fate"], place["part"], place["place"], ["image", "image_sha256", "source"])
+
+    def mark(self, name: str, mark: Literal["good", "bad"] | None) -> marks.Mark:
+        """Write down this person's mark of a row. Raises LookupError where the run has no such row."""
+        with self._lock:
+            self._place(name)
+            made = marks.append(Path(self.folder), name, mark, self.who)
+            self._read_marks()
+            return made
+
+    def _place(self, name: str) -> dict[str, Any]:
+        found = self._ask("SELECT fate, part, place, said, scores FROM ends WHERE id = ? LIMIT 1", [name])
+        if not found:
+            raise LookupError("the run has no such row now")
+        return found[0]
+
+    def _refresh(self) -> None:
+        self._index.refresh()
+        self._read_marks()
+
+    def _read_marks(self) -> None:
+        """Take the marks up anew where the file has changed."""
+        try:
+            stat = (self.folder / marks.FILE).stat()
+            state = (stat.st_mtime_ns, stat.st_size)
+        except FileNotFoundError:
+            state = None
+        if state == self._marks_state:
+            return
+        self._marks = marks.read(self.folder)
+        self._db.execute("DELETE FROM marks")
+        rows = [mark.model_dump() for mark in self._marks.latest.values()]
+        columns = {key: [row[key] for row in rows] for key in ("id", "who", "mark", "at")}
+        self._db.execute("INSERT INTO marks SELECT unnest(?), unnest(?), unnest(?), unnest(?)", [*columns.values()])
+        self._marks_state = state
+
+    def _where(self, wanted: Filter) -> tuple[str, list[Any]]:
+        """SQL that holds for the rows of a filter, and the values it binds."""
+        terms: list[tuple[str, list[Any]]] = []
+        if wanted.fate is not None:
+            terms.append(("fate = ?::fate", [str(wanted.fate)]))
+        for column in ("node", "reason", "language"):
+            if (value := getattr(wanted, column)) is not None:
+                terms.append((f"{column} = ?", [value]))
+        if wanted.axis is not None:
+            least, most = wanted.least, wanted.most
+            terms.append(("scores[?] BETWEEN coalesce(?, -(2^62)) AND coalesce(?, 2^62)", [wanted.axis, least, most]))
+        if wanted.mark is not None:
+            mine = "SELECT id FROM marks WHERE who = ?"
+            terms.append(
+                (f"id NOT IN ({mine})", [self.who])
+                if wanted.mark == "none"
+                else (f"id IN ({mine} AND mark = ?)", [self.who, wanted.mark])
+            )
+        if wanted.text:
+            self._search(wanted.text)
+            terms.append(("(fate, part, place) IN (SELECT fate, part, place FROM found)", []))
+        where = " AND ".join(term for term, _ in terms) or "true"
+        return where, [value for _, values in terms for value in values]
+
+    def _search(self, text: str) -> None:
+        """Have the rows that say `text` in the table `found`; it is kept for the pages that follow."""
+        if self._searched != (text, self._index.changes):
+            self._index.find(text, "found")
+            self._searched = (text, self._index.changes)
+
+    def _ask(self, sql: str, values: list[Any] | None = None) -> list[dict[str, Any]]:
+        answer = self._db.execute(sql, values or [])
+        names = [column[0] for column in answer.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in answer.fetchall()]

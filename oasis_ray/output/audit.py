@@ -1,0 +1,105 @@
+"""Prove from the files alone that every input row ended exactly once.
+
+The law: input rows = accepted + captions + rejected + failed; every id of the input once, no other id; every part
+readable; every step's digest the one that the manifest names.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from oasis_ray.errors import JobError
+from oasis_ray.input.ids import repeated, some
+from oasis_ray.input.shards import open_shards
+from oasis_ray.job.input import Input
+from oasis_ray.output.manifest import naming_of, read_manifest
+from oasis_ray.output.parts import parts
+from oasis_ray.output.removed import REMOVED, removed_ids
+from oasis_ray.output.schema import STEP
+from oasis_ray.types import Fate
+
+
+@dataclass
+class Audit:
+    """What an audit saw. The run holds if there are no faults; notes say what could not be looked at."""
+
+    rows: int
+    fates: dict[str, int] = field(default_factory=dict)
+    parts: int = 0
+    faults: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def audit(folder: str) -> Audit:
+    """Check a run folder. Raises JobError where it is none."""
+    manifest = read_manifest(folder)
+    result = Audit(manifest["input"]["rows"])
+    if manifest["state"] != "done":
+        result.faults.append(f"the run is {manifest['state']}, not done")
+    makes = [manifest, *manifest["earlier"]]
+    digests = {(node["name"], node["digest"]) for make in makes for node in make["nodes"]}
+    chunks: list[pa.Array] = []
+    for fate in Fate:
+        fs, paths = parts(folder, fate)
+        result.fates[str(fate)] = 0
+        for path in paths:
+            result.parts += 1
+            try:
+                with fs.open(path, "rb") as stream:
+                    table = pq.read_table(stream, columns=["id", "lineage"])
+                with fs.open(path, "rb") as stream:
+                    for batch in pq.ParquetFile(stream).iter_batches(batch_size=64):  # every page, images too
+                        batch.validate()
+                for column, kind in (("id", pa.string()), ("lineage", pa.list_(STEP))):
+                    if table.schema.field(column).type != kind:
+                        raise pa.ArrowTypeError(f"column '{column}' is {table.schema.field(column).type}, not {kind}")
+            except (pa.ArrowException, OSError) as error:
+                result.faults.append(f"{path} can't be read: {error}")
+                continue
+            chunks.extend(table.column("id").chunks)
+            result.fates[str(fate)] += table.num_rows
+            result.faults.extend(f"{path}: {text}" for text in _strange_steps(table, digests))
+    ended = pa.chunked_array(chunks, pa.string())
+    _compare(ended, manifest, result)
+    removed = removed_ids(folder)
+    if len(removed):
+        result.notes.append(f"{len(removed)} rows that ended are no longer in the input; they are kept in {REMOVED}/")
+    if len(both := pc.unique(removed.filter(pc.is_in(removed, value_set=ended.combine_chunks())))):
+        result.faults.append(f"{len(both)} ids stand both in parts and in {REMOVED}/: {some(both.to_pylist())}")
+    counted = manifest.get("rows")
+    if counted is not None and counted != result.fates:
+        result.faults.append(f"the parts hold {result.fates}, the manifest says {counted}")
+    return result
+
+
+def _strange_steps(table: pa.Table, digests: set[tuple[str, str]]) -> list[str]:
+    steps = table.column("lineage").combine_chunks().flatten()
+    seen = Counter(zip(steps.field("node").to_pylist(), steps.field("digest").to_pylist(), strict=True))
+    return [f"{n} steps of node '{node}' have digest {digest}, which the manifest does not name"
+            for (node, digest), n in seen.items() if (node, digest) not in digests]  # fmt: skip
+
+
+def _compare(ended: pa.ChunkedArray, manifest: dict[str, Any], result: Audit) -> None:
+    """Hold the ids that ended against the ids of the input."""
+    twice = repeated(ended)
+    if len(twice):
+        result.faults.append(f"{len(twice)} ids ended more than once: {some(twice.to_pylist())}")
+    try:
+        shards = open_shards(Input.model_validate(manifest["job"]["input"]), naming_of(manifest))
+    except JobError as error:
+        result.notes.append(f"the input is not here, so ids are only counted ({error.problems[0]})")
+        if len(ended) != result.rows:
+            result.faults.append(f"{len(ended)} rows ended, the input had {result.rows}")
+        return
+    given = shards.ids_todo
+    result.rows = len(given)
+    for what, found in (
+        ("of the input never ended", given.filter(pc.invert(pc.is_in(given, value_set=ended.combine_chunks())))),
+        ("ended that the input has not", ended.filter(pc.invert(pc.is_in(ended, value_set=given.combine_chunks())))),
+    ):
+        if len(found):
+            result.faults.append(f"{len(found)} ids {what}: {some(found.to_pylist())}")

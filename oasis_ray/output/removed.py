@@ -1,0 +1,66 @@
+"""Removed rows: rows that ended and whose images the input no longer has. They are kept apart, in `removed/<outcome>`.
+
+They are not counted with the rows of the input, and no export has them unless it is asked to. A row that the input has
+again is put back.
+"""
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from oasis_ray.output.part_writer import write_part
+from oasis_ray.output.parts import parts, read_parts, rewrite
+from oasis_ray.types import Fate
+
+REMOVED = "removed"
+RETURNED = "part-returned-"  # begins the names of parts that were put back
+
+
+def removed_ids(folder: str) -> pa.ChunkedArray:
+    """The ids of all removed rows of a run."""
+    tables = [table for fate in Fate for table in read_parts(folder, f"{REMOVED}/{fate}", ["id"])]
+    return pa.chunked_array([chunk for table in tables for chunk in table.column("id").chunks], pa.string())
+
+
+def remove(folder: str, gone: pa.ChunkedArray) -> None:
+    """Move the rows with these ids out of the parts. It may be cut short and done again."""
+    for fate in Fate:
+        fs, paths = parts(folder, fate)
+        for path in paths:
+            _move(fs, folder, path, fate, f"{REMOVED}/{fate}", gone, _name(path))
+
+
+def put_back(folder: str, given: pa.ChunkedArray, ended: pa.ChunkedArray) -> int:
+    """Move removed rows back that the input has again (`given`); how many. Those in `ended` have been done again since,
+    and are only taken out.
+    """
+    count = 0
+    for fate in Fate:
+        fs, paths = parts(folder, f"{REMOVED}/{fate}")
+        for path in paths:
+            name = RETURNED + _name(path).removeprefix(RETURNED).removeprefix("part-")
+            count += _move(fs, folder, path, f"{REMOVED}/{fate}", fate, given, name, but=ended)
+    return count
+
+
+def _move(
+    fs: object, folder: str, path: str, source: str, target: str, ids: pa.ChunkedArray, name: str,
+    but: pa.ChunkedArray | None = None,
+) -> int:  # fmt: skip
+    """Move the rows with these ids from a part into another one; those in `but` are only taken out."""
+    with fs.open(path, "rb") as stream:  # type: ignore[attr-defined]
+        have = pq.read_table(stream, columns=["id"]).column("id")
+    moves = pc.is_in(have, value_set=pc.unique(ids))
+    if not pc.any(moves).as_py():
+        return 0
+    with fs.open(path, "rb") as stream:  # type: ignore[attr-defined]
+        table = pq.read_table(stream)
+    kept = moves if but is None else pc.and_(moves, pc.invert(pc.is_in(have, value_set=pc.unique(but))))
+    if pc.any(kept).as_py():
+        write_part(table.filter(kept), f"{folder.rstrip('/')}/{target}", name)  # first, so that none is lost between
+    rewrite(fs, folder, source, path, pc.invert(moves).combine_chunks())
+    return int(pc.sum(kept).as_py() or 0)
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]

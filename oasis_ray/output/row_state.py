@@ -1,0 +1,59 @@
+"""The state of a row that waits for a later phase: what it is made of so far, without its image."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import pyarrow as pa
+
+from oasis_ray.output.schema import STEP, written_by
+from oasis_ray.recipe.recipe import Recipe
+from oasis_ray.recipe.row import Ended
+from oasis_ray.types import Divert, Route
+
+FIRST = pa.struct({"node": pa.string(), "reason": pa.string(), "detail": pa.string()})
+
+
+def waiting_columns(recipe: Recipe) -> pa.Schema:
+    """The columns of a part of rows that wait for a later phase. The picture is not among them."""
+    text = dict.fromkeys(("at", "route", "node", "reason", "detail"), pa.string())
+    nodes = pa.struct([(node.name, written_by(node)) for node in recipe.nodes])
+    state = {
+        "place": pa.int32(),
+        "first": FIRST,
+        "nodes": nodes,
+        "lineage": pa.list_(STEP),
+        "image_sha256": pa.string(),
+    }
+    return pa.schema({"id": pa.string(), **text, **state})
+
+
+def state(row: Ended, recipe: Recipe) -> dict[str, Any]:
+    """One row of such a part: `place` is the number of the node `at` which the row goes on, so more is further."""
+    places = {node.name: place for place, node in enumerate(recipe.nodes)}
+    first = (
+        dict(zip(FIRST.names, (row.first[0], row.first[1].reason, row.first[1].detail), strict=True))
+        if row.first
+        else None
+    )
+    return {
+        "id": row.id, "at": row.at, "place": places[row.at], "route": str(row.route), "first": first,
+        "node": row.node, "reason": row.reason, "detail": row.detail,
+        "nodes": {name: asdict(out) for name, out in row.values.items()},
+        "lineage": row.lineage, "image_sha256": row.digest,
+    }  # fmt: skip
+
+
+def resume(row: Ended, state: Mapping[str, Any], recipe: Recipe) -> None:
+    """Bring a row to where it stood when `state` was taken of it."""
+    row.at, row.route, row.lineage, row.digest = (
+        state["at"], Route(state["route"]), state["lineage"], state["image_sha256"]
+    )  # fmt: skip
+    row.node, row.reason, row.detail = state["node"], state["reason"], state["detail"]
+    if (first := state["first"]) is not None:
+        row.first = first["node"], Divert(Route.REJECTED, first["reason"], first["detail"])
+    row.values = {
+        node.name: node.out_type(**written)
+        for node in recipe.nodes
+        if (written := state["nodes"][node.name]) is not None
+    }

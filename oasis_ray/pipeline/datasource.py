@@ -1,0 +1,57 @@
+"""The datasource: Ray Data's view of the shards.
+
+A packet is one row of Ray Data that holds the rows of one task, sealed: see docs/decisions.md.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+from ray.data import Datasource, ReadTask
+from ray.data.block import BlockMetadata
+
+from oasis_ray.input.ipc import seal
+from oasis_ray.input.reader import read
+from oasis_ray.input.shards import RowGroup, Shards
+from oasis_ray.job.input import Input
+from oasis_ray.pipeline.coordinator import Coordinator
+
+READ_TASKS = 2000  # at most: Ray Data keeps book of every task from the start
+
+
+class ShardSource(Datasource):  # type: ignore[misc]  # Ray ships no types
+    """Ray Data's view of the shards: read tasks that yield packets of `rows_per_task` rows."""
+
+    def __init__(self, shards: Shards, rows_per_task: int, coordinator: Coordinator | None = None) -> None:
+        self._shards, self._rows_per_task, self._coordinator = shards, rows_per_task, coordinator
+
+    def get_name(self) -> str:
+        """The operator's name in Ray's logs and dashboard."""
+        return "Shards"
+
+    def estimate_inmemory_data_size(self) -> int | None:
+        """Not known without reading the images."""
+        return None
+
+    def get_read_tasks(self, parallelism: int, *_: Any, **__: Any) -> list[ReadTask]:
+        """Whole row groups, one a task or a few in a row: the address of a row never depends on Ray's blocks."""
+        groups, each = self._shards.groups, -(-len(self._shards.groups) // READ_TASKS)
+        tasks = [groups[at : at + each] for at in range(0, len(groups), max(1, each))]
+        return [
+            ReadTask(
+                partial(read_groups, some, self._shards.input, self._rows_per_task, self._coordinator),
+                BlockMetadata(sum(group.rows for group in some), None, None, None),
+            )
+            for some in tasks
+        ]
+
+
+def read_groups(
+    groups: Sequence[RowGroup], given: Input, size: int, coordinator: Coordinator | None
+) -> Iterator[pa.Table]:
+    """Sealed packets of the rows of `groups` that are to be done, until the run drains."""
+    for group in groups:
+        if coordinator is not None and coordinator.draining():
+            return
+        yield from map(seal, read(group, given, size))

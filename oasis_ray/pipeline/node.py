@@ -1,0 +1,97 @@
+"""Run one node on one row: bind its inputs, ask its pool, read the replies. The one boundary stands here."""
+
+import asyncio
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Protocol
+
+from oasis_ray.errors import OasisError, RowError, RunError
+from oasis_ray.recipe.recipe import Node, Ref
+from oasis_ray.recipe.row import Ended
+from oasis_ray.stage import ModelStage
+from oasis_ray.types import Call, Divert, Reply, Route
+
+
+class Asked(Protocol):
+    """What answers calls: a pool's handle, or an engine itself."""
+
+    async def ask(self, call: Call) -> Reply:
+        """Answer one call."""
+        ...
+
+
+@dataclass(frozen=True)
+class NodeRunner:
+    """A node with the pool that answers it. `priority` is lower for later nodes: rows finish rather than pile up."""
+
+    node: Node
+    pool: Asked | None
+    digest: str
+    seed: int
+    priority: int
+
+    async def run(self, row: Ended, source: Mapping[str, Any]) -> Any:
+        """What the node makes of the row: its stage's `Out`, or a `Divert`. Adds to the row's lineage.
+
+        A bad row comes back as `Divert(FAILED, …)`. Raises RunError where the machinery failed, or the stage itself.
+        """
+        try:
+            with boundary(self.node.name, row.id):
+                given = self.node.in_type(**{k: _value(w, row, source) for k, w in self.node.inputs.items()})
+                if isinstance(self.node.stage, ModelStage) and self.pool is not None:
+                    return await self._ask(self.node.stage, self.pool, given, row)
+                return self.node.stage.apply(given)  # type: ignore[attr-defined]
+        except RowError as error:
+            return Divert(Route.FAILED, error.reason, error.detail)
+
+    async def _ask(self, stage: ModelStage[Any, Any], pool: Asked, given: Any, row: Ended) -> Any:
+        asked = stage.requests(given)
+        seeds = [seed(self.seed, row.id, self.node.name, attempt) for attempt in range(len(asked))]
+        started, start = time.time(), time.monotonic()
+        replies = await asyncio.gather(
+            *(pool.ask(Call(request, row.id, s, self.priority)) for request, s in zip(asked, seeds, strict=True))
+        )
+        seconds = time.monotonic() - start
+        for reply, s in zip(replies, seeds, strict=True):
+            row.lineage.append(
+                {
+                    "node": self.node.name, "digest": self.digest, "seed": s, "finish": reply.samples[0].finish,
+                    "prompt_tokens": reply.prompt_tokens, "cached_tokens": reply.cached_tokens,
+                    "reply_tokens": sum(sample.tokens for sample in reply.samples), "started": started,
+                    "seconds": seconds / len(replies), "engine": reply.engine, "engine_seconds": reply.seconds,
+                }
+            )  # fmt: skip
+        return stage.parse(given, list(replies))
+
+
+def seed(run: int, row: str, node: str, attempt: int) -> int:
+    """A seed of 31 bits that depends on these alone: the same row gets the same sample whatever the cluster's shape."""
+    return int.from_bytes(sha256(f"{run}\0{row}\0{node}\0{attempt}".encode()).digest()[:4], "big") >> 1
+
+
+def drawn(run: int, row: str, share: float) -> bool:
+    """Whether this row is among a `share` of all rows, drawn by the run's seed."""
+    return seed(run, row, "drawn", 0) < share * 2**31
+
+
+@contextmanager
+def boundary(node: str, row: str) -> Iterator[None]:
+    """Give an exception its kind: what is not an OasisError already is a failure of the machinery."""
+    try:
+        yield
+    except OasisError:
+        raise
+    except Exception as error:
+        raise RunError(f"node '{node}', row '{row}': {type(error).__name__}: {error}") from error
+
+
+def _value(wire: Ref | Mapping[str, Ref], row: Ended, source: Mapping[str, Any]) -> Any:
+    if isinstance(wire, Ref):
+        value = source[wire.field] if wire.node == "source" else row.value(wire)
+        if wire.node == "source" and value is None:
+            raise RowError("text_missing", f"column '{wire.field}' is null")
+        return value
+    return {key: _value(ref, row, source) for key, ref in wire.items()}

@@ -1,0 +1,170 @@
+"""Pools: identical engines of one model as a Ray Serve deployment that belongs to the run.
+
+Each replica holds one engine, pinned to its GPUs by a placement group; on CPUs the same, with zero GPUs. A pool with
+several types of GPU has an application for each (`kinds`). The engines end with their run, however it ends (`janitor`);
+engines with a name of their own (`shared`) are used by all jobs that name them, and end with the last one.
+"""
+
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from threading import Thread
+from typing import Any
+
+from ray import serve
+from ray.serve.config import AutoscalingConfig, RequestRouterConfig
+from ray.serve.schema import LoggingConfig
+
+from oasis_ray.cluster.autoscaler import verdict
+from oasis_ray.errors import FitError, JobError, RunError
+from oasis_ray.job.pool import Pool
+from oasis_ray.pool.handle import PoolHandle, lean
+from oasis_ray.pool.lease import Lease
+from oasis_ray.pool.placement import engines_on_cpus, placement
+from oasis_ray.pool.replica import Replica
+from oasis_ray.pool.replica_groups import kinds
+from oasis_ray.pool.status import app_of, apps_of, cause_of, impossible, state_of, states
+
+ROUTER = "oasis_ray.pool.router.StickyRouter"
+LOOK_S = 2.0  # between two looks at pools that start
+SILENT_S = 90.0  # an autoscaler that starts no node for engines that wait has died, or may start no more
+UPSCALE_S = 10  # a load that has been too high for this long asks for another engine
+GRACE_S = 20  # for calls in flight when there is one engine too many
+DRAIN_S = 0.5  # between two looks of such an engine whether there are any; Serve takes four times as long
+_leases: dict[str, Lease] = {}  # of this process, by application: what is not held ends
+QUIET = LoggingConfig(enable_access_log=False, log_level="WARNING")  # a line a request cost a tenth of Serve's CPU
+
+
+def start_pools(
+    pools: Mapping[str, Pool], run: str, *, gpus: Mapping[str, bool], labels: dict[str, str] | None = None
+) -> dict[str, PoolHandle]:
+    """Start all pools at once and return when each has its least number of engines. Raises RunError where one fails.
+
+    `labels` are those of the run's metrics.
+    """
+    if not pools:  # a recipe whose stages ask no model
+        return {}
+    serve.start(proxy_location="Disabled", logging_config=QUIET)
+    every = {app_of(run, kind): kind for kind in kinds(pools)}
+    handles = {
+        name: PoolHandle(
+            name,
+            {app: kind.make.replicas[1] * kind.make.max_sequences for app, kind in every.items() if kind.pool == name},
+        )
+        for name in pools
+    }
+    labels, sharing = labels or {"run": run, "session": run}, engines_on_cpus(pools, gpus)
+    try:
+        with ThreadPoolExecutor() as threads:  # each starts two processes
+            list(threads.map(_take_hold, every, (kind.make for kind in every.values())))
+        targets = [
+            serve.RunTarget(
+                _application(kind.make, labels | {"pool": kind.pool}, gpus=gpus[kind.pool], sharing=sharing),
+                name=app,
+                route_prefix=None,
+            )
+            for app, kind in every.items()
+            if _leases[app].first
+        ]
+        _wait(
+            _begin(targets, list(every)),
+            handles,
+            max(pool.start_timeout_s for pool in pools.values()) + GRACE_S,
+        )
+    except RuntimeError as error:
+        cause = cause_of(handles, error)
+        stop_pools(handles)
+        raise RunError(f"the pools did not come up: {cause}") from None
+    except BaseException:
+        stop_pools(handles)
+        raise
+    return handles
+
+
+def _wait(starting: "Future[None]", handles: Mapping[str, PoolHandle], patience_s: float) -> None:
+    """Return when the engines are up. Raises FitError or RunError where they won't be, or what starting them raised."""
+    began = silent = time.monotonic()
+    while not wait([starting], timeout=LOOK_S).done:
+        said, now = verdict(), time.monotonic()
+        if lost := impossible(handles, said):
+            raise FitError(lost)
+        if not said or said.coming or not any(said.waiting.get(app) for app in apps_of(handles)):
+            silent = now
+        if now - silent > SILENT_S:
+            raise RunError(f"engines wait for nodes, and the autoscaler starts none: {states(handles)}")
+        if now - began > patience_s:
+            raise RunError(f"the pools did not come up within start_timeout_s: {states(handles)}")
+    starting.result()
+
+
+def _take_hold(app: str, pool: Pool) -> None:
+    try:
+        _leases[app] = Lease(app, pool.model_dump_json())
+    except ValueError as error:
+        told = f"the engines '{pool.shared}' that run on this cluster (pools.*.shared) are others: {error}"
+        raise JobError([told]) from None
+
+
+def _begin(targets: list[serve.RunTarget], apps: list[str]) -> "Future[None]":
+    """Start applications in a thread that nobody waits for: an engine may wait for a node that never comes."""
+    started: Future[None] = Future()
+
+    def run() -> None:
+        try:
+            started.set_result(_start(targets, apps))  # type: ignore[func-returns-value]
+        except BaseException as error:
+            started.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    return started
+
+
+def _start(targets: list[serve.RunTarget], apps: list[str]) -> None:
+    """Start these applications, and return when all of `apps` are up, also those that another job starts."""
+    if targets:
+        serve.run_many(targets, _local_testing_mode=False)
+    deadline = time.monotonic() + SILENT_S  # for an application that another job is about to start
+    while rest := {app: state for app in apps if (state := state_of(app)) != "RUNNING"}:
+        late = ("NOT_STARTED", "DELETING") if time.monotonic() > deadline else ()
+        if lost := [app for app, state in rest.items() if state in ("DEPLOY_FAILED", *late)]:
+            raise RuntimeError(f"the engines that another job was to start are not there: {', '.join(lost)}")
+        time.sleep(LOOK_S)
+
+
+def stop_pools(handles: Mapping[str, PoolHandle]) -> None:
+    """End the pools' engines, but for those that another job holds too, and no other application of the cluster."""
+    with ThreadPoolExecutor() as threads:  # each waits for its engines to end
+        held = [_leases.pop(app) for app in apps_of(handles) if app in _leases]
+        list(threads.map(Lease.end, held))
+
+
+def _application(pool: Pool, labels: dict[str, str], *, gpus: bool, sharing: int) -> serve.Application:
+    bundles, strategy = placement(pool, gpus=gpus)
+    least, most = pool.replicas
+    size: dict[str, Any] = {"num_replicas": least}
+    if most > least:
+        target = max(1, pool.max_sequences // 2)
+        scaling = AutoscalingConfig(
+            min_replicas=least,
+            max_replicas=most,
+            initial_replicas=least,
+            target_ongoing_requests=target,
+            upscale_delay_s=UPSCALE_S,
+            downscale_delay_s=pool.idle_s,
+        )
+        size = {"autoscaling_config": scaling}
+    deployment = serve.deployment(
+        Replica,
+        name=labels["pool"],
+        placement_group_bundles=bundles,
+        placement_group_strategy=strategy,
+        ray_actor_options={"num_cpus": 0, "num_gpus": 0, "runtime_env": lean()},
+        max_ongoing_requests=2 * pool.max_sequences,
+        request_router_config=RequestRouterConfig(request_router_class=ROUTER),
+        graceful_shutdown_timeout_s=GRACE_S,
+        graceful_shutdown_wait_loop_s=DRAIN_S,
+        logging_config=QUIET,
+        health_check_period_s=5,
+        **size,
+    )
+    return deployment.bind(pool, labels, gpus=gpus, sharing=max(1, sharing))

@@ -1,0 +1,137 @@
+"""Who ends engines when their run has ended, however it ended.
+
+Serve keeps applications when their driver exits, is killed, or loses its node. So each application has a janitor: an
+actor outside all jobs that holds the leashes of the jobs that use the engines. A leash is an actor inside a job and
+dies with it. When the last leash is gone, the janitor deletes the application, and ends. A job that ends in order does
+so itself: it has Serve imported, which takes a janitor's process seconds.
+"""
+
+import asyncio
+import time
+from contextlib import suppress
+from typing import Any
+
+import ray
+from ray.exceptions import RayActorError
+
+from oasis_ray.cluster.connection import NAMESPACE, here
+from oasis_ray.cluster.nodes import A_TRACE
+
+PREFIX = "oasis-"  # of the name of every application of ours
+JANITOR = "janitor-"
+HEAD = "node:__internal_head__"  # Ray's mark of the head
+ENDING_S = 0.5  # between two looks whether engines that are being deleted are gone
+
+
+@ray.remote(num_cpus=0)
+class _Leash:
+    """Lives as long as the driver's job."""
+
+    async def hold(self) -> None:
+        await asyncio.Event().wait()
+
+
+# On the head, which no cluster outlives. Not restarted: a new one would know no leash. If the head is lost and comes
+# again, `sweep` sees that nobody holds the engines.
+@ray.remote(num_cpus=0, resources={HEAD: A_TRACE}, lifetime="detached", max_restarts=0)
+class _Janitor:
+    """Deletes an application when the last leash is gone, and ends. `make` is what its engines are."""
+
+    def __init__(self, app: str, make: str) -> None:
+        self._app, self._make = app, make
+        self._leashes: dict[str, asyncio.Future[None]] = {}
+        self._ending = False
+
+    async def join(self, name: str, leash: Any, make: str) -> bool | None:
+        """Take a leash; whether it is the first, whose job starts the engines. Raises ValueError: others run.
+
+        None where these engines are being deleted. (To wait for that here would keep this actor from ending.)
+        """
+        if self._ending:
+            return None
+        if make != self._make:
+            raise ValueError(self._make)
+        first = not self._leashes
+        self._leashes[name] = asyncio.ensure_future(self._wait(name, leash))
+        return first
+
+    async def leave(self, name: str) -> bool:
+        """Let a leash go whose job goes on; whether it is the last, whose job then deletes the application.
+
+        The last one is held on to: should its job die over it, the application is deleted here.
+        """
+        self._ending = len(self._leashes) == 1
+        if not self._ending:
+            self._leashes.pop(name).cancel()
+        return self._ending
+
+    async def end(self, name: str) -> None:
+        """The application is deleted: let the last leash go, and end."""
+        self._leashes.pop(name).cancel()
+        ray.actor.exit_actor()
+
+    async def _wait(self, name: str, leash: Any) -> None:
+        with suppress(RayActorError):
+            await leash.hold.remote()
+        self._leashes.pop(name, None)
+        if not self._leashes:
+            self._ending = True
+            await asyncio.to_thread(delete, self._app)
+            ray.actor.exit_actor()
+
+
+class Lease:
+    """This process's hold on an application. Held as long as the process lives, or until `end`."""
+
+    def __init__(self, app: str, make: str) -> None:
+        """Take hold. Raises ValueError where the application's engines are others than `make`, with what they are."""
+        self.app = app
+        # Elsewhere it could be lost with a node while the job goes on, and its engines would be ended.
+        self._leash = _Leash.options(scheduling_strategy=here()).remote()  # type: ignore[attr-defined]  # Ray: no types
+        self._name = self._leash._actor_id.hex()
+        while True:
+            options = _Janitor.options(name=f"{JANITOR}{app}", namespace=NAMESPACE, get_if_exists=True)  # type: ignore[attr-defined]
+            self._janitor = options.remote(app, make)
+            try:
+                first = ray.get(self._janitor.join.remote(self._name, self._leash, make))
+            except RayActorError:
+                continue  # it has just ended
+            except ray.exceptions.RayTaskError as error:
+                raise error.cause from None
+            if first is not None:
+                self.first: bool = first
+                return
+            time.sleep(ENDING_S)
+
+    def end(self) -> None:
+        """Let go, and return when the engines have ended, if nobody else holds them."""
+        try:
+            with suppress(RayActorError):
+                if ray.get(self._janitor.leave.remote(self._name)):
+                    delete(self.app)
+                    ray.get(self._janitor.end.remote(self._name))
+        finally:
+            # The janitor waits on it still, and would not end, nor free its name for the next one of this application.
+            # Where the deletion failed, it now tries it itself.
+            ray.kill(self._leash)
+
+
+def delete(app: str) -> None:
+    """Delete an application, and no other one of the cluster; return when its engines have ended."""
+    from ray import serve
+
+    with suppress(TimeoutError):  # then the controller goes on with it by itself
+        serve.delete(app)
+
+
+def sweep() -> tuple[list[str], list[str]]:
+    """Delete the applications of ours that nobody holds: what was deleted, and what is in use."""
+    from ray import serve
+
+    every = {actor["name"] for actor in ray.util.list_named_actors(all_namespaces=True)}
+    apps = [app for app in serve.status().applications if app.startswith(PREFIX)]
+    used = [app for app in apps if f"{JANITOR}{app}" in every]
+    left = [app for app in apps if app not in used]
+    for app in left:
+        delete(app)
+    return left, used

@@ -1,0 +1,33 @@
+"""Kinds of engine: a pool with several types of GPU is one pool to the nodes, and a Serve application for each type."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from oasis_ray.job.pool import Pool
+
+
+@dataclass(frozen=True)
+class Kind:
+    """The engines of a pool that are on one type of GPU, or all of them; `make` is the pool as if it had no others."""
+
+    pool: str
+    make: Pool
+
+
+def kinds(pools: Mapping[str, Pool]) -> list[Kind]:
+    """The kinds of all pools, in the order of the job."""
+    return [Kind(name, make) for name, pool in pools.items() for make in _makes(pool)]
+
+
+def most_engines(pools: Mapping[str, Pool]) -> dict[str, int]:
+    """How many engines each pool may have at most, of all types."""
+    return {name: sum(make.replicas[1] for make in _makes(pool)) for name, pool in pools.items()}
+
+
+def _makes(pool: Pool) -> Iterable[Pool]:
+    if not pool.types:
+        return [pool]
+    return [
+        pool.model_copy(update={**one.model_dump(exclude_none=True), "gpu_type": name, "types": {}})
+        for name, one in pool.types.items()
+    ]

@@ -1,0 +1,45 @@
+"""A row on its way through the nodes of a recipe."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from oasis_ray.recipe.recipe import Ref
+from oasis_ray.types import FATE_OF, Divert, Fate, Route
+
+
+@dataclass(slots=True)
+class Ended:
+    """A row on its way to its end: where it came from, what nodes made of it, where it stands, and how it ended.
+
+    `first` is the judge that turned a row down that is scored in full all the same; `waits` tells that the row has not
+    ended: the pool of the node `at` is not up in this phase.
+    """
+
+    id: str
+    address: Mapping[str, Any]
+    image: Mapping[str, Any] | None
+    digest: str | None
+    route: Route = Route.MAIN
+    node: str | None = None
+    reason: str | None = None
+    detail: str | None = None
+    in_full: bool = False
+    values: dict[str, Any] = field(default_factory=dict)
+    lineage: list[dict[str, Any]] = field(default_factory=list)
+    origin: str | None = None
+    at: str = "admit"
+    since: float = field(default_factory=time.monotonic)
+    first: tuple[str, Divert] | None = None
+    waits: bool = False
+    seconds: float = 0.0  # that it was on its way
+
+    @property
+    def fate(self) -> Fate:
+        """Where the row ended."""
+        return FATE_OF[self.route]
+
+    def value(self, ref: Ref) -> Any:
+        """What node `ref.node` wrote as `ref.field`."""
+        return getattr(self.values[ref.node], ref.field)

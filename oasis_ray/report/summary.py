@@ -1,0 +1,283 @@
+"""From what was counted to what the report says."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from math import sqrt
+from typing import Any, TypeVar
+
+from oasis_ray.cost.bill import Amount, Bill
+from oasis_ray.cost.forecast import Forecast
+from oasis_ray.output.counts import Cost, Tally
+from oasis_ray.output.funnel import passages, shares
+from oasis_ray.output.ledger import tally_of
+from oasis_ray.report import statistics as says
+from oasis_ray.report.dataset import Subject
+from oasis_ray.report.totals import UNITS, Found, Spoken, Totals
+from oasis_ray.stats.defects import KINDS
+from oasis_ray.stats.histogram import Lengths
+from oasis_ray.stats.images import PictureTotals
+from oasis_ray.stats.verbs import parser_name
+from oasis_ray.types import Fate
+
+VERB_FROM = 0.01  # the paper shows verbs that are the root of over 1% of the instructions, with three nouns each
+NOUNS = 3
+MOST = 5  # texts that come most often
+TEXTS = ("instruction", "response", "caption")
+
+K = TypeVar("K", str, tuple[str, str])
+
+
+def summarise(
+    subject: Subject, totals: Totals, spoken: Spoken, pictures: PictureTotals | None, notes: list[str]
+) -> says.SubjectStatistics:
+    """The statistics of a subject, from its totals. `notes` say what could not be looked at."""
+    fates: Counter[str] = Counter()
+    for (_, fate), rows in totals.fates.items():
+        fates[fate] += rows
+    shown = fates[Fate.ACCEPTED] + fates[Fate.CAPTIONS]
+    return says.SubjectStatistics(
+        name=subject.name,
+        kind="run" if subject.manifest else "data set",
+        rows=fates.total(),
+        fates={str(fate): fates[fate] for fate in Fate},
+        notes=notes,
+        lengths=[
+            _lengths(text, unit, totals.lengths[text, unit])
+            for text in TEXTS
+            for unit in UNITS
+            if totals.lengths[text, unit].rows
+        ],
+        languages=_languages(spoken),
+        verbs=_verbs(spoken),
+        scores=_scores(totals, subject.manifest),
+        correlations=list(_correlations(totals)),
+        duplicates=list(_duplicates(totals)),
+        defects=[
+            says.Finding(
+                text=text,
+                kind=kind,
+                rows=totals.defects[text, kind].rows,
+                of=_of(totals, text),
+                examples=_names(totals.defects[text, kind]),
+            )
+            for text in TEXTS
+            if _of(totals, text)
+            for kind in KINDS
+        ],
+        cut_off=dict(_most(totals.cut)),
+        overlaps=[
+            says.Overlap(benchmark=name, text=text, rows=found.rows, of=_of(totals, text), examples=_names(found))
+            for (name, text), found in sorted(totals.overlaps.items())
+        ],
+        pictures=_pictures(pictures, shown) if pictures else None,
+        origins=_origins(totals),
+        marks=_marks(totals),
+        **(_run(subject.path, subject.manifest, totals, fates) if subject.manifest else {}),
+    )
+
+
+def _run(path: str, manifest: Mapping[str, Any], totals: Totals, fates: Counter[str]) -> dict[str, Any]:
+    """What only a run has: its funnel, the published rates, its cost."""
+    if "cost" in manifest and manifest["state"] == "done":
+        costs = {node: Cost(**cost) for node, cost in manifest["cost"].items()}
+    else:
+        costs = tally_of(path).costs
+    tally = Tally(fates, Counter(totals.reasons))
+    spent = Bill.model_validate(manifest["bill"]) if "bill" in manifest else Bill()
+    return {
+        "recipe": manifest["recipe"],
+        "state": manifest["state"],
+        "funnel": [
+            says.Passage(node=one.node, rows=one.rows, through=one.through, left=dict(one.left))
+            for one in passages(manifest, tally)
+        ],
+        "rates": [
+            says.Rate(say=rate.say, rows=rows, of=of, published=rate.published)
+            for rate, rows, of in shares(manifest, tally)
+        ],
+        "cost": says.Cost(
+            nodes=[
+                says.NodeCost(node=node["name"], **vars(costs[node["name"]]), **_spent(spent.nodes.get(node["name"])))
+                for node in manifest["nodes"]
+                if node["name"] in costs
+            ],
+            seconds=sum(session.get("seconds", 0) for session in manifest["sessions"]),
+            seconds_loading=sum(session.get("seconds_loading", 0) for session in manifest["sessions"]),
+            currency=spent.currency,
+            ends=[says.EndCost.model_validate(line, from_attributes=True) for line in spent.lines],
+            **_spent(spent.total if spent.pools else None),
+        ),
+        "forecast": _forecast(manifest),
+    }
+
+
+def _spent(amount: Amount | None) -> dict[str, Any]:
+    return {} if amount is None else {"gpu_seconds": amount.gpu_seconds, "money": amount.money}
+
+
+def _forecast(manifest: Mapping[str, Any]) -> says.Forecast | None:
+    if "forecast" not in manifest:
+        return None
+    made = Forecast.model_validate(manifest["forecast"])
+    if not made.graded:  # a probe's own, of a run that is still to come
+        return None
+    return says.Forecast(
+        probe_rows=made.probe_rows,
+        confidence=made.confidence,
+        bottleneck=made.sizes[0].bottleneck if made.sizes else None,
+        actual_bottleneck=made.actual_bottleneck,
+        figures=[says.Predicted.model_validate(one, from_attributes=True) for one in made.figures],
+    )
+
+
+def _lengths(text: str, unit: str, lengths: Lengths) -> says.TextLengths:
+    return says.TextLengths(
+        text=text, unit=unit, rows=lengths.rows, mean=lengths.mean, deviation=lengths.deviation,
+        percentiles=lengths.percentiles(), histogram=_histogram(lengths),
+    )  # fmt: skip
+
+
+def _histogram(lengths: Lengths) -> list[says.Bin]:
+    return [says.Bin(low=low, high=high, rows=rows) for low, high, rows in lengths.histogram()]
+
+
+def _languages(spoken: Spoken) -> says.Languages:
+    sampled: Counter[str] = Counter()
+    rows: Counter[tuple[str, str]] = Counter()
+    unsure: Counter[tuple[str, str]] = Counter()
+    for (text, language, sure), count in spoken.languages.items():
+        sampled[text] += count
+        rows[text, language] += count
+        unsure[text, language] += 0 if sure else count
+    return says.Languages(
+        sampled=dict(sampled),
+        found=[
+            says.Language(text=text, language=language, rows=count, unsure=unsure[text, language])
+            for (text, language), count in _most(rows)
+        ],
+    )
+
+
+def _verbs(spoken: Spoken) -> says.Verbs | None:
+    parser = parser_name()
+    if parser is None or not spoken.parsed:
+        return None
+    verbs: Counter[str] = Counter()
+    nouns: dict[str, Counter[str]] = defaultdict(Counter)
+    for (verb, noun), rows in spoken.verbs.items():
+        verbs[verb] += rows
+        if noun is not None:
+            nouns[verb][noun] += rows
+    return says.Verbs(
+        parser=parser, parsed=spoken.parsed, verbless=spoken.verbless,
+        verbs=[
+            says.Verb(verb=verb, rows=rows,
+                      nouns=[says.Noun(noun=noun, rows=count) for noun, count in _most(nouns[verb])[:NOUNS]])
+            for verb, rows in _most(verbs) if rows > VERB_FROM * spoken.parsed
+        ],
+    )  # fmt: skip
+
+
+def _scores(totals: Totals, manifest: Mapping[str, Any] | None) -> list[says.Axis]:
+    found: dict[str, dict[int, int]] = {node["name"]: {} for node in (manifest or {}).get("nodes", ())}
+    for (axis, score), rows in sorted(totals.scores.items()):
+        found.setdefault(axis, {})[score] = rows
+    return [
+        says.Axis(
+            axis=axis,
+            counts=counts,
+            mean=sum(score * rows for score, rows in counts.items()) / sum(counts.values()),
+        )
+        for axis, counts in found.items()
+        if counts
+    ]
+
+
+def _correlations(totals: Totals) -> Iterator[says.Correlation]:
+    pairs: dict[tuple[str, str], Counter[tuple[int, int]]] = defaultdict(Counter)
+    for (one, other, score, its), rows in sorted(totals.both.items()):  # one order, one sum of floats
+        pairs[one, other][score, its] += rows
+    for (one, other), counts in sorted(pairs.items()):
+        yield says.Correlation(one=one, other=other, rows=counts.total(), pearson=pearson(counts))
+
+
+def pearson(counts: Mapping[tuple[int, int], int]) -> float | None:
+    """The correlation of two scores from how often each pair came; None where one of them never varies."""
+    rows = sum(counts.values())
+    x = sum(a * n for (a, _), n in counts.items()) / rows
+    y = sum(b * n for (_, b), n in counts.items()) / rows
+    xx = sum((a - x) ** 2 * n for (a, _), n in counts.items())
+    yy = sum((b - y) ** 2 * n for (_, b), n in counts.items())
+    xy = sum((a - x) * (b - y) * n for (a, b), n in counts.items())
+    return xy / sqrt(xx * yy) if xx and yy else None
+
+
+def _duplicates(totals: Totals) -> Iterator[says.Duplicates]:
+    for what in (*TEXTS, "image"):
+        if what in totals.twins:
+            twins = totals.twins[what]
+            sampled, exact, near = twins.counts()
+            yield says.Duplicates(
+                what=what, rows=twins.rows, sampled=sampled, exact=exact, near=near, most=dict(twins.most(MOST))
+            )
+
+
+def _pictures(pictures: PictureTotals, of: int) -> says.Pictures:
+    return says.Pictures(
+        looked_at=pictures.looked_at, of=of, unreadable=pictures.unreadable,
+        formats=dict(_most(pictures.formats)), near=pictures.twins.counts()[2],
+        sizes=[
+            says.Sizes(measure=measure, mean=sizes.mean, percentiles=sizes.percentiles(), histogram=_histogram(sizes))
+            for measure, sizes in pictures.sizes.items()
+        ],
+    )  # fmt: skip
+
+
+def _origins(totals: Totals) -> list[says.Origin]:
+    fates: dict[str | None, dict[str, int]] = defaultdict(dict)
+    for (origin, fate), rows in totals.fates.items():
+        fates[origin][fate] = rows
+    if set(fates) <= {None}:
+        return []
+    return [
+        says.Origin(
+            origin=origin,
+            fates=found,
+            words={text: totals.origins[origin, text].mean for text in TEXTS if totals.origins[origin, text].rows},
+        )
+        for origin, found in sorted(fates.items(), key=lambda item: (-sum(item[1].values()), item[0] or ""))
+    ]
+
+
+def _marks(totals: Totals) -> says.Marks | None:
+    """People beside the run: their marks by fate, and Cohen's kappa of good and bad with kept and not."""
+    if not totals.marked:
+        return None
+    said: dict[str, Counter[str]] = {"good": Counter(), "bad": Counter()}
+    table: Counter[tuple[bool, bool]] = Counter()
+    for (fate, mark), rows in totals.marked.items():
+        said[mark][fate] += rows
+        table[fate in (Fate.ACCEPTED, Fate.CAPTIONS), mark == "good"] += rows
+    return says.Marks(marks=table.total(), good=dict(said["good"]), bad=dict(said["bad"]), kappa=kappa(table))
+
+
+def kappa(table: Mapping[tuple[bool, bool], int]) -> float | None:
+    """Cohen's kappa of two who say yes or no, from how often each pair came; None where chance alone decides."""
+    rows = sum(table.values())
+    agreed = sum(count for (one, other), count in table.items() if one == other) / rows
+    yes = [sum(count for pair, count in table.items() if pair[who]) / rows for who in (0, 1)]
+    chance = yes[0] * yes[1] + (1 - yes[0]) * (1 - yes[1])
+    return (agreed - chance) / (1 - chance) if chance < 1 else None
+
+
+def _most(counts: Counter[K]) -> list[tuple[K, int]]:
+    """Counts, the highest first; equal ones by name, so that the order of the rows does not matter."""
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+
+
+def _of(totals: Totals, text: str) -> int:
+    return totals.lengths[text, "words"].rows
+
+
+def _names(found: Found) -> list[str]:
+    return [str(name) for name in found.some.chosen()]

@@ -1,0 +1,46 @@
+"""The log of a session, for who looks into it at night: what happened to engines, nodes and rows, a line of JSON each.
+
+It holds ids, names and reasons, never what a model said. Only the last lines are kept; what had to go is
+counted in the first. The file is written anew each time, whole or not at all, so a store that can't append serves too.
+"""
+
+import json
+from collections import deque
+from datetime import UTC, datetime
+from typing import Any
+
+from oasis_ray.storage import write_whole
+
+KEPT = 10_000  # lines, some 2 MB
+
+
+class Journal:
+    """Collects the events of one session and writes them to `log/session-<session>.jsonl` of the run folder."""
+
+    def __init__(self, folder: str, *, run: str, session: str, kept: int = KEPT) -> None:
+        self._folder, self._always = folder, {"run": run, "session": session}
+        self._name = f"log/session-{session}.jsonl"
+        self._lines: deque[str] = deque(maxlen=kept)
+        self._noted = self._written = self._gone = 0
+
+    def note(self, event: str, *, at: float | None = None, **facts: Any) -> None:
+        """Keep an event that happened at `at` (seconds since 1970; left out: now). Facts that are None are left out."""
+        when = datetime.now(UTC) if at is None else datetime.fromtimestamp(at, UTC)
+        known = {key: value for key, value in facts.items() if value is not None}
+        line = {"time": when.isoformat(timespec="milliseconds"), "event": event, **self._always, **known}
+        self._lines.append(json.dumps(line, ensure_ascii=False))
+        self._noted += 1
+
+    def missed(self, events: int) -> None:
+        """Count events that came too fast to be kept."""
+        self._gone += events
+
+    def write(self) -> None:
+        """Write the file where there is anything new. Raises what the file system raises."""
+        noted, lines = self._noted, list(self._lines)
+        if noted == self._written:
+            return
+        if gone := self._gone + noted - len(lines):
+            lines.insert(0, json.dumps({"event": "lines_dropped", **self._always, "lines": gone}))
+        write_whole(self._folder, self._name, "\n".join(lines) + "\n")
+        self._written = noted

@@ -1,0 +1,79 @@
+"""A run on a Ray cluster: Ray Data streams the rows, Ray Serve holds the engines."""
+
+from collections.abc import Mapping
+
+from oasis_ray.cluster import connection
+from oasis_ray.cluster.autoscaler import verdict
+from oasis_ray.cluster.cluster_memory import used_mib
+from oasis_ray.cluster.metrics import Meter
+from oasis_ray.cluster.nodes import Node
+from oasis_ray.job.pool import Pool
+from oasis_ray.output.sink import PartSink
+from oasis_ray.pipeline.graph import BESIDE_A_WORKER, LIGHT_CPUS, build
+from oasis_ray.pipeline.remote_coordinator import RemoteCoordinator, start_coordinator
+from oasis_ray.pool.deployment import start_pools, stop_pools
+from oasis_ray.pool.handle import PoolHandle
+from oasis_ray.pool.replica_groups import Kind
+from oasis_ray.pool.status import impossible, standing, states
+from oasis_ray.run.executor import Pools, Tell, Work
+
+
+class RayExecutor:
+    """The cluster that this process belongs to, else one that is started here (`cluster.join`)."""
+
+    def join(self) -> None:
+        """Join the cluster."""
+        connection.join()
+
+    def nodes(self) -> list[Node]:
+        """The nodes that are up."""
+        return connection.nodes()
+
+    def grows(self) -> bool:
+        """Whether the cluster has an autoscaler."""
+        return verdict() is not None
+
+    def start_coordinator(self, name: str) -> RemoteCoordinator:
+        """An actor on the driver's node."""
+        return start_coordinator(name)
+
+    def start_pools(
+        self, pools: Mapping[str, Pool], run: str, *, gpus: Mapping[str, bool], labels: dict[str, str]
+    ) -> dict[str, PoolHandle]:
+        """Serve applications, one per kind of engine."""
+        return start_pools(pools, run, gpus=gpus, labels=labels)
+
+    def stop_pools(self, pools: Pools) -> None:
+        """End the applications that no other job holds."""
+        stop_pools(_handles(pools))
+
+    def execute(self, work: Work) -> None:
+        """Stream the rows through Ray Data."""
+        job = work.job
+        rows = build(work.shards, job, work.recipe, _handles(work.pools), work.digests, work.coordinator, work.waiting)
+        sink = PartSink(work.writer, rows_per_part=job.output.rows_per_part, rows_per_task=job.rows_per_task)
+        rows.write_datasink(sink, ray_remote_args={"num_cpus": LIGHT_CPUS}, concurrency=BESIDE_A_WORKER * job.workers)
+
+    def engines(self, run: str, pools: Mapping[str, Pool]) -> list[tuple[Kind, dict[str, int]]]:
+        """Replicas by state."""
+        return standing(run, pools)
+
+    def states(self, pools: Pools) -> str:
+        """What Serve and the autoscaler say of the pools."""
+        return states(_handles(pools))
+
+    def impossible(self, pools: Pools) -> str:
+        """Pools whose engines no node type can hold."""
+        return impossible(_handles(pools), verdict())
+
+    def used_mib(self) -> float:
+        """The memory of this machine's part of the cluster."""
+        return used_mib()
+
+    def meter(self, run: str, session: str) -> Tell:
+        """Metrics that Ray's node agents show to Prometheus."""
+        return Meter(run=run, session=session).tell
+
+
+def _handles(pools: Pools) -> dict[str, PoolHandle]:
+    return {name: handle for name, handle in pools.items() if isinstance(handle, PoolHandle)}

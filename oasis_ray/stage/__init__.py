@@ -1,0 +1,27 @@
+"""Stage: all that a stage may import. Pure values and two pure methods; no I/O, no clock, no randomness, no Ray."""
+
+from oasis_ray.stage.base import ModelStage, RowStage, Stage
+from oasis_ray.stage.language import MIN_CHARS, MIN_PROBABILITY, detect
+from oasis_ray.stage.prompt import Phrases, PhrasesField, Prompt, PromptField
+from oasis_ray.types import GREEDY, Divert, Image, Reply, Request, Route, Sample, Sampling
+
+__all__ = [
+    "GREEDY",
+    "MIN_CHARS",
+    "MIN_PROBABILITY",
+    "Divert",
+    "Image",
+    "ModelStage",
+    "Phrases",
+    "PhrasesField",
+    "Prompt",
+    "PromptField",
+    "Reply",
+    "Request",
+    "Route",
+    "RowStage",
+    "Sample",
+    "Sampling",
+    "Stage",
+    "detect",
+]  # fmt: skip

@@ -1,0 +1,1 @@
+"""Stats: mergeable measures of texts and images. No files and no Ray."""

@@ -1,0 +1,94 @@
+"""Turn pydantic's errors into sentences: where, what, what was possible, what may have been meant."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from oasis_ray.errors import JobError, nearest
+from oasis_ray.text_files import read_text, read_yaml_text
+
+
+def explain(error: ValidationError, model: type[BaseModel], where: str) -> list[str]:
+    """One sentence a problem, each beginning with `where` and the path of the key inside it."""
+    return [_sentence(problem, model, where) for problem in error.errors()]
+
+
+def _sentence(problem: Any, model: type[BaseModel], where: str) -> str:
+    path = [str(part) for part in problem["loc"]]
+    at = f"{where}: {'.'.join(path)}" if path else where
+    given = f", not {problem['input']!r}" if isinstance(problem["input"], str | int | float | bool) else ""
+    match problem["type"]:
+        case "extra_forbidden":
+            keys = _keys(model, path[:-1])
+            return f"{at}: unknown key (known: {', '.join(keys)}).{nearest(path[-1], keys)}"
+        case "missing":
+            return f"{at}: this key is needed"
+        case "value_error":
+            return f"{at}: {problem['ctx']['error']}"
+        case _:
+            text = problem["msg"][0].lower() + problem["msg"][1:]
+            return f"{at}: {text}{given}"
+
+
+def _keys(kind: Any, path: list[str]) -> list[str]:
+    """The keys that the model at `path` knows, as they are written in YAML."""
+    for part in path:
+        kind = _step(kind, part)
+    models = [k for k in _alternatives(kind) if isinstance(k, type) and issubclass(k, BaseModel)]
+    return [field.alias or name for k in models for name, field in k.model_fields.items()]
+
+
+def _step(kind: Any, part: str) -> Any:
+    for option in _alternatives(kind):
+        if isinstance(option, type) and issubclass(option, BaseModel):
+            for name, field in option.model_fields.items():
+                if part in (name, field.alias):
+                    return field.annotation
+        if get_origin(option) in (dict, tuple, list):
+            args = get_args(option)
+            return args[1] if get_origin(option) is dict else args[0]
+    return None
+
+
+def _alternatives(kind: Any) -> tuple[Any, ...]:
+    if get_origin(kind) is Annotated:
+        kind = get_args(kind)[0]
+    return get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+
+
+def patch(document: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`document` with `changes` laid over it, mapping by mapping."""
+    both = {**document}
+    for key, value in changes.items():
+        old = both.get(key)
+        both[key] = patch(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return both
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file. Raises JobError where there is none."""
+    if path.is_dir():
+        raise JobError([f"{path} is a folder; name the file in it"])
+    if not path.is_file():
+        near = sorted(file.name for file in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
+        shown = f" (in that folder: {', '.join(near)})" if near else ""
+        raise JobError([f"there is no file {path}{shown}.{nearest(path.name, near)}"])
+    document = read_yaml_text(read_text(path), str(path))
+    if not isinstance(document, dict):
+        raise JobError([f"{path} holds no mapping of keys to values"])
+    return document
+
+
+def validated(model: type[M], document: Mapping[str, Any], where: str, problems: list[str]) -> M | None:
+    """The document as a model; None where it is none, with what is wrong added to `problems`."""
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        problems.extend(explain(error, model, where))
+        return None

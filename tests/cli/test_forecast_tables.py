@@ -1,0 +1,80 @@
+"""What the terminal shows of a forecast, as text."""
+
+from collections.abc import Callable, Iterable
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from oasis_ray.cli import forecast_tables as show_forecast
+from oasis_ray.cost.evaluation import grade
+from oasis_ray.cost.forecast import Forecast
+from oasis_ray.cost.probe import forecast
+from tests.support.probes import PRICES, close
+from tests.support.run_folders import RunFolder
+
+
+def said(things: Any) -> str:
+    """As it is printed where there is no terminal."""
+    text = StringIO()
+    console = Console(file=text, width=160)
+    for thing in things if isinstance(things, Iterable) and not isinstance(things, str) else [things]:
+        console.print(thing, soft_wrap=True)
+    return text.getvalue()
+
+
+@pytest.fixture
+def made(tmp_path: Path, job_file: Callable[..., Path]) -> Forecast:
+    probe = RunFolder(tmp_path / "run-probe", job_file(score_in_full=0.0), 40)
+    close(probe, 40)
+    return forecast(probe.job, probe.recipe, 40_000, PRICES)
+
+
+def test_rows_and_tokens_are_told_by_node_with_their_intervals(made: Forecast) -> None:
+    lines = said(show_forecast.nodes(made)).splitlines()
+    told = {line.split("│")[0].strip(): [cell.strip() for cell in line.split("│")[1:]] for line in lines if "│" in line}
+    assert told["admit"] == ["40k [36.5k–40k]", "", "4000 [1583–9221]", "", ""]
+    assert told["nonsense"][:3] == ["28k [21.83k–32.77k]", "8000 [4200–13.9k]", ""]
+    assert told["hook"][3] == "360k [360k–360k]"
+    assert told["accepted"][0] == "16k [10.54k–22.16k]"
+
+
+def test_time_and_cost_are_told_for_sizes(made: Forecast) -> None:
+    table = said(show_forecast.sizes(made))
+    assert all(word in table for word in ("engines vlm", "engines llm", "bottleneck", "wall time", "GPU-hours", "EUR"))
+    assert len([line for line in table.splitlines() if "sure)" in line]) == len(made.sizes)
+
+
+def test_other_prices_and_the_order_of_judges_are_told(made: Forecast) -> None:
+    told = list(show_forecast.remarks(made))
+    assert [line.partition(":")[0] for line in told if ":" in line] == [
+        "peak memory of this machine, MiB",
+        "at the prices of other GPUs, were they as fast (EUR)",
+    ]
+    assert "no order of the judges costs much less than caption_language" in told[-1]
+
+
+def test_the_grades_tell_the_great_sums_and_what_was_missed(made: Forecast, tmp_path: Path, job_file: Any) -> None:
+    run = RunFolder(tmp_path / "run", job_file(), 400)
+    graded = grade(made, close(run, 400))
+    table, line = said(show_forecast.grades(graded)), show_forecast.verdict(graded)
+    assert " no" in table
+    assert "wall time, s" in table
+    inside = sum(one.inside is True for one in graded.figures)
+    assert line.startswith(f"the forecast: {inside} of {len(graded.figures)} figures came to lie in their intervals; ")
+    assert line.endswith("as predicted")
+
+
+@pytest.mark.parametrize(
+    ("what", "value", "text"),
+    [
+        ("rows", 0, "0"), ("rows", 9999.4, "9999"), ("rows", 10_000, "10k"), ("tokens read", 1_234_567, "1.235M"),
+        ("tokens read", 3.2e10, "32G"), ("wall time, s", 3725.4, "1:02:05"), ("money", 0.0, "0.00"),
+        ("money", 1234.5, "1,234.50"), ("GPU-hours", 0.0123, "0.012"),
+    ],
+)  # fmt: skip
+def test_figures_are_short(what: str, value: float, text: str) -> None:
+    figure = show_forecast.Figure(what=what, predicted=value, low=value, high=value)
+    assert show_forecast.spread(figure) == f"{text} [{text}–{text}]"

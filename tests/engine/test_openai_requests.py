@@ -1,0 +1,150 @@
+"""What the OpenAI-compatible backend sends to a server, and what it makes of the answer.
+
+vLLM's own server is asked in tests/slow/test_openai_server.py.
+"""
+
+import asyncio
+import base64
+import json
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import pytest
+
+from oasis_ray.engine.chat_template import Chat
+from oasis_ray.engine.openai import OpenAIEngine
+from oasis_ray.errors import RowError, RunError
+from oasis_ray.input.admission import admit
+from oasis_ray.job.limits import Limits
+from oasis_ray.job.pool import Pool
+from oasis_ray.types import Call, Image, Reply, Request, Sample, Sampling
+from tests.support.models import VLM
+from tests.support.servers import Answers, Echo, proof, serving
+from tests.support.shards import picture
+
+SHORT = Sampling(max_tokens=12)
+USAGE = {"prompt_tokens": 40, "completion_tokens": 9, "prompt_tokens_details": {"cached_tokens": 32}}
+COMPLETIONS, CHATS = "/v1/completions", "/v1/chat/completions"
+SAID = {
+    COMPLETIONS: [{"text": "one", "finish_reason": "stop", "logprobs": {"token_logprobs": [-1.0, -3.0]}},
+                  {"text": "two", "finish_reason": "length", "logprobs": {"token_logprobs": [None, -0.5]}}],
+    CHATS: [{"message": {"content": "A cat."}, "finish_reason": "stop",
+             "logprobs": {"content": [{"token": "A", "logprob": -0.25, "bytes": None, "top_logprobs": []}]}}],
+}  # fmt: skip
+
+
+class Recorder(Answers):
+    """Keeps what it is asked, and always says the same."""
+
+    asked: list[tuple[str, dict[str, Any]]] = []  # noqa: RUF012
+
+    def do_POST(self) -> None:  # noqa: N802
+        asked = json.loads(self.body())
+        if asked["max_tokens"] == 1:
+            self.answer(200, proof(asked))
+            return
+        self.asked.append((self.path, asked))
+        choices = [{"index": at, **choice} for at, choice in enumerate(SAID[self.path])]
+        self.answer(200, {"id": "x", "created": 1, "model": "m", "object": "o", "choices": choices, "usage": USAGE})
+
+
+class Full(Answers):
+    """Says of every prompt what vLLM says of one that is too long."""
+
+    def do_POST(self) -> None:  # noqa: N802
+        self.body()
+        self.answer(400, {"error": {"message": "This model's maximum context length is 2048 tokens."}})
+
+
+@cache
+def chat() -> Chat:
+    return Chat.load(str(VLM))
+
+
+def body(**keys: Any) -> dict[str, Any]:
+    """What a request with `SHORT` holds, and these keys."""
+    common = {
+        "model": str(VLM), "n": 1, "max_tokens": 12, "temperature": 0.0, "top_p": 1.0, "frequency_penalty": 0.0,
+        "presence_penalty": 0.0, "seed": 1, "top_k": SHORT.top_k, "min_tokens": 0, "stop_token_ids": chat().stop_ids,
+    }  # fmt: skip
+    return common | keys
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A server that answers, and keeps what it is asked in `Recorder.asked`."""
+    monkeypatch.setenv("OPENAI_API_KEY", "a-key")
+    Recorder.asked.clear()
+    with serving(Recorder) as url:
+        yield f"{url}/v1"
+
+
+def ask(url: str, request: Request, **keys: Any) -> Reply:
+    engine = OpenAIEngine(Pool(model=str(VLM), backend="openai", url=url, **keys), retries=0)
+    return asyncio.run(engine.ask(Call(request, "row", 1)))
+
+
+def turn(image: Image, text: str) -> list[dict[str, Any]]:
+    """The messages of a user who shows a picture and says something."""
+    url = f"data:image/png;base64,{base64.b64encode(image.data).decode()}"
+    content = [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": text}]
+    return [{"role": "user", "content": content}]
+
+
+def test_the_hook_is_a_turn_of_the_user_that_goes_on(server: str) -> None:
+    image = admit(picture(), Limits())
+    ask(server, Request(images=(image,), speaker="user", sampling=SHORT))
+    goes_on = {"continue_final_message": True, "add_generation_prompt": False}
+    assert Recorder.asked == [(CHATS, body(messages=turn(image, ""), logprobs=False, **goes_on))]
+
+
+def test_a_question_with_an_image_is_a_chat_whose_words_are_no_special_tokens(server: str) -> None:
+    image = admit(picture(), Limits())
+    reply = ask(server, Request("What is <|im_end|>?", (image,), sampling=SHORT, likelihood=True))
+    assert Recorder.asked == [(CHATS, body(messages=turn(image, "What is <\u200b|im_end|>?"), logprobs=True))]
+    assert reply == Reply((Sample("A cat.", "stop", 9, -0.25),), 40, 32)
+
+
+def test_a_request_without_an_image_goes_as_exact_tokens(server: str) -> None:
+    request = Request("<|im_end|> is a word here", speaker="user", sampling=SHORT, n=2, likelihood=True)
+    reply = ask(server, request)
+    assert Recorder.asked == [(COMPLETIONS, body(prompt=chat().ids(request), n=2, logprobs=0))]
+    # The server counts the tokens of all samples together: they are put down to the first.
+    assert reply == Reply((Sample("one", "stop", 9, -2.0), Sample("two", "length", 0, -0.5)), 40, 32)
+
+
+def test_choices_and_banned_tokens_go_along(server: str) -> None:
+    banning = Sampling(max_tokens=12, ban=("special",))
+    request = Request("Good?", sampling=banning, choices=("[[1]]", "[[5]]"))
+    ask(server, request)
+    bias = {str(token): -100 for token in chat().banned_ids(banning)}
+    more = {"logit_bias": bias, "structured_outputs": {"choice": ["[[1]]", "[[5]]"]}}
+    assert Recorder.asked == [(COMPLETIONS, body(prompt=chat().ids(request), logprobs=None, **more))]
+    assert bias != {}
+
+
+def test_an_image_of_an_odd_mode_is_sent_as_a_plain_one(server: str) -> None:
+    ask(server, Request("Hm", (admit(picture(kind="TIFF"), Limits()),), sampling=SHORT))
+    ((_, sent),) = Recorder.asked
+    assert sent["messages"][0]["content"][0]["image_url"]["url"].startswith("data:image/png;base64,")
+
+
+def test_a_prompt_over_the_context_is_a_bad_row() -> None:
+    with serving(Full) as url, pytest.raises(RowError) as error:
+        ask(f"{url}/v1", Request("word " * 3000, sampling=SHORT))
+    assert error.value.reason == "prompt_over_context"
+
+
+def test_a_key_that_is_refused_is_told_without_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTHER_KEY", "a-wrong-key")
+    with serving(Echo) as url, pytest.raises(RunError) as error:
+        ask(f"{url}/401/v1", Request("Hi", sampling=SHORT), api_key_env="OTHER_KEY")
+    assert str(error.value).startswith(f"{url}/401/v1 refuses the key in $OTHER_KEY: ")
+    assert "a-wrong-key" not in str(error.value)
+
+
+def test_a_server_that_is_not_there_is_told() -> None:
+    with pytest.raises(RunError) as error:
+        ask("http://127.0.0.1:9/v1", Request("Hi", sampling=SHORT))
+    assert str(error.value).startswith("http://127.0.0.1:9/v1 can't be reached: ")

@@ -1,0 +1,371 @@
+"""An export takes the rows asked for, in an order that hangs on the seed alone, and tells what it left out."""
+
+import json
+import re
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, get_args
+
+import fsspec
+import PIL.Image
+import pytest
+from typer.testing import CliRunner
+
+from oasis_ray.cli import app
+from oasis_ray.errors import JobError, RunError
+from oasis_ray.export.card import escaped
+from oasis_ray.export.export import export
+from oasis_ray.export.images import name_of, reference
+from oasis_ray.export.language import detect
+from oasis_ray.export.options import FormatName, read_options
+from oasis_ray.export.provenance import Exported
+from oasis_ray.export.selection import choose
+from oasis_ray.export.shuffle import Shuffle
+from oasis_ray.recipe.row import Ended
+from tests.support.ended_rows import row, write_run
+from tests.support.shards import picture
+
+Make = Callable[..., Path]
+PICTURES = [picture(colour) for colour in ("red", "blue", "teal", "tan", "pink", "gold")]
+ENGLISH = "The house stands beside the road and people walk past it."
+
+
+@pytest.fixture
+def make(tmp_path: Path, job_file: Callable[..., Path]) -> Make:
+    def write(rows: list[Ended], name: str = "run", **options: Any) -> Path:
+        return write_run(tmp_path / name, job_file(), rows, **options)
+
+    return write
+
+
+def taken(run: Path | list[Path], **options: Any) -> tuple[list[str], Exported]:
+    """The ids of an export in order, and what was told of it."""
+    runs = run if isinstance(run, list) else [run]
+    out = runs[0].parent / f"out{len(list(runs[0].parent.iterdir()))}"
+    made = export([str(folder) for folder in runs], str(out), read_options("llava", **options))
+    return [sample["id"] for name in made.splits for sample in json.loads((out / f"{name}.json").read_text())], made
+
+
+def accepted(count: int, **given: Any) -> list[Ended]:
+    return [row(f"a{n}", f"Question {n}?", "Yes.", PICTURES[n % 6], **given) for n in range(count)]
+
+
+def captions(count: int) -> list[Ended]:
+    return [row(f"c{n}", "Describe it.", f"Field {n}.", PICTURES[n % 6], said="en") for n in range(count)]
+
+
+def test_everything_is_taken_unless_something_else_is_asked_for(make: Make) -> None:
+    names, made = taken(make(accepted(20) + captions(30)))
+    assert sorted(names) == sorted([f"a{n}" for n in range(20)] + [f"c{n}" for n in range(30)])
+    assert (made.splits, made.left_out, made.notes) == ({"train": {"accepted": 20, "captions": 30}}, {}, [])
+    assert names != sorted(names) and names[:20] != [f"a{n}" for n in range(20)]
+
+
+def test_the_order_hangs_on_the_seed_and_the_ids_alone(make: Make) -> None:
+    rows = accepted(20) + captions(9)
+    names = taken(make(rows))[0]
+    assert names == taken(make(rows[::-1], "other", a_part=7))[0]
+    assert names != taken(make(rows, "third"), seed=1)[0]
+    fewer = [row for row in rows if row.id != names[3]]
+    assert taken(make(fewer, "fewer"))[0] == names[:3] + names[4:]
+
+
+@pytest.mark.parametrize(
+    ("share", "count", "notes"),
+    [
+        (0, 0, []),
+        (0.5, 10, []),
+        (1.0, 20, []),
+        (2.0, 30, ["2 captions an accepted row are 40; there are 30, all are taken"]),
+    ],
+)
+def test_captions_are_taken_by_the_accepted_rows(share: float, count: int, notes: list[str], make: Make) -> None:
+    names, made = taken(make(accepted(20) + captions(30)), captions=share)
+    left = {f"captions beyond {share:g} an accepted row": 30 - count} if count < 30 else {}
+    assert (made.splits["train"], made.left_out, made.notes) == ({"accepted": 20, "captions": count}, left, notes)
+    assert len(names) == 20 + count
+
+
+def test_the_limit_keeps_the_first_of_the_order(make: Make) -> None:
+    run = make(accepted(20) + captions(30))
+    names, made = taken(run, limit=7)
+    assert (names, made.left_out) == (taken(run)[0][:7], {"beyond the limit of 7 rows": 43})
+
+
+def test_texts_that_differ_in_case_blanks_and_forms_alone_are_one(make: Make) -> None:
+    said = ["How  many?", "how many?\n", "ＨＯＷ many?", "How many", "Combien ?", "combien ?"]
+    texts = [row(f"a{n}", text, "Yes.", PICTURES[n]) for n, text in enumerate(said)]
+    names, made = taken(
+        make([*texts, *captions(3), row("c9", "Describe it.", "FIELD 1.", PICTURES[0], said="en")]), dedup="text"
+    )
+    assert {
+        len({*names} & group) for group in ({"a0", "a1", "a2"}, {"a3"}, {"a4", "a5"}, {"c1", "c9"}, {"c0"}, {"c2"})
+    } == {1}
+    assert made.left_out == {"the same instruction or caption again": 4}
+
+
+def test_of_rows_with_the_same_picture_the_first_of_the_order_stays(make: Make) -> None:
+    run = make([*accepted(20), row("n1", "One and one?", "Two."), row("n2", "Two and two?", "Four.")])
+    whole, (names, made) = taken(run)[0], taken(run, dedup="image")
+    first = {PICTURES[int(name[1:]) % 6]: name for name in reversed(whole) if name[0] == "a"}
+    assert names == [name for name in whole if name in {*first.values(), "n1", "n2"}]
+    assert made.left_out == {"the same picture again": 14}
+
+
+def test_a_cap_keeps_the_first_rows_of_each_origin_and_counts_the_unknown_as_one(make: Make) -> None:
+    origins = [{"origin": "web"}, {"origin": "books"}, {}]
+    rows = [row(f"a{n}", f"Question {n}?", "Yes.", PICTURES[n % 6], **origins[n % 3]) for n in range(15)]
+    run = make([*rows, row("b", "What?", "That.", PICTURES[0], origin="papers")])
+    whole, (names, made) = taken(run)[0], taken(run, caps=["origin=2"])
+    kept = {name for third in range(3) for name in [n for n in whole if n != "b" and int(n[1:]) % 3 == third][:2]}
+    assert names == [name for name in whole if name in kept | {"b"}]
+    assert made.left_out == {"beyond 2 rows of one origin": 9}
+
+
+@pytest.mark.parametrize("drop", [(), ("origin",)])
+def test_a_cap_by_origin_wants_origins(drop: tuple[str, ...], make: Make) -> None:
+    run = make(accepted(3), drop=drop)
+    assert taken(run)[1].rows == 3
+    with pytest.raises(JobError, match=r"no row of these runs says where its picture comes from \(input.origin\)"):
+        taken(run, caps=["origin=2"])
+
+
+def test_a_cap_by_language_takes_what_a_node_wrote_and_else_detects(make: Make) -> None:
+    spoken = [
+        row(f"c{n}", "Describe it.", ENGLISH, PICTURES[n], said="de" if n < 3 else "fr", sure=n != 5) for n in range(6)
+    ]
+    detected = [row("a1", "What is there?", ENGLISH, PICTURES[0]), row("a2", "Hm?", "Ja.", PICTURES[1])]
+    names, made = taken(make(spoken + detected), caps=["language=1"])
+    groups = {"de": {"c0", "c1", "c2"}, "fr": {"c3", "c4"}, "unsure": {"c5", "a2"}, "en": {"a1"}}
+    assert {language: len(group & {*names}) for language, group in groups.items()} == dict.fromkeys(groups, 1)
+    assert made.left_out == {"beyond 1 rows of one language": 4}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (ENGLISH, "en"),
+        ("Das Haus steht neben der Straße und viele Menschen gehen vorbei.", "de"),
+        ("一座红色的房子，旁边站着两个人。他们看着镜头，背着很大的包。", "zh-cn"),
+        ("Yes.", "unsure"),
+        ("1234567890 1234567890 1234567890", "unsure"),
+        ("", "unsure"),
+    ],
+)
+def test_a_short_text_has_no_sure_language(text: str, expected: str) -> None:
+    assert [detect(text), detect(text)] == [expected] * 2
+
+
+def test_no_picture_stands_in_two_splits_and_none_moves_when_the_run_grows(make: Make) -> None:
+    def split(run: Path) -> dict[str, str]:
+        made = taken(run, split="train=0.6,validation=0.4")[1]
+        return {
+            sample["id"]: name
+            for name in made.splits
+            for sample in json.loads((made.folder / f"{name}.json").read_text())
+        }
+
+    small, large = split(make(accepted(12))), split(make(accepted(12) + captions(30), "larger"))
+    assert set(large.values()) == {"train", "validation"}
+    assert {name: large[name] for name in small} == small
+    assert all(large[f"c{n}"] == large[f"a{n % 6}"] for n in range(30))
+
+
+def test_ids_that_two_runs_share_are_told_apart(make: Make) -> None:
+    runs = [make(accepted(3)), make([*accepted(2), row("a0#2", "What?", "That.", PICTURES[0])], "second/run")]
+    names, made = taken(runs)
+    assert sorted(names) == ["a0", "a0#2", "a0#3", "a1", "a1#2", "a2"]
+    told = json.loads((made.folder / "export.json").read_text())
+    assert [(run["name"], run["rows"]["accepted"]) for run in told["runs"]] == [("run", 3), ("run#2", 3)]
+
+
+def test_a_run_that_has_not_ended_is_exported_as_far_as_it_is_and_that_is_told(make: Make) -> None:
+    made = taken(make(accepted(3), state="running"))[1]
+    assert (made.rows, made.notes) == (3, ["the run run has not ended (running); what is there so far was exported"])
+
+
+def test_a_run_may_lie_in_a_store(make: Make, tmp_path: Path) -> None:
+    fsspec.filesystem("memory").put(str(make(accepted(3))), "/stored", recursive=True)
+    made = export(["memory://stored"], str(tmp_path / "out"), read_options("hf"))
+    assert made.splits == {"train": {"accepted": 3, "captions": 0}}
+
+
+RATIO = " is no number of captions for each accepted row, such as 0.5 or 0"
+SHARES = ": the shares must be above 0 and 1 together: train=0.95,validation=0.05"
+
+
+@pytest.mark.parametrize(
+    ("options", "problems"),
+    [
+        ({"format": "lava"}, [f"--format 'lava' is none of: {', '.join(get_args(FormatName))}. Did you mean 'llava'?"]),
+        ({"captions": float("nan")}, ["--captions nan" + RATIO]),
+        ({"captions": float("inf")}, ["--captions inf" + RATIO]),
+        ({"captions": -1.0}, ["--captions -1" + RATIO]),
+        ({"dedup": "all"}, ["--dedup 'all' is none of: none, text, image."]),
+        ({"split": "train"}, ["--split 'train' is not NAME=NUMBER",
+                              "--split 'train'" + SHARES]),
+        ({"split": "a=0.5,b=0.6"}, ["--split 'a=0.5,b=0.6'" + SHARES]),
+        ({"split": "a=1.5,b=-0.5"}, ["--split 'a=1.5,b=-0.5'" + SHARES]),
+        ({"split": "a=nan"}, ["--split 'a=nan'" + SHARES]),
+        ({"split": "../x=1"}, ["--split: '../x' is no name of a split; take small letters, digits and _"]),
+        ({"split": "a=0.5,a=0.5,b=0.5"}, ["--split: 'a' is named twice"]),
+        ({"caps": ["orign=5", "language=0", "origin=x"]},
+         ["--cap 'origin=x' is not NAME=NUMBER",
+          "--cap: 'orign' can't be capped, only origin and language. Did you mean 'origin'?",
+          "--cap language=0: the number of rows must be 1 or more"]),
+    ],
+)  # fmt: skip
+def test_options_that_are_wrong_are_told_all_at_once(options: dict[str, Any], problems: list[str]) -> None:
+    with pytest.raises(JobError) as error:
+        read_options(**{"format": "llava", **options})
+    assert list(error.value.problems) == problems
+
+
+def test_what_can_not_be_exported_is_told_and_nothing_is_left_behind(make: Make, tmp_path: Path) -> None:
+    run, full, empty = make(accepted(6)), tmp_path / "full", make([], "empty")
+    (full / "x").mkdir(parents=True)
+    (tmp_path / "file").touch()
+    before = {*tmp_path.rglob("*")}
+    for folders, out, options, told in (
+        ([run], full, {}, f"--out {full} is there already and not empty; name another folder, or remove it"),
+        (
+            [run],
+            tmp_path / "file",
+            {},
+            f"--out: {tmp_path}/file can't be made: {tmp_path}/file is a file",
+        ),
+        (
+            [run],
+            tmp_path / "file/deeper/x",
+            {},
+            f"--out: {tmp_path}/file/deeper/x can't be made: {tmp_path}/file is a file",
+        ),
+        (
+            [run],
+            "s3://b/x",
+            {},
+            "--out s3://b/x: an export is written to a local folder; copy it to its place afterwards",
+        ),
+        ([run], f"{tmp_path}/\0", {}, f"--out: {tmp_path}/\0 can't be made: embedded null byte"),
+        ([run], "x" * 300, {}, f"--out: {'x' * 300} can't be made: File name too long"),
+        ([run, run], tmp_path / "o", {}, f"{run} is named twice"),
+        ([full], tmp_path / "o", {}, f"{full} is no run folder: it has no run.json"),
+        ([empty], tmp_path / "o", {}, "there is nothing to export: these runs hold no accepted rows and no captions"),
+        ([run], tmp_path / "o", {"split": "a=0.999999,b=0.000001"}, "--split: 6 rows are too few; none falls to b"),
+    ):
+        with pytest.raises(JobError) as error:
+            export([str(folder) for folder in folders], str(out), read_options("llava", **options))
+        assert error.value.problems == (told,)
+    assert {*tmp_path.rglob("*")} == before
+
+
+def test_options_that_leave_nothing_are_told(make: Make) -> None:
+    with pytest.raises(JobError, match=r"the options leave no row to export \(captions beyond 0 an accepted row: 3\)"):
+        taken(make(captions(3)), captions=0)
+
+
+def test_an_export_that_breaks_leaves_nothing_behind(make: Make, tmp_path: Path) -> None:
+    run = make([*accepted(3), row("b", "What?", "That.", b"<svg/>")])
+    with pytest.raises(RunError, match="a part holds an image that can't be read"):
+        taken(run)
+    part = next(run.glob("accepted/*"))
+    part.write_bytes(part.read_bytes()[:-9])
+    with pytest.raises(RunError, match=r"part-x-000000.parquet can't be read: .*; `oasis-ray audit` says more"):
+        taken(run)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["job.yaml", "run"]
+
+
+def test_a_disk_that_can_not_be_written_is_told(make: Make, tmp_path: Path) -> None:
+    name = "x" * 254  # and the folder that is written first has a longer one
+    with pytest.raises(RunError, match=rf"/{name} can't be written, or a part can't be read: \[Errno 36\]"):
+        export([str(make(accepted(3)))], f"{tmp_path}/{name}", read_options("llava"))
+
+
+def test_a_part_that_changes_meanwhile_is_noticed(make: Make, tmp_path: Path) -> None:
+    selection = choose([str(make(accepted(4)))], read_options("llava"))
+    make(accepted(3))
+    shuffle = Shuffle(selection, ["run"], packed=False, keep=None)
+    shuffle.spill(tmp_path)
+    with pytest.raises(RunError, match="1 rows of the split train are gone: a part was changed while it was exported"):
+        list(shuffle.rows("train"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "suffix"),
+    [
+        ("PNG", "png"),
+        ("JPEG", "jpg"),
+        ("MPO", "jpg"),
+        ("WEBP", "webp"),
+        ("GIF", "gif"),
+        ("BMP", "bmp"),
+        ("TIFF", "tiff"),
+    ],
+)
+def test_a_picture_is_named_by_what_it_holds(kind: str, suffix: str) -> None:
+    second = {"save_all": True, "append_images": [PIL.Image.new("RGB", (9, 9))]} if kind == "MPO" else {}
+    data = picture("red", kind=kind, **second)
+    digest = sha256(data).hexdigest()
+    assert name_of(data) == f"images/{digest[:2]}/{digest}.{suffix}"
+
+
+def test_an_empty_folder_may_be_the_target(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    export([str(make(accepted(3)))], str(tmp_path / "out"), read_options("swift"))
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["export.json", "images", "train.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [("a/b.jpg", "a/b.jpg"), ("..a/b..c/d", "..a/b..c/d"), ("ab:c.jpg", "ab:c.jpg")]
+    + [
+        (path, "sha")
+        for path in (None, "", "/a", "../a", "a/../b", "a/..", "..", "s3://b/a", "C:\\a", "c:/a", "a\\b", "a\0b")
+    ],
+)
+def test_a_path_that_leads_out_is_never_given_on(path: str | None, expected: str) -> None:
+    assert reference(path, "sha") == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a | b\n# c", "a \\| b \\# c"),
+        ("<script>&lt;", "\\<script\\>\\&lt;"),
+        ("[x](http://y) ![z]", "\\[x\\](http\\://y) !\\[z\\]"),
+        ("`a` **b** _c_ ~d~ $e$ \\", "\\`a\\` \\*\\*b\\*\\* \\_c\\_ \\~d\\~ \\$e\\$ \\\\"),
+        (7, 7),
+    ],
+)
+def test_words_of_data_are_words_on_the_card(text: Any, expected: Any) -> None:
+    assert escaped(text) == expected
+
+
+def test_hostile_names_stay_names_on_the_card(make: Make, tmp_path: Path) -> None:
+    name = "x\n---\n# <script>alert(1)</script> | [a](http:b) {{ 7 * 7 }}"
+    run = make(accepted(3), prompts={name: ""}, pools={"vlm": {"model": name, "digest": name}})
+    export([str(run)], str(tmp_path / "out"), read_options("hf"))
+    card = (tmp_path / "out/README.md").read_text()
+    shown = r"x --- \# \<script\>alert(1)\</script\> \| \[a\](http\:b) {{ 7 \* 7 }}"
+    assert f"| vlm | {shown} | {shown} |" in card and f"Prompts: {shown}." in card
+
+
+def test_a_models_folder_is_not_told_where_it_lies(make: Make) -> None:
+    pools = {
+        name: {"model": name, "digest": "d"} for name in ("/home/me/secret/qwen", "~/models/qwen/", "Qwen/Qwen2-VL-2B")
+    }
+    told = json.loads((taken(make(accepted(3), pools=pools))[1].folder / "export.json").read_text())
+    assert [model["model"] for model in told["runs"][0]["models"].values()] == ["qwen", "qwen", "Qwen/Qwen2-VL-2B"]
+
+
+def test_the_command_tells_rows_files_bytes_and_what_was_left_out(make: Make, tmp_path: Path) -> None:
+    run = make(accepted(20) + captions(30))
+    words = ["export", str(run), "--format", "hf", "--out", str(tmp_path / "out"), "--captions", "0.5", "--no-images"]
+    said = CliRunner().invoke(app, words)
+    assert said.exit_code == 0, said.output
+    lines = [" ".join(re.sub("[│┃]", " ", line).split()) for line in said.output.splitlines()]
+    size = (tmp_path / "out/data/train-00000.parquet").stat().st_size
+    assert {"split accepted captions", "train 20 10", f"data/train-*.parquet 1 {size:,}"} <= {*lines}
+    assert "left out: 20 rows, captions beyond 0.5 an accepted row" in lines
+    assert re.fullmatch(r"30 rows in [\d.]+ s \(\d+ rows/s\) at .*/out", lines[-1])

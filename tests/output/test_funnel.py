@@ -1,0 +1,102 @@
+"""The funnel counts who came to each node and who left there, and the shares that are compared with published ones."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oasis_ray.cli import SHIPPED
+from oasis_ray.job.load import load_job
+from oasis_ray.output.counts import Cost, Tally
+from oasis_ray.output.funnel import Passage, passages, shares
+from oasis_ray.output.manifest import describe
+from oasis_ray.recipe.spec import RateSpec
+
+Make = Callable[..., dict[str, Any]]
+STEP = {"node": "hook", "prompt_tokens": 9, "cached_tokens": 4, "reply_tokens": 3, "seconds": 0.5}
+ROWS = [
+    (("accepted", None, None), 6),
+    (("captions", "categorize", "caption"), 4),
+    (("rejected", "caption_language", "score_2"), 2),
+    (("failed", "caption_coherence", "no_verdict"), 1),
+    (("rejected", "nonsense", "score_1"), 3),
+    (("rejected", "nonsense", "score_2"), 2),
+    (("failed", "clarity", "no_verdict"), 1),
+    (("rejected", "gate", "solvability_clarity_below_7"), 2),
+    (("failed", "categorize", "no_kind"), 5),
+    (("failed", "admit", "image_truncated"), 1),
+]
+
+
+@pytest.fixture
+def manifest(job_file: Callable[..., Path]) -> Make:
+    def make(**nodes: Any) -> dict[str, Any]:
+        job, recipe = load_job(job_file(nodes=nodes), SHIPPED)
+        return describe(job, recipe, dict.fromkeys((node.name for node in recipe.nodes), ""), 27)
+
+    return make
+
+
+def tally(rows: list[Any] = ROWS) -> Tally:
+    made = Tally()
+    for (fate, node, reason), count in rows:
+        made.add([(fate, node, reason, [STEP])] * count)
+    return made
+
+
+def test_a_tally_counts_rows_reasons_and_cost() -> None:
+    made = tally()
+    assert dict(made.fates) == {"accepted": 6, "captions": 4, "rejected": 9, "failed": 8}
+    assert made.reasons == {key: count for key, count in ROWS if key[2]}
+    assert made.costs == {"hook": Cost(27, 27 * 9, 27 * 4, 27 * 3, 13.5)}
+    assert (made.rows, made.reply_tokens) == (27, 81)
+
+
+def test_every_row_comes_to_a_node_leaves_there_or_goes_on(manifest: Make) -> None:
+    assert passages(manifest(), tally()) == [
+        Passage("admit", 27, {"failed: image_truncated": 1}),
+        Passage("hook", 26, {}),
+        Passage("categorize", 26, {"failed: no_kind": 5, "to route caption": 7}),
+        Passage("nonsense", 14, {"rejected: score_1": 3, "rejected: score_2": 2}),
+        Passage("hallucination", 9, {}),
+        Passage("solvability", 9, {}),
+        Passage("clarity", 9, {"failed: no_verdict": 1}),
+        Passage("gate", 8, {"rejected: solvability_clarity_below_7": 2}),
+        Passage("respond", 6, {}),
+        Passage("caption_clean", 7, {}),
+        Passage("caption_language", 7, {"rejected: score_2": 2}),
+        Passage("caption_information", 5, {}),
+        Passage("caption_coherence", 5, {"failed: no_verdict": 1}),
+        Passage("spoken", 4, {}),
+        Passage("pair", 4, {}),
+    ]
+
+
+def test_the_ends_of_both_routes_are_the_accepted_and_the_captions(manifest: Make) -> None:
+    through = {passage.node: passage.through for passage in passages(manifest(), tally())}
+    assert (through["respond"], through["pair"]) == (6, 4)
+
+
+def test_a_caption_counts_the_same_with_and_without_its_reason(manifest: Make) -> None:
+    # While a run goes on captions come with their reason; of the parts of a run, without.
+    parts = [((key[0], None, None) if key[0] == "captions" else key, count) for key, count in ROWS]
+    assert passages(manifest(), tally(parts)) == passages(manifest(), tally())
+
+
+def test_a_share_leaves_out_the_rows_that_failed(manifest: Make) -> None:
+    made = manifest()
+    sort, judged = map(RateSpec.model_validate, made["rates"])
+    assert shares(made, tally()) == [(sort, 14, 21), (judged, 6, 13)]
+    assert shares(made, Tally()) == [(sort, 0, 0), (judged, 0, 0)]
+
+
+@pytest.mark.parametrize("node", ["nonsense", "gate"])
+def test_a_share_whose_nodes_are_switched_off_is_not_told(node: str, manifest: Make) -> None:
+    made = manifest(**{node: {"enabled": False}})
+    assert shares(made, tally()) == [(RateSpec.model_validate(made["rates"][0]), 14, 21)]
+
+
+def test_a_run_of_no_rows_has_an_empty_funnel(manifest: Make) -> None:
+    empty = [Passage("admit", 0, {}), Passage("hook", 0, {}), Passage("categorize", 0, {"to route caption": 0})]
+    assert passages(manifest(), Tally())[:3] == empty

@@ -1,0 +1,187 @@
+"""The columns of a run's parts, and the record that a row becomes: one table a fate, whole rows."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from oasis_ray.input.columns import ADDRESS, IMAGE
+from oasis_ray.output.part_writer import unpack, write_part
+from oasis_ray.output.record import packet, record
+from oasis_ray.output.schema import STEP, TURN, columns
+from oasis_ray.recipe.row import Ended
+from oasis_ray.stage.signature import arrow
+from oasis_ray.types import Fate, Route
+from stages import categorize, clean, hook, pair
+from tests.support.records import PICTURE, PLACE, RECIPE, STEPS, ended
+
+WRITTEN = {
+    "hook": pa.struct({"text": pa.string(), "truncated": pa.bool_()}),
+    "sort": pa.struct({"instruction": pa.string(), "reply": pa.string()}),
+    "judge": pa.struct({"score": pa.int64(), "reply": pa.string()}),
+    "answer": pa.struct({"text": pa.string(), "likelihood": pa.float64()}),
+    "tidy": pa.struct({"text": pa.string(), "removed": pa.float64()}),
+    "pair": pa.struct({"instruction": pa.string()}),
+}
+RECORD = {
+    "conversations": pa.list_(TURN), "data_source": pa.string(), "instruction": pa.string(), "response": pa.string(),
+    "scores": pa.struct({"sense": pa.int64()}),
+}  # fmt: skip
+LOST = {"node": pa.string(), "reason": pa.string()}
+
+
+def made(*names: str) -> dict[str, pa.DataType]:
+    """The columns that trace a row, with what these nodes wrote."""
+    return {
+        "nodes": pa.struct({name: WRITTEN[name] for name in names}),
+        "lineage": pa.list_(STEP), "scored_in_full": pa.bool_(), "image_sha256": pa.string(),
+        "origin": pa.string(), "source": ADDRESS,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("fate", "expected"),
+    [
+        (Fate.ACCEPTED, RECORD | made("hook", "sort", "judge", "answer")),
+        (Fate.REJECTED, LOST | {"detail": pa.string()} | made(*WRITTEN)),
+        (Fate.FAILED, LOST | {"error": pa.string()} | made(*WRITTEN)),
+    ],
+)
+def test_a_fate_has_its_columns(fate: Fate, expected: dict[str, pa.DataType]) -> None:
+    assert columns(RECIPE, fate) == pa.schema({"id": pa.string(), "image": IMAGE, **expected})
+
+
+TRACE = {
+    "id": "r",
+    "image": PICTURE,
+    "lineage": STEPS,
+    "scored_in_full": False,
+    "image_sha256": "0" * 64,
+    "origin": "a crawl",
+}
+TRACE |= {"source": PLACE}
+
+
+def test_an_accepted_row_becomes_a_record() -> None:
+    assert record(ended(), RECIPE, keep_images=False) == {
+        **TRACE,
+        "conversations": [{"from": "human", "value": "<image>\nWhat is it?"}, {"from": "gpt", "value": "A cat."}],
+        "data_source": "a",
+        "instruction": "What is it?",
+        "response": "A cat.",
+        "scores": {"sense": 5},
+        "nodes": {
+            "hook": {"text": "What is it?", "truncated": False},
+            "sort": {"instruction": "What is it?", "reply": "Kind: instruction"},
+            "judge": {"score": 5, "reply": "[[5]]"},
+            "answer": {"text": "A cat.", "likelihood": None},
+        },
+    }
+
+
+def test_a_caption_becomes_a_record_of_its_own_kind() -> None:
+    values = {
+        "hook": hook.Out("A cat", truncated=True),
+        "tidy": clean.Out("A cat.", 0.1),
+        "pair": pair.Out("Describe."),
+    }
+    row = record(ended(route=Route.CAPTION, node="sort", reason="caption", values=values), RECIPE, keep_images=False)
+    assert row == {
+        **TRACE,
+        "conversations": [{"from": "human", "value": "<image>\nDescribe."}, {"from": "gpt", "value": "A cat."}],
+        "data_source": "b",
+        "instruction": "Describe.",
+        "response": "A cat.",
+        "scores": {},
+        "nodes": {
+            "hook": {"text": "A cat", "truncated": True},
+            "tidy": {"text": "A cat.", "removed": 0.1},
+            "pair": {"instruction": "Describe."},
+        },
+    }
+
+
+@pytest.mark.parametrize(("route", "told"), [(Route.REJECTED, "detail"), (Route.FAILED, "error")])
+@pytest.mark.parametrize("keep", [True, False])
+def test_a_lost_row_keeps_its_reason_and_its_image_where_asked(route: Route, told: str, keep: bool) -> None:
+    row = ended(
+        route=route, node="sort", reason="no_kind", detail="Hm.", in_full=True, values={"hook": hook.Out("?", False)}
+    )
+    assert record(row, RECIPE, keep_images=keep) == {
+        **TRACE,
+        "image": PICTURE if keep else None,
+        "scored_in_full": True,
+        "nodes": {"hook": {"text": "?", "truncated": False}},
+        "node": "sort",
+        "reason": "no_kind",
+        told: "Hm.",
+    }
+
+
+@pytest.mark.parametrize(
+    "said", ["<image>What is it?", "What is it?\n<image>", "<image><image> What is it?", "<im<image>age>What is it?"]
+)
+def test_a_conversation_shows_the_picture_once_where_there_is_one(said: str) -> None:
+    row = ended(values={**ended().values, "sort": categorize.Out(said, "")})
+    assert record(row, RECIPE, keep_images=False)["conversations"][0]["value"] == "<image>\nWhat is it?"
+    row.digest = None
+    assert record(row, RECIPE, keep_images=False)["conversations"][0]["value"] == "What is it?"
+
+
+def write(rows: list[Ended], folder: Path) -> dict[str, list[str]]:
+    """Send rows the way to their parts; the ids in each."""
+    schemas = {fate: columns(RECIPE, fate) for fate in Fate}
+    for fate, table in unpack([packet(rows, RECIPE, keep_images=False)], schemas):
+        write_part(table, str(folder / fate), "part-0.parquet")
+        assert pq.read_table(folder / fate / "part-0.parquet").equals(table)
+    return {path.parent.name: pq.read_table(path)["id"].to_pylist() for path in folder.rglob("*.parquet")}
+
+
+def test_rows_travel_in_order_and_are_written_as_they_are(tmp_path: Path) -> None:
+    lost = ended(id="l", route=Route.FAILED, node="admit", reason="image_missing", values={}, lineage=[], image=None)
+    assert write([ended(id="a"), lost, ended(id="b")], tmp_path) == {"accepted": ["a", "b"], "failed": ["l"]}
+
+
+def test_a_record_without_scores_is_written(tmp_path: Path) -> None:
+    values = {
+        "hook": hook.Out("A cat", truncated=False),
+        "tidy": clean.Out("A cat.", 0.1),
+        "pair": pair.Out("Describe."),
+    }
+    assert write([ended(id="c", route=Route.CAPTION, values=values)], tmp_path) == {"captions": ["c"]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        (str, pa.string()), (int, pa.int64()), (float, pa.float64()), (bool, pa.bool_()), (str | None, pa.string()),
+        (list[str], pa.list_(pa.string())), (list[int] | None, pa.list_(pa.int64())),
+        (list[list[float]], pa.list_(pa.list_(pa.float64()))), (list[str | None], pa.list_(pa.string())),
+    ],
+)  # fmt: skip
+def test_a_field_of_an_out_has_its_type(kind: Any, expected: pa.DataType) -> None:
+    assert arrow(kind) == expected
+
+
+@dataclass
+class Other:
+    text: str
+
+
+@pytest.mark.parametrize(
+    "kind", [dict[str, int], bytes, Other, list[Other], str | int, tuple[int], set[str], list, None]
+)
+def test_a_field_of_another_type_is_refused(kind: Any) -> None:
+    with pytest.raises(TypeError) as error:
+        arrow(kind)
+    assert "an Out may hold str, int, float, bool, lists of these, and None, not" in str(error.value)
+
+
+@pytest.mark.timeout(30)
+def test_nested_placeholders_are_taken_out_in_one_pass() -> None:
+    said = "a" + "<ima" * 100_000 + "<image>" + "ge>" * 100_000 + "b<image>"
+    row = ended(values={**ended().values, "sort": categorize.Out(said, "")})
+    assert record(row, RECIPE, keep_images=False)["conversations"][0]["value"] == "<image>\nab"

@@ -1,0 +1,204 @@
+"""A recipe is bound, or every problem of it is told: where, what, what was possible, what may have been meant."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import yaml
+
+from oasis_ray.cli import SHIPPED
+from oasis_ray.errors import JobError
+from oasis_ray.recipe.binding import bind
+from oasis_ray.recipe.recipe import Recipe, Record, Ref
+from oasis_ray.recipe.spec import RecipeSpec
+from oasis_ray.stage import RowStage
+from oasis_ray.types import Image, Route
+
+RECIPE = """
+name: small
+nodes:
+  - {name: hook, stage: hook, pool: vlm, inputs: {image: source.image}}
+  - {name: sort, stage: categorize, pool: llm, inputs: {text: hook.text}, with: {prompt: categorize}}
+  - {name: judge, stage: score, pool: llm, inputs: {instruction: sort.reply}, with: {prompt: nonsense, accept: [5]}}
+  - {name: idle, stage: score, enabled: false, inputs: {caption: sort.reply}, with: {prompt: clarity, accept: [5]}}
+  - {name: gate, stage: gate, inputs: {scores: {judge: judge.score, idle: idle.score}}, with: {at_least: {judge: 3}}}
+  - {name: answer, stage: respond, pool: vlm, inputs: {instruction: sort.instruction}}
+  - {name: tidy, stage: clean, route: caption, inputs: {text: hook.text}}
+  - name: pair
+    stage: pair
+    route: caption
+    inputs: {caption: tidy.text, language: hook.text}
+    with: {phrases: describe}
+records:
+  accepted: {data_source: a, instruction: sort.instruction, response: answer.text, scores: {judge: judge.score}}
+  captions: {data_source: b, instruction: pair.instruction, response: tidy.text, scores: {idle: idle.score}}
+rates:
+  - {say: a rate, from: sort, to: gate, published: 0.5}
+"""
+
+
+def bound(text: str = RECIPE, /, stages: dict[str, Any] | None = None, **source: Any) -> Recipe:
+    return bind(
+        RecipeSpec.model_validate(yaml.safe_load(text)),
+        where="r.yaml",
+        stages={**SHIPPED.stages, **(stages or {})},
+        prompts=[SHIPPED.prompts],
+        pools=["vlm", "llm"],
+        source=source or {"image": Image},
+    )
+
+
+def problems(old: str, new: str, /, **keys: Any) -> list[str]:
+    """What is said of the recipe where `new` stands for `old`; each names the file."""
+    assert old in RECIPE
+    with pytest.raises(JobError) as error:
+        bound(RECIPE.replace(old, new), **keys)
+    assert all(problem.startswith("r.yaml") for problem in error.value.problems)
+    return [problem.removeprefix("r.yaml, ") for problem in error.value.problems]
+
+
+def test_a_recipe_is_bound_without_what_is_switched_off() -> None:
+    recipe = bound()
+    assert [(node.name, node.pool, node.route) for node in recipe.nodes] == [
+        ("hook", "vlm", "main"), ("sort", "llm", "main"), ("judge", "llm", "main"), ("gate", None, "main"),
+        ("answer", "vlm", "main"), ("tidy", None, "caption"), ("pair", None, "caption"),
+    ]  # fmt: skip
+    assert recipe.nodes[3].inputs == {"scores": {"judge": Ref("judge", "score")}}
+    assert recipe.nodes[4].inputs == {"instruction": Ref("sort", "instruction")}
+    assert recipe.records == {
+        Route.MAIN: Record("a", Ref("sort", "instruction"), Ref("answer", "text"), {"judge": Ref("judge", "score")}),
+        Route.CAPTION: Record("b", Ref("pair", "instruction"), Ref("tidy", "text"), {}),
+    }
+
+
+@pytest.mark.parametrize(
+    ("wire", "problem"),
+    [
+        ("hok.text", "but there is no earlier node 'hok' (possible: source, hook). Did you mean 'hook'?"),
+        ("answer.text", "but there is no earlier node 'answer' (possible: source, hook)."),
+        ("sort.reply", "but there is no earlier node 'sort' (possible: source, hook)."),
+        ("idle.reply", "but node 'idle' is switched off (possible: source, hook)."),
+        ("hook.txt", "but 'hook' writes: text, truncated. Did you mean 'hook.text'?"),
+        ("hook", "but 'hook' writes: text, truncated. Did you mean 'hook.text'?"),
+        ("source.imgae", "but 'source' writes: image. Did you mean 'source.image'?"),
+    ],
+)
+def test_a_wire_that_leads_nowhere_says_what_is_there(wire: str, problem: str) -> None:
+    found = problems("{text: hook.text}, with", f"{{text: {wire}}}, with")
+    assert found == [f"node 'sort': input 'text' is bound to '{wire}', {problem}"]
+
+
+@pytest.mark.parametrize("node", ["answer", "sort", "judge"])
+def test_a_caption_has_not_what_nodes_of_the_main_route_write(node: str) -> None:
+    found = problems("language: hook.text", f"language: {node}.reply")
+    why = f"a row on route 'caption' has not passed node '{node}' (possible: source, hook, tidy)."
+    assert found == [f"node 'pair': input 'language' is bound to '{node}.reply', but {why}"]
+
+
+STAGES = "categorize, clean, gate, hook, language, pair, respond, score"
+PROMPTS = ", ".join(sorted(path.stem for path in SHIPPED.prompts.glob("*.txt")))
+BROKEN = [
+    ("stage: gate", "stage: gat", f"node 'gate': there is no stage 'gat' (known: {STAGES}). Did you mean 'gate'?"),
+    ("stage: gate", "stage: 'no.x:Y'", "node 'gate': stage 'no.x:Y' can't be imported: No module named 'no'"),
+    ("pool: llm, inputs: {text", "pool: lllm, inputs: {text",
+     "node 'sort': the job has no pool 'lllm' (it has: vlm, llm). Did you mean 'llm'?"),
+    ("pool: llm, inputs: {text", "inputs: {text",
+     "node 'sort': stage 'categorize' asks a model; name its pool (the job has: vlm, llm)"),
+    ("stage: gate", "stage: gate, pool: vlm", "node 'gate': stage 'gate' asks no model; take `pool: vlm` out"),
+    ("{image: source.image}", "{}", "node 'hook': input 'image' (Image) is not bound; add `image: node.field`"),
+    ("{instruction: sort.instruction}}\n", "{instruction: sort.instruction, imag: source.image}}\n",
+     "node 'answer': input 'imag' is not one of stage 'respond' (it reads: instruction, image). Did you mean 'image'?"),
+    ("{text: hook.text}, with", "{text: hook.truncated}, with",
+     "node 'sort': input 'text' wants str, but 'hook.truncated' is bool"),
+    ("{text: hook.text}, with", "{text: {a: hook.text}}, with",
+     "node 'sort': input 'text' is bound to one `node.field`, not to {'a': 'hook.text'}"),
+    ("{judge: judge.score, idle: idle.score}", "judge.score",
+     "node 'gate': input 'scores' is bound to a mapping of names to `node.field`, not to 'judge.score'"),
+    ("{judge: judge.score, idle: idle.score}", "{judge: judge.reply}",
+     "node 'gate': input 'scores', 'judge' wants int, but 'judge.reply' is str"),
+    ("nonsense", "nonsens",
+     f"node 'judge', with: prompt: there is no prompt 'nonsens' (known: {PROMPTS}). Did you mean 'nonsense'?"),
+    ("describe", "describes",
+     "node 'pair', with: phrases: there are no phrases 'describes' (known: describe). Did you mean 'describe'?"),
+    ("accept: [5]}}\n  - {name: idle", "accept: [5], acept: 5}}\n  - {name: idle",
+     "node 'judge', with: acept: unknown key (known: sampling, prompt, accept, terse). Did you mean 'accept'?"),
+    ("prompt: nonsense", "prompt: helpful",
+     "node 'judge': prompt 'helpful' reads {{response}}, which is not bound; add `response: node.field`"),
+    ("{instruction: sort.reply}, with", "{instruction: sort.reply, caption: hook.text}, with",
+     "node 'judge': prompt 'nonsense' does not read {{caption}}; take the input out, or use another prompt"),
+    ("{judge: judge.score}}\n", "{judge: judge.reply}}\n",
+     "records, route 'main': score 'judge' wants int, but 'judge.reply' is str"),
+    ("from: sort", "from: srt", "rates: there is no node 'srt'. Did you mean 'sort'?"),
+    ("from: sort, to: gate", "from: gate, to: sort", "rates: node 'gate' does not stand before node 'sort'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "problem"), BROKEN)
+def test_a_broken_recipe_says_where_what_and_what_was_possible(old: str, new: str, problem: str) -> None:
+    assert problems(old, new) == [problem]
+
+
+@pytest.mark.parametrize("name", ["judge", "source", "admit"])
+def test_a_name_that_is_taken_is_refused(name: str) -> None:
+    found = problems("name: answer", f"name: {name}")
+    assert f"node '{name}': the name is taken; give each node its own" in found
+
+
+def test_a_record_is_made_of_what_nodes_of_its_route_wrote() -> None:
+    at, passed = "records, route 'main': 'response' is bound to", "hook, sort, judge, gate, answer"
+    assert problems("response: answer.text", "response: idle.reply") == [
+        f"{at} 'idle.reply', but node 'idle' is switched off (possible: {passed})."
+    ]
+    # A row keeps no columns of the source to its end, so this can't be written.
+    (found,) = problems("response: answer.text", "response: source.text", text=str, image=Image)
+    assert found.startswith(f"{at} 'source.text'")
+
+
+def test_a_route_needs_a_node_that_sends_rows_there_and_a_record() -> None:
+    found = problems("{name: sort,", "{name: sort, enabled: false,")
+    assert "node 'tidy': no earlier node sends rows to route 'caption'" in found
+    record = (
+        "  captions: {data_source: b, instruction: pair.instruction, response: tidy.text, scores: {idle: idle.score}}"
+    )
+    assert problems(record, "") == ["r.yaml: rows can end as captions, but `records` does not say what a caption holds"]
+
+
+@dataclass(frozen=True)
+class Seen:
+    text: str
+    image: Image | None = None
+
+
+class Odd(RowStage[Seen, Seen]):
+    def apply(self, row: Seen) -> Seen:
+        return row
+
+
+class Unsaid(RowStage[Seen, Seen]):
+    def apply(self, row):  # type: ignore[no-untyped-def]
+        return row
+
+
+def test_a_stage_that_does_not_say_what_it_reads_and_writes_is_refused() -> None:
+    assert problems("stage: clean", "stage: unsaid", stages={"unsaid": Unsaid}) == [
+        "node 'tidy': stage Unsaid: annotate parse() or apply() with dataclasses: row: In -> Out | Divert"
+    ]
+
+
+def test_a_stage_whose_out_cannot_be_written_is_refused() -> None:
+    (found,) = problems("stage: clean", "stage: odd", stages={"odd": Odd})
+    assert found.startswith("node 'tidy': ")
+    assert "an Out may hold str, int, float, bool, lists of these, and None" in found
+
+
+def test_all_problems_are_told_at_once_and_none_that_only_follows() -> None:
+    broken = RECIPE.replace("stage: hook", "stage: hok").replace(
+        "pool: llm, inputs: {text", "pool: lllm, inputs: {text"
+    )
+    with pytest.raises(JobError) as error:
+        bound(broken.replace("accept: [5]", "accept: [6]"))
+    assert list(error.value.problems) == [
+        f"r.yaml, node 'hook': there is no stage 'hok' (known: {STAGES}). Did you mean 'hook'?",
+        "r.yaml, node 'sort': the job has no pool 'lllm' (it has: vlm, llm). Did you mean 'llm'?",
+        "r.yaml, node 'judge', with: accept: accept lists scores from 1 to 5, such as [4, 5], not [6]",
+    ]
