@@ -39,6 +39,12 @@ class Monitor:
     _done: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> "Monitor":
+        # A shell that starts a script's job in the background has it ignore SIGINT, and so the signal below.
+        self._unheard = threading.current_thread() is threading.main_thread() and (
+            signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+        )
+        if self._unheard:
+            signal.signal(signal.SIGINT, self._interrupt)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
         return self
@@ -46,6 +52,12 @@ class Monitor:
     def __exit__(self, *_: object) -> None:
         self._done.set()
         self._thread.join()
+        if self._unheard:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def _interrupt(self, *_: object) -> None:
+        if self.broken_off:
+            raise KeyboardInterrupt
 
     def _run(self) -> None:
         moved, since, deadline = -1, time.monotonic(), float("inf")

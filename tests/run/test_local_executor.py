@@ -1,6 +1,7 @@
 """The local executor: how engines start and end, what is written when, and what becomes of rows that lose engines."""
 
 import json
+import signal
 import subprocess
 import sys
 import threading
@@ -96,11 +97,17 @@ def test_parts_are_written_as_their_rows_end_and_not_only_at_the_end(tmp_path: P
     assert read_manifest(str(tmp_path / "run"))["state"] == "stopped"
 
 
-def test_a_run_that_is_broken_off_keeps_what_has_ended(tmp_path: Path, job_file: JobFile) -> None:
+@pytest.mark.parametrize("handler", [signal.default_int_handler, signal.SIG_IGN], ids=["foreground", "background"])
+def test_a_run_that_is_broken_off_keeps_what_has_ended(handler: Any, tmp_path: Path, job_file: JobFile) -> None:
     rows(tmp_path, "good", "caption", "stuck")
     path = job_file(pools=scripted("deaf"), no_progress_s=3, drain_s=0.5, rows_per_task=1)
-    with pytest.raises(StoppedError, match=r"nothing has moved for \d+ s \(no_progress_s\): 1 rows at hook"):
-        execute(path)
+    before = signal.signal(signal.SIGINT, handler)  # a shell has jobs in the background ignore it
+    try:
+        with pytest.raises(StoppedError, match=r"nothing has moved for \d+ s \(no_progress_s\): 1 rows at hook"):
+            execute(path)
+        assert signal.getsignal(signal.SIGINT) == handler
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert fates(tmp_path / "run") == {"accepted": ["good"], "captions": ["caption"]}
     assert execute(job_file())["sessions"][-1]["rows"] == 1
     assert audit(str(tmp_path / "run")).faults == []
