@@ -1,30 +1,13 @@
 """What all commands share: the application, what ships with it, and the arguments that come again and again."""
 
-import sys
+from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-import oasis_ray
-import prompts
-import stages
+from oasis_ray.content.stages import STAGES
 from oasis_ray.job.load import Shipped
-
-
-def _refuse_shadows() -> None:
-    """Exit where a folder in the working directory or on PYTHONPATH takes the place of a package that ships with us."""
-    root = Path(oasis_ray.__file__).resolve().parents[1]
-    for package in (stages, prompts):
-        found = Path(next(iter(package.__path__))).resolve()
-        if found.parent != root:
-            sys.exit(
-                f"the folder {found} takes the place of the package `{package.__name__}` that comes with oasis_ray; "
-                "rename it, or take it off Python's path (another working directory, PYTHONPATH)"
-            )
-
-
-_refuse_shadows()
 
 app = typer.Typer(
     help="Multimodal instruction data from images alone: the Oasis method on shared vLLM engines, under Ray.",
@@ -34,7 +17,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-SHIPPED = Shipped(stages.STAGES, Path(stages.__file__).parent / "recipes", Path(prompts.__path__[0]))
+CONTENT = "oasis_ray.content"
+SHIPPED = Shipped(STAGES, Path(str(files(f"{CONTENT}.stages"))) / "recipes", Path(str(files(f"{CONTENT}.prompts"))))
 
 JobFile = Annotated[Path, typer.Argument(help="A job file: see docs/job.md.", metavar="JOB.yaml")]
 Sets = Annotated[

@@ -1,7 +1,6 @@
 """Commands end in sentences: a path that can't be, a file for a folder, a shadowed package, a reader that has gone."""
 
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -65,27 +64,6 @@ def test_a_folder_for_a_job_file_is_told(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (
         2, f"JobError: 1 problem:\n  - {tmp_path} is a folder; name the file in it\n",
     )  # fmt: skip
-
-
-@pytest.mark.parametrize("name", ["stages", "prompts"])
-@pytest.mark.parametrize("package", [True, False], ids=["package", "folder"])
-def test_a_folder_that_takes_the_place_of_a_shipped_package_is_named(name: str, package: bool, tmp_path: Path) -> None:
-    (tmp_path / name).mkdir()
-    if package:
-        (tmp_path / name / "__init__.py").touch()
-    code = "from oasis_ray.cli import main; main()"
-    done = subprocess.run(
-        [sys.executable, "-c", code, "--help"],
-        cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if not package:  # a folder without __init__.py comes after a package of the name, wherever it lies
-        assert done.returncode == 0, done.stderr
-        return
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == (
-        f"the folder {tmp_path / name} takes the place of the package `{name}` that comes with oasis_ray; "
-        "rename it, or take it off Python's path (another working directory, PYTHONPATH)\n"
-    )
 
 
 def test_a_reader_that_has_gone_ends_a_command_without_a_word(tmp_path: Path, job_file: JobFile) -> None:

@@ -11,12 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from fastapi.testclient import TestClient
+from oasis_ray.content.stages import respond
 
 from oasis_ray.errors import JobError
 from oasis_ray.explore import annotations as marks
 from oasis_ray.explore.query import Rows
 from oasis_ray.explore.server import application, serve
-from stages import respond
 from tests.support.jobs import write_job
 from tests.support.run_folders import RunFolder, accepted, caption, failed, rejected
 from tests.support.shards import picture, shard

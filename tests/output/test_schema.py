@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from oasis_ray.content.stages import categorize, clean, hook, pair
 
 from oasis_ray.input.columns import ADDRESS, IMAGE
 from oasis_ray.output.part_writer import unpack, write_part
@@ -15,7 +16,6 @@ from oasis_ray.output.schema import STEP, TURN, columns
 from oasis_ray.recipe.row import Ended
 from oasis_ray.stage.signature import arrow
 from oasis_ray.types import Fate, Route
-from stages import categorize, clean, hook, pair
 from tests.support.records import PICTURE, PLACE, RECIPE, STEPS, ended
 
 WRITTEN = {

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from oasis_ray.content.stages import categorize, clean, respond, score
 
 from oasis_ray.engine.scripted import ScriptedEngine
 from oasis_ray.errors import RowError, RunError
@@ -17,7 +18,6 @@ from oasis_ray.recipe.row import Ended
 from oasis_ray.stage import ModelStage, RowStage
 from oasis_ray.stage.prompt import Prompt
 from oasis_ray.types import Call, Divert, Reply, Request, Route, Sample
-from stages import categorize, clean, respond, score
 from tests.support import scripts
 
 

@@ -4,12 +4,13 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from oasis_ray.content.stages.hook import Out as Text
+
 from oasis_ray.cli import SHIPPED
 from oasis_ray.job.load import Shipped, load_job
 from oasis_ray.output.audit import audit
 from oasis_ray.run.run import Run
 from oasis_ray.stage import RowStage
-from stages.hook import Out as Text
 from tests.support.cluster import Cluster
 from tests.support.jobs import fates, rows, rows_of, scripted
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from oasis_ray.content.stages.score import Score
 
 from oasis_ray.output.manifest_diff import changes
 from oasis_ray.recipe.recipe import Node, Ref
@@ -13,7 +14,6 @@ from oasis_ray.stage import Stage
 from oasis_ray.stage.prompt import Prompt
 from oasis_ray.stage.signature import contract
 from oasis_ray.types import Route, Sampling
-from stages.score import Score
 
 SOURCE = """
 from dataclasses import dataclass

@@ -4,9 +4,9 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from oasis_ray.content.stages.score import Score
 
 from oasis_ray.stage.prompt import Phrases, Prompt, load_phrases, load_prompt
-from stages.score import Score
 
 SHIPPED = Path(__file__).parents[2] / "prompts"
 SLOTS = {

@@ -4,10 +4,10 @@ import pickle
 from pathlib import Path
 
 import pytest
+from oasis_ray.content.stages.categorize import Categorize, In, Out
 from pydantic import ValidationError
 
 from oasis_ray.stage import Divert, Reply, Request, Route, Sample, Sampling
-from stages.categorize import Categorize, In, Out
 
 CONTEXT = {"prompts": (Path(__file__).parents[2] / "prompts",)}
 STAGE = Categorize.model_validate({"prompt": "categorize"}, context=CONTEXT)

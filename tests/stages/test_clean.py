@@ -3,10 +3,10 @@
 import pickle
 
 import pytest
+from oasis_ray.content.stages.clean import SPECIAL, Clean, In, Out
 from pydantic import ValidationError
 
 from oasis_ray.stage import Divert, Route
-from stages.clean import SPECIAL, Clean, In, Out
 
 CAT = "A cat sits on a red mat beside the open window."
 ZH = "一只猫坐在红色的垫子上。旁边是一扇开着的窗户，外面正在下雨。"

@@ -4,10 +4,10 @@ import pickle
 from itertools import product
 
 import pytest
+from oasis_ray.content.stages.gate import Gate, In, Out
 from pydantic import ValidationError
 
 from oasis_ray.stage import Divert, Route
-from stages.gate import Gate, In, Out
 
 MM_INF = Gate.model_validate(
     {

@@ -3,11 +3,11 @@
 import pickle
 
 import pytest
+from oasis_ray.content.stages.hook import Hook, In, Out
 from pydantic import ValidationError
 
 from oasis_ray.stage import Divert, Image, Reply, Request, Route, Sample, Sampling
 from oasis_ray.stage.signature import contract
-from stages.hook import Hook, In, Out
 
 PICTURE = Image(b"bytes of a picture", "a digest")
 ROW = In(PICTURE)

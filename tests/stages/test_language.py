@@ -5,9 +5,8 @@ import subprocess
 import sys
 
 import pytest
+from oasis_ray.content.stages.language import In, Language, Out
 from pydantic import ValidationError
-
-from stages.language import In, Language, Out
 
 EN = "The cat sits on the red mat beside the open window."
 
@@ -53,7 +52,7 @@ def test_an_unlikely_language_is_not_sure():
 def test_the_same_text_always_gets_the_same_language():
     text = "hotel taxi radio"  # unseeded, this changes from call to call
     seen = {Language(min_chars=1, min_probability=0).apply(In(text)) for _ in range(20)}
-    code = f"from stages.language import *; print(Language().apply(In({text!r})).language)"
+    code = f"from oasis_ray.content.stages.language import *; print(Language().apply(In({text!r})).language)"
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
     assert seen == {Out(other, sure=True)}
 

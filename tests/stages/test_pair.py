@@ -4,10 +4,10 @@ import pickle
 from pathlib import Path
 
 import pytest
+from oasis_ray.content.stages.pair import In, Out, Pair
 from pydantic import ValidationError
 
 from oasis_ray.stage import Phrases
-from stages.pair import In, Out, Pair
 
 CONTEXT = {"prompts": (Path(__file__).parents[2] / "prompts",)}
 SHIPPED = Pair.model_validate({"phrases": "describe"}, context=CONTEXT)

@@ -3,10 +3,10 @@
 import pickle
 
 import pytest
+from oasis_ray.content.stages.respond import In, Out, Respond
 from pydantic import ValidationError
 
 from oasis_ray.stage import Divert, Image, Reply, Request, Route, Sample, Sampling
-from stages.respond import In, Out, Respond
 
 PICTURE = Image(b"bytes of a picture", "a digest")
 ROW = In("How many boats?", PICTURE)

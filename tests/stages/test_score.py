@@ -4,10 +4,10 @@ import pickle
 from pathlib import Path
 
 import pytest
+from oasis_ray.content.stages.score import In, Out, Score
 from pydantic import ValidationError
 
 from oasis_ray.stage import Divert, Image, Reply, Request, Route, Sample, Sampling
-from stages.score import In, Out, Score
 
 CONTEXT = {"prompts": (Path(__file__).parents[2] / "prompts",)}
 STAGE = Score.model_validate({"prompt": "clarity", "accept": [3, 4, 5]}, context=CONTEXT)

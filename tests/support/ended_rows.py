@@ -5,9 +5,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from oasis_ray.content.stages.language import Out as Spoken
+
 from oasis_ray.recipe.row import Ended
 from oasis_ray.types import Fate, Route
-from stages.language import Out as Spoken
 from tests.support.run_folders import RunFolder
 
 

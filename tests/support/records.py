@@ -2,11 +2,12 @@
 
 from typing import Any
 
+from oasis_ray.content.stages import categorize, clean, hook, pair, respond, score
+
 from oasis_ray.recipe.recipe import Node, Recipe, Record, Ref
 from oasis_ray.recipe.row import Ended
 from oasis_ray.stage.prompt import Phrases, Prompt
 from oasis_ray.types import Route
-from stages import categorize, clean, hook, pair, respond, score
 
 PICTURE = {"bytes": b"picture", "path": "a.png"}
 PLACE = {"file": "s", "row_group": 0, "row": 7}

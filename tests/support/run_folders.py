@@ -5,6 +5,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from oasis_ray.content.stages import categorize, clean, gate, hook, language, pair, respond, score
+
 from oasis_ray.cli import SHIPPED
 from oasis_ray.job.load import load_job
 from oasis_ray.output.manifest import describe, node_digests, write_manifest
@@ -13,7 +15,6 @@ from oasis_ray.output.record import packet
 from oasis_ray.output.schema import columns
 from oasis_ray.recipe.row import Ended
 from oasis_ray.types import Fate, Route
-from stages import categorize, clean, gate, hook, language, pair, respond, score
 
 STEP = {"digest": "d", "seed": 5, "finish": "stop", "prompt_tokens": 9, "cached_tokens": 4, "reply_tokens": 3}
 
