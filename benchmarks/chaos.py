@@ -26,11 +26,11 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.local_cluster import LocalCluster
 from benchmarks.pictures import write_shards
 from benchmarks.result import write_result
-from benchmarks.standing import Standing
 from oasis_ray.output.audit import audit
-from oasis_ray.types import Call, Fate, Reply
+from oasis_ray.types import Call, Outcome, Reply
 
 OASIS = str(Path(sys.executable).with_name("oasis-ray"))
 IN_FLIGHT, A_PART = 64, 16
@@ -68,7 +68,7 @@ class Chaos:
     """One harness: the standing cluster, what was killed when, and the runs so far."""
 
     folder: Path
-    cluster: Standing
+    cluster: LocalCluster
     rows: int
     seed: int
     kills: list[tuple[float, str]] = field(default_factory=list)
@@ -180,7 +180,7 @@ def main() -> None:
 def measure(folder: Path, kills: int, rows: int, seed: int) -> dict[str, object]:
     """The figures of runs of `rows` rows in which `kills` processes are killed."""
     log = folder / "hooks.log"
-    with Standing(OASIS_RAY_CHAOS_LOG=str(log)) as cluster:
+    with LocalCluster(OASIS_RAY_CHAOS_LOG=str(log)) as cluster:
         chaos = Chaos(folder, cluster, rows, seed)
         while len(chaos.kills) < kills:
             chaos.run(kills)
@@ -199,7 +199,7 @@ def measure(folder: Path, kills: int, rows: int, seed: int) -> dict[str, object]
         "audit_faults": [fault for run in chaos.runs for fault in audit(str(run)).faults],
         "computed_again_a_kill": round(sum(again) / max(1, len(again)), 1),
         "computed_again_a_kill_at_most": max(again, default=0),
-        "rows_in_flight_or_waiting_for_a_part": IN_FLIGHT + A_PART * len(Fate),
+        "rows_in_flight_or_waiting_for_a_part": IN_FLIGHT + A_PART * len(Outcome),
         "computed_again_by_kind": {k: round(sum(n) / len(n), 1) for k, n in by_kind.items() if n},
     }
 

@@ -31,7 +31,7 @@ from oasis_ray.job.load import load_job
 from oasis_ray.output.manifest import describe, node_digests, write_manifest
 from oasis_ray.output.part_writer import write_part
 from oasis_ray.output.schema import columns
-from oasis_ray.types import Fate
+from oasis_ray.types import Outcome
 
 DEMO = Path(__file__).parents[1] / "cluster/jobs/demo.yaml"
 A_PART, ACCEPTED, SIDE_PX = 4_096, 0.6, 300
@@ -56,7 +56,7 @@ def make(folder: Path, rows: int, *, pictures: bool) -> None:
     """A run folder of so many rows."""
     job, recipe = load_job(DEMO, SHIPPED)
     draw, noise = random.Random(0), np.random.default_rng(0)
-    counts = {Fate.ACCEPTED: int(rows * ACCEPTED), Fate.CAPTIONS: rows - int(rows * ACCEPTED)}
+    counts = {Outcome.ACCEPTED: int(rows * ACCEPTED), Outcome.CAPTIONS: rows - int(rows * ACCEPTED)}
     for fate, count in counts.items():
         schema = columns(recipe, fate)
         for at in range(0, count, A_PART):
@@ -66,7 +66,7 @@ def make(folder: Path, rows: int, *, pictures: bool) -> None:
             ]
             table = pa.Table.from_pylist(made, schema)
             write_part(table, str(folder / fate), f"part-x-{at:09d}.parquet")
-    ended = {str(fate): counts.get(fate, 0) for fate in Fate}
+    ended = {str(fate): counts.get(fate, 0) for fate in Outcome}
     manifest = describe(job, recipe, node_digests(job, recipe), rows)
     write_manifest(str(folder), {**manifest, "state": "done", "rows": ended, "reasons": [], "cost": {}})
 

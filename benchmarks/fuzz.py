@@ -42,7 +42,7 @@ from oasis_ray.recipe.recipe import Recipe, Ref
 from oasis_ray.report.build import make
 from oasis_ray.run.run import Run
 from oasis_ray.stage import ModelStage
-from oasis_ray.types import Fate, Image, Request
+from oasis_ray.types import Image, Outcome, Request
 
 ROOT = Path(__file__).parents[1]
 MUST_BE_0 = ("crashes", "unexplained", "escaped", "lost", "live_tokens", "live_markup")
@@ -162,16 +162,16 @@ def job_in(folder: Path) -> Path:
     return path
 
 
-def ended(run: Path) -> Iterator[tuple[Fate, dict[str, Any]]]:
+def ended(run: Path) -> Iterator[tuple[Outcome, dict[str, Any]]]:
     """All rows of a run, read a few at a time."""
-    for fate in Fate:
+    for fate in Outcome:
         for part in sorted(run.glob(f"{fate}/*.parquet")):
             for batch in pq.ParquetFile(part).iter_batches(batch_size=64):
                 for row in batch.to_pylist():
                     yield fate, row
 
 
-def look(found: Found, hostile: Hostile, fate: Fate, row: Mapping[str, Any]) -> None:
+def look(found: Found, hostile: Hostile, fate: Outcome, row: Mapping[str, Any]) -> None:
     """Note how a row ended, that its reason is a documented one, and that it holds nothing of what lies outside."""
     reason = explain(found, hostile.kind, fate, row)
     if SECRET in ((row["image"] or {}).get("bytes") or b"") or (
@@ -180,11 +180,11 @@ def look(found: Found, hostile: Hostile, fate: Fate, row: Mapping[str, Any]) -> 
         found.escaped.append(f"{hostile.path!r} was read")
 
 
-def explain(found: Found, kind: str, fate: Fate, row: Mapping[str, Any]) -> str:
+def explain(found: Found, kind: str, fate: Outcome, row: Mapping[str, Any]) -> str:
     """Note how a row ended, and that its reason is a documented one; the reason comes out."""
     reason: str = row.get("reason") or ""
     found.ends[kind, fate, reason] += 1
-    if fate in (Fate.REJECTED, Fate.FAILED) and not (row["node"] and DOCUMENTED.fullmatch(reason)):
+    if fate in (Outcome.REJECTED, Outcome.FAILED) and not (row["node"] and DOCUMENTED.fullmatch(reason)):
         found.unexplained.append(f"{kind}, {row['id'][:80]!r}: {fate}, {reason!r} at {row['node']}")
     return reason
 

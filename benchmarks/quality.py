@@ -26,7 +26,7 @@ from benchmarks.result import write_result
 from benchmarks.world.oracle import flaw, is_right, read_caption, wellformed
 from benchmarks.world.reading import malformed, read_turn
 from benchmarks.world.scene import Scene
-from oasis_ray.types import Fate
+from oasis_ray.types import Outcome
 
 HERE = Path(__file__).parent
 JUDGES = {"nonsense": (5,), "hallucination": (5,), "solvability": (3, 4, 5), "clarity": (3, 4, 5)}
@@ -97,7 +97,7 @@ def run(path: Path) -> dict[str, list[dict[str, Any]]]:
 def rows_of(out: Path) -> dict[str, list[dict[str, Any]]]:
     """The rows of a run folder by fate."""
     return {fate: [row for part in sorted(out.glob(f"{fate}/*.parquet")) for row in pq.read_table(part).to_pylist()]
-            for fate in Fate}  # fmt: skip
+            for fate in Outcome}  # fmt: skip
 
 
 def scene_of(row: dict[str, Any]) -> Scene:
@@ -108,7 +108,7 @@ def scene_of(row: dict[str, Any]) -> Scene:
 
 def measure(judged: dict[str, list[dict[str, Any]]], free: dict[str, list[dict[str, Any]]]) -> dict[str, Share]:
     """Every share, by name, of a run in which everything is judged and of one without judges."""
-    rows = [row for fate in Fate for row in judged[fate] if (row["nodes"].get("hook") or {}).get("text")]
+    rows = [row for fate in Outcome for row in judged[fate] if (row["nodes"].get("hook") or {}).get("text")]
     texts = [(row, scene_of(row), read_turn(row["nodes"]["hook"]["text"])) for row in rows]
     taken = [(row, scene, turn, row["nodes"]["categorize"]["instruction"] if row["nodes"].get("categorize") else "")
              for row, scene, turn in texts]  # fmt: skip

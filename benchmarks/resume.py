@@ -28,7 +28,7 @@ from oasis_ray.job.input import Input
 from oasis_ray.job.load import load_job
 from oasis_ray.output.repair import mend
 from oasis_ray.output.schema import columns
-from oasis_ray.types import Fate
+from oasis_ray.types import Outcome
 
 DEMO = Path(__file__).parents[1] / "cluster/jobs/demo.yaml"
 A_SHARD, A_GROUP, A_PART = 100_000, 1_000, 4_096
@@ -42,13 +42,13 @@ def make(folder: Path, rows: int) -> None:
         ids = pa.array([f"images/{n:09d}.jpg" for n in range(at, min(rows, at + A_SHARD))])
         pq.write_table(pa.table({"id": ids}), folder / f"shards/{at:09d}.parquet", row_group_size=A_GROUP)
     recipe = load_job(DEMO, SHIPPED)[1]
-    schemas = {fate: columns(recipe, fate) for fate in Fate}
-    for fate in Fate:
+    schemas = {fate: columns(recipe, fate) for fate in Outcome}
+    for fate in Outcome:
         (folder / "run" / fate).mkdir(parents=True)
     for at in range(0, int(rows * ENDED), A_PART):
         names = [f"images/{n:09d}.jpg" for n in range(at, min(int(rows * ENDED), at + A_PART))]
-        for place, fate in enumerate(Fate):
-            ids = pa.array(names[place :: len(Fate)], pa.string())
+        for place, fate in enumerate(Outcome):
+            ids = pa.array(names[place :: len(Outcome)], pa.string())
             nulls = {field.name: pa.nulls(len(ids), field.type) for field in schemas[fate]}
             table = pa.table(nulls | {"id": ids}, schema=schemas[fate])
             pq.write_table(table, folder / f"run/{fate}/part-x-{at:09d}.parquet", compression="zstd")

@@ -18,10 +18,10 @@ from oasis_ray.job.load import load_job
 from oasis_ray.output.manifest import describe, now, write_manifest
 from oasis_ray.output.schema import columns
 from oasis_ray.recipe.recipe import Recipe
-from oasis_ray.types import Fate
+from oasis_ray.types import Outcome
 
 JOB = Path(__file__).parents[1] / "cluster/jobs/small.yaml"
-FATES = [Fate.ACCEPTED] * 25 + [Fate.CAPTIONS] * 25 + [Fate.REJECTED] * 48 + [Fate.FAILED] * 2
+FATES = [Outcome.ACCEPTED] * 25 + [Outcome.CAPTIONS] * 25 + [Outcome.REJECTED] * 48 + [Outcome.FAILED] * 2
 ORIGINS = ("documents", "charts", "photographs", None)
 VERBS = ("Describe", "Explain", "Count", "Identify", "Compare", "List", "Write", "Name")
 NOUNS = ("chart", "scene", "objects", "label", "colours", "story", "people", "table", "numbers", "building")
@@ -36,10 +36,10 @@ def write_run(folder: Path, rows: int, seed: int = 0) -> None:
     digests = {node.name: "0" * 16 for node in recipe.nodes}
     draw = random.Random(seed)
     said = texts(draw)
-    counts = dict.fromkeys(map(str, Fate), 0)
+    counts = dict.fromkeys(map(str, Outcome), 0)
     for begin in range(0, rows, ROWS_PER_PART):
         made = [_row(at, draw, next(said), recipe) for at in range(begin, min(begin + ROWS_PER_PART, rows))]
-        for fate in Fate:
+        for fate in Outcome:
             some = [row for ended, row in made if ended is fate]
             counts[str(fate)] += len(some)
             if some:
@@ -70,7 +70,7 @@ def texts(draw: random.Random) -> Iterator[tuple[str, str]]:
         yield asked, said
 
 
-def _row(at: int, draw: random.Random, pair: tuple[str, str], recipe: Recipe) -> tuple[Fate, dict[str, Any]]:
+def _row(at: int, draw: random.Random, pair: tuple[str, str], recipe: Recipe) -> tuple[Outcome, dict[str, Any]]:
     fate, (asked, said) = draw.choice(FATES), pair
     scores = {axis: draw.choice((1, 2, 3, 4, 5, 5, 5)) for axis in AXES}
     nodes: dict[str, Any] = {axis: {"score": score, "reply": f"Because. [[{score}]]"} for axis, score in scores.items()}
@@ -81,15 +81,15 @@ def _row(at: int, draw: random.Random, pair: tuple[str, str], recipe: Recipe) ->
         "image_sha256": f"{draw.randrange(2**64):064x}", "source": {"file": "made", "row_group": 0, "row": at},
         "lineage": [{"node": node.name, **step} for node in recipe.nodes if node.pool][:6],
     }  # fmt: skip
-    if fate is Fate.ACCEPTED:
+    if fate is Outcome.ACCEPTED:
         row |= {"instruction": asked, "response": said, "scores": scores, "nodes": nodes, "data_source": "oasis"}
-    elif fate is Fate.CAPTIONS:
+    elif fate is Outcome.CAPTIONS:
         row |= {"instruction": "Describe the image.", "response": said, "data_source": "oasis_caption"}
     else:
         worst = min(scores, key=lambda axis: scores[axis])
-        row |= {"node": worst, "reason": f"score_{scores[worst]}" if fate is Fate.REJECTED else "no_verdict"}
+        row |= {"node": worst, "reason": f"score_{scores[worst]}" if fate is Outcome.REJECTED else "no_verdict"}
         row |= {"nodes": nodes}
-    if fate in (Fate.ACCEPTED, Fate.CAPTIONS):
+    if fate in (Outcome.ACCEPTED, Outcome.CAPTIONS):
         turns = [("human", f"<image>\n{row['instruction']}"), ("gpt", said)]
         row["conversations"] = [{"from": who, "value": words} for who, words in turns]
     return fate, row

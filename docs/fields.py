@@ -25,7 +25,7 @@ from oasis_ray.job.prices import Prices
 from oasis_ray.output.schema import columns
 from oasis_ray.recipe.spec import NodeSpec, RateSpec, RecipeSpec, RecordSpec, RecordsSpec
 from oasis_ray.report.statistics import Statistics
-from oasis_ray.types import Fate, Sampling
+from oasis_ray.types import Outcome, Sampling
 
 EXAMPLE = Path(__file__).parents[1] / "cluster/jobs/small.yaml"
 MODELS: dict[str, type[BaseModel]] = {
@@ -93,7 +93,7 @@ def _yaml(value: Any) -> str:
 
 def parts(fate: str) -> str:
     """The columns of a fate's parts, of the recipe oasis."""
-    schema = columns(load_job(EXAMPLE, SHIPPED)[1], Fate(fate))
+    schema = columns(load_job(EXAMPLE, SHIPPED)[1], Outcome(fate))
     lines = ["| column | type | |", "|---|---|---|"]
     lines += [f"| `{column.name}` | {_type(column.type)} | {COLUMNS[column.name]} |" for column in schema]
     return "\n".join(lines) + "\n"

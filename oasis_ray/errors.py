@@ -77,7 +77,7 @@ class StoppedError(RunError):
         return self.text
 
 
-class PictureGoneError(OasisError):
+class ImageGoneError(OasisError):
     """An engine was given a picture by its digest alone, and does not have it, or not any more."""
 
 

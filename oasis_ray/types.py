@@ -16,7 +16,7 @@ class Route(StrEnum):
     FAILED = "failed"
 
 
-class Fate(StrEnum):
+class Outcome(StrEnum):
     """Where a row ended. Each is a folder of the run."""
 
     ACCEPTED = "accepted"
@@ -26,11 +26,11 @@ class Fate(StrEnum):
 
 
 # What a row is called that comes to the end of its route.
-FATE_OF = {
-    Route.MAIN: Fate.ACCEPTED,
-    Route.CAPTION: Fate.CAPTIONS,
-    Route.REJECTED: Fate.REJECTED,
-    Route.FAILED: Fate.FAILED,
+OUTCOME_OF = {
+    Route.MAIN: Outcome.ACCEPTED,
+    Route.CAPTION: Outcome.CAPTIONS,
+    Route.REJECTED: Outcome.REJECTED,
+    Route.FAILED: Outcome.FAILED,
 }
 
 

@@ -14,7 +14,7 @@ from oasis_ray.cli import SHIPPED
 from oasis_ray.errors import JobError
 from oasis_ray.input.ingest import ingest
 from oasis_ray.job.load import load_job, read_prices
-from oasis_ray.report.dataset import open_subject, read
+from oasis_ray.report.dataset import open_dataset, read
 from oasis_ray.stats.contamination import read_benchmarks
 from oasis_ray.text_files import decoded, open_text, read_yaml_text
 from tests.support.shards import picture
@@ -163,21 +163,21 @@ def test_lists_and_benchmarks_with_a_mark_are_read(tmp_path: Path) -> None:
         ("d.jsonl", json.dumps({"messages": turns})),
     ):
         (tmp_path / name).write_bytes(windows(text))
-        (piece,) = open_subject(str(tmp_path / name)).pieces
+        (piece,) = open_dataset(str(tmp_path / name)).pieces
         assert [(row.instruction, row.response) for rows in read(piece) for row in rows] == [("What?", "That.")]
 
 
 @pytest.mark.parametrize("name", ["d.json", "d.jsonl"])
 def test_a_data_set_in_utf_16_is_refused_by_name(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(json.dumps([{"conversations": []}]).encode("utf-16"))
-    (piece,) = open_subject(str(tmp_path / name)).pieces
+    (piece,) = open_dataset(str(tmp_path / name)).pieces
     with pytest.raises(JobError, match="is UTF-16; save it as UTF-8"):
         list(read(piece))
 
 
 def test_an_object_around_a_data_set_is_told(tmp_path: Path) -> None:
     (tmp_path / "d.json").write_text('{"data": [{"conversations": []}], "version": 1}')
-    (piece,) = open_subject(str(tmp_path / "d.json")).pieces
+    (piece,) = open_dataset(str(tmp_path / "d.json")).pieces
     with pytest.raises(JobError) as error:
         list(read(piece))
     assert error.value.problems == (

@@ -22,8 +22,8 @@ from oasis_ray.job.load import load_job
 from oasis_ray.output.manifest import node_digests
 from oasis_ray.pipeline.node import NodeRunner
 from oasis_ray.pipeline.walk import settle
-from oasis_ray.pipeline.worker import Segment
-from oasis_ray.recipe.row import Ended
+from oasis_ray.pipeline.worker import RowWorker
+from oasis_ray.recipe.row import Row
 from oasis_ray.types import Call, Divert, Reply, Route
 
 BATCH = 64  # rows of a step that are asked for at once
@@ -40,7 +40,7 @@ def direct(job: Path) -> Iterator[Callable[..., Round]]:
     def answer(way: str, path: Path) -> Round:
         loop.run_until_complete(forget(engines))
         before, start = cpu_seconds(), time.monotonic()
-        moments, ended, folder = list[float](), list[Ended](), ""
+        moments, ended, folder = list[float](), list[Row](), ""
         if way == "local":
             folder = local(path, executor)
         else:
@@ -71,13 +71,13 @@ def rows_in(path: Path) -> tuple[Any, Any, list[dict[str, Any]]]:
     return job, recipe, rows
 
 
-async def floor(path: Path, engines: dict[str, Engine]) -> tuple[list[float], list[Ended]]:
+async def floor(path: Path, engines: dict[str, Engine]) -> tuple[list[float], list[Row]]:
     """Each row goes its way by itself, `rows_in_flight` of them at a time: the very requests of the service."""
     job, recipe, rows = rows_in(path)
-    segment = Segment(job, recipe, engines, node_digests(job, recipe))
+    segment = RowWorker(job, recipe, engines, node_digests(job, recipe))
     gate, moments = asyncio.Semaphore(job.rows_in_flight), list[float]()
 
-    async def carry(row: dict[str, Any]) -> Ended:
+    async def carry(row: dict[str, Any]) -> Row:
         async with gate:
             ended = await segment.carry(row)
             moments.append(time.monotonic())
@@ -86,21 +86,21 @@ async def floor(path: Path, engines: dict[str, Engine]) -> tuple[list[float], li
     return moments, list(await asyncio.gather(*(carry(row) for row in rows)))
 
 
-async def steps(path: Path, engines: dict[str, Engine]) -> tuple[list[float], list[Ended]]:
+async def steps(path: Path, engines: dict[str, Engine]) -> tuple[list[float], list[Row]]:
     """The order of the paper's code: a step over all rows, batch by batch, then the next step; all judges always.
 
     What an engine has read for one step it does not know at the next: in a large data set it was long ago.
     """
     job, recipe, rows = rows_in(path)
     digests = node_digests(job, recipe)
-    ended = [Ended(row["id"], row["source"], row["image"], None) for row in rows]
+    ended = [Row(row["id"], row["source"], row["image"], None) for row in rows]
     images = [admit(row["image"]["bytes"], job.input.limits) for row in rows]
     first: dict[str, tuple[str, Divert]] = {}
     for place, node in enumerate(recipe.nodes):
         pool = Apart(node.name, engines[node.pool]) if node.pool else None
         runner = NodeRunner(node, pool, digests[node.name], job.seed, -place)
 
-        async def step(row: Ended, image: Any, runner: NodeRunner = runner) -> None:
+        async def step(row: Row, image: Any, runner: NodeRunner = runner) -> None:
             node = runner.node
             found = await runner.run(row, {"image": image})
             out = found.out if isinstance(found, Divert) else found

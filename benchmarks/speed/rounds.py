@@ -7,7 +7,7 @@ from typing import Any
 
 from oasis_ray.output.parts import read_parts
 from oasis_ray.recipe.recipe import Recipe
-from oasis_ray.types import Fate
+from oasis_ray.types import Outcome
 
 Steps = list[Mapping[str, Any]]
 
@@ -121,7 +121,7 @@ def rows_of(folder: str) -> dict[str, tuple[str, Any]]:
     """What a run folder holds: fate and lineage of every row, by id."""
     return {
         row["id"]: (str(fate), row["lineage"])
-        for fate in Fate
+        for fate in Outcome
         for table in read_parts(folder, fate, ["id", "lineage"])
         for row in table.to_pylist()
     }

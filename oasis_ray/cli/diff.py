@@ -8,7 +8,7 @@ from rich.table import Table
 
 from oasis_ray.cli.app import app
 from oasis_ray.cli.terminal import VISIBLE, err, out
-from oasis_ray.types import Fate
+from oasis_ray.types import Outcome
 
 if TYPE_CHECKING:
     from oasis_ray.explore.comparison import Move, Shift
@@ -72,7 +72,7 @@ def _indented(text: str, by: int) -> list[str]:
 
 def _fates(counts: Mapping[tuple[str | None, str | None], int]) -> Table:
     """How many rows had one fate before (down) and one after (across); None is a row that the run does not have."""
-    kinds: list[str | None] = [*Fate, *([None] if any(None in pair for pair in counts) else [])]
+    kinds: list[str | None] = [*Outcome, *([None] if any(None in pair for pair in counts) else [])]
     table = Table(show_edge=False, pad_edge=False)
     table.add_column("before ↓   after →")
     for kind in kinds:

@@ -20,7 +20,7 @@ def execute(running: "Run", again: str) -> dict[str, Any]:
     from oasis_ray.cli import tables
     from oasis_ray.cli.run_progress import Ticker
     from oasis_ray.cost.bill import Bill
-    from oasis_ray.output.ledger import tally_of
+    from oasis_ray.output.ledger import counts_of
 
     try:
         with Ticker(running, out) as progress, _stopped_by_signals(running) as listen:
@@ -38,7 +38,7 @@ def execute(running: "Run", again: str) -> dict[str, Any]:
             raise typer.Exit(1) from None
         raise
     _tell_notes(running)
-    tally = tally_of(running.folder)
+    tally = counts_of(running.folder)
     out.print(tables.funnel(manifest, tally))
     out.print(tables.rates(manifest, tally))
     for text in tables.cost(Bill.model_validate(manifest["bill"])):

@@ -10,7 +10,7 @@ import typer
 
 from oasis_ray.cli.app import RunFolder, app
 from oasis_ray.cli.terminal import VISIBLE, err, out
-from oasis_ray.types import Fate
+from oasis_ray.types import Outcome
 
 
 @app.command()
@@ -54,7 +54,7 @@ def status(
     from oasis_ray.cli import forecast_tables, tables
     from oasis_ray.cost.bill import Bill
     from oasis_ray.cost.forecast import Forecast
-    from oasis_ray.output.ledger import tally_of
+    from oasis_ray.output.ledger import counts_of
     from oasis_ray.output.manifest import read_manifest
     from oasis_ray.run.progress import read_progress
 
@@ -63,9 +63,9 @@ def status(
             _watch(run_folder)
     except KeyboardInterrupt:
         return
-    manifest, progress, tally = read_manifest(run_folder), read_progress(run_folder), tally_of(run_folder)
+    manifest, progress, tally = read_manifest(run_folder), read_progress(run_folder), counts_of(run_folder)
     out.print(f"{run_folder}: recipe {manifest['recipe']}, {manifest['state']}", soft_wrap=True)
-    counts = ", ".join(f"{tally.fates[fate]} {fate}" for fate in Fate)
+    counts = ", ".join(f"{tally.fates[fate]} {fate}" for fate in Outcome)
     out.print(f"{tally.rows} of {manifest['input']['rows']} rows stand in parts: {counts}", soft_wrap=True)
     out.print(tables.funnel(manifest, tally))
     if trace is not None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from rich.table import Table
 
 from oasis_ray.cli.tables import clock, money
-from oasis_ray.cost.estimate import Figure
+from oasis_ray.cost.estimate import Estimate
 from oasis_ray.cost.forecast import MEMORY, Forecast, scaled
 
 NODE_COLUMNS = ("rows in", "rejected", "failed", "tokens read", "tokens written")
@@ -99,13 +99,13 @@ def verdict(forecast: Forecast) -> str:
     return said
 
 
-def spread(figure: Figure) -> str:
+def spread(figure: Estimate) -> str:
     """The predicted value and its interval."""
     at, low, high = (_number(figure, value) for value in (figure.predicted, figure.low, figure.high))
     return f"{at} [{low}–{high}]"
 
 
-def _number(figure: Figure, value: float) -> str:
+def _number(figure: Estimate, value: float) -> str:
     if figure.what == "wall time, s":
         return clock(value)
     if figure.what in ("GPU-hours", "money"):

@@ -8,14 +8,14 @@ from rich.live import Live
 from rich.text import Text
 
 from oasis_ray.cli.tables import clock
-from oasis_ray.output.counts import Tally
+from oasis_ray.output.counts import Counts
 from oasis_ray.run.run import Run
-from oasis_ray.types import Fate
+from oasis_ray.types import Outcome
 
 LINE_EVERY_S = 10.0
 
 
-def progress_line(run: Run, tally: Tally) -> str:
+def progress_line(run: Run, tally: Counts) -> str:
     """Where a run stands, in a line: rows by fate, rates, time left."""
     phase = f"{run.phase}: " if run.phase else ""
     if run.travelling is None or not run.step.startswith("working"):
@@ -23,7 +23,7 @@ def progress_line(run: Run, tally: Tally) -> str:
     seconds = max(time.monotonic() - run.travelling, 1e-6)
     done, rate = run.before + tally.rows, tally.rows / seconds
     left = f"{clock((run.rows - done) / rate)} left" if rate else "time left unknown"
-    fates = "  ".join(f"{fate} {tally.fates[fate]}" for fate in Fate)
+    fates = "  ".join(f"{fate} {tally.fates[fate]}" for fate in Outcome)
     waiting = f"{run.waiting} waiting  " if run.phase else ""
     pace = f"{rate:.1f} rows/s  {tally.reply_tokens / seconds:.0f} tokens/s  {left}"
     return f"{phase}{done}/{run.rows} rows  {waiting}{fates}  {pace}"
@@ -61,5 +61,5 @@ class Ticker:
                 live.update(Text(self._line()))
 
     def _line(self) -> str:
-        tally = self._run.tally() if self._run.step == "working" else Tally()
+        tally = self._run.tally() if self._run.step == "working" else Counts()
         return progress_line(self._run, tally)

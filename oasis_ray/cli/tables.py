@@ -9,16 +9,16 @@ from rich.text import Text
 
 from oasis_ray.cost.bill import Amount, Bill, Spent
 from oasis_ray.explore.trace import Waited
-from oasis_ray.output.counts import Tally
+from oasis_ray.output.counts import Counts
 from oasis_ray.output.funnel import passages, shares
 from oasis_ray.recipe.recipe import Recipe
 from oasis_ray.run.progress import Progress
-from oasis_ray.types import Fate
+from oasis_ray.types import Outcome
 
 SHOWN = 6  # lines of a bill
 
 
-def funnel(manifest: Mapping[str, Any], tally: Tally) -> Table:
+def funnel(manifest: Mapping[str, Any], tally: Counts) -> Table:
     """How many rows came to each node, and where and why they left."""
     table = Table(title=f"The funnel of {manifest['recipe']}", title_justify="left", show_edge=False, pad_edge=False)
     for column, justify in (("node", "left"), ("rows in", "right"), ("left here", "right"), ("why", "left")):
@@ -43,7 +43,7 @@ def waited(places: Sequence[Waited]) -> Table:
 
 def session(progress: Progress) -> str:
     """Where a session stood when its driver last wrote, in a few lines."""
-    fates = ", ".join(f"{progress.rows.get(fate, 0)} {fate}" for fate in Fate)
+    fates = ", ".join(f"{progress.rows.get(fate, 0)} {fate}" for fate in Outcome)
     ended = progress.rows_before + sum(progress.rows.values())
     step, waiting = progress.step, ""
     if progress.phase is not None:
@@ -87,7 +87,7 @@ def cost(bill: Bill) -> list[str]:
         f"{amount(bill.total, bill.currency)} in all, {amount(each, bill.currency)} for each accepted row, of these:"
     ]
     for line in sorted(bill.lines, key=lambda line: -line.gpu_seconds)[:SHOWN]:
-        what = f"{line.reason} at {line.node}" if line.node else "the row itself" * (line.fate == Fate.ACCEPTED)
+        what = f"{line.reason} at {line.node}" if line.node else "the row itself" * (line.fate == Outcome.ACCEPTED)
         spent = Spent(gpu_seconds=line.gpu_seconds, money=line.money).part(accepted)
         told.append(f"  {amount(spent, bill.currency)} for {line.fate}{': ' * bool(what)}{what}")
     return told
@@ -104,7 +104,7 @@ def money(value: float) -> str:
     return f"{value:,.2f}" if value >= 0.1 or not value else f"{value:.2g}"
 
 
-def rates(manifest: Mapping[str, Any], tally: Tally) -> Group:
+def rates(manifest: Mapping[str, Any], tally: Counts) -> Group:
     """This run's rates beside the published ones, and what an accepted row has cost."""
     lines = []
     for rate, part, whole in shares(manifest, tally):

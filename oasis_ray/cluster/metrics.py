@@ -34,7 +34,7 @@ METRICS: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 
 
-class Meter:
+class Metrics:
     """The metrics as one process tells them; `always` are the labels that all its figures have."""
 
     def __init__(self, **always: str) -> None:
@@ -61,10 +61,10 @@ class Meter:
             self._told[series] = value
 
 
-class Duty:
+class BusyTime:
     """How busy one engine is. Whoever holds the engine tells it now and then: see `pool.Replica`."""
 
-    def __init__(self, meter: Meter) -> None:
+    def __init__(self, meter: Metrics) -> None:
         self._meter = meter
         self._up = self._since = time.monotonic()
         self._requests, self._busy_s = 0, 0.0

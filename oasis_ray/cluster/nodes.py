@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 COUNTED = ("CPU", "GPU")
 TYPE_MARK = "accelerator_type:"  # before a GPU's type, in Ray's name for what a node has
-A_TRACE = 0.001  # of a node's mark, to be placed by it: a thousand find room
+NODE_TOKEN = 0.001  # of a node's mark, to be placed by it: a thousand find room
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, computed_field
 
 from oasis_ray.job.prices import Prices
-from oasis_ray.output.counts import Cost, Tally
-from oasis_ray.types import Fate
+from oasis_ray.output.counts import Counts, Usage
+from oasis_ray.types import Outcome
 
 HOUR_S = 3600
 
@@ -29,7 +29,7 @@ class Amount(BaseModel):
     gpu_seconds: float = 0.0
     money: float | None = None
 
-    def add(self, cost: Cost, spent: "Spent") -> None:
+    def add(self, cost: Usage, spent: "Spent") -> None:
         """Count a node's requests, and what they have cost."""
         self.requests += cost.requests
         self.prompt_tokens += cost.prompt_tokens
@@ -75,7 +75,7 @@ class Bill(BaseModel):
     @property
     def per_accepted_row(self) -> Spent | None:
         """The whole cost, over the accepted rows; None where there is none."""
-        accepted = sum(line.rows for line in self.lines if line.fate == Fate.ACCEPTED)
+        accepted = sum(line.rows for line in self.lines if line.fate == Outcome.ACCEPTED)
         return (
             Spent(gpu_seconds=self.total.gpu_seconds, money=self.total.money).part(1 / accepted) if accepted else None
         )
@@ -100,7 +100,7 @@ def spent_by(sessions: Iterable[Mapping[str, Any]], prices: Prices | None) -> di
 
 
 def bill(
-    tally: Tally, pools: Mapping[str, str | None], spent: Mapping[str, Spent], currency: str | None = None
+    tally: Counts, pools: Mapping[str, str | None], spent: Mapping[str, Spent], currency: str | None = None
 ) -> Bill:
     """The bill of what is in a tally. `pools` names the pool of each node, `spent` what each pool has cost."""
     in_engines: Counter[str] = Counter()

@@ -19,7 +19,7 @@ DRAWS, SEED = 1000, 0  # of the bootstrap
 Array = NDArray[np.float64]
 
 
-class Figure(BaseModel):
+class Estimate(BaseModel):
     """One figure of a forecast: `what`, and `of` which node, pool or fate. `actual` is None until the job has run."""
 
     model_config = ConfigDict(frozen=True)
@@ -41,16 +41,16 @@ class Figure(BaseModel):
         return self.low - rounding <= self.actual <= self.high + rounding
 
 
-def of_share(what: str, of: str, rows: int, sample: int, total: int) -> Figure:
+def of_share(what: str, of: str, rows: int, sample: int, total: int) -> Estimate:
     """How many of `total` rows, where it was `rows` of a sample."""
     low, high = wilson(rows, sample)
-    return Figure(what=what, of=of, predicted=rows / sample * total, low=low * total, high=high * total)
+    return Estimate(what=what, of=of, predicted=rows / sample * total, low=low * total, high=high * total)
 
 
-def of_sum(what: str, of: str, values: Array, draws: Array, total: int) -> Figure:
+def of_sum(what: str, of: str, values: Array, draws: Array, total: int) -> Estimate:
     """The sum over `total` rows, from the values of a sample and its `draws`."""
     low, high = np.percentile(draws @ values, TAILS) * total
-    return Figure(what=what, of=of, predicted=float(values.mean()) * total, low=float(low), high=float(high))
+    return Estimate(what=what, of=of, predicted=float(values.mean()) * total, low=float(low), high=float(high))
 
 
 def draw(rows: int) -> Array:

@@ -6,8 +6,8 @@ from typing import Any
 
 from oasis_ray.cost.bill import HOUR_S, Bill
 from oasis_ray.cost.forecast import MEMORY, Forecast, counts
-from oasis_ray.cost.throughput import Pace
-from oasis_ray.output.counts import Tally
+from oasis_ray.cost.throughput import Throughput
+from oasis_ray.output.counts import Counts
 
 
 def grade(forecast: Forecast, manifest: Mapping[str, Any]) -> Forecast:
@@ -15,7 +15,7 @@ def grade(forecast: Forecast, manifest: Mapping[str, Any]) -> Forecast:
     came = actual(manifest)
     # What no row did is not among the counts.
     figures = tuple(one.model_copy(update={"actual": came.get((one.what, one.of), 0.0)}) for one in forecast.figures)
-    pace = Pace.of(manifest, forecast.rows)
+    pace = Throughput.of(manifest, forecast.rows)
     busiest = max(pace.pools, key=pace.busy) if pace else None
     return forecast.model_copy(update={"figures": figures, "actual_bottleneck": busiest})
 
@@ -24,7 +24,7 @@ def actual(manifest: Mapping[str, Any]) -> dict[tuple[str, str], float]:
     """Every figure that a forecast may hold, as it came to be, by what it is of what."""
     reasons = {(one["fate"], one["node"], one["reason"]): one["rows"] for one in manifest["reasons"]}
     bill, sessions = Bill.model_validate(manifest["bill"]), manifest["sessions"]
-    found: dict[tuple[str, str], float] = dict(counts(manifest, Tally(Counter(manifest["rows"]), Counter(reasons))))
+    found: dict[tuple[str, str], float] = dict(counts(manifest, Counts(Counter(manifest["rows"]), Counter(reasons))))
     for node, cost in manifest["cost"].items():
         found["tokens read", node], found["tokens written", node] = cost["prompt_tokens"], cost["reply_tokens"]
     for pool, spent in bill.pools.items():

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from oasis_ray.cost.estimate import CONFIDENCE, Array, Figure, draw, of_share, of_sum
-from oasis_ray.cost.judge_order import Order, best_order, work_of
-from oasis_ray.cost.throughput import Pace, Size
+from oasis_ray.cost.estimate import CONFIDENCE, Array, Estimate, draw, of_share, of_sum
+from oasis_ray.cost.judge_order import JudgeOrder, best_order, work_of
+from oasis_ray.cost.throughput import Size, Throughput
 from oasis_ray.job.prices import Prices
-from oasis_ray.output.counts import Cost, Tally
+from oasis_ray.output.counts import Counts, Usage
 from oasis_ray.output.funnel import passages
-from oasis_ray.types import Fate
+from oasis_ray.types import Outcome
 
 MEMORY = "peak memory, MiB"
 MEMORY_SLACK = 1.25  # a rule of thumb, no statistics: one look in five seconds, and heaps that grow
@@ -33,7 +33,7 @@ class ProbeRow:
     fate: str
     node: str = ""
     reason: str = ""
-    asked: Mapping[str, Cost] = field(default_factory=dict)
+    asked: Mapping[str, Usage] = field(default_factory=dict)
     verdicts: Mapping[str, bool] = field(default_factory=dict)
 
 
@@ -46,16 +46,16 @@ class Forecast(BaseModel):
     probe_rows: int
     confidence: float = CONFIDENCE
     score_in_full: float
-    figures: tuple[Figure, ...]
+    figures: tuple[Estimate, ...]
     sizes: tuple[Size, ...] = ()
     actual_bottleneck: str | None = None
-    orders: tuple[Order, ...] = ()
+    orders: tuple[JudgeOrder, ...] = ()
     currency: str | None = None
     gpu_hour: float | None = None
     gpu_hours_at: dict[str, float] = {}  # prices of a GPU-hour, by type
 
     @property
-    def graded(self) -> list[Figure]:
+    def graded(self) -> list[Estimate]:
         """The figures whose actual values are known."""
         return [figure for figure in self.figures if figure.actual is not None]
 
@@ -71,7 +71,7 @@ class Sample:
     score_in_full: float
 
     def of(self, kind: str, node: str) -> Array:
-        """For every row what `node` will take of this kind (a field of `Cost`)."""
+        """For every row what `node` will take of this kind (a field of `Usage`)."""
         return np.array([getattr(row.asked[node], kind) * self._kept(row, node) if node in row.asked else 0.0
                          for row in self.rows], dtype=float)  # fmt: skip
 
@@ -83,7 +83,7 @@ class Sample:
     def _kept(self, row: ProbeRow, node: str) -> float:
         order = [one["name"] for one in self.nodes]
         beyond = row.node in order and order.index(node) > order.index(row.node)
-        return self.score_in_full if beyond and row.fate == Fate.REJECTED else 1.0
+        return self.score_in_full if beyond and row.fate == Outcome.REJECTED else 1.0
 
 
 def predict(
@@ -92,7 +92,7 @@ def predict(
     *,
     total: int,
     score_in_full: float,
-    pace: Pace | None = None,
+    pace: Throughput | None = None,
     groups: Sequence[tuple[str, ...]] = (),
     prices: Prices | None = None,
     gpu_hour: float | None = None,
@@ -105,7 +105,7 @@ def predict(
     sample, draws = Sample(rows, manifest["nodes"], score_in_full), draw(len(rows))
     figures = [*_funnel(rows, manifest, total), *_tokens(sample, draws, total), *_memory(manifest)]
     sizes: list[Size] = []
-    orders: list[Order] = []
+    orders: list[JudgeOrder] = []
     if pace is not None and pace.pools:
         held = {pool: sample.held(pool) for pool in pace.pools}
         sizes = _sizes(pace, held, draws, total)
@@ -129,44 +129,44 @@ def predict(
     )
 
 
-def scaled(figure: Figure, what: str, factor: float) -> Figure:
+def scaled(figure: Estimate, what: str, factor: float) -> Estimate:
     """A figure in other units."""
     low, at, high = (value * factor for value in (figure.low, figure.predicted, figure.high))
-    return Figure(what=what, of=figure.of, predicted=at, low=low, high=high)
+    return Estimate(what=what, of=figure.of, predicted=at, low=low, high=high)
 
 
-def _funnel(rows: Sequence[ProbeRow], manifest: Mapping[str, Any], total: int) -> Iterator[Figure]:
-    tally = Tally()
+def _funnel(rows: Sequence[ProbeRow], manifest: Mapping[str, Any], total: int) -> Iterator[Estimate]:
+    tally = Counts()
     tally.add((row.fate, row.node or None, row.reason or None, []) for row in rows)
     for (what, of), count in counts(manifest, tally).items():
         yield of_share(what, of, count, len(rows), total)
 
 
-def counts(manifest: Mapping[str, Any], tally: Tally) -> dict[tuple[str, str], int]:
+def counts(manifest: Mapping[str, Any], tally: Counts) -> dict[tuple[str, str], int]:
     """The rows that ended in each fate, that came to each node, and that were rejected or failed there."""
-    found = {("rows", str(fate)): tally.fates[fate] for fate in Fate}
+    found = {("rows", str(fate)): tally.fates[fate] for fate in Outcome}
     for one in passages(manifest, tally):
         found["rows in", one.node] = one.rows
-        for fate in (Fate.REJECTED, Fate.FAILED):
+        for fate in (Outcome.REJECTED, Outcome.FAILED):
             left = sum(rows for why, rows in one.left.items() if why.startswith(fate))
             if left:
                 found[str(fate), one.node] = left
     return found
 
 
-def _tokens(sample: Sample, draws: Array, total: int) -> Iterator[Figure]:
+def _tokens(sample: Sample, draws: Array, total: int) -> Iterator[Estimate]:
     for node in (node["name"] for node in sample.nodes if node["pool"]):
         for what, kind in (("tokens read", "prompt_tokens"), ("tokens written", "reply_tokens")):
             yield of_sum(what, node, sample.of(kind, node), draws, total)
 
 
-def _memory(manifest: Mapping[str, Any]) -> Iterator[Figure]:
+def _memory(manifest: Mapping[str, Any]) -> Iterator[Estimate]:
     """The probe's own peak: rows in flight are bounded, however many rows there are."""
     if peak := max((session.get("peak_memory_mib", 0) for session in manifest["sessions"]), default=0):
-        yield Figure(what=MEMORY, predicted=peak, low=peak / MEMORY_SLACK, high=peak * MEMORY_SLACK)
+        yield Estimate(what=MEMORY, predicted=peak, low=peak / MEMORY_SLACK, high=peak * MEMORY_SLACK)
 
 
-def _sizes(pace: Pace, held: Mapping[str, Array], draws: Array, total: int) -> list[Size]:
+def _sizes(pace: Throughput, held: Mapping[str, Array], draws: Array, total: int) -> list[Size]:
     """The probe's own engines; then, time and again, one more where the bottleneck is."""
     sizes = [pace.size(held, draws, total)]
     for _ in range(STEPS):
@@ -175,7 +175,7 @@ def _sizes(pace: Pace, held: Mapping[str, Array], draws: Array, total: int) -> l
     return sizes
 
 
-def _order(group: tuple[str, ...], sample: Sample, pace: Pace) -> Order | None:
+def _order(group: tuple[str, ...], sample: Sample, pace: Throughput) -> JudgeOrder | None:
     """The order of these judges that costs least; None where no row came to all of them."""
     pools = {node["name"]: node["pool"] for node in sample.nodes}
     known = [row for row in sample.rows if all(name in row.asked and name in row.verdicts for name in group)]
@@ -194,4 +194,6 @@ def _order(group: tuple[str, ...], sample: Sample, pace: Pace) -> Order | None:
         float(sample.held(pool).sum()) * pace.work(pool) * (one.gpus or 1.0) for pool, one in pace.pools.items()
     )
     saved = (now - then) * (1 - sample.score_in_full)
-    return Order(judges=group, best=best, work=every / len(sample.rows), best_work=(every - saved) / len(sample.rows))
+    return JudgeOrder(
+        judges=group, best=best, work=every / len(sample.rows), best_work=(every - saved) / len(sample.rows)
+    )

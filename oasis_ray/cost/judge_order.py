@@ -17,7 +17,7 @@ from oasis_ray.recipe.recipe import Node, Ref
 EXACT = 8  # judges; of more, each place is given to the judge that turns most down for what it costs
 
 
-class Order(BaseModel):
+class JudgeOrder(BaseModel):
     """Judges as they stand, the order that costs least, and the work for a row in both, all nodes counted."""
 
     judges: tuple[str, ...]

@@ -10,16 +10,16 @@ from oasis_ray.cost.bill import HOUR_S, spent_by
 from oasis_ray.cost.evaluation import grade, same_job
 from oasis_ray.cost.forecast import Forecast, ProbeRow, predict
 from oasis_ray.cost.judge_order import groups
-from oasis_ray.cost.throughput import Pace
+from oasis_ray.cost.throughput import Throughput
 from oasis_ray.errors import JobError
 from oasis_ray.job.input import Sample
 from oasis_ray.job.job import Job
 from oasis_ray.job.prices import Prices
-from oasis_ray.output.counts import SENT_AWAY, Cost
+from oasis_ray.output.counts import SENT_AWAY, Usage
 from oasis_ray.output.manifest import read_manifest, write_manifest
 from oasis_ray.output.parts import read_parts
 from oasis_ray.recipe.recipe import Recipe
-from oasis_ray.types import Fate
+from oasis_ray.types import Outcome
 
 
 def probe_of(job: Job, rows: int) -> Job:
@@ -46,7 +46,7 @@ def forecast(job: Job, recipe: Recipe, total: int, prices: Prices | None) -> For
         manifest,
         total=total,
         score_in_full=job.score_in_full,
-        pace=Pace.of(manifest, total),
+        pace=Throughput.of(manifest, total),
         groups=groups(recipe.nodes),
         prices=prices,
         gpu_hour=_gpu_hour(manifest["sessions"][-1], prices) if prices else None,
@@ -74,13 +74,13 @@ def graded(folder: str, manifest: Mapping[str, Any]) -> Forecast | None:
 def _rows(folder: str, recipe: Recipe) -> Iterator[ProbeRow]:
     """The rows of a probe, from its parts."""
     judges = {node.name: node for node in recipe.nodes if node.stage.judges}
-    for fate in Fate:
+    for fate in Outcome:
         ends = ["node", "reason"] if fate in SENT_AWAY else []
         for table in read_parts(folder, fate, ["lineage", "nodes", *ends]):
             for row in table.to_pylist():
-                asked: dict[str, Cost] = {}
+                asked: dict[str, Usage] = {}
                 for step in row["lineage"]:
-                    asked.setdefault(step["node"], Cost()).add(step)
+                    asked.setdefault(step["node"], Usage()).add(step)
                 said = {name: out for name, out in row["nodes"].items() if out is not None and name in judges}
                 verdicts = {
                     name: judges[name].stage.accepts(judges[name].out_type(**out)) for name, out in said.items()

@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from oasis_ray.cost.bill import HOUR_S
-from oasis_ray.cost.estimate import TAILS, Array, Figure
+from oasis_ray.cost.estimate import TAILS, Array, Estimate
 
 
 class Size(BaseModel):
@@ -26,15 +26,15 @@ class Size(BaseModel):
     engines: dict[str, float]
     bottleneck: str
     sure: float  # the share of bootstrap samples in which this pool is the bottleneck
-    wall_s: Figure
-    gpu_hours: dict[str, Figure]
+    wall_s: Estimate
+    gpu_hours: dict[str, Estimate]
 
     @property
-    def all_gpu_hours(self) -> Figure:
+    def all_gpu_hours(self) -> Estimate:
         """Of all pools together."""
         every = self.gpu_hours.values()
         low, at, high = (sum(getattr(one, key) for one in every) for key in ("low", "predicted", "high"))
-        return Figure(what="GPU-hours", predicted=at, low=low, high=high)
+        return Estimate(what="GPU-hours", predicted=at, low=low, high=high)
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Engines:
 
 
 @dataclass(frozen=True)
-class Pace:
+class Throughput:
     """How a probe of so many `rows` went: `seconds` from the first row begun to the last one ended, `loading` the
     engines before, and `around` them (starting to read, closing). `filled` is the share of the places for rows in
     flight that were taken, on average: 1 for a long run, less for a probe whose run-down is a good part of it.
@@ -61,7 +61,7 @@ class Pace:
     filled: float
 
     @classmethod
-    def of(cls, manifest: Mapping[str, Any], total: int) -> "Pace | None":
+    def of(cls, manifest: Mapping[str, Any], total: int) -> "Throughput | None":
         """The pace of a run, as a probe of `total` rows; None where its sessions have measured none."""
         sessions = [
             one for one in manifest["sessions"] if one.get("seconds_of_rows") and any(one["engine_seconds"].values())
@@ -122,9 +122,9 @@ class Pace:
         high = np.percentile(loads[1].max(axis=0), TAILS[1]) * total
         middle = (self._least(means[0].max(), total) + means[1].max() * total) / 2
 
-        def figure(what: str, of: str, factor: float, more: float = 0.0) -> Figure:
+        def figure(what: str, of: str, factor: float, more: float = 0.0) -> Estimate:
             low_, at, high_ = ((self.around + float(value)) * factor + more for value in (low, middle, high))
-            return Figure(what=what, of=of, predicted=at, low=low_, high=high_)
+            return Estimate(what=what, of=of, predicted=at, low=low_, high=high_)
 
         return Size(
             engines=count,

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from dataclasses import replace
 
 from oasis_ray.engine.scripted import ScriptedEngine
-from oasis_ray.errors import PictureGoneError
+from oasis_ray.errors import ImageGoneError
 from oasis_ray.job.latency import Latency
 from oasis_ray.types import Call, Reply, Request
 
@@ -28,7 +28,7 @@ class SimulatedEngine:
         """What the script says, with the tokens that were read and found in the cache."""
         for image in call.request.images:
             if not image.data and image.digest not in self._images:
-                raise PictureGoneError(image.digest)
+                raise ImageGoneError(image.digest)
         reply = await self._script.ask(call)
         prompt, cached = self._read(call.request)
         now = asyncio.get_running_loop().time()

@@ -12,7 +12,7 @@ from oasis_ray.engine.model_files import bring
 from oasis_ray.engine.reasoning import answer_of
 from oasis_ray.engine.vllm_args import encoder_tokens, engine_args
 from oasis_ray.engine.vllm_metrics import loggers
-from oasis_ray.errors import EngineLostError, PictureGoneError, RowError, RunError
+from oasis_ray.errors import EngineLostError, ImageGoneError, RowError, RunError
 from oasis_ray.input.image import decode
 from oasis_ray.job.pool import Pool
 from oasis_ray.types import Call, Image, Reply, Sample
@@ -182,5 +182,5 @@ async def _decoded(images: tuple[Image, ...]) -> list[Any]:
     """
     for image in images:
         if not image.data:
-            raise PictureGoneError(image.digest)
+            raise ImageGoneError(image.digest)
     return [await asyncio.to_thread(decode, image) for image in images]

@@ -39,11 +39,11 @@ def _metrics() -> Any:
     """
     from vllm.v1.metrics.ray_wrappers import RayPrometheusStatLogger
 
-    class Metrics(RayPrometheusStatLogger):  # type: ignore[misc]  # vLLM is not there where mypy runs
+    class RayMetrics(RayPrometheusStatLogger):  # type: ignore[misc]  # vLLM is not there where mypy runs
         def record(self, scheduler_stats: Any, iteration_stats: Any, **others: Any) -> None:
             if iteration_stats is not None:
                 iteration_stats = copy(iteration_stats)
                 iteration_stats.inter_token_latencies_iter = []
             super().record(scheduler_stats, iteration_stats, **others)
 
-    return Metrics
+    return RayMetrics

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from oasis_ray.errors import JobError
 from oasis_ray.storage import expand
-from oasis_ray.types import Fate
+from oasis_ray.types import Outcome
 
 SAID_CHARS = 200
 READ_ROWS = 32  # at a time, to come to one row of a part: pictures are large
@@ -34,7 +34,7 @@ def open_database() -> duckdb.DuckDBPyConnection:
     """A database in memory for one or more indexes. It fetches no extensions."""
     db = duckdb.connect(config={"autoinstall_known_extensions": "false"})
     db.execute("SET enable_progress_bar = false")
-    db.execute(f"CREATE TYPE fate AS ENUM {tuple(map(str, Fate))}")
+    db.execute(f"CREATE TYPE fate AS ENUM {tuple(map(str, Outcome))}")
     return db
 
 
@@ -108,7 +108,7 @@ class Index:
 
     def _parts(self) -> dict[Part, tuple[int, int]]:
         found = {}
-        for fate in Fate:
+        for fate in Outcome:
             for path in sorted((self.folder / fate).glob("part-*.parquet")):
                 state = path.stat()
                 found[str(fate), path.name] = (state.st_mtime_ns, state.st_size)

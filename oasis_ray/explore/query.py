@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from oasis_ray.explore import annotations as marks
 from oasis_ray.explore.index import Index, open_database
-from oasis_ray.types import Fate
+from oasis_ray.types import Outcome
 
 SEARCH_CHARS = 1000
 SHOWN = "fate, id, node, reason, said"
@@ -23,7 +23,7 @@ class Filter(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    fate: Fate | None = None
+    fate: Outcome | None = None
     node: str | None = None
     reason: str | None = None
     language: str | None = None
@@ -32,7 +32,7 @@ class Filter(BaseModel):
     least: int | None = None
     most: int | None = None
     text: str | None = Field(None, max_length=SEARCH_CHARS)
-    after_fate: Fate | None = None
+    after_fate: Outcome | None = None
     after_id: str | None = None
     limit: int = Field(100, ge=1, le=500)
 

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from oasis_ray.errors import JobError
 from oasis_ray.output.parts import read_parts
 from oasis_ray.storage import locate
-from oasis_ray.types import Fate
+from oasis_ray.types import Outcome
 
 ROWS, ENGINES = 1, 2  # the "processes" of the trace
 MICRO = 1_000_000
@@ -74,7 +74,7 @@ def write_trace(folder: str, path: str, rows: int) -> int:
 
 def _steps(folder: str) -> Iterator[tuple[str, pa.Table, pa.Table]]:
     """Fate, ids with lineage, and all steps of each part. Raises JobError where the parts are older than `started`."""
-    for fate in Fate:
+    for fate in Outcome:
         for table in read_parts(folder, fate, ["id", "lineage"]):
             steps = pa.Table.from_struct_array(table.column("lineage").combine_chunks().flatten())
             if "started" not in steps.column_names:

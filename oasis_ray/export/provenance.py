@@ -13,7 +13,7 @@ from typing import Any
 from oasis_ray.export.options import Options
 from oasis_ray.export.selection import Selection
 from oasis_ray.input.ids import numbered
-from oasis_ray.output.ledger import tally_of
+from oasis_ray.output.ledger import counts_of
 from oasis_ray.output.manifest import read_manifest, summary
 from oasis_ray.storage import expand, locate
 
@@ -50,7 +50,7 @@ def describe(folders: list[str], selection: Selection, options: Options) -> dict
     for name, folder in zip(run_names(folders), folders, strict=True):
         manifest = read_manifest(folder)
         if "rows" not in manifest:  # the run has not ended
-            manifest |= summary(tally_of(folder))
+            manifest |= summary(counts_of(folder))
         fs, base = locate(folder)
         digest = sha256(fs.cat_file(f"{base.rstrip('/')}/run.json")).hexdigest()
         runs.append(

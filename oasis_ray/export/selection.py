@@ -22,7 +22,7 @@ from oasis_ray.export.options import Options
 from oasis_ray.input.ids import numbered, repeated
 from oasis_ray.output.parts import parts
 from oasis_ray.output.removed import REMOVED
-from oasis_ray.types import Fate
+from oasis_ray.types import Outcome
 
 UNKNOWN = "unknown"  # the origin of a row that has none
 
@@ -32,7 +32,7 @@ class Part:
     """A part of a run, of accepted rows or captions; bytes are those of its columns, unpacked."""
 
     run: int
-    fate: Fate
+    fate: Outcome
     fs: Any
     path: str
     schema: pa.Schema
@@ -78,15 +78,15 @@ def choose(folders: list[str], options: Options) -> Selection:
     return selection
 
 
-def _places(options: Options) -> Iterator[tuple[Fate, str]]:
+def _places(options: Options) -> Iterator[tuple[Outcome, str]]:
     """The folders of a run that hold rows to export, each with its outcome."""
-    for fate in (Fate.ACCEPTED, Fate.CAPTIONS):
+    for fate in (Outcome.ACCEPTED, Outcome.CAPTIONS):
         yield fate, str(fate)
         if options.removed:
             yield fate, f"{REMOVED}/{fate}"
 
 
-def _index(run: int, folder: str, fate: Fate, place: str, options: Options) -> Iterator[tuple[Part, pa.Table]]:
+def _index(run: int, folder: str, fate: Outcome, place: str, options: Options) -> Iterator[tuple[Part, pa.Table]]:
     """The parts in one folder of a run, each with its light columns."""
     fs, paths = parts(folder, place)
     for path in paths:
@@ -129,7 +129,7 @@ def _light(table: pa.Table, part: Part, spoken: str | None, options: Options) ->
     }
     if options.dedup == "text":
         # Captions share a few requests to describe, so there the caption itself is what tells rows apart.
-        said = table.column("instruction" if part.fate is Fate.ACCEPTED else "response").to_pylist()
+        said = table.column("instruction" if part.fate is Outcome.ACCEPTED else "response").to_pylist()
         columns["text"] = pa.array([_text_key(text) for text in said], pa.binary())
     return pa.table(columns)
 
@@ -175,7 +175,7 @@ def _filter(selection: Selection, options: Options) -> None:
             raise JobError(["--cap origin: no row of these runs says where its picture comes from (input.origin)"])
         leave_out(f"beyond {most} rows of one {name}", _rank(pc.fill_null(column, UNKNOWN)) < most)
     if options.captions is not None:
-        captions = _is(selection.rows, Fate.CAPTIONS)
+        captions = _is(selection.rows, Outcome.CAPTIONS)
         wanted = round(options.captions * int((~captions).sum()))
         if wanted > captions.sum():
             selection.notes.append(
@@ -202,7 +202,7 @@ def _split(selection: Selection, options: Options) -> None:
     selection.rows = selection.rows.append_column("split", names).take(pa.array(np.argsort(numbers, kind="stable")))
 
 
-def _is(rows: pa.Table, fate: Fate) -> np.ndarray:
+def _is(rows: pa.Table, fate: Outcome) -> np.ndarray:
     return np.asarray(pc.equal(rows.column("fate"), str(fate)))
 
 

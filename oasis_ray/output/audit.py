@@ -20,7 +20,7 @@ from oasis_ray.output.manifest import naming_of, read_manifest
 from oasis_ray.output.parts import parts
 from oasis_ray.output.removed import REMOVED, removed_ids
 from oasis_ray.output.schema import STEP
-from oasis_ray.types import Fate
+from oasis_ray.types import Outcome
 
 
 @dataclass
@@ -43,7 +43,7 @@ def audit(folder: str) -> Audit:
     makes = [manifest, *manifest["earlier"]]
     digests = {(node["name"], node["digest"]) for make in makes for node in make["nodes"]}
     chunks: list[pa.Array] = []
-    for fate in Fate:
+    for fate in Outcome:
         fs, paths = parts(folder, fate)
         result.fates[str(fate)] = 0
         for path in paths:

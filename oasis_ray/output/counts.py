@@ -1,7 +1,7 @@
 """What a run has done so far: rows by fate, node and reason, and the tokens and seconds that they took, node by node.
 
 While a run goes on, its watch keeps a tally of what the workers report. When it has ended, the same tally is taken
-from its parts (`ledger.tally_of`), which is what the manifest and every later question rest on.
+from its parts (`ledger.counts_of`), which is what the manifest and every later question rest on.
 """
 
 from collections import Counter
@@ -9,15 +9,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from oasis_ray.types import Fate
+from oasis_ray.types import Outcome
 
 SUMS = ("prompt_tokens", "cached_tokens", "reply_tokens", "seconds")
-Told = tuple[str, str | None, str | None, Sequence[Mapping[str, Any]]]
-SENT_AWAY = (Fate.REJECTED, Fate.FAILED)
+EndedRow = tuple[str, str | None, str | None, Sequence[Mapping[str, Any]]]
+SENT_AWAY = (Outcome.REJECTED, Outcome.FAILED)
 
 
 @dataclass
-class Cost:
+class Usage:
     """What a node asked of its pool: requests, tokens read (and of these from the cache), tokens written, seconds."""
 
     requests: int = 0
@@ -32,7 +32,7 @@ class Cost:
         for name in SUMS:
             setattr(self, name, getattr(self, name) + step[name])
 
-    def merge(self, other: "Cost") -> None:
+    def merge(self, other: "Usage") -> None:
         """Count what `other` has counted."""
         self.requests += other.requests
         for name in SUMS:
@@ -48,14 +48,14 @@ class End(NamedTuple):
 
 
 @dataclass
-class Tally:
+class Counts:
     """Counts of ended rows and of what they cost: `spent` by where they ended, and by the node that asked."""
 
     fates: Counter[str] = field(default_factory=Counter)
     reasons: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    spent: dict[End, dict[str, Cost]] = field(default_factory=dict)
+    spent: dict[End, dict[str, Usage]] = field(default_factory=dict)
 
-    def add(self, rows: Iterable[Told]) -> None:
+    def add(self, rows: Iterable[EndedRow]) -> None:
         """Count ended rows: fate, node and reason (where they were sent away), lineage."""
         for fate, node, reason, lineage in rows:
             self.fates[str(fate)] += 1
@@ -66,9 +66,9 @@ class Tally:
             for step in lineage:
                 self.cost(end, step["node"]).add(step)
 
-    def cost(self, end: End, node: str) -> Cost:
+    def cost(self, end: End, node: str) -> Usage:
         """What `node` asked for rows that ended so, to be added to."""
-        return self.spent.setdefault(end, {}).setdefault(node, Cost())
+        return self.spent.setdefault(end, {}).setdefault(node, Usage())
 
     @property
     def ends(self) -> list[tuple[End, int]]:
@@ -77,12 +77,12 @@ class Tally:
         return sorted([*well, *((End(*key), rows) for key, rows in self.reasons.items() if key[0] in SENT_AWAY)])
 
     @property
-    def costs(self) -> dict[str, Cost]:
+    def costs(self) -> dict[str, Usage]:
         """What each node asked of its pool, for all rows."""
-        found: dict[str, Cost] = {}
+        found: dict[str, Usage] = {}
         for nodes in self.spent.values():
             for node, cost in nodes.items():
-                found.setdefault(node, Cost()).merge(cost)
+                found.setdefault(node, Usage()).merge(cost)
         return found
 
     @property

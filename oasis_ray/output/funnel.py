@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from oasis_ray.output.counts import Tally
+from oasis_ray.output.counts import Counts
 from oasis_ray.recipe.spec import RateSpec
 from oasis_ray.types import Route
 
@@ -25,7 +25,7 @@ class Passage:
         return self.rows - sum(self.left.values())
 
 
-def passages(manifest: Mapping[str, Any], tally: Tally) -> list[Passage]:
+def passages(manifest: Mapping[str, Any], tally: Counts) -> list[Passage]:
     """Every node in order, admission first. A row that is scored in full counts where it was first rejected."""
     left: dict[str, dict[str, int]] = {}
     for (fate, at, reason), rows in sorted(tally.reasons.items()):
@@ -47,7 +47,7 @@ def passages(manifest: Mapping[str, Any], tally: Tally) -> list[Passage]:
     return found
 
 
-def shares(manifest: Mapping[str, Any], tally: Tally) -> list[tuple[RateSpec, int, int]]:
+def shares(manifest: Mapping[str, Any], tally: Counts) -> list[tuple[RateSpec, int, int]]:
     """For each published rate: the rows that came through, and the rows that came and did not fail."""
     by_name = {passage.node: passage for passage in passages(manifest, tally)}
     order = list(by_name)

@@ -7,23 +7,23 @@ may have left behind is put right when the next one begins: see `mend`.
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from oasis_ray.output.counts import SENT_AWAY, SUMS, Cost, End, Tally
+from oasis_ray.output.counts import SENT_AWAY, SUMS, Counts, End, Usage
 from oasis_ray.output.parts import parts, read_part, read_parts, rewrite
-from oasis_ray.types import Fate
+from oasis_ray.types import Outcome
 
 
 def ended_ids(folder: str) -> pa.ChunkedArray:
     """The ids of all rows that have ended. Reads the id columns alone."""
     chunks = [
-        chunk for fate in Fate for table in read_parts(folder, fate, ["id"]) for chunk in table.column("id").chunks
+        chunk for fate in Outcome for table in read_parts(folder, fate, ["id"]) for chunk in table.column("id").chunks
     ]
     return pa.chunked_array(chunks, pa.string())
 
 
-def tally_of(folder: str) -> Tally:
+def counts_of(folder: str) -> Counts:
     """The tally of what a run folder holds."""
-    tally = Tally()
-    for fate in Fate:
+    tally = Counts()
+    for fate in Outcome:
         ends = ["node", "reason"] if fate in SENT_AWAY else []
         for table in read_parts(folder, fate, ["lineage", *ends]):
             tally.fates[str(fate)] += table.num_rows
@@ -37,21 +37,21 @@ def tally_of(folder: str) -> Tally:
                 steps = steps.append_column(name, table.column(name).combine_chunks().take(rows))
             sums = [([], "count_all"), *((name, "sum") for name in SUMS)]
             for one in steps.group_by(["asked", *ends]).aggregate(sums).to_pylist():
-                found = Cost(one["count_all"], *(one[f"{name}_sum"] for name in SUMS))
+                found = Usage(one["count_all"], *(one[f"{name}_sum"] for name in SUMS))
                 end = End(str(fate), *(one[name] or "" for name in ends))
                 tally.cost(end, one["asked"]).merge(found)
     return tally
 
 
-def take_back(folder: str, reason: str | None) -> int:
+def reopen_failed(folder: str, reason: str | None) -> int:
     """Take the failed rows, or those with this reason, out of the parts, so that they are to do again; how many."""
-    fs, paths = parts(folder, Fate.FAILED)
+    fs, paths = parts(folder, Outcome.FAILED)
     count = 0
     for path in paths:
         reasons = read_part(fs, path, ["reason"]).column("reason")
         keep = pc.fill_null(pc.not_equal(reasons, reason), True) if reason else pa.array([False] * len(reasons))
         gone = len(reasons) - pc.sum(keep).as_py() if len(reasons) else 0
         if gone:
-            rewrite(fs, folder, Fate.FAILED, path, keep)
+            rewrite(fs, folder, Outcome.FAILED, path, keep)
             count += gone
     return count

@@ -16,11 +16,11 @@ from oasis_ray.errors import JobError
 from oasis_ray.input.listing import Naming
 from oasis_ray.job.job import Job
 from oasis_ray.job.pool import Pool
-from oasis_ray.output.counts import Tally
+from oasis_ray.output.counts import Counts
 from oasis_ray.recipe.recipe import Node, Recipe
 from oasis_ray.stage.prompt import Prompt
 from oasis_ray.storage import locate, on_disk, told, write_whole
-from oasis_ray.types import Fate
+from oasis_ray.types import Outcome
 
 FORMAT = 1
 DIGESTS = 2  # how nodes are told apart; manifests that don't say it have version 1, of all parameters and module names
@@ -121,10 +121,10 @@ def _prompts(node: Node) -> list[Prompt]:
     return [value for _, value in node.stage if isinstance(value, Prompt)]
 
 
-def summary(tally: Tally) -> dict[str, Any]:
+def summary(tally: Counts) -> dict[str, Any]:
     """What a run has done, for the manifest."""
     return {
-        "rows": {str(fate): tally.fates[fate] for fate in Fate},
+        "rows": {str(fate): tally.fates[fate] for fate in Outcome},
         "reasons": [
             {"fate": fate, "node": node, "reason": reason, "rows": rows}
             for (fate, node, reason), rows in sorted(tally.reasons.items())

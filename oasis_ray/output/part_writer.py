@@ -20,7 +20,7 @@ from oasis_ray.output.row_state import waiting_columns
 from oasis_ray.output.schema import columns
 from oasis_ray.recipe.recipe import Recipe
 from oasis_ray.storage import locate, make_folder, on_disk, told
-from oasis_ray.types import Fate
+from oasis_ray.types import Outcome
 
 N = TypeVar("N", bound=str)
 
@@ -33,7 +33,7 @@ class PartWriter:
 
     def __init__(self, folder: str, recipe: Recipe, *, session: str, waiting: str | None = None) -> None:
         self._folder, self._session = folder, session
-        self._schemas = {str(fate): columns(recipe, fate) for fate in Fate}
+        self._schemas = {str(fate): columns(recipe, fate) for fate in Outcome}
         if waiting is not None:
             self._schemas[waiting] = waiting_columns(recipe)
 

@@ -10,11 +10,11 @@ from oasis_ray.output.placeholders import PLACEHOLDER, harmless
 from oasis_ray.output.row_state import state, waiting_columns
 from oasis_ray.output.schema import columns
 from oasis_ray.recipe.recipe import Recipe
-from oasis_ray.recipe.row import Ended
-from oasis_ray.types import Fate
+from oasis_ray.recipe.row import Row
+from oasis_ray.types import Outcome
 
 
-def record(ended: Ended, recipe: Recipe, *, keep_images: bool) -> dict[str, Any]:
+def record(ended: Row, recipe: Recipe, *, keep_images: bool) -> dict[str, Any]:
     """One row of a part, as a mapping of its columns."""
     made = recipe.records.get(ended.route)
     row: dict[str, Any] = {
@@ -28,7 +28,7 @@ def record(ended: Ended, recipe: Recipe, *, keep_images: bool) -> dict[str, Any]
         "source": ended.address,
     }
     if made is None:
-        told = "error" if ended.fate is Fate.FAILED else "detail"
+        told = "error" if ended.fate is Outcome.FAILED else "detail"
         return {**row, "node": ended.node, "reason": ended.reason, told: ended.detail}
     instruction, response = ended.value(made.instruction), ended.value(made.response)
     # A placeholder in the text would stand for a second picture wherever the record is loaded.
@@ -44,12 +44,12 @@ def record(ended: Ended, recipe: Recipe, *, keep_images: bool) -> dict[str, Any]
     }
 
 
-def packet(rows: Iterable[Ended], recipe: Recipe, *, keep_images: bool, waiting: str | None = None) -> pa.Table:
+def packet(rows: Iterable[Row], recipe: Recipe, *, keep_images: bool, waiting: str | None = None) -> pa.Table:
     """Rows as one row with a list column for each fate that occurs: the form in which they go to `sink.unpack`.
 
     Rows that wait travel in one more column, named after the folder `waiting` that they go to.
     """
-    names = [*Fate] if waiting is None else [*Fate, waiting]
+    names = [*Outcome] if waiting is None else [*Outcome, waiting]
     rows_of: dict[str | None, list[dict[str, Any]]] = {name: [] for name in names}
     for row in rows:
         if row.waits:
@@ -57,5 +57,5 @@ def packet(rows: Iterable[Ended], recipe: Recipe, *, keep_images: bool, waiting:
         else:
             rows_of[row.fate].append(record(row, recipe, keep_images=keep_images))
     occur = [name for name in names if rows_of[name]]
-    schemas = {name: columns(recipe, name) if isinstance(name, Fate) else waiting_columns(recipe) for name in occur}
+    schemas = {name: columns(recipe, name) if isinstance(name, Outcome) else waiting_columns(recipe) for name in occur}
     return pa.table({str(name): pa.array([rows_of[name]], pa.list_(pa.struct(list(schemas[name])))) for name in occur})

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from oasis_ray.output.part_writer import write_part
 from oasis_ray.output.parts import parts, read_parts, rewrite
-from oasis_ray.types import Fate
+from oasis_ray.types import Outcome
 
 REMOVED = "removed"
 RETURNED = "part-returned-"  # begins the names of parts that were put back
@@ -18,13 +18,13 @@ RETURNED = "part-returned-"  # begins the names of parts that were put back
 
 def removed_ids(folder: str) -> pa.ChunkedArray:
     """The ids of all removed rows of a run."""
-    tables = [table for fate in Fate for table in read_parts(folder, f"{REMOVED}/{fate}", ["id"])]
+    tables = [table for fate in Outcome for table in read_parts(folder, f"{REMOVED}/{fate}", ["id"])]
     return pa.chunked_array([chunk for table in tables for chunk in table.column("id").chunks], pa.string())
 
 
 def remove(folder: str, gone: pa.ChunkedArray) -> None:
     """Move the rows with these ids out of the parts. It may be cut short and done again."""
-    for fate in Fate:
+    for fate in Outcome:
         fs, paths = parts(folder, fate)
         for path in paths:
             _move(fs, folder, path, fate, f"{REMOVED}/{fate}", gone, _name(path))
@@ -35,7 +35,7 @@ def put_back(folder: str, given: pa.ChunkedArray, ended: pa.ChunkedArray) -> int
     and are only taken out.
     """
     count = 0
-    for fate in Fate:
+    for fate in Outcome:
         fs, paths = parts(folder, f"{REMOVED}/{fate}")
         for path in paths:
             name = RETURNED + _name(path).removeprefix(RETURNED).removeprefix("part-")

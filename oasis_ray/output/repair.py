@@ -11,7 +11,7 @@ from oasis_ray.output.checkpoint import waits
 from oasis_ray.output.ledger import ended_ids
 from oasis_ray.output.parts import below, parts, read_part, rewrite, side_by_side
 from oasis_ray.storage import locate, make_folder
-from oasis_ray.types import Fate
+from oasis_ray.types import Outcome
 
 BROKEN = "broken"  # the folder of a run where unreadable parts are set aside
 
@@ -22,15 +22,15 @@ def mend(folder: str) -> tuple[pa.ChunkedArray, list[str]]:
     Unfinished files are removed. A part that can't be read is set aside, and its rows are to do again. Of a row that
     stands in two parts (a write task of the old session that outlived its driver) the first is kept.
     """
-    kinds = (*Fate, *waits(folder))
+    kinds = (*Outcome, *waits(folder))
     told = [f"removed an unfinished part of an earlier session: {file}" for file in _sweep(folder, kinds)]
-    held: list[tuple[Fate, str, pa.ChunkedArray]] = []
+    held: list[tuple[Outcome, str, pa.ChunkedArray]] = []
     for fate in kinds:
         fs, paths = parts(folder, fate)
         for path, ids in zip(paths, side_by_side(lambda path: _ids_or_fault(fs, path), paths), strict=True):  # noqa: B023
             if isinstance(ids, str):
                 told.append(f"set aside a part that can't be read ({ids}): {_set_aside(fs, folder, fate, path)}")
-            elif isinstance(fate, Fate):  # of a row that waits twice the state that is further counts
+            elif isinstance(fate, Outcome):  # of a row that waits twice the state that is further counts
                 held.append((fate, path, ids))
     ended = pa.chunked_array([chunk for *_, ids in held for chunk in ids.chunks], pa.string())
     twice = set(repeated(ended).to_pylist())
@@ -41,7 +41,7 @@ def mend(folder: str) -> tuple[pa.ChunkedArray, list[str]]:
     return ended, told
 
 
-def _keep_first(folder: str, held: list[tuple[Fate, str, pa.ChunkedArray]], twice: set[str]) -> None:
+def _keep_first(folder: str, held: list[tuple[Outcome, str, pa.ChunkedArray]], twice: set[str]) -> None:
     seen: set[str] = set()
     for fate, path, ids in held:
         keep = []

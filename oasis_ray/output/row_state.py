@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from oasis_ray.output.schema import STEP, written_by
 from oasis_ray.recipe.recipe import Recipe
-from oasis_ray.recipe.row import Ended
+from oasis_ray.recipe.row import Row
 from oasis_ray.types import Divert, Route
 
 FIRST = pa.struct({"node": pa.string(), "reason": pa.string(), "detail": pa.string()})
@@ -28,7 +28,7 @@ def waiting_columns(recipe: Recipe) -> pa.Schema:
     return pa.schema({"id": pa.string(), **text, **state})
 
 
-def state(row: Ended, recipe: Recipe) -> dict[str, Any]:
+def state(row: Row, recipe: Recipe) -> dict[str, Any]:
     """One row of such a part: `place` is the number of the node `at` which the row goes on, so more is further."""
     places = {node.name: place for place, node in enumerate(recipe.nodes)}
     first = (
@@ -44,7 +44,7 @@ def state(row: Ended, recipe: Recipe) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def resume(row: Ended, state: Mapping[str, Any], recipe: Recipe) -> None:
+def resume(row: Row, state: Mapping[str, Any], recipe: Recipe) -> None:
     """Bring a row to where it stood when `state` was taken of it."""
     row.at, row.route, row.lineage, row.digest = (
         state["at"], Route(state["route"]), state["lineage"], state["image_sha256"]

@@ -8,7 +8,7 @@ import pyarrow as pa
 from oasis_ray.input.columns import ADDRESS, IMAGE
 from oasis_ray.recipe.recipe import Node, Recipe, passed
 from oasis_ray.stage.signature import arrow, types_of
-from oasis_ray.types import FATE_OF, Fate
+from oasis_ray.types import OUTCOME_OF, Outcome
 
 TURN = pa.struct({"from": pa.string(), "value": pa.string()})
 STEP = pa.struct(
@@ -20,10 +20,10 @@ STEP = pa.struct(
 )  # fmt: skip
 
 
-def columns(recipe: Recipe, fate: Fate) -> pa.Schema:
+def columns(recipe: Recipe, fate: Outcome) -> pa.Schema:
     """The columns of a part of `fate`."""
     common = {"id": pa.string(), "image": IMAGE}
-    route = next(route for route, name in FATE_OF.items() if name is fate)
+    route = next(route for route, name in OUTCOME_OF.items() if name is fate)
     if route in recipe.records:
         nodes = passed(recipe.nodes, route)
         scores = pa.struct([(axis, pa.int64()) for axis in recipe.records[route].scores])
@@ -34,7 +34,7 @@ def columns(recipe: Recipe, fate: Fate) -> pa.Schema:
     else:
         nodes = list(recipe.nodes)
         ending = {"node": pa.string(), "reason": pa.string(), "detail": pa.string()}
-        if fate is Fate.FAILED:
+        if fate is Outcome.FAILED:
             ending["error"] = ending.pop("detail")
     trace = {
         "nodes": pa.struct([(node.name, written_by(node)) for node in nodes]),

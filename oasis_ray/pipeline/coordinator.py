@@ -1,16 +1,16 @@
 """The coordinator: how workers and the driver of a run reach its watch (`watch`), in this process or on a cluster."""
 
-# ruff: noqa: D102  (the methods are documented by `watch.Watch`)
+# ruff: noqa: D102  (the methods are documented by `watch.CoordinatorState`)
 
 import threading
 from collections.abc import Sequence
 from copy import deepcopy
 from typing import Protocol
 
-from oasis_ray.output.counts import Told
-from oasis_ray.pipeline.coordinator_state import Watch
+from oasis_ray.output.counts import EndedRow
+from oasis_ray.pipeline.coordinator_state import CoordinatorState
 from oasis_ray.pipeline.poison import Verdict
-from oasis_ray.pipeline.snapshot import Event, Standing, View
+from oasis_ray.pipeline.snapshot import Event, RowsAtNode, Snapshot
 
 
 class Coordinator(Protocol):
@@ -18,7 +18,7 @@ class Coordinator(Protocol):
 
     Workers await `begin`, `lost` and `verdict` in their event loop; `cleared`, `ended`, `stand` and `fail` don't wait.
     `draining`, `turn`, `drain`, `view` and `events` are for threads: they wait for the answer, and raise RunError where
-    none comes within half a minute. `watch.Watch` says what each of them means.
+    none comes within half a minute. `watch.CoordinatorState` says what each of them means.
     """
 
     async def begin(self, rows: list[str]) -> list[str] | None: ...
@@ -30,10 +30,15 @@ class Coordinator(Protocol):
     def cleared(self, place: str, row: str) -> None: ...
 
     def ended(
-        self, rows: list[str], told: list[Told], failed: Sequence[tuple[str, str, str]], waiting: int, seconds: float
+        self,
+        rows: list[str],
+        told: list[EndedRow],
+        failed: Sequence[tuple[str, str, str]],
+        waiting: int,
+        seconds: float,
     ) -> None: ...
 
-    def stand(self, worker: str, steps: int, standing: list[Standing]) -> None: ...
+    def stand(self, worker: str, steps: int, standing: list[RowsAtNode]) -> None: ...
 
     def fail(self, error: str) -> None: ...
 
@@ -43,7 +48,7 @@ class Coordinator(Protocol):
 
     def drain(self) -> None: ...
 
-    def view(self) -> View: ...
+    def view(self) -> Snapshot: ...
 
     def events(self, after: int) -> list[Event]: ...
 
@@ -51,8 +56,8 @@ class Coordinator(Protocol):
 class LocalCoordinator:
     """A watch in this process, which the threads of a run take turns to use."""
 
-    def __init__(self, watch: Watch | None = None) -> None:
-        self._watch, self._lock = watch or Watch(), threading.RLock()
+    def __init__(self, watch: CoordinatorState | None = None) -> None:
+        self._watch, self._lock = watch or CoordinatorState(), threading.RLock()
 
     async def begin(self, rows: list[str]) -> list[str] | None:
         with self._lock:
@@ -71,12 +76,17 @@ class LocalCoordinator:
             self._watch.cleared(place, row)
 
     def ended(
-        self, rows: list[str], told: list[Told], failed: Sequence[tuple[str, str, str]], waiting: int, seconds: float
+        self,
+        rows: list[str],
+        told: list[EndedRow],
+        failed: Sequence[tuple[str, str, str]],
+        waiting: int,
+        seconds: float,
     ) -> None:
         with self._lock:
             self._watch.ended(rows, told, failed, waiting, seconds)
 
-    def stand(self, worker: str, steps: int, standing: list[Standing]) -> None:
+    def stand(self, worker: str, steps: int, standing: list[RowsAtNode]) -> None:
         with self._lock:
             self._watch.stand(worker, steps, standing)
 
@@ -95,7 +105,7 @@ class LocalCoordinator:
         with self._lock:
             self._watch.drain()
 
-    def view(self) -> View:
+    def view(self) -> Snapshot:
         with self._lock:
             return deepcopy(self._watch.view())
 

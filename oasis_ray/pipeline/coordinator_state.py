@@ -11,24 +11,24 @@ import time
 from collections import deque
 from collections.abc import Sequence
 
-from oasis_ray.output.counts import Tally, Told
-from oasis_ray.pipeline.poison import Suspects, Verdict
-from oasis_ray.pipeline.snapshot import Event, Standing, View
+from oasis_ray.output.counts import Counts, EndedRow
+from oasis_ray.pipeline.poison import PoisonDetector, Verdict
+from oasis_ray.pipeline.snapshot import Event, RowsAtNode, Snapshot
 
 WORKERS = "workers"  # the place where a row is carried; the other places are pools
 KEPT = 10_000  # events that wait for the driver to fetch them
 
 
-class Watch:
+class CoordinatorState:
     """One run's watch. What a lost worker had told may be counted twice in the tally; the parts are not."""
 
     def __init__(self) -> None:
-        self._tally, self._steps, self._errors = Tally(), dict[str, int](), list[str]()
-        self._standing = dict[str, tuple[float, list[Standing]]]()
+        self._tally, self._steps, self._errors = Counts(), dict[str, int](), list[str]()
+        self._standing = dict[str, tuple[float, list[RowsAtNode]]]()
         self._flying: set[str] = set()
         self._begun, self._waiting, self._draining = 0, 0, False
         self._first, self._last, self._flown = 0.0, 0.0, 0.0
-        self._places: dict[str, Suspects] = {}
+        self._places: dict[str, PoisonDetector] = {}
         self._events: deque[Event] = deque(maxlen=KEPT)
         self._noted = 0
 
@@ -65,7 +65,7 @@ class Watch:
     def ended(
         self,
         rows: list[str],
-        told: list[Told],
+        told: list[EndedRow],
         failed: Sequence[tuple[str, str, str]] = (),
         waiting: int = 0,
         seconds: float = 0.0,
@@ -86,7 +86,7 @@ class Watch:
             for row in rows:
                 suspects.forget(row)
 
-    def stand(self, worker: str, steps: int, standing: list[Standing]) -> None:
+    def stand(self, worker: str, steps: int, standing: list[RowsAtNode]) -> None:
         """A worker tells how many requests it has had answered, and where its rows stand."""
         self._steps[worker], self._standing[worker] = steps, (time.monotonic(), standing)
 
@@ -109,7 +109,7 @@ class Watch:
         """Whether the rows that are in flight are the last."""
         return self._draining
 
-    def view(self) -> View:
+    def view(self) -> Snapshot:
         """Where the run stands."""
         # A worker that has not told anything for long is gone, and its rows stand elsewhere by now.
         fresh = [told for at, told in self._standing.values() if time.monotonic() - at < 60]
@@ -117,7 +117,7 @@ class Watch:
         moved = self._tally.rows + sum(self._steps.values())
         seconds = self._last - self._first
         at_once = self._flown / seconds if seconds else 0.0
-        return View(self._tally, moved, self._begun, self._errors, standing, self._waiting, seconds, at_once)
+        return Snapshot(self._tally, moved, self._begun, self._errors, standing, self._waiting, seconds, at_once)
 
     def events(self, after: int) -> list[Event]:
         """What has happened after the event of this number, as far as it is still kept."""
@@ -131,5 +131,5 @@ class Watch:
         self._noted += 1
         self._events.append(Event(self._noted, time.time(), event, facts))
 
-    def _at(self, place: str) -> Suspects:
-        return self._places.setdefault(place, Suspects())
+    def _at(self, place: str) -> PoisonDetector:
+        return self._places.setdefault(place, PoisonDetector())

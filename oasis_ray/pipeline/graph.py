@@ -11,7 +11,7 @@ from oasis_ray.input.shards import Shards
 from oasis_ray.job.job import Job
 from oasis_ray.pipeline.coordinator import Coordinator
 from oasis_ray.pipeline.datasource import ShardSource
-from oasis_ray.pipeline.worker import Segment, packets_at_once
+from oasis_ray.pipeline.worker import RowWorker, packets_at_once
 from oasis_ray.pool.handle import PoolHandle, lean
 from oasis_ray.recipe.recipe import Recipe
 
@@ -21,7 +21,7 @@ LIGHT_CPUS = 0.1
 BESIDE_A_WORKER = 2
 
 
-class Forget(ExecutionCallback):  # type: ignore[misc]  # Ray ships no types
+class DropBlockStats(ExecutionCallback):  # type: ignore[misc]  # Ray ships no types
     """Lets go of what Ray Data would keep of every block, for a table in its log at the end: some 3 KB a packet, which
     are gigabytes in the driver of ten million rows.
     """
@@ -51,7 +51,7 @@ def build(
     context.target_max_block_size = context.target_min_block_size = 1
     context.enable_progress_bars = False
     context.memory_usage_poll_interval_s = None  # else a thread of each worker looks every second, for Ray Data's table
-    context.custom_execution_callback_classes = [Forget]
+    context.custom_execution_callback_classes = [DropBlockStats]
     packets = packets_at_once(job)
     source = ShardSource(shards, job.rows_per_task, coordinator)
     rows = ray.data.read_datasource(
@@ -62,7 +62,7 @@ def build(
     )
     rows.set_name(job.output.path.rstrip("/").rpartition("/")[2])  # as Ray's dashboard shows it
     return rows.map_batches(
-        Segment,
+        RowWorker,
         fn_constructor_args=(job, recipe, dict(pools), dict(digests), coordinator, waiting),
         batch_size=1,
         batch_format="pyarrow",

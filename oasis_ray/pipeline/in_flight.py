@@ -16,7 +16,7 @@ LAST = 100  # requests, over which a mean is taken
 
 
 @dataclass
-class Room:
+class CapacityGauge:
     """A pool, of so many `engines` at most, that notes how many rows its engines hold."""
 
     pool: Asked
@@ -37,20 +37,20 @@ class Room:
 
 
 @dataclass
-class Places:
+class InFlightLimit:
     """The places of one of `workers`: together they have as many as the job says, or as there is room for."""
 
     most: int
     workers: int
-    rooms: list[Room] = field(default_factory=list)
+    rooms: list[CapacityGauge] = field(default_factory=list)
     taken: int = 0
 
     def __post_init__(self) -> None:
         self._left = asyncio.Event()
 
-    def room(self, pool: Asked, engines: int) -> Room:
+    def room(self, pool: Asked, engines: int) -> CapacityGauge:
         """The pool, which from now on bounds these places by what its engines hold."""
-        self.rooms.append(Room(pool, engines))
+        self.rooms.append(CapacityGauge(pool, engines))
         return self.rooms[-1]
 
     @property

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from oasis_ray.errors import OasisError, RowError, RunError
 from oasis_ray.recipe.recipe import Node, Ref
-from oasis_ray.recipe.row import Ended
+from oasis_ray.recipe.row import Row
 from oasis_ray.stage import ModelStage
 from oasis_ray.types import Call, Divert, Reply, Route
 
@@ -33,7 +33,7 @@ class NodeRunner:
     seed: int
     priority: int
 
-    async def run(self, row: Ended, source: Mapping[str, Any]) -> Any:
+    async def run(self, row: Row, source: Mapping[str, Any]) -> Any:
         """What the node makes of the row: its stage's `Out`, or a `Divert`. Adds to the row's lineage.
 
         A bad row comes back as `Divert(FAILED, …)`. Raises RunError where the machinery failed, or the stage itself.
@@ -47,7 +47,7 @@ class NodeRunner:
         except RowError as error:
             return Divert(Route.FAILED, error.reason, error.detail)
 
-    async def _ask(self, stage: ModelStage[Any, Any], pool: Asked, given: Any, row: Ended) -> Any:
+    async def _ask(self, stage: ModelStage[Any, Any], pool: Asked, given: Any, row: Row) -> Any:
         asked = stage.requests(given)
         seeds = [seed(self.seed, row.id, self.node.name, attempt) for attempt in range(len(asked))]
         started, start = time.time(), time.monotonic()
@@ -88,7 +88,7 @@ def boundary(node: str, row: str) -> Iterator[None]:
         raise RunError(f"node '{node}', row '{row}': {type(error).__name__}: {error}") from error
 
 
-def _value(wire: Ref | Mapping[str, Ref], row: Ended, source: Mapping[str, Any]) -> Any:
+def _value(wire: Ref | Mapping[str, Ref], row: Row, source: Mapping[str, Any]) -> Any:
     if isinstance(wire, Ref):
         value = source[wire.field] if wire.node == "source" else row.value(wire)
         if wire.node == "source" and value is None:

@@ -18,7 +18,7 @@ Verdict = Literal["free", "wait", "trial", "poison", "broken"]
 
 
 @dataclass
-class Suspects:
+class PoisonDetector:
     """The rows that were lost at one place, a pool or the workers."""
 
     losses: Counter[str] = field(default_factory=Counter)

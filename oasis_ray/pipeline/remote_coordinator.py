@@ -1,6 +1,6 @@
 """The coordinator of a run on a cluster: an actor on the driver's node that holds the watch."""
 
-# ruff: noqa: D102  (the methods are documented by `watch.Watch`)
+# ruff: noqa: D102  (the methods are documented by `watch.CoordinatorState`)
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from ray.exceptions import RayError
 
 from oasis_ray.cluster.connection import here
 from oasis_ray.errors import RunError
-from oasis_ray.output.counts import Told
-from oasis_ray.pipeline.coordinator_state import Watch
+from oasis_ray.output.counts import EndedRow
+from oasis_ray.pipeline.coordinator_state import CoordinatorState
 from oasis_ray.pipeline.poison import Verdict
-from oasis_ray.pipeline.snapshot import Event, Standing, View
+from oasis_ray.pipeline.snapshot import Event, RowsAtNode, Snapshot
 
 TIMEOUT_S = 30.0
 
@@ -24,7 +24,7 @@ def start_coordinator(name: str) -> "RemoteCoordinator":
 
     If its process is lost, a new one begins with an empty book.
     """
-    actor = ray.remote(Watch).options(
+    actor = ray.remote(CoordinatorState).options(
         name=name, num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=here()
     )
     return RemoteCoordinator(actor.remote())
@@ -51,11 +51,16 @@ class RemoteCoordinator:
         self.actor.cleared.remote(place, row)
 
     def ended(
-        self, rows: list[str], told: list[Told], failed: Sequence[tuple[str, str, str]], waiting: int, seconds: float
+        self,
+        rows: list[str],
+        told: list[EndedRow],
+        failed: Sequence[tuple[str, str, str]],
+        waiting: int,
+        seconds: float,
     ) -> None:
         self.actor.ended.remote(rows, told, failed, waiting, seconds)
 
-    def stand(self, worker: str, steps: int, standing: list[Standing]) -> None:
+    def stand(self, worker: str, steps: int, standing: list[RowsAtNode]) -> None:
         self.actor.stand.remote(worker, steps, standing)
 
     def fail(self, error: str) -> None:
@@ -70,8 +75,8 @@ class RemoteCoordinator:
     def drain(self) -> None:
         self.actor.drain.remote()
 
-    def view(self) -> View:
-        found: View = _get(self.actor.view.remote())
+    def view(self) -> Snapshot:
+        found: Snapshot = _get(self.actor.view.remote())
         return found
 
     def events(self, after: int) -> list[Event]:

@@ -13,7 +13,7 @@ PATIENCE_S = 0.5  # between two looks whether a suspect's turn has come
 
 
 @dataclass(frozen=True)
-class Guard:
+class RetryingPool:
     """The pool `place`, with the coordinator that knows who else was there."""
 
     place: str

@@ -5,16 +5,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from oasis_ray.pipeline.node import NodeRunner
-from oasis_ray.recipe.row import Ended
+from oasis_ray.recipe.row import Row
 from oasis_ray.types import Divert, Route
 
 
-def fresh_row(row: Mapping[str, Any]) -> Ended:
+def fresh_row(row: Mapping[str, Any]) -> Row:
     """A row of the source that nothing was done with."""
-    return Ended(row["id"], row["source"], row.get("image"), None, origin=row.get("origin"))
+    return Row(row["id"], row["source"], row.get("image"), None, origin=row.get("origin"))
 
 
-async def walk(ended: Ended, source: Mapping[str, Any], runners: list[NodeRunner], *, in_full: bool) -> None:
+async def walk(ended: Row, source: Mapping[str, Any], runners: list[NodeRunner], *, in_full: bool) -> None:
     """Take a row through the nodes of its route until one sends it to an end, none is left, or it has to wait.
 
     A row that is drawn to be scored in full goes on past a judge that rejects it, as far as the judges go; it still
@@ -46,7 +46,7 @@ async def walk(ended: Ended, source: Mapping[str, Any], runners: list[NodeRunner
         settle(ended, *ended.first)
 
 
-def settle(ended: Ended, node: str, divert: Divert) -> Ended:
+def settle(ended: Row, node: str, divert: Divert) -> Row:
     """Send a row where `divert` says, with the node and the reason."""
     ended.route, ended.node, ended.reason, ended.detail = divert.route, node, divert.reason, divert.detail
     return ended

@@ -25,26 +25,26 @@ from oasis_ray.input.admission import admit
 from oasis_ray.input.image_file import fetch
 from oasis_ray.input.ipc import seal, unseal
 from oasis_ray.job.job import Job
-from oasis_ray.output.counts import Told
+from oasis_ray.output.counts import EndedRow
 from oasis_ray.output.record import packet as to_packet
 from oasis_ray.output.row_state import resume
 from oasis_ray.pipeline.coordinator import Coordinator
 from oasis_ray.pipeline.coordinator_state import WORKERS
-from oasis_ray.pipeline.in_flight import Places
+from oasis_ray.pipeline.in_flight import InFlightLimit
 from oasis_ray.pipeline.node import Asked, NodeRunner, drawn
-from oasis_ray.pipeline.retry import Guard, blame, turn
-from oasis_ray.pipeline.snapshot import Standing
+from oasis_ray.pipeline.retry import RetryingPool, blame, turn
+from oasis_ray.pipeline.snapshot import RowsAtNode
 from oasis_ray.pipeline.walk import fresh_row, settle, walk
 from oasis_ray.pool.replica_groups import most_engines
 from oasis_ray.recipe.recipe import Recipe
-from oasis_ray.recipe.row import Ended
-from oasis_ray.types import Divert, Fate, Image, Route
+from oasis_ray.recipe.row import Row
+from oasis_ray.types import Divert, Image, Outcome, Route
 
 TELL_S = 2.0
 
 
 @dataclass
-class Segment:
+class RowWorker:
     """Carries rows through all nodes of a recipe. Ray Data makes one in each worker, from these values."""
 
     job: Job
@@ -55,16 +55,16 @@ class Segment:
     waiting: str | None = None  # the folder of rows that go on in the next phase
 
     def __post_init__(self) -> None:
-        self._places = Places(self.job.rows_in_flight, self.job.workers)
+        self._places = InFlightLimit(self.job.rows_in_flight, self.job.workers)
         engines = most_engines(self.job.pools)
         pools: Mapping[str, Asked] = {name: self._places.room(pool, engines[name]) for name, pool in self.pools.items()}
         if self.coordinator is not None:
-            pools = {name: Guard(name, pool, self.coordinator) for name, pool in pools.items()}
+            pools = {name: RetryingPool(name, pool, self.coordinator) for name, pool in pools.items()}
         self._runners = [
             NodeRunner(node, pools.get(node.pool or ""), self.digests[node.name], self.job.seed, -place)
             for place, node in enumerate(self.recipe.nodes)
         ]
-        self._flying: dict[str, Ended] = {}
+        self._flying: dict[str, Row] = {}
         self._door = asyncio.Lock()
         self._steps, self._name = 0, uuid4().hex
         self._telling: asyncio.Future[None] | None = None
@@ -90,7 +90,7 @@ class Segment:
         ended = await self._carry_all(packet.to_pylist())
         return to_packet(ended, self.recipe, keep_images=self.job.output.keep_images, waiting=self.waiting)
 
-    async def _carry_all(self, rows: list[dict[str, Any]]) -> list[Ended]:
+    async def _carry_all(self, rows: list[dict[str, Any]]) -> list[Row]:
         """The rows that have ended or wait, in input order."""
         coordinator, ids = self._coordinator, [row["id"] for row in rows]
         async with self._door:  # packet by packet: one that has no place for its first row is not begun yet
@@ -103,19 +103,19 @@ class Segment:
         found += [await self._try_alone(row) for row in rows if row["id"] in suspects]
         out = sorted((row for row in found if row is not None), key=lambda row: ids.index(row.id))
         ended = [row for row in out if not row.waits]
-        told: list[Told] = [(row.fate, row.node, row.reason, row.lineage) for row in ended]
-        failed = [(row.id, row.node or "", row.reason or "") for row in ended if row.fate is Fate.FAILED]
+        told: list[EndedRow] = [(row.fate, row.node, row.reason, row.lineage) for row in ended]
+        failed = [(row.id, row.node or "", row.reason or "") for row in ended if row.fate is Outcome.FAILED]
         coordinator.ended(ids, told, failed, len(out) - len(ended), sum(row.seconds for row in out))
         return out
 
-    async def _begin(self, row: Mapping[str, Any]) -> "asyncio.Task[Ended | None]":
+    async def _begin(self, row: Mapping[str, Any]) -> "asyncio.Task[Row | None]":
         """Carry a row as soon as there is a place for it."""
         await self._places.take()
         task = asyncio.ensure_future(self._try(row))
         task.add_done_callback(lambda _: self._places.leave())
         return task
 
-    async def _try(self, row: Mapping[str, Any]) -> Ended | None:
+    async def _try(self, row: Mapping[str, Any]) -> Row | None:
         """The row at its end, or None where the machinery failed, which is reported to the coordinator."""
         try:
             return await self.carry(row)
@@ -125,7 +125,7 @@ class Segment:
             self._coordinator.fail(f"row '{row['id']}': {type(error).__name__}: {error}")
         return None
 
-    async def _try_alone(self, row: Mapping[str, Any]) -> Ended | None:
+    async def _try_alone(self, row: Mapping[str, Any]) -> Row | None:
         """The same for a row that was there when workers were lost, when its turn comes."""
         try:
             blame(await turn(self._coordinator, WORKERS, row["id"]), "a worker", "its process ended")
@@ -142,17 +142,17 @@ class Segment:
         """Report every few seconds what was answered and where rows stand."""
         while True:
             await asyncio.sleep(TELL_S)
-            nodes: dict[str, list[Ended]] = {}
+            nodes: dict[str, list[Row]] = {}
             for row in self._flying.values():
                 nodes.setdefault(row.at, []).append(row)
             now, standing = time.monotonic(), []
             for node, rows in nodes.items():
                 oldest = min(rows, key=lambda row: row.since)
-                standing.append(Standing(node, len(rows), oldest.id, now - oldest.since))
+                standing.append(RowsAtNode(node, len(rows), oldest.id, now - oldest.since))
             steps = self._steps + sum(len(row.lineage) for row in self._flying.values())
             self._coordinator.stand(self._name, steps, standing)
 
-    async def carry(self, row: Mapping[str, Any]) -> Ended:
+    async def carry(self, row: Mapping[str, Any]) -> Row:
         """One row from the source, or from where it stood, to its end, or to where it waits."""
         ended, begun = fresh_row(row), time.monotonic()
         self._flying[ended.id] = ended
@@ -166,7 +166,7 @@ class Segment:
             self._steps += len(ended.lineage)
         return ended
 
-    async def _carry(self, ended: Ended, row: Mapping[str, Any]) -> None:
+    async def _carry(self, ended: Row, row: Mapping[str, Any]) -> None:
         source: dict[str, Any] = dict(row.get("texts") or {})
         if self.job.input.image is not None:
             try:

@@ -1,8 +1,8 @@
 """Pools: identical engines of one model as a Ray Serve deployment that belongs to the run.
 
 Each replica holds one engine, pinned to its GPUs by a placement group; on CPUs the same, with zero GPUs. A pool with
-several types of GPU has an application for each (`kinds`). The engines end with their run, however it ends (`janitor`);
-engines with a name of their own (`shared`) are used by all jobs that name them, and end with the last one.
+several types of GPU has one application for each (`replica_groups`). Engines end with their run, however it ends
+(`lease`); engines with a name of their own (`shared`) are used by all jobs that name them, and end with the last one.
 """
 
 import time
@@ -22,7 +22,7 @@ from oasis_ray.pool.handle import PoolHandle, lean
 from oasis_ray.pool.lease import Lease
 from oasis_ray.pool.placement import engines_on_cpus, placement
 from oasis_ray.pool.replica import Replica
-from oasis_ray.pool.replica_groups import kinds
+from oasis_ray.pool.replica_groups import replica_groups
 from oasis_ray.pool.status import app_of, apps_of, cause_of, impossible, state_of, states
 
 ROUTER = "oasis_ray.pool.router.StickyRouter"
@@ -45,7 +45,7 @@ def start_pools(
     if not pools:  # a recipe whose stages ask no model
         return {}
     serve.start(proxy_location="Disabled", logging_config=QUIET)
-    every = {app_of(run, kind): kind for kind in kinds(pools)}
+    every = {app_of(run, kind): kind for kind in replica_groups(pools)}
     handles = {
         name: PoolHandle(
             name,

@@ -17,7 +17,7 @@ from ray import serve
 from ray.exceptions import RayActorError, RayTaskError
 from ray.serve.exceptions import BackPressureError, ReplicaUnavailableError
 
-from oasis_ray.errors import EngineLostError, OasisError, PictureGoneError, RunError
+from oasis_ray.errors import EngineLostError, ImageGoneError, OasisError, RunError
 from oasis_ray.types import Call, Image, Reply
 
 # As Ray advises for throughput: Serve's router and a replica's engine run in the loop that is there, not in another
@@ -43,7 +43,7 @@ def lean() -> dict[str, Any]:
 
 
 @dataclass
-class Seat:
+class Affinity:
     """Where a row is answered, and which pictures the engine there knows by their digests."""
 
     app: str
@@ -61,7 +61,7 @@ class PoolHandle:
     apps: Mapping[str, int]
     _handles: dict[str, Any] = field(default_factory=dict)
     _asked: Counter[str] = field(default_factory=Counter)  # by application, requests that are not answered
-    _seats: OrderedDict[str, Seat] = field(default_factory=OrderedDict)  # by row
+    _seats: OrderedDict[str, Affinity] = field(default_factory=OrderedDict)  # by row
 
     async def ask(self, call: Call) -> Reply:
         """Answer one call on the replica that its row sticks to.
@@ -73,16 +73,16 @@ class PoolHandle:
         try:
             try:
                 reply = await self._ask(seat.app, _brief(call, seat.known))
-            except PictureGoneError:  # the engine has forgotten it, or the row has moved to another
+            except ImageGoneError:  # the engine has forgotten it, or the row has moved to another
                 reply = await self._ask(seat.app, call)
         finally:
             self._asked[seat.app] -= 1
         seat.known.update(image.digest for image in call.request.images if reply.keeps)
         return reply
 
-    def _seat(self, row: str) -> Seat:
+    def _seat(self, row: str) -> Affinity:
         """At a row's first call the kind of engine that has the most room left, and the same one from then on."""
-        seat = self._seats.pop(row, None) or Seat(min(self.apps, key=lambda app: self._asked[app] / self.apps[app]))
+        seat = self._seats.pop(row, None) or Affinity(min(self.apps, key=lambda app: self._asked[app] / self.apps[app]))
         self._seats[row] = seat
         if len(self._seats) > ROWS:
             self._seats.popitem(last=False)

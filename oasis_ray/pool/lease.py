@@ -15,16 +15,16 @@ import ray
 from ray.exceptions import RayActorError
 
 from oasis_ray.cluster.connection import NAMESPACE, here
-from oasis_ray.cluster.nodes import A_TRACE
+from oasis_ray.cluster.nodes import NODE_TOKEN
 
 PREFIX = "oasis-"  # of the name of every application of ours
-JANITOR = "janitor-"
+REAPER = "janitor-"
 HEAD = "node:__internal_head__"  # Ray's mark of the head
 ENDING_S = 0.5  # between two looks whether engines that are being deleted are gone
 
 
 @ray.remote(num_cpus=0)
-class _Leash:
+class _Owner:
     """Lives as long as the driver's job."""
 
     async def hold(self) -> None:
@@ -33,8 +33,8 @@ class _Leash:
 
 # On the head, which no cluster outlives. Not restarted: a new one would know no leash. If the head is lost and comes
 # again, `sweep` sees that nobody holds the engines.
-@ray.remote(num_cpus=0, resources={HEAD: A_TRACE}, lifetime="detached", max_restarts=0)
-class _Janitor:
+@ray.remote(num_cpus=0, resources={HEAD: NODE_TOKEN}, lifetime="detached", max_restarts=0)
+class _Reaper:
     """Deletes an application when the last leash is gone, and ends. `make` is what its engines are."""
 
     def __init__(self, app: str, make: str) -> None:
@@ -87,10 +87,10 @@ class Lease:
         """Take hold. Raises ValueError where the application's engines are others than `make`, with what they are."""
         self.app = app
         # Elsewhere it could be lost with a node while the job goes on, and its engines would be ended.
-        self._leash = _Leash.options(scheduling_strategy=here()).remote()  # type: ignore[attr-defined]  # Ray: no types
+        self._leash = _Owner.options(scheduling_strategy=here()).remote()  # type: ignore[attr-defined]  # Ray: no types
         self._name = self._leash._actor_id.hex()
         while True:
-            options = _Janitor.options(name=f"{JANITOR}{app}", namespace=NAMESPACE, get_if_exists=True)  # type: ignore[attr-defined]
+            options = _Reaper.options(name=f"{REAPER}{app}", namespace=NAMESPACE, get_if_exists=True)  # type: ignore[attr-defined]
             self._janitor = options.remote(app, make)
             try:
                 first = ray.get(self._janitor.join.remote(self._name, self._leash, make))
@@ -130,7 +130,7 @@ def sweep() -> tuple[list[str], list[str]]:
 
     every = {actor["name"] for actor in ray.util.list_named_actors(all_namespaces=True)}
     apps = [app for app in serve.status().applications if app.startswith(PREFIX)]
-    used = [app for app in apps if f"{JANITOR}{app}" in every]
+    used = [app for app in apps if f"{REAPER}{app}" in every]
     left = [app for app in apps if app not in used]
     for app in left:
         delete(app)

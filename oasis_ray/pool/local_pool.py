@@ -11,7 +11,7 @@ from typing import Any
 from oasis_ray.engine.engine import Engine, open_engine
 from oasis_ray.errors import EngineLostError, OasisError, RunError, ServerFailedError
 from oasis_ray.job.pool import Pool
-from oasis_ray.pool.orphans import Watchdog, children
+from oasis_ray.pool.orphans import OrphanReaper, children
 from oasis_ray.types import Call, Reply
 
 CHECK_S = 5.0  # between two looks whether the engine is well; Serve looks as often
@@ -28,7 +28,7 @@ class LocalPool:
         self._check_s = check_s
         self._engine: Engine | None = None
         self._lost: asyncio.Future[EngineLostError] | None = None
-        self._watchdog: Watchdog | None = None
+        self._watchdog: OrphanReaper | None = None
 
     def open(self) -> None:
         """Start the engine. Raises what the engine raises."""
@@ -39,7 +39,7 @@ class LocalPool:
         with _own_environment(variables):
             self._engine = open_engine(self._pool, gpus=self._gpus, sharing=self._sharing, placed=False)
         if started := children() - before:
-            self._watchdog = Watchdog()
+            self._watchdog = OrphanReaper()
             self._watchdog.watch(started)
 
     def close(self) -> None:

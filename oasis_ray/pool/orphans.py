@@ -17,7 +17,7 @@ LOOK_S = 0.5  # between two looks whether the parent lives
 END_S = 5.0
 
 
-class Watchdog:
+class OrphanReaper:
     """Ends the processes given to `watch` when this process is gone, or closes it."""
 
     def __init__(self) -> None:

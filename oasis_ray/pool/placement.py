@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 from oasis_ray.cluster.capacity import Need
-from oasis_ray.cluster.nodes import A_TRACE, TYPE_MARK, Node
+from oasis_ray.cluster.nodes import NODE_TOKEN, TYPE_MARK, Node
 from oasis_ray.job.pool import Pool
-from oasis_ray.pool.replica_groups import kinds
+from oasis_ray.pool.replica_groups import replica_groups
 
 CPU_BUNDLE = {"CPU": 0.1}  # an engine on CPUs takes what is free; the placement group needs some resource to hold
 
@@ -14,13 +14,13 @@ def placement(pool: Pool, *, gpus: bool) -> tuple[list[dict[str, float]], str]:
     """The bundles of one engine and how they are placed: a tensor-parallel group stays on one node."""
     if not gpus:
         return [CPU_BUNDLE], "PACK"
-    bundle = {"GPU": pool.gpu_share} | ({f"{TYPE_MARK}{pool.gpu_type}": A_TRACE} if pool.gpu_type else {})
+    bundle = {"GPU": pool.gpu_share} | ({f"{TYPE_MARK}{pool.gpu_type}": NODE_TOKEN} if pool.gpu_type else {})
     return [bundle] * pool.gpus_per_engine, "STRICT_PACK" if pool.pipeline_parallel == 1 else "PACK"
 
 
 def engines_on_cpus(pools: Mapping[str, Pool], gpus: Mapping[str, bool]) -> int:
     """How many engines compute on CPUs when each pool has its most."""
-    computing = [kind for kind in kinds(pools) if kind.make.backend == "vllm" and not gpus[kind.pool]]
+    computing = [kind for kind in replica_groups(pools) if kind.make.backend == "vllm" and not gpus[kind.pool]]
     return sum(kind.make.replicas[1] for kind in computing)
 
 
@@ -36,7 +36,7 @@ def on_gpus(pools: Mapping[str, Pool], have: list[Node]) -> dict[str, bool]:
 def needs(pools: Mapping[str, Pool], gpus: Mapping[str, bool]) -> list[Need]:
     """What each pool asks for before the run can start."""
     found = []
-    for kind in kinds(pools):
+    for kind in replica_groups(pools):
         bundles, strategy = placement(kind.make, gpus=gpus[kind.pool])
         need = Need(
             kind.pool, kind.make.replicas[0], tuple(bundles), strategy, gpus[kind.pool], kind.make.gpu_type,

@@ -10,7 +10,7 @@ from dataclasses import replace
 import psutil
 from ray import serve
 
-from oasis_ray.cluster.metrics import Duty, Meter
+from oasis_ray.cluster.metrics import BusyTime, Metrics
 from oasis_ray.engine.engine import open_engine
 from oasis_ray.errors import EngineLostError, ServerFailedError
 from oasis_ray.job.pool import Pool
@@ -22,7 +22,7 @@ class Replica:
 
     def __init__(self, pool: Pool, labels: Mapping[str, str], *, gpus: bool, sharing: int) -> None:
         self._engine = open_engine(pool, gpus=gpus, sharing=sharing)
-        self._duty = Duty(Meter(**labels))
+        self._duty = BusyTime(Metrics(**labels))
         self._name = serve.get_replica_context().replica_id.unique_id
 
     async def ask(self, call: Call) -> Reply:

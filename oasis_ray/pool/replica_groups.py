@@ -7,16 +7,16 @@ from oasis_ray.job.pool import Pool
 
 
 @dataclass(frozen=True)
-class Kind:
+class ReplicaGroup:
     """The engines of a pool that are on one type of GPU, or all of them; `make` is the pool as if it had no others."""
 
     pool: str
     make: Pool
 
 
-def kinds(pools: Mapping[str, Pool]) -> list[Kind]:
+def replica_groups(pools: Mapping[str, Pool]) -> list[ReplicaGroup]:
     """The kinds of all pools, in the order of the job."""
-    return [Kind(name, make) for name, pool in pools.items() for make in _makes(pool)]
+    return [ReplicaGroup(name, make) for name, pool in pools.items() for make in _makes(pool)]
 
 
 def most_engines(pools: Mapping[str, Pool]) -> dict[str, int]:

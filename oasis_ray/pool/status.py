@@ -9,7 +9,7 @@ from oasis_ray.cluster.autoscaler import Verdict, verdict
 from oasis_ray.job.pool import Pool
 from oasis_ray.pool.handle import PoolHandle
 from oasis_ray.pool.lease import PREFIX
-from oasis_ray.pool.replica_groups import Kind, kinds
+from oasis_ray.pool.replica_groups import ReplicaGroup, replica_groups
 
 STATES = {"RUNNING": "running", "PENDING_MIGRATION": "running", "STOPPING": "stopping"}  # Serve has more for starting
 
@@ -48,11 +48,11 @@ def states(handles: Mapping[str, PoolHandle]) -> str:
     return "; ".join(told)
 
 
-def standing(run: str, pools: Mapping[str, Pool]) -> list[tuple[Kind, dict[str, int]]]:
+def standing(run: str, pools: Mapping[str, Pool]) -> list[tuple[ReplicaGroup, dict[str, int]]]:
     """For each kind of engine how many are starting, running and stopping."""
     applications = serve.status().applications
     found = []
-    for kind in kinds(pools):
+    for kind in replica_groups(pools):
         app, engines = applications.get(app_of(run, kind)), dict.fromkeys(("starting", "running", "stopping"), 0)
         for deployment in app.deployments.values() if app else ():
             for state, count in deployment.replica_states.items():
@@ -66,7 +66,7 @@ def apps_of(handles: Mapping[str, PoolHandle]) -> dict[str, str]:
     return {app: name for name, handle in handles.items() for app in handle.apps}
 
 
-def app_of(run: str, kind: Kind) -> str:
+def app_of(run: str, kind: ReplicaGroup) -> str:
     """The name of the Serve application for one type of GPU of a pool."""
     name = f"{PREFIX}shared-{kind.make.shared}" if kind.make.shared else f"{run}-{kind.pool}"
     return f"{name}-{kind.make.gpu_type}" if kind.make.gpu_type else name

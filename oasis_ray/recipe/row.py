@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from oasis_ray.recipe.recipe import Ref
-from oasis_ray.types import FATE_OF, Divert, Fate, Route
+from oasis_ray.types import OUTCOME_OF, Divert, Outcome, Route
 
 
 @dataclass(slots=True)
-class Ended:
+class Row:
     """A row on its way to its end: where it came from, what nodes made of it, where it stands, and how it ended.
 
     `first` is the judge that turned a row down that is scored in full all the same; `waits` tells that the row has not
@@ -36,9 +36,9 @@ class Ended:
     seconds: float = 0.0  # that it was on its way
 
     @property
-    def fate(self) -> Fate:
+    def fate(self) -> Outcome:
         """Where the row ended."""
-        return FATE_OF[self.route]
+        return OUTCOME_OF[self.route]
 
     def value(self, ref: Ref) -> Any:
         """What node `ref.node` wrote as `ref.field`."""

@@ -8,7 +8,7 @@ from typing import Any
 from oasis_ray.engine.model_files import here
 from oasis_ray.errors import JobError
 from oasis_ray.report.collect import ROWS_HERE, SAMPLE, gather
-from oasis_ray.report.dataset import NO_PAIR, Subject, open_subject
+from oasis_ray.report.dataset import NO_PAIR, Dataset, open_dataset
 from oasis_ray.report.gallery import Shown, gallery
 from oasis_ray.report.page import page
 from oasis_ray.report.statistics import Statistics
@@ -17,7 +17,7 @@ from oasis_ray.report.tokens import tokenize_with
 from oasis_ray.report.totals import Totals
 from oasis_ray.stats.contamination import read_benchmarks
 from oasis_ray.storage import check_target, locate, make_folder
-from oasis_ray.types import Fate
+from oasis_ray.types import Outcome
 
 
 def make(
@@ -34,7 +34,7 @@ def make(
     Writes to `out`, or into the first subject's folder `report`, and returns that folder and the statistics. The rows
     that are shown are the first subject's. Raises JobError where a path holds nothing that could be reported on.
     """
-    subjects = [open_subject(path) for path in paths]
+    subjects = [open_dataset(path) for path in paths]
     given = read_benchmarks(list(benchmarks))
     folder = out or _folder(subjects[0])
     check_target("--out", folder)
@@ -57,17 +57,17 @@ def make(
 
 def _without_pairs(totals: Totals) -> Iterator[str]:
     """A note on records of a data set that hold no question with its answer."""
-    if count := totals.reasons[str(Fate.FAILED), "report", NO_PAIR]:
+    if count := totals.reasons[str(Outcome.FAILED), "report", NO_PAIR]:
         yield f"records without a question and its answer (`conversations` or `messages`): {count}"
 
 
-def _folder(subject: Subject) -> str:
+def _folder(subject: Dataset) -> str:
     if subject.manifest is not None:
         return f"{subject.path.rstrip('/')}/report"
     return os.path.join("report", subject.name)  # noqa: PTH118  (a run's may be a URL)
 
 
-def _tokenizer(subjects: Sequence[Subject], given: str | None) -> tuple[str | None, str]:
+def _tokenizer(subjects: Sequence[Dataset], given: str | None) -> tuple[str | None, str]:
     """The model whose tokens are counted, and a note where there is none: the one that writes a run's first node."""
     model = given
     for manifest in (subject.manifest for subject in subjects if subject.manifest):

@@ -1,12 +1,12 @@
 """The sections on what a run has cost, and on how well that was known before."""
 
 from oasis_ray.report.section import COLOURS, FATE_COLOURS, Plot, Section, Table, count, share, stacked
-from oasis_ray.report.statistics import Cost, EndCost, NodeCost, SubjectStatistics
+from oasis_ray.report.statistics import Cost, DatasetStatistics, EndCost, NodeCost
 
 ENDS = 12  # ways to end that the plot of costs shows
 
 
-def cost(subjects: list[SubjectStatistics]) -> Section | None:
+def cost(subjects: list[DatasetStatistics]) -> Section | None:
     """What the run took: requests, tokens, seconds, GPU-seconds and money, by node and by where rows ended."""
     runs = [(subject, subject.cost) for subject in subjects if subject.cost and subject.cost.nodes]
     if not runs:
@@ -27,7 +27,7 @@ def cost(subjects: list[SubjectStatistics]) -> Section | None:
     return Section("cost", "Cost", lead, plots, tables)
 
 
-def forecast(subjects: list[SubjectStatistics]) -> Section | None:
+def forecast(subjects: list[DatasetStatistics]) -> Section | None:
     """What a probe had said of the run, and what it came to."""
     runs = [(subject, subject.forecast) for subject in subjects if subject.forecast and subject.forecast.figures]
     if not runs:
@@ -54,7 +54,7 @@ def forecast(subjects: list[SubjectStatistics]) -> Section | None:
     )
 
 
-def _each(runs: list[tuple[SubjectStatistics, Cost]]) -> Table:
+def _each(runs: list[tuple[DatasetStatistics, Cost]]) -> Table:
     """What an accepted row took, all others' requests counted in."""
     head = ["run", "accepted", "seconds each", "requests each", "tokens read each", "written each", "loading, s in all"]
     on_gpus = any(spent.gpu_seconds for _, spent in runs)
@@ -109,7 +109,7 @@ def _ends_plot(name: str, spent: Cost) -> Plot:
     return stacked(f"GPU-seconds of {name} by where rows ended", names, parts, "GPU-seconds")
 
 
-def _ends(run: SubjectStatistics, spent: Cost) -> Table:
+def _ends(run: DatasetStatistics, spent: Cost) -> Table:
     """What rows of each end have cost, and what of that an accepted row pays for."""
     accepted = run.fates.get("accepted", 0)
     rows = [

@@ -18,7 +18,7 @@ from oasis_ray.output.manifest import read_manifest
 from oasis_ray.output.parts import parts
 from oasis_ray.storage import locate
 from oasis_ray.text_files import open_text
-from oasis_ray.types import Fate
+from oasis_ray.types import Outcome
 
 PIECES = 256  # at most: what is merged in the end does not grow with the rows
 BATCH = 1024  # rows that are in memory at once
@@ -31,7 +31,7 @@ HUMAN, ASSISTANT = ("human", "user"), ("gpt", "assistant")
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ReportRow:
     """A row as statistics see it. `place` is its file and its number in the file, for those that are to be shown."""
 
     id: str
@@ -48,47 +48,47 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Piece:
+class FileGroup:
     """Files that one task reads, all of one kind and, in a run, of one fate."""
 
     root: str
     kind: Literal["part", "parquet", "json"]
     files: tuple[str, ...]
-    fate: str = str(Fate.ACCEPTED)
+    fate: str = str(Outcome.ACCEPTED)
 
 
 @dataclass(frozen=True)
-class Subject:
+class Dataset:
     """What is reported on. `manifest` is that of a run, else None."""
 
     name: str
     path: str
     manifest: dict[str, Any] | None
-    pieces: tuple[Piece, ...]
+    pieces: tuple[FileGroup, ...]
 
 
-def open_subject(path: str) -> Subject:
+def open_dataset(path: str) -> Dataset:
     """Find what is at `path`. Raises JobError where it is neither a run nor a data set that is known."""
     fs, base = locate(path)
     name = base.rstrip("/").rpartition("/")[2] or path
     if fs.exists(f"{base.rstrip('/')}/run.json"):
-        return Subject(name, path, read_manifest(path), tuple(_run_pieces(path)))
+        return Dataset(name, path, read_manifest(path), tuple(_run_pieces(path)))
     if base.endswith((".yaml", ".yml")):
         read_manifest(path)  # a job file: it says which run is meant
     if base.endswith((".json", ".jsonl")) and fs.exists(base):
-        return Subject(name, path, None, (Piece(path, "json", (base,)),))
+        return Dataset(name, path, None, (FileGroup(path, "json", (base,)),))
     files = list_files(path).files
     if not files:
         raise JobError(
             [f"{path}: there is no run (a folder with run.json), no Parquet file, and no .json or .jsonl of turns"]
         )
-    return Subject(name, path, None, tuple(Piece(path, "parquet", some) for some in _shared_out(files)))
+    return Dataset(name, path, None, tuple(FileGroup(path, "parquet", some) for some in _shared_out(files)))
 
 
-def _run_pieces(path: str) -> Iterator[Piece]:
-    for fate in Fate:
+def _run_pieces(path: str) -> Iterator[FileGroup]:
+    for fate in Outcome:
         for some in _shared_out(parts(path, fate)[1]):
-            yield Piece(path, "part", some, str(fate))
+            yield FileGroup(path, "part", some, str(fate))
 
 
 def _shared_out(files: Sequence[str]) -> Iterator[tuple[str, ...]]:
@@ -102,7 +102,7 @@ def lots(items: Iterable[T], size: int) -> Iterator[list[T]]:
         yield some
 
 
-def has_more_rows(subject: Subject, than: int) -> bool:
+def has_more_rows(subject: Dataset, than: int) -> bool:
     """Whether a subject has more than so many rows, as they are stored: rows of Parquet files, by their footers, or
     items of JSON. It stops as soon as the answer is known.
     """
@@ -120,7 +120,7 @@ def has_more_rows(subject: Subject, than: int) -> bool:
     return False
 
 
-def read(piece: Piece) -> Iterator[list[Row]]:
+def read(piece: FileGroup) -> Iterator[list[ReportRow]]:
     """The rows of a piece, some at a time. Raises JobError for what can't be read."""
     fs, _ = locate(piece.root)
     for file in piece.files:
@@ -129,7 +129,7 @@ def read(piece: Piece) -> Iterator[list[Row]]:
             yield from lots(rows, BATCH)
 
 
-def _parquet_rows(stream: Any, file: str, piece: Piece) -> Iterator[Row]:
+def _parquet_rows(stream: Any, file: str, piece: FileGroup) -> Iterator[ReportRow]:
     shard = pq.ParquetFile(stream)
     if piece.kind == "parquet":
         yield from _foreign_rows(shard, file)
@@ -141,7 +141,7 @@ def _parquet_rows(stream: Any, file: str, piece: Piece) -> Iterator[Row]:
     for batch in shard.iter_batches(batch_size=BATCH, columns=columns):
         for row in batch.to_pylist():
             nodes = row.get("nodes") or {}
-            yield Row(
+            yield ReportRow(
                 row["id"], piece.fate, (file, at), row.get("origin"), row.get("node"), row.get("reason"),
                 row.get("instruction"), row.get("response"), row.get("image_sha256"),
                 {axis: out["score"] for axis, out in nodes.items() if out and out["score"] is not None},
@@ -150,7 +150,7 @@ def _parquet_rows(stream: Any, file: str, piece: Piece) -> Iterator[Row]:
             at += 1
 
 
-def _foreign_rows(shard: pq.ParquetFile, file: str) -> Iterator[Row]:
+def _foreign_rows(shard: pq.ParquetFile, file: str) -> Iterator[ReportRow]:
     names = shard.schema_arrow.names
     turns = next((name for name in ("conversations", "messages") if name in names), None)
     if turns is None:
@@ -163,7 +163,7 @@ def _foreign_rows(shard: pq.ParquetFile, file: str) -> Iterator[Row]:
             at += 1
 
 
-def _json_rows(stream: Any, file: str) -> Iterator[Row]:
+def _json_rows(stream: Any, file: str) -> Iterator[ReportRow]:
     for at, item in enumerate(_json_items(stream, file)):
         yield from _pairs(item if isinstance(item, Mapping) else {}, (file, at))
 
@@ -192,7 +192,7 @@ def _lines_of_records(stream: Any, file: str) -> Iterator[Any]:
         yield item
 
 
-def _pairs(item: Mapping[str, Any], place: tuple[str, int]) -> Iterator[Row]:
+def _pairs(item: Mapping[str, Any], place: tuple[str, int]) -> Iterator[ReportRow]:
     """A row for each question and its answer; one row without texts where there are none that can be read."""
     name = str(item.get("id") if item.get("id") is not None else f"{place[0].rpartition('/')[2]}:{place[1]}")
     turns = item.get("conversations") or item.get("messages")
@@ -205,10 +205,12 @@ def _pairs(item: Mapping[str, Any], place: tuple[str, int]) -> Iterator[Row]:
         elif who in ASSISTANT and asked is not None:
             found += 1
             called = name if found == 1 else f"{name}#{found}"
-            yield Row(called, str(Fate.ACCEPTED), place, origin, instruction=asked, response=said, image=digest)
+            yield ReportRow(
+                called, str(Outcome.ACCEPTED), place, origin, instruction=asked, response=said, image=digest
+            )
             asked = None
     if not found:
-        yield Row(name, str(Fate.FAILED), place, origin, "report", NO_PAIR)
+        yield ReportRow(name, str(Outcome.FAILED), place, origin, "report", NO_PAIR)
 
 
 def _turn(turn: Any) -> tuple[str, str]:

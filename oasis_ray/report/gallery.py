@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 
 from oasis_ray.errors import RowError
 from oasis_ray.explore.row_image import Pictures
-from oasis_ray.report.dataset import Subject, read
+from oasis_ray.report.dataset import Dataset, read
 from oasis_ray.report.totals import Totals
 from oasis_ray.storage import locate
-from oasis_ray.types import Fate
+from oasis_ray.types import Outcome
 
 OF_A_REASON = 8  # rows that are shown of each reason for being rejected or failed
 THUMBNAIL_PX = 256
@@ -39,19 +39,19 @@ class Shown:
     source: str | None = None
 
 
-def gallery(subject: Subject, totals: Totals) -> list[Shown]:
+def gallery(subject: Dataset, totals: Totals) -> list[Shown]:
     """The chosen rows, read in full."""
     wanted: dict[str, dict[int, str]] = defaultdict(dict)  # file → row → fate
     for (fate, reason), some in sorted(totals.gallery.items()):
-        for (file, at), _ in some.chosen()[: OF_A_REASON if reason and fate != Fate.CAPTIONS else None]:
+        for (file, at), _ in some.chosen()[: OF_A_REASON if reason and fate != Outcome.CAPTIONS else None]:
             wanted[file][at] = fate
     pictures = Pictures(subject.manifest or {})
     found = [row for file, places in wanted.items() for row in _rows(subject, file, places, pictures)]
-    order = list(map(str, Fate))
+    order = list(map(str, Outcome))
     return sorted(found, key=lambda row: (order.index(row.fate), row.node or "", row.reason or "", row.id))
 
 
-def _rows(subject: Subject, file: str, places: Mapping[int, str], pictures: Pictures) -> Iterator[Shown]:
+def _rows(subject: Dataset, file: str, places: Mapping[int, str], pictures: Pictures) -> Iterator[Shown]:
     piece = next(piece for piece in subject.pieces if file in piece.files)
     full: dict[int, dict[str, Any]] = {}
     if piece.kind != "json":

@@ -5,18 +5,18 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from oasis_ray.report.dataset import Piece, Subject
-from oasis_ray.stats.images import PictureTotals
+from oasis_ray.report.dataset import Dataset, FileGroup
+from oasis_ray.stats.images import ImageTotals
 from oasis_ray.stats.sample import number
 from oasis_ray.storage import locate
-from oasis_ray.types import Fate
+from oasis_ray.types import Outcome
 
 MOST = 20_000  # pictures that are looked at: decoding is what costs
 HELD = 16  # encoded pictures in memory at once
-SHOWN_FATES = (str(Fate.ACCEPTED), str(Fate.CAPTIONS))
+SHOWN_FATES = (str(Outcome.ACCEPTED), str(Outcome.CAPTIONS))
 
 
-def draw(subject: Subject) -> Iterator[Piece]:
+def draw(subject: Dataset) -> Iterator[FileGroup]:
     """Pieces of one file each that hold pictures, in an order given by chance, until there are enough rows."""
     fs, _ = locate(subject.path)
     files = [
@@ -31,21 +31,21 @@ def draw(subject: Subject) -> Iterator[Piece]:
             return
         with fs.open(file, "rb") as stream:
             rows += pq.read_metadata(stream).num_rows
-        yield Piece(piece.root, piece.kind, (file,), piece.fate)
+        yield FileGroup(piece.root, piece.kind, (file,), piece.fate)
 
 
-class Viewer:
+class ImageCounter:
     """Looks at the pictures of pieces."""
 
-    def __call__(self, piece: Piece) -> PictureTotals:
+    def __call__(self, piece: FileGroup) -> ImageTotals:
         """The totals of a piece's pictures."""
-        totals = PictureTotals()
+        totals = ImageTotals()
         for data, name in _pictures(piece):
             totals.add(data, name)
         return totals
 
 
-def _pictures(piece: Piece) -> Iterator[tuple[bytes, str]]:
+def _pictures(piece: FileGroup) -> Iterator[tuple[bytes, str]]:
     fs, _ = locate(piece.root)
     for file in piece.files:
         with fs.open(file, "rb") as stream:

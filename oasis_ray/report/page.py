@@ -23,9 +23,9 @@ from oasis_ray.report import run_sections as of_runs
 from oasis_ray.report import text_sections as of_texts
 from oasis_ray.report.gallery import Shown
 from oasis_ray.report.section import Section
-from oasis_ray.report.statistics import Statistics, SubjectStatistics
+from oasis_ray.report.statistics import DatasetStatistics, Statistics
 
-SECTIONS: tuple[Callable[[list[SubjectStatistics]], Section | None], ...] = (
+SECTIONS: tuple[Callable[[list[DatasetStatistics]], Section | None], ...] = (
     of_runs.funnel, of_runs.scores, of_texts.lengths, of_texts.languages, of_texts.verbs, of_texts.duplicates,
     of_texts.defects, of_texts.overlaps, of_texts.pictures, of_runs.origins, of_cost.cost, of_cost.forecast,
     of_runs.marks,

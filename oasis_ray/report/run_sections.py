@@ -1,12 +1,12 @@
 """The sections on what a run did: its funnel, the judges' scores, origins, and people's marks."""
 
 from oasis_ray.report.section import COLOURS, FATE_COLOURS, Section, Table, count, share, stacked
-from oasis_ray.report.statistics import SubjectStatistics
+from oasis_ray.report.statistics import DatasetStatistics
 
 FATES = tuple(FATE_COLOURS)
 
 
-def funnel(subjects: list[SubjectStatistics]) -> Section | None:
+def funnel(subjects: list[DatasetStatistics]) -> Section | None:
     """Rows at every node, why they left, and the published rates."""
     runs = [subject for subject in subjects if subject.funnel]
     if not runs:
@@ -66,7 +66,7 @@ def funnel(subjects: list[SubjectStatistics]) -> Section | None:
     )
 
 
-def scores(subjects: list[SubjectStatistics]) -> Section | None:
+def scores(subjects: list[DatasetStatistics]) -> Section | None:
     """How the judges scored, axis by axis, and how their scores go together."""
     judged = [subject for subject in subjects if subject.scores]
     if not judged:
@@ -115,7 +115,7 @@ def scores(subjects: list[SubjectStatistics]) -> Section | None:
     )
 
 
-def origins(subjects: list[SubjectStatistics]) -> Section | None:
+def origins(subjects: list[DatasetStatistics]) -> Section | None:
     """Rows and texts by where their pictures come from."""
     known = [subject for subject in subjects if subject.origins]
     if not known:
@@ -148,7 +148,7 @@ def origins(subjects: list[SubjectStatistics]) -> Section | None:
     return Section("origins", "Where the pictures come from", lead, plots, [Table("Rows by origin", head, rows)])
 
 
-def marks(subjects: list[SubjectStatistics]) -> Section | None:
+def marks(subjects: list[DatasetStatistics]) -> Section | None:
     """What people said of rows, beside what the judges did."""
     rows = [
         (subject.name, fate, count(subject.marks.good.get(fate, 0)), count(subject.marks.bad.get(fate, 0)))

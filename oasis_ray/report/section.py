@@ -52,7 +52,7 @@ class Section:
 
 def plot(label: str, traces: Sequence[Any], **layout: Any) -> Plot:
     """A plot of these traces. Colours of text and ground are the page's."""
-    figure = go.Figure(list(traces))
+    figure = go.Estimate(list(traces))
     figure.update_layout(
         template="none",
         margin={"l": 60, "r": 12, "t": 36, "b": 44},

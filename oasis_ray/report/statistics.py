@@ -232,7 +232,7 @@ class Marks(_Part):
     kappa: float | None = Field(None, description="Cohen's kappa of people and the run: good or bad, accepted or not.")
 
 
-class SubjectStatistics(_Part):
+class DatasetStatistics(_Part):
     """All that is known of one subject. `notes` say what could not be looked at, and why."""
 
     name: str
@@ -265,4 +265,4 @@ class Statistics(_Part):
 
     version: Literal[1] = 1
     made: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
-    subjects: list[SubjectStatistics]
+    subjects: list[DatasetStatistics]

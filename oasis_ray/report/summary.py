@@ -7,17 +7,17 @@ from typing import Any, TypeVar
 
 from oasis_ray.cost.bill import Amount, Bill
 from oasis_ray.cost.forecast import Forecast
-from oasis_ray.output.counts import Cost, Tally
+from oasis_ray.output.counts import Counts, Usage
 from oasis_ray.output.funnel import passages, shares
-from oasis_ray.output.ledger import tally_of
+from oasis_ray.output.ledger import counts_of
 from oasis_ray.report import statistics as says
-from oasis_ray.report.dataset import Subject
+from oasis_ray.report.dataset import Dataset
 from oasis_ray.report.totals import UNITS, Found, Spoken, Totals
 from oasis_ray.stats.defects import KINDS
-from oasis_ray.stats.histogram import Lengths
-from oasis_ray.stats.images import PictureTotals
+from oasis_ray.stats.histogram import Histogram
+from oasis_ray.stats.images import ImageTotals
 from oasis_ray.stats.verbs import parser_name
-from oasis_ray.types import Fate
+from oasis_ray.types import Outcome
 
 VERB_FROM = 0.01  # the paper shows verbs that are the root of over 1% of the instructions, with three nouns each
 NOUNS = 3
@@ -28,18 +28,18 @@ K = TypeVar("K", str, tuple[str, str])
 
 
 def summarise(
-    subject: Subject, totals: Totals, spoken: Spoken, pictures: PictureTotals | None, notes: list[str]
-) -> says.SubjectStatistics:
+    subject: Dataset, totals: Totals, spoken: Spoken, pictures: ImageTotals | None, notes: list[str]
+) -> says.DatasetStatistics:
     """The statistics of a subject, from its totals. `notes` say what could not be looked at."""
     fates: Counter[str] = Counter()
     for (_, fate), rows in totals.fates.items():
         fates[fate] += rows
-    shown = fates[Fate.ACCEPTED] + fates[Fate.CAPTIONS]
-    return says.SubjectStatistics(
+    shown = fates[Outcome.ACCEPTED] + fates[Outcome.CAPTIONS]
+    return says.DatasetStatistics(
         name=subject.name,
         kind="run" if subject.manifest else "data set",
         rows=fates.total(),
-        fates={str(fate): fates[fate] for fate in Fate},
+        fates={str(fate): fates[fate] for fate in Outcome},
         notes=notes,
         lengths=[
             _lengths(text, unit, totals.lengths[text, unit])
@@ -79,10 +79,10 @@ def summarise(
 def _run(path: str, manifest: Mapping[str, Any], totals: Totals, fates: Counter[str]) -> dict[str, Any]:
     """What only a run has: its funnel, the published rates, its cost."""
     if "cost" in manifest and manifest["state"] == "done":
-        costs = {node: Cost(**cost) for node, cost in manifest["cost"].items()}
+        costs = {node: Usage(**cost) for node, cost in manifest["cost"].items()}
     else:
-        costs = tally_of(path).costs
-    tally = Tally(fates, Counter(totals.reasons))
+        costs = counts_of(path).costs
+    tally = Counts(fates, Counter(totals.reasons))
     spent = Bill.model_validate(manifest["bill"]) if "bill" in manifest else Bill()
     return {
         "recipe": manifest["recipe"],
@@ -130,14 +130,14 @@ def _forecast(manifest: Mapping[str, Any]) -> says.Forecast | None:
     )
 
 
-def _lengths(text: str, unit: str, lengths: Lengths) -> says.TextLengths:
+def _lengths(text: str, unit: str, lengths: Histogram) -> says.TextLengths:
     return says.TextLengths(
         text=text, unit=unit, rows=lengths.rows, mean=lengths.mean, deviation=lengths.deviation,
         percentiles=lengths.percentiles(), histogram=_histogram(lengths),
     )  # fmt: skip
 
 
-def _histogram(lengths: Lengths) -> list[says.Bin]:
+def _histogram(lengths: Histogram) -> list[says.Bin]:
     return [says.Bin(low=low, high=high, rows=rows) for low, high, rows in lengths.histogram()]
 
 
@@ -222,7 +222,7 @@ def _duplicates(totals: Totals) -> Iterator[says.Duplicates]:
             )
 
 
-def _pictures(pictures: PictureTotals, of: int) -> says.Pictures:
+def _pictures(pictures: ImageTotals, of: int) -> says.Pictures:
     return says.Pictures(
         looked_at=pictures.looked_at, of=of, unreadable=pictures.unreadable,
         formats=dict(_most(pictures.formats)), near=pictures.twins.counts()[2],
@@ -257,7 +257,7 @@ def _marks(totals: Totals) -> says.Marks | None:
     table: Counter[tuple[bool, bool]] = Counter()
     for (fate, mark), rows in totals.marked.items():
         said[mark][fate] += rows
-        table[fate in (Fate.ACCEPTED, Fate.CAPTIONS), mark == "good"] += rows
+        table[fate in (Outcome.ACCEPTED, Outcome.CAPTIONS), mark == "good"] += rows
     return says.Marks(marks=table.total(), good=dict(said["good"]), bad=dict(said["bad"]), kappa=kappa(table))
 
 

@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 
 from oasis_ray.report import published
 from oasis_ray.report.section import COLOURS, Section, Table, count, histogram, plot, share, stacked
-from oasis_ray.report.statistics import SubjectStatistics
+from oasis_ray.report.statistics import DatasetStatistics
 from oasis_ray.stats.contamination import GRAM
 from oasis_ray.stats.defects import KINDS
 from oasis_ray.stats.near_duplicates import ALIKE
@@ -15,7 +15,7 @@ from oasis_ray.stats.verbs import ABSENT
 TEXTS = ("instruction", "response", "caption")
 
 
-def lengths(subjects: list[SubjectStatistics]) -> Section | None:
+def lengths(subjects: list[DatasetStatistics]) -> Section | None:
     """How long the texts are."""
     every = [(subject, one) for subject in subjects for one in subject.lengths]
     if not every:
@@ -34,10 +34,10 @@ def lengths(subjects: list[SubjectStatistics]) -> Section | None:
     points = [f"{point}%" for point in sorted(every[0][1].percentiles)]
     head = ("subject", "text", "unit", "texts", "mean", "deviation", *points)
     lead = f"In tokens of the model that answers, words, and characters. {published.LENGTHS}"
-    return Section("lengths", "Lengths", lead, plots, [Table("Lengths and their percentiles", head, rows)])
+    return Section("lengths", "Histogram", lead, plots, [Table("Histogram and their percentiles", head, rows)])
 
 
-def languages(subjects: list[SubjectStatistics]) -> Section | None:
+def languages(subjects: list[DatasetStatistics]) -> Section | None:
     """Which languages the texts are in, beside the published mix."""
     shown = [subject for subject in subjects if subject.languages.sampled]
     if not shown:
@@ -72,7 +72,7 @@ def languages(subjects: list[SubjectStatistics]) -> Section | None:
     )  # fmt: skip
 
 
-def _mix(subject: SubjectStatistics) -> Counter[str]:
+def _mix(subject: DatasetStatistics) -> Counter[str]:
     """Shares of languages among instructions; the kinds of Chinese are one, as they are where the mix is published."""
     mix: Counter[str] = Counter()
     for one in subject.languages.found:
@@ -81,7 +81,7 @@ def _mix(subject: SubjectStatistics) -> Counter[str]:
     return mix
 
 
-def verbs(subjects: list[SubjectStatistics]) -> Section | None:
+def verbs(subjects: list[DatasetStatistics]) -> Section | None:
     """What the instructions ask to do, and with what."""
     texts = [subject for subject in subjects if any(one.text == "instruction" for one in subject.lengths)]
     if not texts:
@@ -123,7 +123,7 @@ def verbs(subjects: list[SubjectStatistics]) -> Section | None:
     return Section("verbs", "Root verbs", lead, plots, [Table("Root verbs and their nouns", head, rows)], notes)
 
 
-def duplicates(subjects: list[SubjectStatistics]) -> Section | None:
+def duplicates(subjects: list[DatasetStatistics]) -> Section | None:
     """Copies and near-copies."""
     rows = [
         (subject.name, one.what, count(one.rows), count(one.sampled), share(one.exact, one.sampled),
@@ -152,7 +152,7 @@ def duplicates(subjects: list[SubjectStatistics]) -> Section | None:
     )  # fmt: skip
 
 
-def defects(subjects: list[SubjectStatistics]) -> Section | None:
+def defects(subjects: list[DatasetStatistics]) -> Section | None:
     """What should not be in a text that a model is trained on."""
     rows = [
         (subject.name, one.text, one.kind, count(one.rows), share(one.rows, one.of), ", ".join(one.examples))
@@ -168,7 +168,7 @@ def defects(subjects: list[SubjectStatistics]) -> Section | None:
     return Section("defects", "What should not be there", lead, [], tables)
 
 
-def overlaps(subjects: list[SubjectStatistics]) -> Section | None:
+def overlaps(subjects: list[DatasetStatistics]) -> Section | None:
     """Texts that repeat a benchmark's."""
     rows = [
         (subject.name, one.benchmark, one.text, count(one.rows), share(one.rows, one.of), ", ".join(one.examples))
@@ -181,7 +181,7 @@ def overlaps(subjects: list[SubjectStatistics]) -> Section | None:
     return Section("overlaps", "Overlap with benchmarks", lead, [], [Table("Overlap", head, rows)])
 
 
-def pictures(subjects: list[SubjectStatistics]) -> Section | None:
+def pictures(subjects: list[DatasetStatistics]) -> Section | None:
     """What the pictures are."""
     known = [(subject, subject.pictures) for subject in subjects if subject.pictures and subject.pictures.looked_at]
     if not known:

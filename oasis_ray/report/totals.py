@@ -8,15 +8,15 @@ from functools import partial
 from itertools import combinations
 from types import MappingProxyType
 
-from oasis_ray.report.dataset import Row
+from oasis_ray.report.dataset import ReportRow
 from oasis_ray.stage.language import detect
 from oasis_ray.stats.contamination import Benchmark, grams_of
 from oasis_ray.stats.defects import defects
-from oasis_ray.stats.histogram import Lengths
-from oasis_ray.stats.near_duplicates import LETTER, Twins
-from oasis_ray.stats.sample import Lowest, number
+from oasis_ray.stats.histogram import Histogram
+from oasis_ray.stats.near_duplicates import LETTER, NearDuplicates
+from oasis_ray.stats.sample import HashSample, number
 from oasis_ray.stats.verbs import load_parser, root_verbs
-from oasis_ray.types import Fate
+from oasis_ray.types import Outcome
 
 SHOWN = 5  # examples of a finding
 SAMPLED = 2000  # characters that are kept of a text in the sample
@@ -32,7 +32,7 @@ class Found:
     """Rows with something in common, and a few of them."""
 
     rows: int = 0
-    some: Lowest = field(default_factory=partial(Lowest, SHOWN))
+    some: HashSample = field(default_factory=partial(HashSample, SHOWN))
 
     def add(self, name: str) -> None:
         """Count a row."""
@@ -52,41 +52,43 @@ class Totals:
     sample: int  # rows whose language and verbs are looked at
     fates: Counter[tuple[str | None, str]] = field(default_factory=Counter)  # origin, fate
     reasons: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # fate, node, reason
-    lengths: dict[tuple[str, str], Lengths] = field(default_factory=lambda: defaultdict(Lengths))  # text, unit
-    origins: dict[tuple[str | None, str], Lengths] = field(default_factory=lambda: defaultdict(Lengths))  # words
+    lengths: dict[tuple[str, str], Histogram] = field(default_factory=lambda: defaultdict(Histogram))  # text, unit
+    origins: dict[tuple[str | None, str], Histogram] = field(default_factory=lambda: defaultdict(Histogram))  # words
     scores: Counter[tuple[str, int]] = field(default_factory=Counter)  # axis, score
     both: Counter[tuple[str, str, int, int]] = field(default_factory=Counter)  # two axes and their scores of one row
-    twins: dict[str, Twins] = field(default_factory=lambda: defaultdict(Twins))
+    twins: dict[str, NearDuplicates] = field(default_factory=lambda: defaultdict(NearDuplicates))
     defects: dict[tuple[str, str], Found] = field(default_factory=lambda: defaultdict(Found))  # text, kind
     overlaps: dict[tuple[str, str], Found] = field(default_factory=lambda: defaultdict(Found))  # benchmark, text
     marked: Counter[tuple[str, str]] = field(default_factory=Counter)  # fate, what a person said of the row
     cut: Counter[str] = field(default_factory=Counter)  # node whose reply was cut off
-    texts: dict[str, Lowest] = field(default_factory=dict)  # a sample of each kind of text
-    gallery: dict[tuple[str, str], Lowest] = field(default_factory=lambda: defaultdict(partial(Lowest, GALLERY)))
+    texts: dict[str, HashSample] = field(default_factory=dict)  # a sample of each kind of text
+    gallery: dict[tuple[str, str], HashSample] = field(
+        default_factory=lambda: defaultdict(partial(HashSample, GALLERY))
+    )
 
     def add(
         self,
-        rows: Sequence[Row],
+        rows: Sequence[ReportRow],
         tokenize: Tokenize | None = None,
         benchmarks: Sequence[Benchmark] = (),
         marks: Mapping[str, Sequence[str]] = MappingProxyType({}),
     ) -> None:
         """Count some rows; `marks` are what people said of rows, by id."""
-        said: dict[str, list[tuple[Row, str]]] = defaultdict(list)
+        said: dict[str, list[tuple[ReportRow, str]]] = defaultdict(list)
         for row in rows:
             self.fates[row.origin, row.fate] += 1
-            if row.reason is not None and row.fate in (Fate.REJECTED, Fate.FAILED):
+            if row.reason is not None and row.fate in (Outcome.REJECTED, Outcome.FAILED):
                 self.reasons[row.fate, row.node or "", row.reason] += 1
             self.cut.update(row.cut)
             self.marked.update((row.fate, mark) for mark in marks.get(row.id, ()))
             self._add_scores(row)
             self.gallery[row.fate, row.reason or ""].add(number(row.id, seed=2), (row.place, row.id))
-            if row.fate == Fate.ACCEPTED:
+            if row.fate == Outcome.ACCEPTED:
                 said["instruction"].append((row, row.instruction or ""))
                 said["response"].append((row, row.response or ""))
-            elif row.fate == Fate.CAPTIONS:
+            elif row.fate == Outcome.CAPTIONS:
                 said["caption"].append((row, row.response or ""))
-            if row.image and row.fate in (Fate.ACCEPTED, Fate.CAPTIONS):
+            if row.image and row.fate in (Outcome.ACCEPTED, Outcome.CAPTIONS):
                 self.twins["image"].add(number(row.image), number(row.image), None, row.id)
         for text, some in said.items():
             self._add_texts(text, some, tokenize, benchmarks)
@@ -100,17 +102,17 @@ class Totals:
             for key, value in getattr(other, name).items():
                 mine[key].merge(value)
         for text, some in other.texts.items():
-            self.texts.setdefault(text, Lowest(self.sample)).merge(some)
+            self.texts.setdefault(text, HashSample(self.sample)).merge(some)
 
-    def _add_scores(self, row: Row) -> None:
+    def _add_scores(self, row: ReportRow) -> None:
         self.scores.update(row.scores.items())
         for (one, score), (other, its) in combinations(sorted(row.scores.items()), 2):
             self.both[one, other, score, its] += 1
 
     def _add_texts(
-        self, text: str, some: list[tuple[Row, str]], tokenize: Tokenize | None, benchmarks: Sequence[Benchmark]
+        self, text: str, some: list[tuple[ReportRow, str]], tokenize: Tokenize | None, benchmarks: Sequence[Benchmark]
     ) -> None:
-        sample = self.texts.setdefault(text, Lowest(self.sample))
+        sample = self.texts.setdefault(text, HashSample(self.sample))
         for row, words in some:
             count = len(SPOKEN.findall(words))
             self.lengths[text, "words"].add(count)

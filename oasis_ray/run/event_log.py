@@ -14,7 +14,7 @@ from oasis_ray.storage import write_whole
 KEPT = 10_000  # lines, some 2 MB
 
 
-class Journal:
+class EventLog:
     """Collects the events of one session and writes them to `log/session-<session>.jsonl` of the run folder."""
 
     def __init__(self, folder: str, *, run: str, session: str, kept: int = KEPT) -> None:

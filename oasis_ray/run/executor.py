@@ -15,7 +15,7 @@ from oasis_ray.job.pool import Pool
 from oasis_ray.output.part_writer import PartWriter
 from oasis_ray.pipeline.coordinator import Coordinator
 from oasis_ray.pipeline.node import Asked
-from oasis_ray.pool.replica_groups import Kind
+from oasis_ray.pool.replica_groups import ReplicaGroup
 from oasis_ray.recipe.recipe import Recipe
 
 Pools = Mapping[str, Asked]
@@ -67,7 +67,7 @@ class Executor(Protocol):
     def execute(self, work: Work) -> None:
         """Carry all rows to their parts, until they have ended or the coordinator drains."""
 
-    def engines(self, run: str, pools: Mapping[str, Pool]) -> list[tuple[Kind, dict[str, int]]]:
+    def engines(self, run: str, pools: Mapping[str, Pool]) -> list[tuple[ReplicaGroup, dict[str, int]]]:
         """For each kind of engine how many are starting, running and stopping."""
 
     def states(self, pools: Pools) -> str:

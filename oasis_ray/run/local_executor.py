@@ -23,10 +23,10 @@ from oasis_ray.errors import OasisError, RunError
 from oasis_ray.input.reader import read
 from oasis_ray.job.pool import Pool
 from oasis_ray.pipeline.coordinator import LocalCoordinator
-from oasis_ray.pipeline.worker import Segment, packets_at_once
+from oasis_ray.pipeline.worker import RowWorker, packets_at_once
 from oasis_ray.pool.local_pool import LocalPool
 from oasis_ray.pool.placement import engines_on_cpus
-from oasis_ray.pool.replica_groups import Kind, kinds
+from oasis_ray.pool.replica_groups import ReplicaGroup, replica_groups
 from oasis_ray.run.executor import Pools, Work
 
 LOOK_S = 0.2  # between two looks at an engine that starts, so that Ctrl-C is heard
@@ -120,7 +120,7 @@ class LocalExecutor:
             raise
 
     async def _stream(self, work: Work) -> None:
-        worker = Segment(work.job, work.recipe, work.pools, work.digests, work.coordinator, work.waiting)
+        worker = RowWorker(work.job, work.recipe, work.pools, work.digests, work.coordinator, work.waiting)
         parts, packets, most = _Parts(work), iter(_packets(work)), packets_at_once(work.job)
         watching = [asyncio.ensure_future(pool.watch()) for pool in self._pools.values()]
         flying: set[asyncio.Task[None]] = set()
@@ -144,10 +144,10 @@ class LocalExecutor:
             worker.close()
             parts.write()
 
-    def engines(self, run: str, pools: Mapping[str, Pool]) -> list[tuple[Kind, dict[str, int]]]:
+    def engines(self, run: str, pools: Mapping[str, Pool]) -> list[tuple[ReplicaGroup, dict[str, int]]]:
         """One engine per pool, once it has started."""
         found = []
-        for kind in kinds(pools):
+        for kind in replica_groups(pools):
             pool = self._pools.get(kind.pool)
             up = {"running": int(pool is not None and pool.up), "starting": int(kind.pool == self._starting)}
             found.append((kind, {"starting": up["starting"], "running": up["running"], "stopping": 0}))

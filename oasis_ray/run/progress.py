@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, computed_field
 
 from oasis_ray.cost.bill import Bill
 from oasis_ray.errors import JobError
-from oasis_ray.output.counts import Cost
+from oasis_ray.output.counts import Usage
 from oasis_ray.storage import locate, write_whole
 
 FILE = "progress.json"
@@ -60,7 +60,7 @@ class Progress(BaseModel):
     rows_waiting: int = 0
     rows: dict[str, int] = {}
     reasons: tuple[Reason, ...] = ()
-    cost: dict[str, Cost] = {}
+    cost: dict[str, Usage] = {}
     in_flight: tuple[Place, ...] = ()
     engines: dict[str, dict[str, int]] = {}
     gpu_seconds: dict[str, float] = {}
@@ -125,7 +125,7 @@ def read_progress(folder: str) -> Progress | None:
 
 
 def publish(tell: Callable[..., None], progress: Progress, nodes: set[str]) -> None:
-    """Set the run's metrics to these figures through `tell` (`metrics.Meter`); `nodes` are those where rows may be."""
+    """Set the run's metrics (`metrics.Metrics`) to these figures; `nodes` are those where rows may be."""
     left = Counter(progress.rows)
     for one in progress.reasons:
         tell("oasis_rows_total", one.rows, fate=one.fate, node=one.node, reason=one.reason)

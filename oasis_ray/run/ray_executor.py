@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from oasis_ray.cluster import connection
 from oasis_ray.cluster.autoscaler import verdict
 from oasis_ray.cluster.cluster_memory import used_mib
-from oasis_ray.cluster.metrics import Meter
+from oasis_ray.cluster.metrics import Metrics
 from oasis_ray.cluster.nodes import Node
 from oasis_ray.job.pool import Pool
 from oasis_ray.output.sink import PartSink
@@ -13,7 +13,7 @@ from oasis_ray.pipeline.graph import BESIDE_A_WORKER, LIGHT_CPUS, build
 from oasis_ray.pipeline.remote_coordinator import RemoteCoordinator, start_coordinator
 from oasis_ray.pool.deployment import start_pools, stop_pools
 from oasis_ray.pool.handle import PoolHandle
-from oasis_ray.pool.replica_groups import Kind
+from oasis_ray.pool.replica_groups import ReplicaGroup
 from oasis_ray.pool.status import impossible, standing, states
 from oasis_ray.run.executor import Pools, Tell, Work
 
@@ -54,7 +54,7 @@ class RayExecutor:
         sink = PartSink(work.writer, rows_per_part=job.output.rows_per_part, rows_per_task=job.rows_per_task)
         rows.write_datasink(sink, ray_remote_args={"num_cpus": LIGHT_CPUS}, concurrency=BESIDE_A_WORKER * job.workers)
 
-    def engines(self, run: str, pools: Mapping[str, Pool]) -> list[tuple[Kind, dict[str, int]]]:
+    def engines(self, run: str, pools: Mapping[str, Pool]) -> list[tuple[ReplicaGroup, dict[str, int]]]:
         """Replicas by state."""
         return standing(run, pools)
 
@@ -72,7 +72,7 @@ class RayExecutor:
 
     def meter(self, run: str, session: str) -> Tell:
         """Metrics that Ray's node agents show to Prometheus."""
-        return Meter(run=run, session=session).tell
+        return Metrics(run=run, session=session).tell
 
 
 def _handles(pools: Pools) -> dict[str, PoolHandle]:

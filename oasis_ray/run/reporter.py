@@ -19,9 +19,9 @@ from oasis_ray.job.job import Job
 from oasis_ray.job.prices import Prices
 from oasis_ray.output.manifest import summary
 from oasis_ray.pipeline.coordinator import Coordinator
-from oasis_ray.pipeline.snapshot import Event, View, by_node
+from oasis_ray.pipeline.snapshot import Event, Snapshot, by_node
 from oasis_ray.recipe.recipe import Recipe
-from oasis_ray.run.event_log import Journal
+from oasis_ray.run.event_log import EventLog
 from oasis_ray.run.executor import Executor
 from oasis_ray.run.phases import Phase
 from oasis_ray.run.progress import Place, Progress, publish, write_progress
@@ -32,7 +32,7 @@ WINDOW_S = 60.0  # what "recent" means
 
 
 @dataclass
-class Heartbeat:
+class Reporter:
     """Beats until it is left. The `coordinator` is asked once it is there; `notes` are shown when the run ends."""
 
     job: Job
@@ -53,13 +53,13 @@ class Heartbeat:
         self.run = self.folder.rpartition("/")[2]
         self._every_s = STORE_S if "://" in self.folder else BEAT_S
         self._meter = self.executor.meter(self.run, self.session)
-        self._journal = Journal(self.folder, run=self.run, session=self.session)
+        self._journal = EventLog(self.folder, run=self.run, session=self.session)
         self._step, self._since = "", time.monotonic()
         self._looked = self._since
         self._working: float | None = None
         self._told, self._wrote = False, float("-inf")
         self._events = 0
-        self._view = View()
+        self._view = Snapshot()
         self._ended: deque[tuple[float, int, int]] = deque()
         self._engine_s = dict.fromkeys(self.job.pools, 0.0)
         self._gpu_s = dict.fromkeys(self.job.pools, 0.0)
@@ -70,7 +70,7 @@ class Heartbeat:
         self._engines: dict[str, dict[str, int]] = {}
         self._machines: dict[str, str] = {}
 
-    def __enter__(self) -> "Heartbeat":
+    def __enter__(self) -> "Reporter":
         self.note("session_started", rows=self.rows, before=self.before, recipe=self.recipe.name)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()

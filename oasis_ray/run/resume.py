@@ -12,7 +12,7 @@ from oasis_ray.input.listing import lists
 from oasis_ray.input.shards import Shards, open_shards
 from oasis_ray.job.job import Job
 from oasis_ray.output.checkpoint import clear, under_way, waits
-from oasis_ray.output.ledger import ended_ids, take_back
+from oasis_ray.output.ledger import ended_ids, reopen_failed
 from oasis_ray.output.manifest import naming_of, now, read_manifest
 from oasis_ray.output.manifest_diff import changes
 from oasis_ray.output.removed import REMOVED, put_back, remove
@@ -21,7 +21,7 @@ from oasis_ray.storage import check_target, locate
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenedRun:
     """The manifest that the session continues, the rows that are left to do, how many had ended before, and notes for
     the user on what was repaired or changed.
     """
@@ -52,7 +52,7 @@ def recorded(folder: str) -> dict[str, Any]:
 
 def open_folder(
     folder: str, shards: Shards, fresh: dict[str, Any], *, retry: str | None = None, accept_changes: bool = False
-) -> Opened:
+) -> OpenedRun:
     """Repair what a killed session left in `folder`, and find what is left of `shards` to do.
 
     `fresh` is the manifest of the run as it would start now. `retry` names failed rows to do again: a reason, or "" for
@@ -61,7 +61,7 @@ def open_folder(
     ended, notes = mend(folder)
     begun = bool(waits(folder))
     if not len(ended) and not begun:
-        return Opened(fresh, shards, notes=notes)
+        return OpenedRun(fresh, shards, notes=notes)
     manifest = read_manifest(folder)
     changed = changes(manifest, fresh)
     given = shards.ids_todo
@@ -91,11 +91,11 @@ def open_folder(
         notes.append(f"{new} rows of the input are new")
     manifest = {**manifest, "input": fresh["input"]}
     if retry is not None:
-        count = take_back(folder, retry or None)
+        count = reopen_failed(folder, retry or None)
         notes.append(f"{count} failed rows are tried again")
         ended = ended_ids(folder)
     more = under_way(folder, ended)
     wait = f", {more} more wait for a later phase" if more else ""
     notes.append(f"going on: {len(ended)} of {shards.rows} rows had ended before{wait}")
     todo = shards.without(ended) if len(ended) else shards
-    return Opened({**manifest, "state": "running"}, todo, len(ended), notes)
+    return OpenedRun({**manifest, "state": "running"}, todo, len(ended), notes)

@@ -16,8 +16,8 @@ from oasis_ray.input.shards import Shards
 from oasis_ray.job.job import Job
 from oasis_ray.job.load import read_prices
 from oasis_ray.output.checkpoint import clear, place_of, read_waiting
-from oasis_ray.output.counts import Tally
-from oasis_ray.output.ledger import ended_ids, tally_of
+from oasis_ray.output.counts import Counts
+from oasis_ray.output.ledger import counts_of, ended_ids
 from oasis_ray.output.manifest import describe, node_digests, now, summary, write_manifest
 from oasis_ray.output.parts import read_parts
 from oasis_ray.output.repair import mend
@@ -28,11 +28,11 @@ from oasis_ray.recipe.recipe import Recipe
 from oasis_ray.run.executor import Executor, Work
 from oasis_ray.run.lock import locked
 from oasis_ray.run.phases import Phase, due, plan
-from oasis_ray.run.reporter import Heartbeat
+from oasis_ray.run.reporter import Reporter
 from oasis_ray.run.resume import open_folder, open_input, recorded
-from oasis_ray.run.watchdog import Monitor
+from oasis_ray.run.watchdog import Watchdog
 from oasis_ray.storage import check_target, told
-from oasis_ray.types import Fate
+from oasis_ray.types import Outcome
 
 
 def executor_of(job: Job) -> Executor:
@@ -72,7 +72,7 @@ class Run:
     def __post_init__(self) -> None:
         self.prices = read_prices(self.job.prices) if self.job.prices else None
         self.executor = executor_of(self.job)
-        self._tally = Tally()
+        self._tally = Counts()
 
     @property
     def folder(self) -> str:
@@ -83,7 +83,7 @@ class Run:
         """Let the rows in flight end, begin no other, and end."""
         self.stopping.set()
 
-    def tally(self) -> Tally:
+    def tally(self) -> Counts:
         """What this session has done so far."""
         if self.coordinator is not None:
             with suppress(RunError):  # one that does not answer now: what it said before is right, if old
@@ -147,7 +147,7 @@ class Run:
         except OasisError as error:
             self._close(manifest, session, error)
             raise
-        with Heartbeat(
+        with Reporter(
             self.job, self.recipe, session["name"], self.executor, gpus=gpus, rows=self.rows, before=self.before,
             notes=self.notes, prices=self.prices,
         ) as beat:  # fmt: skip
@@ -173,14 +173,14 @@ class Run:
 
     def _work(
         self, job: Job, todo: Shards, phases: tuple[Phase, ...], digests: dict[str, str], session: dict[str, Any],
-        beat: Heartbeat, step: Callable[[str], None],
+        beat: Reporter, step: Callable[[str], None],
     ) -> BaseException | None:  # fmt: skip
         """Phase by phase, start the engines and stream the rows; what ended this before the rows had, if anything."""
         why: BaseException | None = None
         pools: dict[str, Asked] = {}
         session |= {"loads": dict.fromkeys(job.pools, 0), "seconds_loading": 0.0, "seconds": 0.0}
         try:
-            failed_before = sum(part.num_rows for part in read_parts(self.folder, Fate.FAILED, ["id"]))
+            failed_before = sum(part.num_rows for part in read_parts(self.folder, Outcome.FAILED, ["id"]))
             self.coordinator = beat.coordinator = self.executor.start_coordinator(f"watch-oasis-{beat.session}")
             for phase in phases:
                 left = todo if phase.number == 1 else todo.without(ended_ids(self.folder))
@@ -206,7 +206,7 @@ class Run:
         return why
 
     def _change_engines(
-        self, job: Job, phase: Phase, pools: dict[str, Asked], loads: dict[str, int], beat: Heartbeat,
+        self, job: Job, phase: Phase, pools: dict[str, Asked], loads: dict[str, int], beat: Reporter,
         step: Callable[[str], None],
     ) -> None:  # fmt: skip
         """Stop the pools that this phase does without, and start those that it wants; the others stay up."""
@@ -225,7 +225,7 @@ class Run:
     def _close(self, manifest: dict[str, Any], session: dict[str, Any], why: BaseException | None) -> None:
         """Write down what the parts hold, whatever came."""
         self.notes += mend(self.folder)[1]
-        tally = tally_of(self.folder)
+        tally = counts_of(self.folder)
         session |= {"ended": now(), "rows": tally.rows - self.before}
         if why is not None:
             session["stopped"] = f"{type(why).__name__}: {why}"
@@ -242,7 +242,7 @@ class Run:
 
     def _stream(self, work: Work, failed_before: int) -> None:
         self.travelling = self.travelling or time.monotonic()
-        monitor = Monitor(
+        monitor = Watchdog(
             self.job,
             self.recipe,
             work.coordinator,

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from oasis_ray.errors import FAILED_BEYOND_LIMIT, FitError, OasisError, RunError, StoppedError
 from oasis_ray.job.job import Job
 from oasis_ray.pipeline.coordinator import Coordinator
-from oasis_ray.pipeline.snapshot import View, told_of
+from oasis_ray.pipeline.snapshot import Snapshot, told_of
 from oasis_ray.recipe.recipe import Recipe
 
 LOOK_S = 1.0
@@ -24,7 +24,7 @@ SAMPLE = 1000  # rows that must have ended before their failed share says someth
 
 
 @dataclass
-class Monitor:
+class Watchdog:
     """Watches one session. `why` is the error that the run ends with, once there is a reason to end it."""
 
     job: Job
@@ -38,7 +38,7 @@ class Monitor:
     broken_off: bool = False
     _done: threading.Event = field(default_factory=threading.Event)
 
-    def __enter__(self) -> "Monitor":
+    def __enter__(self) -> "Watchdog":
         # A shell that starts a script's job in the background has it ignore SIGINT, and so the signal below.
         self._unheard = threading.current_thread() is threading.main_thread() and (
             signal.getsignal(signal.SIGINT) == signal.SIG_IGN
@@ -81,7 +81,7 @@ class Monitor:
                 signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
                 return
 
-    def _reason(self, view: View, still: float) -> OasisError | None:
+    def _reason(self, view: Snapshot, still: float) -> OasisError | None:
         """Why the run has to end now, or None."""
         if self.stop.is_set():
             return StoppedError("the run was told to stop")

@@ -1,7 +1,7 @@
 """Totals that can be merged: each reads values one by one, in memory that does not grow with their number.
 
-What is exact and what is not: `Lengths` is exact in count, mean and deviation, and in percentiles up to 1,024; beyond,
-a length keeps its ten leading bits (0.1%). `Lowest` is an exact sample: the same rows, whatever the order.
+`Histogram` is log-linear, as HDR histograms are: exact in count, mean and deviation, and in percentiles up to 1,024;
+beyond, a value keeps its ten leading bits (0.1%). `HashSample` is an exact sample: the same rows, whatever the order.
 """
 
 from collections import Counter
@@ -15,7 +15,7 @@ LEADING_BITS = 10
 
 
 @dataclass
-class Lengths:
+class Histogram:
     """Lengths of texts in one unit."""
 
     rows: int = 0
@@ -31,7 +31,7 @@ class Lengths:
         extra = max(0, length.bit_length() - LEADING_BITS)
         self.bins[length >> extra << extra] += 1
 
-    def merge(self, other: "Lengths") -> None:
+    def merge(self, other: "Histogram") -> None:
         """Count all lengths that `other` has counted."""
         self.rows += other.rows
         self.total += other.total

@@ -11,24 +11,24 @@ from oasis_ray.input.admission import admit
 from oasis_ray.input.image import decode
 from oasis_ray.input.raster import open_image
 from oasis_ray.job.limits import Limits
-from oasis_ray.stats.histogram import Lengths
-from oasis_ray.stats.near_duplicates import Twins
+from oasis_ray.stats.histogram import Histogram
+from oasis_ray.stats.near_duplicates import NearDuplicates
 from oasis_ray.stats.sample import number
 
 MEASURES = ("long side in pixels", "short side in pixels", "bytes")
 
 
 @dataclass
-class PictureTotals:
+class ImageTotals:
     """What has been counted of pictures."""
 
     looked_at: int = 0
     unreadable: int = 0
     formats: Counter[str] = field(default_factory=Counter)
-    sizes: dict[str, Lengths] = field(default_factory=lambda: {measure: Lengths() for measure in MEASURES})
-    twins: Twins = field(default_factory=Twins)
+    sizes: dict[str, Histogram] = field(default_factory=lambda: {measure: Histogram() for measure in MEASURES})
+    twins: NearDuplicates = field(default_factory=NearDuplicates)
 
-    def merge(self, other: "PictureTotals") -> None:
+    def merge(self, other: "ImageTotals") -> None:
         """Count what `other` has counted."""
         self.looked_at += other.looked_at
         self.unreadable += other.unreadable

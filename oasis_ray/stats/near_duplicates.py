@@ -42,7 +42,7 @@ class Same:
 
 
 @dataclass
-class Twins:
+class NearDuplicates:
     """Counts rows that are copies of others, and rows that are nearly so."""
 
     size: int = 20_000
@@ -77,7 +77,7 @@ class Twins:
             self.held += 1
             self._shrink()
 
-    def merge(self, other: "Twins") -> None:
+    def merge(self, other: "NearDuplicates") -> None:
         """Count all rows that `other` has counted."""
         self.rows += other.rows
         self.bound = min(self.bound, other.bound)

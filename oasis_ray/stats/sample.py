@@ -12,7 +12,7 @@ def number(text: str, seed: int = 0) -> int:
 
 
 @dataclass
-class Lowest:
+class HashSample:
     """The `size` items with the lowest numbers: a random sample that does not depend on the order of the rows."""
 
     size: int
@@ -26,7 +26,7 @@ class Lowest:
             if len(self.items) >= 2 * self.size:
                 self._cut()
 
-    def merge(self, other: "Lowest") -> None:
+    def merge(self, other: "HashSample") -> None:
         """Offer all items of `other`."""
         for rank, item in other.items.items():
             self.add(rank, item)

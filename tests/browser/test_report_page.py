@@ -9,28 +9,28 @@ from typing import Any
 
 import pytest
 
-from tests.support.report_page import DESKTOP, Opened, hostile_page
+from tests.support.report_page import DESKTOP, OpenedRun, hostile_page
 
 
 @pytest.fixture(scope="module")
-def shared(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Opened]:
-    page = Opened(browser, hostile_page(tmp_path_factory.mktemp("hostile")), color_scheme="light", viewport=DESKTOP)
+def shared(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenedRun]:
+    page = OpenedRun(browser, hostile_page(tmp_path_factory.mktemp("hostile")), color_scheme="light", viewport=DESKTOP)
     yield page
     page.page.context.close()
 
 
 @pytest.fixture
-def opened(shared: Opened) -> Iterator[Opened]:
+def opened(shared: OpenedRun) -> Iterator[OpenedRun]:
     """The one page. The first test sees also what happened while it was loaded."""
     yield shared
     shared.wrong.clear()
 
 
-def test_hostile_rows_do_nothing_to_the_page(opened: Opened, artifacts: Path) -> None:
+def test_hostile_rows_do_nothing_to_the_page(opened: OpenedRun, artifacts: Path) -> None:
     opened.check("light", artifacts)
 
 
-def test_rows_are_filtered_searched_and_opened(opened: Opened, artifacts: Path) -> None:
+def test_rows_are_filtered_searched_and_opened(opened: OpenedRun, artifacts: Path) -> None:
     page = opened.page
     page.select_option("#fate", "rejected")
     reasons = page.evaluate("[...document.querySelectorAll('#reason option')].map((one) => one.value)")
@@ -52,7 +52,7 @@ def test_rows_are_filtered_searched_and_opened(opened: Opened, artifacts: Path) 
     assert opened.wrong == []
 
 
-def test_only_the_named_scripts_may_run(opened: Opened) -> None:
+def test_only_the_named_scripts_may_run(opened: OpenedRun) -> None:
     opened.page.evaluate(
         "document.body.append(Object.assign(document.createElement('script'), {text: 'window.ran = 1'}))"
     )

@@ -76,5 +76,5 @@ def test_the_grades_tell_the_great_sums_and_what_was_missed(made: Forecast, tmp_
     ],
 )  # fmt: skip
 def test_figures_are_short(what: str, value: float, text: str) -> None:
-    figure = show_forecast.Figure(what=what, predicted=value, low=value, high=value)
+    figure = show_forecast.Estimate(what=what, predicted=value, low=value, high=value)
     assert show_forecast.spread(figure) == f"{text} [{text}–{text}]"

@@ -8,8 +8,8 @@ import pytest
 
 from oasis_ray.cost.bill import Amount, Bill, Line, Spent, bill, spent_by
 from oasis_ray.job.prices import Prices
-from oasis_ray.output.counts import Cost, End, Tally
-from oasis_ray.output.ledger import tally_of
+from oasis_ray.output.counts import Counts, End, Usage
+from oasis_ray.output.ledger import counts_of
 from tests.support.run_folders import RunFolder, accepted, caption, failed, rejected
 
 POOLS = {"hook": "vlm", "sort": "llm", "judge": "vlm", "gate": None}
@@ -20,8 +20,8 @@ def step(node: str, seconds: float) -> dict[str, Any]:
     return {"node": node, "prompt_tokens": 10, "cached_tokens": 4, "reply_tokens": 2, "seconds": seconds}
 
 
-def tally() -> Tally:
-    made = Tally()
+def tally() -> Counts:
+    made = Counts()
     made.add(
         [
             ("accepted", None, None, [step("hook", 1), step("sort", 2), step("judge", 3)]),
@@ -35,11 +35,11 @@ def tally() -> Tally:
 
 
 def test_a_tally_keeps_what_each_end_has_cost_by_node() -> None:
-    hook, sort = Cost(1, 10, 4, 2, 1.0), Cost(1, 10, 4, 2, 2.0)
+    hook, sort = Usage(1, 10, 4, 2, 1.0), Usage(1, 10, 4, 2, 2.0)
     assert tally().spent == {
-        End("accepted"): {"hook": Cost(2, 20, 8, 4, 2), "sort": Cost(2, 20, 8, 4, 4), "judge": Cost(2, 20, 8, 4, 6)},
+        End("accepted"): {"hook": Usage(2, 20, 8, 4, 2), "sort": Usage(2, 20, 8, 4, 4), "judge": Usage(2, 20, 8, 4, 6)},
         End("captions"): {"hook": hook, "sort": sort},
-        End("rejected", "judge", "score_1"): {"hook": hook, "sort": sort, "judge": Cost(1, 10, 4, 2, 6.0)},
+        End("rejected", "judge", "score_1"): {"hook": hook, "sort": sort, "judge": Usage(1, 10, 4, 2, 6.0)},
     }
 
 
@@ -48,9 +48,9 @@ def test_the_tally_of_parts_is_that_of_the_rows(tmp_path: Path, job_file: Callab
     folder = RunFolder(tmp_path / "run", job_file())
     folder.part("x-0", *rows[:3], rows[5])
     folder.part("x-1", *rows[3:5], failed("g", "image_missing"))
-    live = Tally()
+    live = Counts()
     live.add((str(row.fate), row.node, row.reason, row.lineage) for row in [*rows, failed("g", "image_missing")])
-    found = tally_of(str(folder.path))
+    found = counts_of(str(folder.path))
     assert (found.spent, found.fates, found.reasons) == (live.spent, live.fates, live.reasons)
 
 
@@ -78,7 +78,7 @@ def test_lines_and_nodes_are_two_splits_of_the_same_sum() -> None:
 
 
 def test_a_pool_of_which_no_request_has_ended_is_paid_for_all_the_same() -> None:
-    made = bill(Tally(), POOLS, {"vlm": Spent(gpu_seconds=50.0, money=1.0)}, "EUR")
+    made = bill(Counts(), POOLS, {"vlm": Spent(gpu_seconds=50.0, money=1.0)}, "EUR")
     assert (made.total.gpu_seconds, made.total.money, made.lines, made.per_accepted_row) == (50.0, 1.0, (), None)
 
 

@@ -11,12 +11,12 @@ import pytest
 
 from oasis_ray.cli import SHIPPED
 from oasis_ray.cost.bill import HOUR_S
-from oasis_ray.cost.estimate import Figure, draw, of_share, of_sum, wilson
+from oasis_ray.cost.estimate import Estimate, draw, of_share, of_sum, wilson
 from oasis_ray.cost.forecast import Forecast, ProbeRow, predict
-from oasis_ray.cost.throughput import Engines, Pace
+from oasis_ray.cost.throughput import Engines, Throughput
 from oasis_ray.job.load import load_job
 from oasis_ray.job.prices import Prices
-from oasis_ray.output.counts import Cost
+from oasis_ray.output.counts import Usage
 from oasis_ray.output.manifest import describe
 
 JUDGES = ("nonsense", "hallucination", "solvability", "clarity")
@@ -28,8 +28,8 @@ def manifest(job_file: Callable[..., Path]) -> dict[str, Any]:
     return describe(job, recipe, dict.fromkeys((node.name for node in recipe.nodes), ""), 10)
 
 
-def cost(seconds: float = 1.0) -> Cost:
-    return Cost(1, 100, 40, 10, seconds)
+def cost(seconds: float = 1.0) -> Usage:
+    return Usage(1, 100, 40, 10, seconds)
 
 
 def row(fate: str = "accepted", node: str = "", *, bad: tuple[str, ...] = (), seconds: float = 1.0) -> ProbeRow:
@@ -39,12 +39,12 @@ def row(fate: str = "accepted", node: str = "", *, bad: tuple[str, ...] = (), se
     return ProbeRow(fate, node, "score_1" if node else "", asked, {name: name not in bad for name in JUDGES})
 
 
-def pace(vlm: Engines, llm: Engines, *, filled: float = 1.0) -> Pace:
+def pace(vlm: Engines, llm: Engines, *, filled: float = 1.0) -> Throughput:
     """A probe of ten rows that took 100 s with these engines."""
-    return Pace({"vlm": vlm, "llm": llm}, 10, seconds=100, loading=30, around=10, filled=filled)
+    return Throughput({"vlm": vlm, "llm": llm}, 10, seconds=100, loading=30, around=10, filled=filled)
 
 
-def figures(forecast: Forecast) -> dict[tuple[str, str], Figure]:
+def figures(forecast: Forecast) -> dict[tuple[str, str], Estimate]:
     return {(one.what, one.of): one for one in forecast.figures}
 
 
@@ -90,7 +90,7 @@ def test_the_funnel_is_that_of_the_probe_times_the_rows(manifest: dict[str, Any]
         ("rejected", "hallucination"): 500, ("failed", "admit"): 100,
     }  # fmt: skip
     low, high = wilson(9, 10)
-    assert found["rows in", "hallucination"] == Figure(
+    assert found["rows in", "hallucination"] == Estimate(
         what="rows in", of="hallucination", predicted=900, low=low * 1000, high=high * 1000
     )
     assert found["rows in", "solvability"].predicted == 400

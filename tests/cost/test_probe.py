@@ -17,10 +17,10 @@ from oasis_ray.errors import JobError
 from oasis_ray.job.input import Sample
 from oasis_ray.job.load import load_job
 from oasis_ray.output.audit import audit
-from oasis_ray.output.ledger import tally_of
+from oasis_ray.output.ledger import counts_of
 from oasis_ray.output.manifest import read_manifest, summary, write_manifest
-from oasis_ray.pipeline.worker import Segment
-from oasis_ray.recipe.row import Ended
+from oasis_ray.pipeline.worker import RowWorker
+from oasis_ray.recipe.row import Row
 from oasis_ray.run.progress import read_progress
 from oasis_ray.run.run import Run
 from tests.support.jobs import IDS
@@ -131,15 +131,15 @@ def carried(folder: Path, job_file: Callable[..., Path], share: float) -> dict[s
     """The manifest of rows of all kinds that have gone through all nodes, a share of them judged in full."""
     run = RunFolder(folder, job_file(score_in_full=share), len(IDS))
     engines = {name: ScriptedEngine(oasis) for name in run.job.pools}
-    segment = Segment(run.job, run.recipe, engines, dict.fromkeys((node.name for node in run.recipe.nodes), "d"))
+    segment = RowWorker(run.job, run.recipe, engines, dict.fromkeys((node.name for node in run.recipe.nodes), "d"))
 
-    async def carry() -> list[Ended]:
+    async def carry() -> list[Row]:
         source = {"file": "s", "row_group": 0, "row": 0}
         return [await segment.carry({"id": name, "source": source, "image": {"bytes": picture(), "path": None}})
                 for name in IDS]  # fmt: skip
 
     run.part("x-0", *asyncio.run(carry()))
-    tally = tally_of(str(folder))
+    tally = counts_of(str(folder))
     pools = {node.name: node.pool for node in run.recipe.nodes}
     session = {**SESSION, "rows": len(IDS)}
     made = bill(tally, pools, spent_by([session], None))

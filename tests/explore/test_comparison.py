@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from oasis_ray.cli import app
 from oasis_ray.errors import JobError
 from oasis_ray.explore.comparison import Comparison, Example, Move, Place, Shift, Side
-from oasis_ray.recipe.row import Ended
+from oasis_ray.recipe.row import Row
 from tests.support.jobs import write_job
 from tests.support.run_folders import RunFolder, accepted, caption, failed, rejected
 
@@ -24,7 +24,7 @@ BROKEN, ACCEPTED = Place("failed", "admit", "image_broken"), Place("accepted")
 def write(tmp_path: Path) -> Write:
     """Writes a run folder of these rows."""
 
-    def made(name: str, *rows: Ended, manifest: dict[str, Any] | None = None) -> Path:
+    def made(name: str, *rows: Row, manifest: dict[str, Any] | None = None) -> Path:
         run = RunFolder(tmp_path / name, write_job(tmp_path))
         for place, row in enumerate(rows):
             run.part(str(place), row)

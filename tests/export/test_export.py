@@ -22,7 +22,7 @@ from oasis_ray.export.options import FormatName, read_options
 from oasis_ray.export.provenance import Exported
 from oasis_ray.export.selection import choose
 from oasis_ray.export.shuffle import Shuffle
-from oasis_ray.recipe.row import Ended
+from oasis_ray.recipe.row import Row
 from tests.support.ended_rows import row, write_run
 from tests.support.shards import picture
 
@@ -33,7 +33,7 @@ ENGLISH = "The house stands beside the road and people walk past it."
 
 @pytest.fixture
 def make(tmp_path: Path, job_file: Callable[..., Path]) -> Make:
-    def write(rows: list[Ended], name: str = "run", **options: Any) -> Path:
+    def write(rows: list[Row], name: str = "run", **options: Any) -> Path:
         return write_run(tmp_path / name, job_file(), rows, **options)
 
     return write
@@ -47,11 +47,11 @@ def taken(run: Path | list[Path], **options: Any) -> tuple[list[str], Exported]:
     return [sample["id"] for name in made.splits for sample in json.loads((out / f"{name}.json").read_text())], made
 
 
-def accepted(count: int, **given: Any) -> list[Ended]:
+def accepted(count: int, **given: Any) -> list[Row]:
     return [row(f"a{n}", f"Question {n}?", "Yes.", PICTURES[n % 6], **given) for n in range(count)]
 
 
-def captions(count: int) -> list[Ended]:
+def captions(count: int) -> list[Row]:
     return [row(f"c{n}", "Describe it.", f"Field {n}.", PICTURES[n % 6], said="en") for n in range(count)]
 
 

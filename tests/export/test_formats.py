@@ -19,8 +19,8 @@ from oasis_ray.export.options import FormatName, read_options
 from oasis_ray.job.load import load_job
 from oasis_ray.output.record import record
 from oasis_ray.recipe.recipe import Ref
-from oasis_ray.recipe.row import Ended
-from oasis_ray.types import Fate
+from oasis_ray.recipe.row import Row
+from oasis_ray.types import Outcome
 from tests.support.checkout import ROOT
 from tests.support.ended_rows import row, write_run
 from tests.support.shards import picture
@@ -43,7 +43,7 @@ ROWS = [
     row("c1", "Describe it.", "A red field.", RED, said="en", path="ok/red.jpg"),
     row("c2", "描述", "一片红色。", RED, said="zh-cn", sure=False, path="ok/red.jpg"),
 ]  # fmt: skip
-INSTRUCTION = {Fate.ACCEPTED: Ref("categorize", "instruction"), Fate.CAPTIONS: Ref("pair", "instruction")}
+INSTRUCTION = {Outcome.ACCEPTED: Ref("categorize", "instruction"), Outcome.CAPTIONS: Ref("pair", "instruction")}
 SUFFIXES = {TEAL: "png", RED: "jpg", BLUE: "webp", OAK: "gif"}
 
 
@@ -61,7 +61,7 @@ def content(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def turns(ended: Ended) -> list[dict[str, str]]:
+def turns(ended: Row) -> list[dict[str, str]]:
     """What the run holds as the row's conversation."""
     recipe = load_job(ROOT / "cluster/jobs/demo.yaml", SHIPPED)[1]
     return record(ended, recipe, keep_images=False)["conversations"]  # type: ignore[no-any-return]
@@ -72,7 +72,7 @@ def name_of(data: bytes) -> str:
     return f"images/{digest[:2]}/{digest}.{SUFFIXES[data]}"
 
 
-def held(ended: Ended) -> bytes | None:
+def held(ended: Row) -> bytes | None:
     return ended.image["bytes"] if ended.image else None
 
 

@@ -20,8 +20,8 @@ from oasis_ray.output.record import packet
 from oasis_ray.output.repair import mend
 from oasis_ray.output.schema import columns
 from oasis_ray.recipe.recipe import Recipe
-from oasis_ray.recipe.row import Ended
-from oasis_ray.types import Fate, Route
+from oasis_ray.recipe.row import Row
+from oasis_ray.types import Outcome, Route
 from tests.support.shards import picture, shard
 
 IDS = ["a", "b", "c", "d", "e", "f", "g"]
@@ -40,11 +40,11 @@ class Run:
 
     def part(self, route: Route, ids: list[str], name: str = "part-1.parquet", **steps: str) -> None:
         rows = [
-            Ended(i, {"file": "s", "row_group": 0, "row": 0}, None, None, route, "hook", "x",
+            Row(i, {"file": "s", "row_group": 0, "row": 0}, None, None, route, "hook", "x",
                   lineage=[step(node, digest) for node, digest in (self.digests | steps).items()])
             for i in ids
         ]  # fmt: skip
-        schemas = {fate: columns(self.recipe, fate) for fate in Fate}
+        schemas = {fate: columns(self.recipe, fate) for fate in Outcome}
         for fate, table in unpack([packet(rows, self.recipe, keep_images=False)], schemas):
             write_part(table, str(self.folder / fate), name)
 

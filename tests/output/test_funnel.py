@@ -8,7 +8,7 @@ import pytest
 
 from oasis_ray.cli import SHIPPED
 from oasis_ray.job.load import load_job
-from oasis_ray.output.counts import Cost, Tally
+from oasis_ray.output.counts import Counts, Usage
 from oasis_ray.output.funnel import Passage, passages, shares
 from oasis_ray.output.manifest import describe
 from oasis_ray.recipe.spec import RateSpec
@@ -38,8 +38,8 @@ def manifest(job_file: Callable[..., Path]) -> Make:
     return make
 
 
-def tally(rows: list[Any] = ROWS) -> Tally:
-    made = Tally()
+def tally(rows: list[Any] = ROWS) -> Counts:
+    made = Counts()
     for (fate, node, reason), count in rows:
         made.add([(fate, node, reason, [STEP])] * count)
     return made
@@ -49,7 +49,7 @@ def test_a_tally_counts_rows_reasons_and_cost() -> None:
     made = tally()
     assert dict(made.fates) == {"accepted": 6, "captions": 4, "rejected": 9, "failed": 8}
     assert made.reasons == {key: count for key, count in ROWS if key[2]}
-    assert made.costs == {"hook": Cost(27, 27 * 9, 27 * 4, 27 * 3, 13.5)}
+    assert made.costs == {"hook": Usage(27, 27 * 9, 27 * 4, 27 * 3, 13.5)}
     assert (made.rows, made.reply_tokens) == (27, 81)
 
 
@@ -88,7 +88,7 @@ def test_a_share_leaves_out_the_rows_that_failed(manifest: Make) -> None:
     made = manifest()
     sort, judged = map(RateSpec.model_validate, made["rates"])
     assert shares(made, tally()) == [(sort, 14, 21), (judged, 6, 13)]
-    assert shares(made, Tally()) == [(sort, 0, 0), (judged, 0, 0)]
+    assert shares(made, Counts()) == [(sort, 0, 0), (judged, 0, 0)]
 
 
 @pytest.mark.parametrize("node", ["nonsense", "gate"])
@@ -99,4 +99,4 @@ def test_a_share_whose_nodes_are_switched_off_is_not_told(node: str, manifest: M
 
 def test_a_run_of_no_rows_has_an_empty_funnel(manifest: Make) -> None:
     empty = [Passage("admit", 0, {}), Passage("hook", 0, {}), Passage("categorize", 0, {"to route caption": 0})]
-    assert passages(manifest(), Tally())[:3] == empty
+    assert passages(manifest(), Counts())[:3] == empty

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from oasis_ray.output.ledger import ended_ids, take_back
+from oasis_ray.output.ledger import ended_ids, reopen_failed
 from oasis_ray.output.repair import mend
 
 
@@ -100,5 +100,5 @@ def test_failed_rows_are_taken_back_by_reason(
     part(tmp_path, "failed", "s-0", "a", "b", "c", reasons="xyx")
     part(tmp_path, "failed", "s-1", "d", reasons="y")
     part(tmp_path, "rejected", "s-0", "e", reasons="x")
-    assert take_back(str(tmp_path), reason) == count
+    assert reopen_failed(str(tmp_path), reason) == count
     assert held(tmp_path) == left | {"rejected/part-s-0.parquet": ["e"]}

@@ -10,10 +10,13 @@ import pytest
 from oasis_ray.output.part_writer import PartWriter, unpack, write_part
 from oasis_ray.output.record import packet
 from oasis_ray.output.sink import PartSink
-from oasis_ray.types import Fate, Route
+from oasis_ray.types import Outcome, Route
 from tests.support.records import RECIPE, ended
 
-SCHEMAS = {Fate.ACCEPTED: pa.schema({"id": pa.string()}), Fate.FAILED: pa.schema({"id": pa.string(), "n": pa.int64()})}
+SCHEMAS = {
+    Outcome.ACCEPTED: pa.schema({"id": pa.string()}),
+    Outcome.FAILED: pa.schema({"id": pa.string(), "n": pa.int64()}),
+}
 
 
 def packets(*rows: tuple[list[str], list[str]]) -> pa.Table:
@@ -73,7 +76,7 @@ def test_packets_of_more_than_two_gigabytes_are_unpacked() -> None:
     rows = pa.StructArray.from_arrays([pa.array(["a"]), data], names=["id", "image"])
     table = pa.table({"accepted": pa.ListArray.from_arrays([0, 1], rows)})
     schema = pa.schema({"id": pa.string(), "image": image})
-    found = list(unpack([table] * 17, {Fate.ACCEPTED: schema}))
+    found = list(unpack([table] * 17, {Outcome.ACCEPTED: schema}))
     assert sum(part.num_rows for _, part in found) == 17
 
 

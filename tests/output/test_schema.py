@@ -13,9 +13,9 @@ from oasis_ray.input.columns import ADDRESS, IMAGE
 from oasis_ray.output.part_writer import unpack, write_part
 from oasis_ray.output.record import packet, record
 from oasis_ray.output.schema import STEP, TURN, columns
-from oasis_ray.recipe.row import Ended
+from oasis_ray.recipe.row import Row
 from oasis_ray.stage.signature import arrow
-from oasis_ray.types import Fate, Route
+from oasis_ray.types import Outcome, Route
 from tests.support.records import PICTURE, PLACE, RECIPE, STEPS, ended
 
 WRITTEN = {
@@ -45,12 +45,12 @@ def made(*names: str) -> dict[str, pa.DataType]:
 @pytest.mark.parametrize(
     ("fate", "expected"),
     [
-        (Fate.ACCEPTED, RECORD | made("hook", "sort", "judge", "answer")),
-        (Fate.REJECTED, LOST | {"detail": pa.string()} | made(*WRITTEN)),
-        (Fate.FAILED, LOST | {"error": pa.string()} | made(*WRITTEN)),
+        (Outcome.ACCEPTED, RECORD | made("hook", "sort", "judge", "answer")),
+        (Outcome.REJECTED, LOST | {"detail": pa.string()} | made(*WRITTEN)),
+        (Outcome.FAILED, LOST | {"error": pa.string()} | made(*WRITTEN)),
     ],
 )
-def test_a_fate_has_its_columns(fate: Fate, expected: dict[str, pa.DataType]) -> None:
+def test_a_fate_has_its_columns(fate: Outcome, expected: dict[str, pa.DataType]) -> None:
     assert columns(RECIPE, fate) == pa.schema({"id": pa.string(), "image": IMAGE, **expected})
 
 
@@ -131,9 +131,9 @@ def test_a_conversation_shows_the_picture_once_where_there_is_one(said: str) -> 
     assert record(row, RECIPE, keep_images=False)["conversations"][0]["value"] == "What is it?"
 
 
-def write(rows: list[Ended], folder: Path) -> dict[str, list[str]]:
+def write(rows: list[Row], folder: Path) -> dict[str, list[str]]:
     """Send rows the way to their parts; the ids in each."""
-    schemas = {fate: columns(RECIPE, fate) for fate in Fate}
+    schemas = {fate: columns(RECIPE, fate) for fate in Outcome}
     for fate, table in unpack([packet(rows, RECIPE, keep_images=False)], schemas):
         write_part(table, str(folder / fate), "part-0.parquet")
         assert pq.read_table(folder / fate / "part-0.parquet").equals(table)

@@ -9,12 +9,12 @@ from oasis_ray.cli import SHIPPED
 from oasis_ray.errors import RowError, RunError
 from oasis_ray.input.image_file import fetch
 from oasis_ray.job.load import load_job
-from oasis_ray.output.ledger import take_back
+from oasis_ray.output.ledger import reopen_failed
 from oasis_ray.output.part_writer import PartWriter, write_part
 from oasis_ray.output.record import packet
 from oasis_ray.output.repair import mend
 from oasis_ray.pipeline.walk import settle
-from oasis_ray.recipe.row import Ended
+from oasis_ray.recipe.row import Row
 from oasis_ray.storage import locate, texts_here
 from oasis_ray.types import Divert, Route
 from tests.support.jobs import write_job
@@ -53,7 +53,7 @@ def test_a_part_that_is_written_again_takes_the_place_of_all_parts_of_its_task(n
     _, recipe = load_job(write_job(tmp_path), SHIPPED)
     writer = PartWriter(f"s3://{RUNS}/again", recipe, session="s")
     for route in (Route.REJECTED, Route.FAILED):
-        row = Ended("a", {"file": "s", "row_group": 0, "row": 0}, None, None)
+        row = Row("a", {"file": "s", "row_group": 0, "row": 0}, None, None)
         ended = packet([settle(row, "hook", Divert(route, "why"))], recipe, keep_images=False)
         writer.write([ended], 0)
     assert [name for name in near.names(RUNS) if name.startswith("again")] == ["again/failed/part-s-000000.parquet"]
@@ -73,7 +73,7 @@ def test_what_a_killed_session_left_is_mended_and_failed_rows_are_taken_back(nea
     assert [text.split(" (")[0].split(";")[0] for text in told] == [
         "set aside a part that can't be read", "1 rows had been written twice",
     ]  # fmt: skip
-    assert take_back(run, "y") == 1
+    assert reopen_failed(run, "y") == 1
     assert [name for name in near.names(RUNS) if name.startswith("torn")] == [
         "torn/accepted/part-0.parquet", "torn/broken/captions-part-2.parquet",
     ]  # fmt: skip

@@ -14,7 +14,7 @@ from oasis_ray.errors import RowError, RunError
 from oasis_ray.pipeline.node import NodeRunner, drawn, seed
 from oasis_ray.pipeline.walk import walk
 from oasis_ray.recipe.recipe import Node, Ref
-from oasis_ray.recipe.row import Ended
+from oasis_ray.recipe.row import Row
 from oasis_ray.stage import ModelStage, RowStage
 from oasis_ray.stage.prompt import Prompt
 from oasis_ray.types import Call, Divert, Reply, Request, Route, Sample
@@ -51,8 +51,8 @@ def runner(
     return NodeRunner(node, ScriptedEngine(script), f"digest of {name}", seed=7, priority=-3)
 
 
-def row() -> Ended:
-    return Ended("r", {}, None, None)
+def row() -> Row:
+    return Row("r", {}, None, None)
 
 
 def test_a_node_asks_with_its_own_seeds_and_notes_every_request() -> None:

@@ -1,21 +1,21 @@
 """A row that kills what works on it is found, and no other row is blamed."""
 
-from oasis_ray.pipeline.poison import Suspects
+from oasis_ray.pipeline.poison import PoisonDetector
 
 
-def lose(suspects: Suspects, *rows: str) -> None:
+def lose(suspects: PoisonDetector, *rows: str) -> None:
     for row in rows:
         suspects.lost(row)
 
 
 def test_a_row_that_was_lost_once_is_free() -> None:
-    suspects = Suspects()
+    suspects = PoisonDetector()
     lose(suspects, "a", "b")
     assert [suspects.verdict(row) for row in ("a", "b", "c")] == ["free", "free", "free"]
 
 
 def test_suspects_are_tried_one_at_a_time() -> None:
-    suspects = Suspects()
+    suspects = PoisonDetector()
     lose(suspects, "a", "b", "a", "b")
     assert [suspects.verdict(row) for row in ("a", "b", "a")] == ["trial", "wait", "trial"]
     suspects.cleared("a")
@@ -23,7 +23,7 @@ def test_suspects_are_tried_one_at_a_time() -> None:
 
 
 def test_the_row_that_is_lost_on_trial_twice_is_poison_and_the_others_are_cleared() -> None:
-    suspects = Suspects()
+    suspects = PoisonDetector()
     lose(suspects, "bad", "good", "bad", "good")
     for _ in range(2):
         assert (suspects.verdict("bad"), suspects.verdict("good")) == ("trial", "wait")
@@ -31,11 +31,11 @@ def test_the_row_that_is_lost_on_trial_twice_is_poison_and_the_others_are_cleare
     assert suspects.verdict("bad") == "poison"
     assert suspects.verdict("good") == "trial"
     suspects.cleared("good")
-    assert suspects == Suspects()
+    assert suspects == PoisonDetector()
 
 
 def test_a_place_that_loses_every_suspect_is_broken_and_no_row_is_to_blame() -> None:
-    suspects, verdicts = Suspects(), []
+    suspects, verdicts = PoisonDetector(), []
     for row in ("a", "b", "c"):
         lose(suspects, row, row)
         for _ in range(2):
@@ -46,7 +46,7 @@ def test_a_place_that_loses_every_suspect_is_broken_and_no_row_is_to_blame() -> 
 
 
 def test_a_cleared_suspect_between_poison_rows_shows_that_the_place_is_well() -> None:
-    suspects = Suspects()
+    suspects = PoisonDetector()
     for row in ("a", "b", "c"):
         lose(suspects, row, row)
         for _ in range(2):
@@ -59,7 +59,7 @@ def test_a_cleared_suspect_between_poison_rows_shows_that_the_place_is_well() ->
 
 
 def test_a_row_whose_worker_died_gives_its_trial_up() -> None:
-    suspects = Suspects()
+    suspects = PoisonDetector()
     lose(suspects, "a", "b", "a", "b")
     assert suspects.verdict("a") == "trial"
     suspects.forget("a")

@@ -16,13 +16,13 @@ from oasis_ray.errors import EngineLostError
 from oasis_ray.input.ipc import seal, unseal
 from oasis_ray.job.load import load_job
 from oasis_ray.pipeline.coordinator import LocalCoordinator
-from oasis_ray.pipeline.coordinator_state import WORKERS, Watch
-from oasis_ray.pipeline.worker import Segment
+from oasis_ray.pipeline.coordinator_state import WORKERS, CoordinatorState
+from oasis_ray.pipeline.worker import RowWorker
 from oasis_ray.types import Call, Reply, Route
 from tests.support import scripts
 from tests.support.shards import picture
 
-Make = Callable[..., Segment]
+Make = Callable[..., RowWorker]
 
 
 @pytest.fixture
@@ -31,12 +31,12 @@ def segment(job_file: Callable[..., Path], tmp_path: Path) -> Make:
 
     def make(
         share: float = 0.0, script: Callable[[Call], Any] = scripts.oasis, watch: Any = None, **keys: Any
-    ) -> Segment:
+    ) -> RowWorker:
         given = {"path": "x", "id": "id", "root": str(tmp_path)}
         # A job of Ray: it may have several workers and engines.
         job, recipe = load_job(job_file(score_in_full=share, input=given, executor="ray", **keys), SHIPPED)
         pools = {name: ScriptedEngine(script) for name in job.pools}
-        return Segment(job, recipe, pools, {node.name: node.name for node in recipe.nodes}, watch)
+        return RowWorker(job, recipe, pools, {node.name: node.name for node in recipe.nodes}, watch)
 
     return make
 
@@ -117,13 +117,13 @@ def test_a_packet_goes_out_in_the_order_in_which_it_came(segment: Make) -> None:
 
     async def out() -> list[pa.Table]:
         batch = batch_of([given("a"), given("b")], [given("c")])
-        return [table async for table in segment(0.0, slow_first, LocalCoordinator(Watch()))(batch)]
+        return [table async for table in segment(0.0, slow_first, LocalCoordinator(CoordinatorState()))(batch)]
 
     packets = [packet for table in asyncio.run(out()) for packet in unseal(table)]
     assert [[row["id"] for row in packet["accepted"].to_pylist()[0]] for packet in packets] == [["a", "b"], ["c"]]
 
 
-def carried(segment: Segment, *packets: list[str]) -> list[dict[str, list[str]]]:
+def carried(segment: RowWorker, *packets: list[str]) -> list[dict[str, list[str]]]:
     """The ids by fate of what comes out for packets of rows that go in."""
 
     async def out() -> list[pa.Table]:
@@ -152,7 +152,7 @@ def test_a_row_that_loses_every_engine_is_poison_and_those_beside_it_are_not(seg
                 raise EngineLostError("it fell over")
         return scripts.oasis(call)
 
-    watch = Watch()
+    watch = CoordinatorState()
     assert carried(segment(0.0, dies, LocalCoordinator(watch)), ["a", "bad", "b"]) == [
         {"accepted": ["a", "b"], "failed": ["bad"]}
     ]
@@ -161,7 +161,7 @@ def test_a_row_that_loses_every_engine_is_poison_and_those_beside_it_are_not(seg
 
 
 def test_a_row_that_ends_every_worker_is_tried_alone_and_then_given_up(segment: Make) -> None:
-    watch = Watch()
+    watch = CoordinatorState()
     suspects = [watch.begin(["a", "bad"]) for _ in range(3)]  # a worker ended twice, with both
     assert suspects == [[], [], ["a", "bad"]]
     watch.cleared(WORKERS, "a")
@@ -177,7 +177,7 @@ def test_rows_for_which_the_machinery_failed_have_not_ended(segment: Make) -> No
     def script(call: Call) -> Reply:
         return scripts.broken(call) if call.row == "b" else scripts.oasis(call)
 
-    watch = Watch()
+    watch = CoordinatorState()
     assert carried(segment(0.0, script, LocalCoordinator(watch)), ["a", "b"], ["c"]) == [
         {"accepted": ["a"]},
         {"accepted": ["c"]},
@@ -186,7 +186,7 @@ def test_rows_for_which_the_machinery_failed_have_not_ended(segment: Make) -> No
 
 
 def test_no_row_is_begun_once_the_run_drains(segment: Make) -> None:
-    watch = Watch()
+    watch = CoordinatorState()
     watch.drain()
     assert carried(segment(0.0, scripts.oasis, LocalCoordinator(watch)), ["a"], ["b"]) == [{}, {}]
     assert watch.view().begun == 0
@@ -212,7 +212,7 @@ def test_a_place_that_a_row_leaves_goes_to_the_next_row_whatever_its_packet(
         return reply
 
     packets = [["slow", "b", "c", "d"], ["e", "f", "g", "h"], ["i", "last"]]
-    watch = Watch()
+    watch = CoordinatorState()
     made = segment(0.0, script, LocalCoordinator(watch), rows_in_flight=4, workers=workers)
 
     async def out() -> list[list[pa.Table]]:
@@ -255,7 +255,7 @@ def test_there_are_no_more_places_than_pictures_that_the_caches_hold(
 
     pool = {"backend": "scripted", "model": "script", "script": "tests.support.scripts:oasis", "device": "cpu"}
     pools = {"vlm": pool | {"replicas": engines}, "llm": pool}
-    watch = Watch()
+    watch = CoordinatorState()
     made = segment(0.0, script, LocalCoordinator(watch), rows_in_flight=rows_in_flight, workers=workers, pools=pools)
     names = [f"r{at}" for at in range(64)]
     assert (carried(made, names), watch.view().errors) == ([{"accepted": names}], [])
@@ -267,6 +267,6 @@ def test_a_request_without_a_picture_bounds_nothing(segment: Make) -> None:
     def script(call: Call) -> Reply:
         return replace(scripts.oasis(call), holds=0 if call.request.images else 1)
 
-    made = segment(0.0, script, LocalCoordinator(Watch()), rows_in_flight=4)
+    made = segment(0.0, script, LocalCoordinator(CoordinatorState()), rows_in_flight=4)
     carried(made, ["a", "b", "c"])
     assert made._places.count == 4

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from oasis_ray.pool.orphans import Watchdog, children
+from oasis_ray.pool.orphans import OrphanReaper, children
 from tests.support.checkout import ROOT
 
 STARTS = """
@@ -50,7 +50,7 @@ def test_a_process_that_ends_takes_its_engines_along_and_nothing_else(end: str, 
 def test_a_watchdog_that_is_closed_leaves_no_process() -> None:
     before = psutil.Process().children()
     with subprocess.Popen(["sleep", "600"]) as engine:
-        dog = Watchdog()
+        dog = OrphanReaper()
         dog.watch(one for one in children() if one.pid == engine.pid)
         dog.close()
         assert engine.wait(5) == -9

@@ -11,7 +11,7 @@ from oasis_ray.errors import FitError
 from oasis_ray.job.pool import Pool
 from oasis_ray.pool.handle import PoolHandle
 from oasis_ray.pool.placement import needs
-from oasis_ray.pool.replica_groups import kinds
+from oasis_ray.pool.replica_groups import replica_groups
 
 TYPES = {"H100": {"replicas": 2, "tensor_parallel": 2}, "A100": {"replicas": [1, 3], "max_sequences": 16}}
 
@@ -32,7 +32,7 @@ def test_a_pool_of_several_types_is_a_pool_for_each_with_what_the_type_changes()
             kind.make.max_sequences,
             kind.make.types,
         )
-        for kind in kinds({"vlm": made, "llm": pool(), "old": pool(gpu_type="V100")})
+        for kind in replica_groups({"vlm": made, "llm": pool(), "old": pool(gpu_type="V100")})
     ] == [
         ("vlm", "H100", (2, 2), 2, 64, {}),
         ("vlm", "A100", (1, 3), 4, 16, {}),

@@ -15,7 +15,7 @@ import httpx
 import pytest
 import yaml
 
-from benchmarks.standing import free_port
+from benchmarks.local_cluster import free_port
 from oasis_ray.cluster.metrics import METRICS
 from oasis_ray.output.manifest import read_manifest
 from oasis_ray.run.progress import read_progress

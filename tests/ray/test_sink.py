@@ -13,7 +13,7 @@ from oasis_ray.output.part_writer import PartWriter
 from oasis_ray.output.record import packet
 from oasis_ray.output.sink import PartSink
 from oasis_ray.pipeline.walk import settle
-from oasis_ray.recipe.row import Ended
+from oasis_ray.recipe.row import Row
 from oasis_ray.types import Divert, Route
 from tests.support.jobs import fates
 
@@ -25,7 +25,7 @@ def test_a_write_task_that_runs_again_replaces_its_parts_and_passes_over_empty_b
     sink = PartSink(PartWriter(str(tmp_path / "run"), recipe, session="s"), rows_per_part=8, rows_per_task=8)
 
     def ended(route: Route) -> pa.Table:
-        row = Ended("a", {"file": "s", "row_group": 0, "row": 0}, None, None)
+        row = Row("a", {"file": "s", "row_group": 0, "row": 0}, None, None)
         return seal(packet([settle(row, "hook", Divert(route, "why"))], recipe, keep_images=False))
 
     nothing = pa.table({})  # what comes from a read task that found the run draining

@@ -9,17 +9,17 @@ import pytest
 from oasis_ray.cost.forecast import Forecast
 from oasis_ray.cost.probe import forecast, graded
 from oasis_ray.report import cost_sections as of_cost
-from oasis_ray.report.dataset import open_subject
-from oasis_ray.report.statistics import SubjectStatistics
+from oasis_ray.report.dataset import open_dataset
+from oasis_ray.report.statistics import DatasetStatistics
 from oasis_ray.report.summary import summarise
 from oasis_ray.report.totals import Spoken, Totals
 from tests.support.probes import PRICES, close
 from tests.support.run_folders import RunFolder
 
 
-def statistics(run: RunFolder, **keys: Any) -> SubjectStatistics:
+def statistics(run: RunFolder, **keys: Any) -> DatasetStatistics:
     """What the report says of a run folder, its rows counted from the manifest's funnel alone."""
-    subject = open_subject(str(run.path))
+    subject = open_dataset(str(run.path))
     totals = Totals(10)
     for fate, rows in (subject.manifest or {})["rows"].items():
         totals.fates[None, fate] += rows
@@ -85,7 +85,7 @@ def test_the_forecast_is_told_with_what_it_came_to(probed: RunFolder) -> None:
     assert told.forecast is not None
     section = of_cost.forecast([told])
     assert section is not None
-    made = Forecast.model_validate(open_subject(str(probed.path)).manifest["forecast"])  # type: ignore[index]
+    made = Forecast.model_validate(open_dataset(str(probed.path)).manifest["forecast"])  # type: ignore[index]
     inside = sum(one.inside is True for one in made.figures)
     assert f"{inside} of {len(made.figures)} figures of run came to lie in their intervals of 95%" in section.lead
     (table,) = section.tables

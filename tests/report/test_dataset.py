@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from oasis_ray.errors import JobError
-from oasis_ray.report.dataset import Row, open_subject, read
+from oasis_ray.report.dataset import ReportRow, open_dataset, read
 from tests.support.run_folders import RunFolder, accepted, caption, failed, rejected
 
 LLAVA = {
@@ -30,8 +30,8 @@ OPENAI = {"messages": [
 ]}  # fmt: skip
 
 
-def rows(path: Path) -> list[Row]:
-    return [row for piece in open_subject(str(path)).pieces for some in read(piece) for row in some]
+def rows(path: Path) -> list[ReportRow]:
+    return [row for piece in open_dataset(str(path)).pieces for some in read(piece) for row in some]
 
 
 def test_a_run_is_read_fate_by_fate(tmp_path: Path, job_file: Callable[..., Path]) -> None:
@@ -95,7 +95,7 @@ def test_a_row_that_cannot_be_read_is_counted_as_failed(item: Any, expected: lis
 
 def test_what_is_no_subject_is_told(tmp_path: Path) -> None:
     with pytest.raises(JobError, match="there is no run"):
-        open_subject(str(tmp_path))
+        open_dataset(str(tmp_path))
     (tmp_path / "a.json").write_text('[{"id": 1}')
     with pytest.raises(JobError, match="can't be read as JSON"):
         rows(tmp_path / "a.json")

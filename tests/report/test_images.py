@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from benchmarks.hostile.pictures import FORMS, chunk, whole
-from oasis_ray.stats.images import PictureTotals
+from oasis_ray.stats.images import ImageTotals
 
 VAST = zlib.compress(b"b" * 2_000_000)  # more than Pillow unpacks
 TEXTS = {
@@ -16,8 +16,8 @@ TEXTS = {
 }
 
 
-def counted(data: bytes) -> PictureTotals:
-    totals = PictureTotals()
+def counted(data: bytes) -> ImageTotals:
+    totals = ImageTotals()
     totals.add(data, "x")
     return totals
 

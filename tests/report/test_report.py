@@ -20,10 +20,10 @@ from oasis_ray.explore.row_image import Pictures
 from oasis_ray.report.apply import apply_here
 from oasis_ray.report.build import make
 from oasis_ray.report.collect import way
-from oasis_ray.report.dataset import open_subject
+from oasis_ray.report.dataset import open_dataset
 from oasis_ray.report.gallery import picture_uri
 from oasis_ray.report.parallel import apply_on_ray
-from oasis_ray.report.statistics import Statistics, SubjectStatistics
+from oasis_ray.report.statistics import DatasetStatistics, Statistics
 from tests.support.checkout import ROOT
 from tests.support.jobs import scripted, write_job
 from tests.support.run_folders import RunFolder, accepted, caption, failed, rejected
@@ -57,13 +57,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 
 
 @pytest.fixture(scope="module")
-def told(run: RunFolder) -> SubjectStatistics:
+def told(run: RunFolder) -> DatasetStatistics:
     folder, _ = make([str(run.path)])
     assert folder == f"{run.path}/report"
     return Statistics.model_validate_json((run.path / "report/statistics.json").read_bytes()).subjects[0]
 
 
-def test_rows_are_counted_by_fate_and_node(told: SubjectStatistics) -> None:
+def test_rows_are_counted_by_fate_and_node(told: DatasetStatistics) -> None:
     assert (told.rows, told.fates) == (9, {"accepted": 4, "captions": 1, "rejected": 3, "failed": 1})
     clarity = next(one for one in told.funnel if one.node == "clarity")
     assert clarity.left == {f"rejected: score_{score}": 1 for score in (1, 2, 3)}
@@ -72,7 +72,7 @@ def test_rows_are_counted_by_fate_and_node(told: SubjectStatistics) -> None:
     }  # fmt: skip
 
 
-def test_lengths_are_of_each_kind_of_text_and_unit(told: SubjectStatistics) -> None:
+def test_lengths_are_of_each_kind_of_text_and_unit(told: DatasetStatistics) -> None:
     found = {(one.text, one.unit): (one.rows, one.mean) for one in told.lengths}
     assert found["instruction", "words"] == (4, (5 + 8 + 6 + 5) / 4)
     assert found["instruction", "characters"] == (4, (29 + 40 + 28 + 29) / 4)
@@ -80,7 +80,7 @@ def test_lengths_are_of_each_kind_of_text_and_unit(told: SubjectStatistics) -> N
     assert {unit for _, unit in found} == {"tokens", "words", "characters"}
 
 
-def test_languages_verbs_and_scores(told: SubjectStatistics) -> None:
+def test_languages_verbs_and_scores(told: DatasetStatistics) -> None:
     assert told.languages.sampled == {"instruction": 4, "response": 4, "caption": 1}
     assert [(one.language, one.rows) for one in told.languages.found if one.text == "caption"] == [("zh-cn", 1)]
     assert told.verbs is not None
@@ -89,7 +89,7 @@ def test_languages_verbs_and_scores(told: SubjectStatistics) -> None:
     assert (clarity.counts, clarity.mean) == ({1: 1, 2: 1, 3: 1, 5: 4}, 26 / 7)
 
 
-def test_copies_refusals_pictures_and_origins(told: SubjectStatistics) -> None:
+def test_copies_refusals_pictures_and_origins(told: DatasetStatistics) -> None:
     found = {one.what: (one.rows, one.exact, one.near) for one in told.duplicates}
     assert found == {"instruction": (4, 1, 0), "response": (4, 2, 0), "caption": (1, 0, 0), "image": (5, 2, 0)}
     refused = [one for one in told.defects if one.kind == "refusal" and one.rows]
@@ -101,14 +101,14 @@ def test_copies_refusals_pictures_and_origins(told: SubjectStatistics) -> None:
     }  # fmt: skip
 
 
-def test_people_are_set_beside_the_run(told: SubjectStatistics) -> None:
+def test_people_are_set_beside_the_run(told: DatasetStatistics) -> None:
     assert told.marks is not None
     assert told.marks.model_dump() == {
         "marks": 4, "good": {"accepted": 2, "rejected": 1}, "bad": {"rejected": 1}, "kappa": 0.5,
     }  # fmt: skip
 
 
-def test_what_a_run_took_is_told_by_node(told: SubjectStatistics) -> None:
+def test_what_a_run_took_is_told_by_node(told: DatasetStatistics) -> None:
     assert told.cost is not None
     assert {one.node: one.requests for one in told.cost.nodes} == {
         "hook": 9, "nonsense": 4, "hallucination": 4, "solvability": 4, "clarity": 7,
@@ -172,11 +172,11 @@ def items(path: Path, rows: int) -> Path:
 @pytest.mark.parametrize("name", ["a.parquet", "a.json", "a.jsonl"])
 def test_from_2001_rows_on_a_subject_is_counted_on_ray(name: str, tmp_path: Path) -> None:
     few, many = (items(tmp_path / f"{rows}-{name}", rows) for rows in (2000, 2001))
-    assert [way(open_subject(str(path))) for path in (few, many)] == [apply_here, apply_on_ray]
+    assert [way(open_dataset(str(path))) for path in (few, many)] == [apply_here, apply_on_ray]
 
 
 def test_rows_of_all_fates_of_a_run_are_counted_for_that(run: RunFolder) -> None:
-    subject = open_subject(str(run.path))
+    subject = open_dataset(str(run.path))
     assert [way(subject, here) for here in (9, 8)] == [apply_here, apply_on_ray]
 
 

@@ -24,7 +24,7 @@ from oasis_ray.output.manifest import read_manifest
 from oasis_ray.output.part_writer import PartWriter, write_part
 from oasis_ray.output.record import packet
 from oasis_ray.pipeline.walk import settle
-from oasis_ray.recipe.row import Ended
+from oasis_ray.recipe.row import Row
 from oasis_ray.run.run import Run
 from oasis_ray.types import Divert, Route
 from tests.support.command import call_here, start, until
@@ -243,7 +243,7 @@ def test_a_part_that_is_written_again_takes_the_place_of_all_parts_of_its_task(
     _, recipe = load_job(job_file(), SHIPPED)
     writer = PartWriter(str(tmp_path / "run"), recipe, session="s")
     for route in (Route.REJECTED, Route.FAILED):
-        row = Ended("a", {"file": "s", "row_group": 0, "row": 0}, None, None)
+        row = Row("a", {"file": "s", "row_group": 0, "row": 0}, None, None)
         writer.write([packet([settle(row, "hook", Divert(route, "why"))], recipe, keep_images=False)], 0)
     assert writer.write([], 1) == {}
     assert fates(tmp_path / "run") == {"failed": ["a"]}

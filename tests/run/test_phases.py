@@ -23,11 +23,11 @@ from oasis_ray.output.ledger import ended_ids
 from oasis_ray.output.part_writer import PartWriter, write_part
 from oasis_ray.output.repair import mend
 from oasis_ray.pipeline.coordinator import LocalCoordinator
-from oasis_ray.pipeline.worker import Segment
+from oasis_ray.pipeline.worker import RowWorker
 from oasis_ray.recipe.recipe import Node, Recipe
 from oasis_ray.run.phases import cut, due
 from oasis_ray.stage import Stage
-from oasis_ray.types import Call, Fate, Reply, Route
+from oasis_ray.types import Call, Outcome, Reply, Route
 from tests.support import scripts
 from tests.support.jobs import rows_of
 from tests.support.shards import picture, shard
@@ -205,7 +205,7 @@ class Table:
         waits_for = None if number == phase.of else place_of(number + 1)
         pools = {name: ScriptedEngine(partial(self._ask, name)) for name in phase.pools}
         digests = {node.name: node.name for node in self.recipe.nodes}
-        segment = Segment(self.job, self.recipe, pools, digests, LocalCoordinator(heard), waits_for)
+        segment = RowWorker(self.job, self.recipe, pools, digests, LocalCoordinator(heard), waits_for)
         given = open_shards(self.job.input).without(ended_ids(str(self.folder)))
         left = due(given, read_waiting(str(self.folder)), self.recipe, phase)
         writer = PartWriter(str(self.folder), self.recipe, session=f"{session}-{number}", waiting=waits_for)
@@ -222,7 +222,7 @@ class Table:
 
     def rows(self) -> dict[str, list[dict[str, Any]]]:
         """All rows by fate, but for what two runs may differ in."""
-        found = {str(fate): rows_of(self.folder, fate) for fate in Fate}
+        found = {str(fate): rows_of(self.folder, fate) for fate in Outcome}
         for row in chain.from_iterable(found.values()):
             for step in row["lineage"]:
                 del step["seconds"], step["started"]
@@ -254,7 +254,7 @@ def test_rows_in_phases_are_the_rows_without(share: float, nodes: dict[str, Any]
     told = [in_phases.carry(phase.number) for phase in in_phases.phases]
     assert in_phases.rows() == at_once.rows()
     assert sorted(in_phases.calls) == sorted(at_once.calls)
-    assert {fate: len(rows) for fate, rows in at_once.rows().items() if rows}.keys() == set(Fate)
+    assert {fate: len(rows) for fate, rows in at_once.rows().items() if rows}.keys() == set(Outcome)
     assert all(rows == ended + waits for phase in told for rows, ended, waits in phase)
     assert {pool for pool, _ in in_phases.calls[: len(KINDS) - 1]} == {"vlm"}
 

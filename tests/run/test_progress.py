@@ -10,17 +10,17 @@ from typing import Any
 
 import pytest
 
-from oasis_ray.cluster.metrics import METRICS, Meter
+from oasis_ray.cluster.metrics import METRICS, Metrics
 from oasis_ray.errors import JobError
-from oasis_ray.output.counts import Cost
+from oasis_ray.output.counts import Usage
 from oasis_ray.output.manifest import read_manifest
-from oasis_ray.pipeline.coordinator_state import Watch
-from oasis_ray.pipeline.snapshot import Event, Standing, by_node
-from oasis_ray.run.event_log import Journal
+from oasis_ray.pipeline.coordinator_state import CoordinatorState
+from oasis_ray.pipeline.snapshot import Event, RowsAtNode, by_node
+from oasis_ray.run.event_log import EventLog
 from oasis_ray.run.local_executor import LocalExecutor
 from oasis_ray.run.progress import Place, Progress, publish, read_progress, write_progress
-from oasis_ray.run.reporter import Heartbeat
-from oasis_ray.types import Fate
+from oasis_ray.run.reporter import Reporter
+from oasis_ray.types import Outcome
 from tests.support.command import call_here
 from tests.support.jobs import execute
 from tests.support.run_folders import RunFolder, accepted, rejected
@@ -40,7 +40,7 @@ def progress(**keys: Any) -> Progress:
         "run": "run", "session": "1a2b3c4d", "time": datetime.now(UTC), "every_s": 5, "step": "working", "step_s": 61,
         "input_rows": 100, "rows_before": 20, "rows": {"accepted": 4, "captions": 3, "rejected": 2, "failed": 1},
         "reasons": [{"fate": "failed", "node": "admit", "reason": "image_missing", "rows": 1}],
-        "cost": {"hook": Cost(10, 400, 300, 50, 20.0), "respond": Cost(4, 200, 150, 30, 8.0)},
+        "cost": {"hook": Usage(10, 400, 300, 50, 20.0), "respond": Usage(4, 200, 150, 30, 8.0)},
         "in_flight": [Place(node="respond", pool="vlm", rows=16, oldest="a[b]\n\x1b[2J", seconds=3.2)],
         "engines": {"vlm": {"starting": 1, "running": 2, "stopping": 0}}, "gpu_seconds": {"vlm": 120.0},
         "bill": BILL, "rows_per_s": 0.5, "recent_rows_per_s": 2.0, "recent_reply_tokens_per_s": 16.0,
@@ -169,7 +169,7 @@ def test_every_ended_row_is_counted_once_in_the_metrics() -> None:
 
 def test_a_meter_refuses_a_metric_that_is_not_there() -> None:
     with pytest.raises(KeyError):
-        Meter(run="r", session="s").tell("oasis_row_total", 1)
+        Metrics(run="r", session="s").tell("oasis_row_total", 1)
 
 
 def lines(folder: Path) -> list[dict[str, Any]]:
@@ -178,7 +178,7 @@ def lines(folder: Path) -> list[dict[str, Any]]:
 
 
 def test_a_log_keeps_the_last_lines_and_counts_what_had_to_go(tmp_path: Path) -> None:
-    book = Journal(str(tmp_path), run="run", session="1a2b", kept=3)
+    book = EventLog(str(tmp_path), run="run", session="1a2b", kept=3)
     for place in range(5):
         book.note("row_failed", at=place, row=f"r{place}\n", node=None)
     book.missed(2)
@@ -194,11 +194,11 @@ def test_a_log_keeps_the_last_lines_and_counts_what_had_to_go(tmp_path: Path) ->
 
 
 def test_the_watch_keeps_events_until_they_are_fetched_and_may_be_asked_again() -> None:
-    watch = Watch()
+    watch = CoordinatorState()
     watch.begin(["a", "b"])
     watch.begin(["b"])
     watch.lost("vlm", "a")
-    watch.ended(["a"], [(Fate.FAILED, "respond", "poison", [])], [("a", "respond", "poison")])
+    watch.ended(["a"], [(Outcome.FAILED, "respond", "poison", [])], [("a", "respond", "poison")])
     watch.fail("the cable is out")
     watch.drain()
     watch.drain()
@@ -217,7 +217,7 @@ def test_the_watch_keeps_events_until_they_are_fetched_and_may_be_asked_again() 
 
 
 def test_a_row_that_is_begun_again_after_it_left_has_lost_no_worker() -> None:
-    watch = Watch()
+    watch = CoordinatorState()
     watch.begin(["a", "b"])
     watch.ended(["a"], [], waiting=1)
     assert watch.begin(["a"]) == []
@@ -226,8 +226,8 @@ def test_a_row_that_is_begun_again_after_it_left_has_lost_no_worker() -> None:
 
 
 def test_rows_that_stand_at_one_node_in_several_workers_are_one_place() -> None:
-    standing = [Standing("hook", 2, "a", 1.0), Standing("respond", 4, "b", 2.0), Standing("hook", 3, "c", 9.0)]
-    assert by_node(standing) == [Standing("hook", 5, "c", 9.0), Standing("respond", 4, "b", 2.0)]
+    standing = [RowsAtNode("hook", 2, "a", 1.0), RowsAtNode("respond", 4, "b", 2.0), RowsAtNode("hook", 3, "c", 9.0)]
+    assert by_node(standing) == [RowsAtNode("hook", 5, "c", 9.0), RowsAtNode("respond", 4, "b", 2.0)]
 
 
 def test_a_folder_that_cannot_be_written_is_told_once_and_ends_nothing(
@@ -237,7 +237,7 @@ def test_a_folder_that_cannot_be_written_is_told_once_and_ends_nothing(
     (tmp_path / "run/progress.json.new").mkdir()
     notes: list[str] = []
     gpus = dict.fromkeys(job.pools, False)
-    with Heartbeat(job, recipe, "1a2b", LocalExecutor(), gpus=gpus, rows=3, before=0, notes=notes) as beat:
+    with Reporter(job, recipe, "1a2b", LocalExecutor(), gpus=gpus, rows=3, before=0, notes=notes) as beat:
         beat.step("working")
     assert [note.partition(": ")[0] for note in notes] == ["progress and log could not be written, the run went on"]
 

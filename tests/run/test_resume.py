@@ -14,7 +14,7 @@ from oasis_ray.output.ledger import ended_ids
 from oasis_ray.output.manifest import describe, node_digests
 from oasis_ray.output.part_writer import write_part
 from oasis_ray.output.row_state import state, waiting_columns
-from oasis_ray.run.resume import Opened, open_folder, recorded
+from oasis_ray.run.resume import OpenedRun, open_folder, recorded
 from tests.support.jobs import rows
 from tests.support.run_folders import RunFolder, accepted, failed, rejected, row
 
@@ -28,7 +28,7 @@ def run(tmp_path: Path, job_file: Callable[..., Path]) -> RunFolder:
     return RunFolder(tmp_path / "run", job_file(), len(NAMES))
 
 
-def opened(run: RunFolder, changes: dict[str, Any] | None = None, **options: Any) -> Opened:
+def opened(run: RunFolder, changes: dict[str, Any] | None = None, **options: Any) -> OpenedRun:
     """The folder as a run finds it whose manifest has these `changes`."""
     fresh = describe(run.job, run.recipe, node_digests(run.job, run.recipe), len(NAMES))
     return open_folder(str(run.path), open_shards(run.job.input), {**fresh, **(changes or {})}, **options)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 
-from benchmarks.standing import Standing
+from benchmarks.local_cluster import LocalCluster
 from tests.support.checkout import ROOT
 from tests.support.command import COMMAND
 from tests.support.jobs import fates
@@ -25,7 +25,7 @@ def test_pictures_beyond_the_object_store_are_spilled_and_none_is_lost(
     shard(tmp_path / "shards/a.parquet", [{"id": name, "bytes": buffer.getvalue()} for name in names])
     assert len(names) * len(buffer.getvalue()) > 1.1 * 80_000_000
     path = job_file(executor="ray", rows_per_task=2, rows_in_flight=64)
-    with Standing("--object-store-memory=80000000") as cluster:
+    with LocalCluster("--object-store-memory=80000000") as cluster:
         done = subprocess.run(
             [*COMMAND, "run", str(path)], cwd=ROOT, env=cluster.environment, capture_output=True, text=True, timeout=500
         )

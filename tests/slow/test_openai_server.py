@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from benchmarks.standing import free_port
+from benchmarks.local_cluster import free_port
 from oasis_ray.engine.chat_template import Chat
 from oasis_ray.engine.openai import OpenAIEngine
 from oasis_ray.errors import RowError, RunError

@@ -5,14 +5,14 @@ import random
 import numpy as np
 import pytest
 
-from oasis_ray.stats.histogram import PERCENTILES, Lengths
-from oasis_ray.stats.sample import Lowest, number
+from oasis_ray.stats.histogram import PERCENTILES, Histogram
+from oasis_ray.stats.sample import HashSample, number
 
 SMALL = [0, 1, 1, 2, 3, 5, 8, 13, 21, 34]
 
 
-def counted(lengths: list[int]) -> Lengths:
-    made = Lengths()
+def counted(lengths: list[int]) -> Histogram:
+    made = Histogram()
     for length in lengths:
         made.add(length)
     return made
@@ -24,7 +24,7 @@ def test_mean_and_deviation_are_those_of_all_texts() -> None:
 
 
 def test_of_no_texts_all_is_nought() -> None:
-    assert (Lengths().mean, Lengths().deviation, Lengths().percentiles(), Lengths().histogram()) == (
+    assert (Histogram().mean, Histogram().deviation, Histogram().percentiles(), Histogram().histogram()) == (
         0,
         0,
         {},
@@ -64,7 +64,7 @@ def test_the_lowest_are_the_same_in_any_order_and_by_any_way() -> None:
     expected = sorted(ranks)[:7]
     for seed in range(3):
         random.Random(seed).shuffle(ranks)
-        parts = [Lowest(7) for _ in range(4)]
+        parts = [HashSample(7) for _ in range(4)]
         for at, rank in enumerate(ranks):
             parts[at % 4].add(rank, rank)
         for part in parts[1:]:
@@ -74,14 +74,14 @@ def test_the_lowest_are_the_same_in_any_order_and_by_any_way() -> None:
 
 @pytest.mark.parametrize("items", [["a", "b"], ["b", "a"]])
 def test_of_two_items_with_one_number_the_lesser_is_kept(items: list[str]) -> None:
-    some = Lowest(5)
+    some = HashSample(5)
     for item in items:
         some.add(1, item)
     assert some.chosen() == ["a"]
 
 
 def test_the_lowest_of_few_are_all_of_them() -> None:
-    some = Lowest(5)
+    some = HashSample(5)
     for rank in (3, 1, 3, 2):
         some.add(rank, f"item {rank}")
     assert some.chosen() == ["item 1", "item 2", "item 3"]

@@ -5,13 +5,13 @@ import random
 import pytest
 
 from oasis_ray.stats import near_duplicates as module
-from oasis_ray.stats.near_duplicates import Twins
+from oasis_ray.stats.near_duplicates import NearDuplicates
 
 TEXT = "A small red circle is at the top right and a large blue ring is at the bottom left of it"
 
 
-def counted(texts: list[str], size: int = 1000) -> Twins:
-    made = Twins(size)
+def counted(texts: list[str], size: int = 1000) -> NearDuplicates:
+    made = NearDuplicates(size)
     for at, text in enumerate(texts):
         made.add_text(text, str(at))
     return made
@@ -65,10 +65,10 @@ def test_a_sample_holds_all_likes_of_what_it_holds() -> None:
 
 def test_a_crowd_of_texts_that_are_alike_is_counted_and_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CROWD", 5)
-    made = Twins(1000)
+    made = NearDuplicates(1000)
     for mark in range(20):
         made.add(7, mark, None, str(mark))
-    other = Twins(1000)
+    other = NearDuplicates(1000)
     other.add(7, 99, None, "99")
     made.merge(other)
     assert (made.counts(), made.held) == ((21, 0, 20), 5)
@@ -78,7 +78,7 @@ def test_counts_and_ids_do_not_depend_on_the_order() -> None:
     texts = [(TEXT, "b"), (TEXT, "c"), (TEXT.upper(), "a"), ("Other words", "e"), ("Other words", "d")]
     for seed in range(3):
         random.Random(seed).shuffle(texts)
-        parts = [Twins(), Twins()]
+        parts = [NearDuplicates(), NearDuplicates()]
         for at, (text, name) in enumerate(texts):
             parts[at % 2].add_text(text, name)
         parts[0].merge(parts[1])

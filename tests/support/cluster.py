@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.standing import Standing, free_port
+from benchmarks.local_cluster import LocalCluster, free_port
 from oasis_ray.run.local_executor import gpu_count
 
 TOKEN = "0123456789abcdef" * 4
@@ -28,7 +28,7 @@ GPUS = 5  # that the cluster of a machine without GPUs says it has; engines on t
 ENGINES = "gpu" if gpu_count() else "cpu"  # where engines of vLLM run
 
 
-class Cluster(Standing):
+class Cluster(LocalCluster):
     """A cluster as others reach it: with a token and a dashboard, its logs in `logs`, and GPUs of two types.
 
     `variables` are in the environment of its processes too.

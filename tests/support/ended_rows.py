@@ -7,12 +7,12 @@ from typing import Any
 
 from oasis_ray.content.stages.language import Out as Spoken
 
-from oasis_ray.recipe.row import Ended
-from oasis_ray.types import Fate, Route
+from oasis_ray.recipe.row import Row
+from oasis_ray.types import Outcome, Route
 from tests.support.run_folders import RunFolder
 
 
-def row(name: str, asked: str, answered: str, data: bytes | None = None, **given: Any) -> Ended:
+def row(name: str, asked: str, answered: str, data: bytes | None = None, **given: Any) -> Row:
     """A row that ended: accepted, or a caption where its language is given (`said`, and whether that is `sure`)."""
     from hashlib import sha256
 
@@ -28,7 +28,7 @@ def row(name: str, asked: str, answered: str, data: bytes | None = None, **given
             "caption_clean": SimpleNamespace(text=answered),
             "spoken": spoken,
         }
-    return Ended(
+    return Row(
         name,
         {"file": "s", "row_group": 0, "row": 0},
         {"bytes": data, "path": given.get("path")} if data else None,
@@ -40,13 +40,13 @@ def row(name: str, asked: str, answered: str, data: bytes | None = None, **given
 
 
 def write_run(
-    folder: Path, job_file: Path, rows: Sequence[Ended], *, a_part: int = 4, drop: tuple[str, ...] = (), **keys: Any
+    folder: Path, job_file: Path, rows: Sequence[Row], *, a_part: int = 4, drop: tuple[str, ...] = (), **keys: Any
 ) -> Path:
     """Write rows as a run that is done, in parts of so many; without the columns `drop`, as older runs are."""
     run = RunFolder(folder, job_file, len(rows))
     for at in range(0, len(rows), a_part):
         run.part(f"x-{at:06d}", *rows[at : at + a_part], drop=drop)
-    ended = {str(fate): sum(row.fate is fate for row in rows) for fate in Fate}
+    ended = {str(fate): sum(row.fate is fate for row in rows) for fate in Outcome}
     reasons = [{"fate": "rejected", "node": "gate", "reason": "score_1", "rows": 3}]
     run.manifest(rows=ended, reasons=reasons, cost={}, **keys)
     return folder

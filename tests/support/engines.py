@@ -15,7 +15,7 @@ from oasis_ray.cli import SHIPPED
 from oasis_ray.job.load import load_job
 from oasis_ray.job.pool import Pool
 from oasis_ray.pipeline.coordinator import LocalCoordinator
-from oasis_ray.pipeline.retry import Guard
+from oasis_ray.pipeline.retry import RetryingPool
 from oasis_ray.run.executor import Pools
 from oasis_ray.run.local_executor import LocalExecutor
 from oasis_ray.run.run import Run
@@ -106,7 +106,7 @@ def harmed(pool: "PoolHandle", harm: Callable[[], None]) -> list[Reply]:
     calls = [Call(Request("Say.", sampling=long), f"r{n}", n) for n in range(12)]
 
     async def out() -> list[Reply]:
-        guard = Guard(pool.name, pool, LocalCoordinator())
+        guard = RetryingPool(pool.name, pool, LocalCoordinator())
         asked = asyncio.gather(*(guard.ask(call) for call in calls))
         await asyncio.sleep(1)
         harm()

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.standing import Standing
+from benchmarks.local_cluster import LocalCluster
 from tests.support.cluster import end_at_once
 
 HEAD = "f" * 51 + "00000"  # the id, and below the type, that the fake provider wants of the head
@@ -44,7 +44,7 @@ for _ in sys.stdin:
 """
 
 
-class FakeCloud(Standing):
+class FakeCloud(LocalCluster):
     """A head without GPUs and node types that start when they are asked for, within seconds."""
 
     def __init__(self, folder: Path, kinds: dict[str, Any] = GPU4) -> None:

@@ -9,7 +9,7 @@ import yaml
 from oasis_ray.cli import SHIPPED
 from oasis_ray.job.load import load_job
 from oasis_ray.run.run import Run
-from oasis_ray.types import Fate
+from oasis_ray.types import Outcome
 from tests.support.shards import picture, shard
 
 IDS = [
@@ -93,7 +93,7 @@ def fates(run: Path) -> dict[str, list[str]]:
 
 def made(run: Path) -> dict[str, list[dict[str, Any]]]:
     """All rows of a run by fate, but for what two runs may differ in: which engine answered, and when."""
-    found = {str(fate): rows_of(run, fate) for fate in Fate}
+    found = {str(fate): rows_of(run, fate) for fate in Outcome}
     for row in (row for rows in found.values() for row in rows):
         for step in row["lineage"]:
             for name in ("started", "seconds", "engine", "engine_seconds", "cached_tokens"):

@@ -5,9 +5,9 @@ from typing import Any
 
 from oasis_ray.cost.bill import bill, spent_by
 from oasis_ray.job.prices import Prices
-from oasis_ray.output.ledger import tally_of
+from oasis_ray.output.ledger import counts_of
 from oasis_ray.output.manifest import read_manifest, summary
-from oasis_ray.recipe.row import Ended
+from oasis_ray.recipe.row import Row
 from tests.support.run_folders import RunFolder, accepted, caption, failed, rejected
 
 PRICES = Prices(currency="EUR", gpu_hour=2.0, gpus={"H100": 3.0})
@@ -19,7 +19,7 @@ SESSION = {
 Make = Callable[..., RunFolder]
 
 
-def kinds(count: int) -> list[Ended]:
+def kinds(count: int) -> list[Row]:
     """Rows of which four of ten are accepted, two captions, three rejected and one failed."""
     made = []
     for place in range(count):
@@ -36,7 +36,7 @@ def kinds(count: int) -> list[Ended]:
 def close(folder: RunFolder, count: int, **session: Any) -> dict[str, Any]:
     """End a run made by hand as a run ends: its manifest."""
     folder.part("x-0", *kinds(count))
-    tally, sessions = tally_of(str(folder.path)), [{**SESSION, "rows": count, **session}]
+    tally, sessions = counts_of(str(folder.path)), [{**SESSION, "rows": count, **session}]
     pools = {node.name: node.pool for node in folder.recipe.nodes}
     made = bill(tally, pools, spent_by(sessions, PRICES), PRICES.currency)
     folder.manifest(sessions=sessions, **summary(tally), bill=made.model_dump(mode="json"))

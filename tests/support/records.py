@@ -5,7 +5,7 @@ from typing import Any
 from oasis_ray.content.stages import categorize, clean, hook, pair, respond, score
 
 from oasis_ray.recipe.recipe import Node, Recipe, Record, Ref
-from oasis_ray.recipe.row import Ended
+from oasis_ray.recipe.row import Row
 from oasis_ray.stage.prompt import Phrases, Prompt
 from oasis_ray.types import Route
 
@@ -33,7 +33,7 @@ RECIPE = Recipe(
 )
 
 
-def ended(**keys: Any) -> Ended:
+def ended(**keys: Any) -> Row:
     """A row that came to the end of the main route."""
     values = {
         "hook": hook.Out("What is it?", truncated=False),
@@ -41,7 +41,7 @@ def ended(**keys: Any) -> Ended:
         "judge": score.Out(5, "[[5]]"),
         "answer": respond.Out("A cat.", None),
     }
-    row = Ended("r", PLACE, PICTURE, "0" * 64, origin="a crawl", values=values, lineage=STEPS)
+    row = Row("r", PLACE, PICTURE, "0" * 64, origin="a crawl", values=values, lineage=STEPS)
     for key, value in keys.items():
         setattr(row, key, value)
     return row

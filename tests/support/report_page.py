@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.hostile.words import TEXTS
-from oasis_ray.recipe.row import Ended
+from oasis_ray.recipe.row import Row
 from oasis_ray.report.build import make
 from tests.support.jobs import write_job
 from tests.support.run_folders import RunFolder, accepted, caption, failed, rejected
@@ -20,7 +20,7 @@ DESKTOP, PHONE = {"width": 1200, "height": 900}, {"width": 390, "height": 844}
 
 def hostile_page(folder: Path) -> Path:
     """The report of a run whose every text is hostile: ids, origins, instructions, responses, details."""
-    run, rows = RunFolder(folder / "</title><script>alert(1)<", write_job(folder)), list[Ended]()
+    run, rows = RunFolder(folder / "</title><script>alert(1)<", write_job(folder)), list[Row]()
     for at, text in enumerate(WRITABLE):
         image = b"<svg onload=alert(1)>" if at % 7 == 0 else picture(("red", "blue", "green")[at % 3])
         rows += [
@@ -36,7 +36,7 @@ def hostile_page(folder: Path) -> Path:
     return Path(out) / "index.html"
 
 
-class Opened:
+class OpenedRun:
     """The page in a browser, and everything that should not have happened in it."""
 
     def __init__(self, browser: Any, page: Path, **options: Any) -> None:

@@ -13,8 +13,8 @@ from oasis_ray.output.manifest import describe, node_digests, write_manifest
 from oasis_ray.output.part_writer import unpack, write_part
 from oasis_ray.output.record import packet
 from oasis_ray.output.schema import columns
-from oasis_ray.recipe.row import Ended
-from oasis_ray.types import Fate, Route
+from oasis_ray.recipe.row import Row
+from oasis_ray.types import Outcome, Route
 
 STEP = {"digest": "d", "seed": 5, "finish": "stop", "prompt_tokens": 9, "cached_tokens": 4, "reply_tokens": 3}
 
@@ -22,10 +22,10 @@ STEP = {"digest": "d", "seed": 5, "finish": "stop", "prompt_tokens": 9, "cached_
 def row(
     name: str, *, image: bytes | None = None, text: str = "What is it?", at: int = 0, nodes: Mapping[str, Any] = {},
     scores: Mapping[str, int] = {}, **keys: Any,
-) -> Ended:  # fmt: skip
+) -> Row:  # fmt: skip
     """A row on its way: `text` is what the hook wrote, `at` its place in the input."""
     lineage = [{**STEP, "node": node, "seconds": 0.5} for node in ("hook", *scores)]
-    made = Ended(name, {"file": "a", "row_group": 0, "row": at}, None, None, lineage=lineage, **keys)
+    made = Row(name, {"file": "a", "row_group": 0, "row": at}, None, None, lineage=lineage, **keys)
     if image is not None:
         made.image, made.digest = {"bytes": image, "path": None}, sha256(image).hexdigest()
     judged = {axis: score.Out(value, f"{text} is worth [[{value}]]") for axis, value in scores.items()}
@@ -33,7 +33,7 @@ def row(
     return made
 
 
-def accepted(name: str, *, text: str = "What is it?", answer: str = "A square.", **keys: Any) -> Ended:
+def accepted(name: str, *, text: str = "What is it?", answer: str = "A square.", **keys: Any) -> Row:
     """A row that came to the end, with fives on all axes unless `scores` says otherwise."""
     scores = dict.fromkeys(("nonsense", "hallucination", "solvability", "clarity"), 5) | dict(keys.pop("scores", {}))
     nodes = {"categorize": categorize.Out(text, f"Instruction: {text}"), "gate": gate.Out(10),
@@ -41,7 +41,7 @@ def accepted(name: str, *, text: str = "What is it?", answer: str = "A square.",
     return row(name, text=text, scores=scores, nodes=nodes, **keys)
 
 
-def caption(name: str, *, text: str = "A square.", spoken: str = "en", **keys: Any) -> Ended:
+def caption(name: str, *, text: str = "A square.", spoken: str = "en", **keys: Any) -> Row:
     """A caption in the language `spoken`."""
     scores = dict.fromkeys(("caption_language", "caption_information", "caption_coherence"), 5)
     nodes = {"caption_clean": clean.Out(text, 0.0), "spoken": language.Out(spoken, sure=True),
@@ -49,13 +49,13 @@ def caption(name: str, *, text: str = "A square.", spoken: str = "en", **keys: A
     return row(name, text=text, scores=scores, nodes=nodes, route=Route.CAPTION, **keys)
 
 
-def rejected(name: str, node: str = "clarity", value: int = 1, **keys: Any) -> Ended:
+def rejected(name: str, node: str = "clarity", value: int = 1, **keys: Any) -> Row:
     """A row that the judge `node` turned down with the score `value`."""
     reason = f"score_{value}"
     return row(name, route=Route.REJECTED, node=node, reason=reason, detail=reason, scores={node: value}, **keys)
 
 
-def failed(name: str, reason: str = "image_broken", **keys: Any) -> Ended:
+def failed(name: str, reason: str = "image_broken", **keys: Any) -> Row:
     """A row that could not be worked on."""
     return row(name, route=Route.FAILED, node="admit", reason=reason, detail="it can't be decoded", **keys)
 
@@ -73,8 +73,8 @@ class RunFolder:
         made = describe(self.job, self.recipe, node_digests(self.job, self.recipe), self._rows)
         write_manifest(str(self.path), {**made, "state": "done", **keys})
 
-    def part(self, name: str, *rows: Ended, keep_images: bool = False, drop: tuple[str, ...] = ()) -> None:
+    def part(self, name: str, *rows: Row, keep_images: bool = False, drop: tuple[str, ...] = ()) -> None:
         """Write `part-NAME.parquet` of each fate that occurs, without the columns `drop`."""
-        schemas = {fate: columns(self.recipe, fate) for fate in Fate}
+        schemas = {fate: columns(self.recipe, fate) for fate in Outcome}
         for fate, table in unpack([packet(rows, self.recipe, keep_images=keep_images)], schemas):
             write_part(table.drop_columns(list(drop)), str(self.path / fate), f"part-{name}.parquet")

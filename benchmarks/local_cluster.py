@@ -22,7 +22,7 @@ PORTS = (
 )
 
 
-class Standing:
+class LocalCluster:
     """The cluster, from `with` to its end. `environment` is what its drivers run in; `words` go to `ray start`."""
 
     def __init__(self, *words: str, cpus: int = 4, **variables: str) -> None:
@@ -33,7 +33,7 @@ class Standing:
         own = {"RAY_AUTH_MODE": "disabled", "PYTHONPATH": str(ROOT)}
         self.environment = os.environ | own | {"RAY_ADDRESS": f"127.0.0.1:{ports[0]}"} | variables
 
-    def __enter__(self) -> "Standing":
+    def __enter__(self) -> "LocalCluster":
         environment = {key: value for key, value in self.environment.items() if key != "RAY_ADDRESS"}
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         self._head = psutil.Popen([RAY, "start", "--head", "--block", *self._words], env=environment, **quiet)
