@@ -54,7 +54,7 @@ def write(folder: Path, rows: int, one_in: int) -> None:
 
 
 def seconds(folder: Path, name: str, number: int) -> tuple[float, dict[str, int]]:
-    """How long one run takes without its start, and its rows by fate."""
+    """How long one run takes without its start, and its rows by outcome."""
     pool = {"backend": "scripted", "model": "script", "script": "benchmarks.bad_rows:reply", "device": "cpu"}
     job = {
         "recipe": "oasis",
@@ -77,7 +77,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="the result file (default: benchmarks/results/bad_rows-DATE.json)")
     asked = parser.parse_args()
     took: dict[str, list[float]] = {"clean": [], "bad": []}
-    fates: dict[str, dict[str, int]] = {}
+    outcomes: dict[str, dict[str, int]] = {}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         for name, one_in in (("warm-up", 0), ("clean", 0), ("bad", ONE_IN)):
@@ -85,12 +85,12 @@ def main() -> None:
         seconds(folder, "warm-up", 0)
         for number in range(asked.rounds):
             for name in took if number % 2 else reversed(took):
-                second, fates[name] = seconds(folder, name, number)
+                second, outcomes[name] = seconds(folder, name, number)
                 took[name].append(second)
     median = {name: statistics.median(each) for name, each in took.items()}
     figures = {
         "rows": asked.rows,
-        "bad_rows": fates["bad"]["failed"],
+        "bad_rows": outcomes["bad"]["failed"],
         "seconds_clean": took["clean"],
         "seconds_with_bad_rows": took["bad"],
         "speed_with_bad_rows": round(median["clean"] / median["bad"], 3),

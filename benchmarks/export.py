@@ -57,16 +57,16 @@ def make(folder: Path, rows: int, *, pictures: bool) -> None:
     job, recipe = load_job(DEMO, SHIPPED)
     draw, noise = random.Random(0), np.random.default_rng(0)
     counts = {Outcome.ACCEPTED: int(rows * ACCEPTED), Outcome.CAPTIONS: rows - int(rows * ACCEPTED)}
-    for fate, count in counts.items():
-        schema = columns(recipe, fate)
+    for outcome, count in counts.items():
+        schema = columns(recipe, outcome)
         for at in range(0, count, A_PART):
             made = [
-                _row(f"{fate}/{n:09d}.jpg", draw, noise if pictures else None)
+                _row(f"{outcome}/{n:09d}.jpg", draw, noise if pictures else None)
                 for n in range(at, min(count, at + A_PART))
             ]
             table = pa.Table.from_pylist(made, schema)
-            write_part(table, str(folder / fate), f"part-x-{at:09d}.parquet")
-    ended = {str(fate): counts.get(fate, 0) for fate in Outcome}
+            write_part(table, str(folder / outcome), f"part-x-{at:09d}.parquet")
+    ended = {str(outcome): counts.get(outcome, 0) for outcome in Outcome}
     manifest = describe(job, recipe, node_digests(job, recipe), rows)
     write_manifest(str(folder), {**manifest, "state": "done", "rows": ended, "reasons": [], "cost": {}})
 

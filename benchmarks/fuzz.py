@@ -52,7 +52,7 @@ ASKED = 100  # rows about which the hostile server is asked
 
 @dataclass
 class Found:
-    """What a run of hostile rows came to. The lists name what should not be; `ends` counts kind, fate and reason."""
+    """What a run of hostile rows came to. The lists name what should not be; `ends` counts kind, outcome and reason."""
 
     rows: int
     crashes: list[str] = field(default_factory=list)
@@ -71,8 +71,8 @@ class Found:
         counts = {name: len(getattr(self, name)) for name in MUST_BE_0}
         seen = {name: getattr(self, name)[:9] for name in MUST_BE_0 if counts[name]}
         ends: dict[str, dict[str, int]] = {}
-        for (kind, fate, reason), rows in sorted(self.ends.items()):
-            ends.setdefault(kind, {})[f"{fate}: {reason}" if reason else fate] = rows
+        for (kind, outcome, reason), rows in sorted(self.ends.items()):
+            ends.setdefault(kind, {})[f"{outcome}: {reason}" if reason else outcome] = rows
         return {
             "rows": self.rows,
             **counts,
@@ -98,9 +98,9 @@ def fuzz(folder: Path, count: int, seed: int) -> Found:
     found.crashes.extend([*lost_workers(known), *audit(run.folder).faults])
     found.escaped.extend(f"{path} is new or changed" for path, _ in listing(folder) ^ before)
     asked: dict[str, set[Request]] = {"vlm": set(), "llm": set()}
-    for fate, row in ended(Path(run.folder)):
+    for outcome, row in ended(Path(run.folder)):
         hostile = rows[int(row["source"]["file"]) + 100 * row["source"]["row_group"] + row["source"]["row"]]
-        look(found, hostile, fate, row)
+        look(found, hostile, outcome, row)
         for pool, request in requests(run.recipe, row, hostile):
             asked[pool].add(request)
     for pool, each in asked.items():
@@ -138,8 +138,8 @@ def fuzz_server(found: Found, folder: Path, count: int = ASKED) -> None:
         except OasisError as error:
             found.crashes.append(f"the run on a hostile server stopped: {error}")
     found.lost.extend(audit(run.folder).faults)
-    for fate, row in ended(Path(run.folder)):
-        explain(found, "server reply", fate, row)
+    for outcome, row in ended(Path(run.folder)):
+        explain(found, "server reply", outcome, row)
 
 
 def job_in(folder: Path) -> Path:
@@ -164,28 +164,28 @@ def job_in(folder: Path) -> Path:
 
 def ended(run: Path) -> Iterator[tuple[Outcome, dict[str, Any]]]:
     """All rows of a run, read a few at a time."""
-    for fate in Outcome:
-        for part in sorted(run.glob(f"{fate}/*.parquet")):
+    for outcome in Outcome:
+        for part in sorted(run.glob(f"{outcome}/*.parquet")):
             for batch in pq.ParquetFile(part).iter_batches(batch_size=64):
                 for row in batch.to_pylist():
-                    yield fate, row
+                    yield outcome, row
 
 
-def look(found: Found, hostile: Hostile, fate: Outcome, row: Mapping[str, Any]) -> None:
+def look(found: Found, hostile: Hostile, outcome: Outcome, row: Mapping[str, Any]) -> None:
     """Note how a row ended, that its reason is a documented one, and that it holds nothing of what lies outside."""
-    reason = explain(found, hostile.kind, fate, row)
+    reason = explain(found, hostile.kind, outcome, row)
     if SECRET in ((row["image"] or {}).get("bytes") or b"") or (
         hostile.kind.startswith("path") and reason not in ("image_path", "image_missing")
     ):
         found.escaped.append(f"{hostile.path!r} was read")
 
 
-def explain(found: Found, kind: str, fate: Outcome, row: Mapping[str, Any]) -> str:
+def explain(found: Found, kind: str, outcome: Outcome, row: Mapping[str, Any]) -> str:
     """Note how a row ended, and that its reason is a documented one; the reason comes out."""
     reason: str = row.get("reason") or ""
-    found.ends[kind, fate, reason] += 1
-    if fate in (Outcome.REJECTED, Outcome.FAILED) and not (row["node"] and DOCUMENTED.fullmatch(reason)):
-        found.unexplained.append(f"{kind}, {row['id'][:80]!r}: {fate}, {reason!r} at {row['node']}")
+    found.ends[kind, outcome, reason] += 1
+    if outcome in (Outcome.REJECTED, Outcome.FAILED) and not (row["node"] and DOCUMENTED.fullmatch(reason)):
+        found.unexplained.append(f"{kind}, {row['id'][:80]!r}: {outcome}, {reason!r} at {row['node']}")
     return reason
 
 

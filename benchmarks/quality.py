@@ -89,15 +89,15 @@ def job(folder: Path, name: str, changes: dict[str, Any]) -> Path:
 
 
 def run(path: Path) -> dict[str, list[dict[str, Any]]]:
-    """Run a job to its end; its rows by fate."""
+    """Run a job to its end; its rows by outcome."""
     subprocess.run([str(Path(sys.executable).with_name("oasis-ray")), "run", str(path)], check=True, cwd=HERE.parent)
     return rows_of(path.with_suffix(""))
 
 
 def rows_of(out: Path) -> dict[str, list[dict[str, Any]]]:
-    """The rows of a run folder by fate."""
-    return {fate: [row for part in sorted(out.glob(f"{fate}/*.parquet")) for row in pq.read_table(part).to_pylist()]
-            for fate in Outcome}  # fmt: skip
+    """The rows of a run folder by outcome."""
+    return {name: [row for part in sorted(out.glob(f"{name}/*.parquet")) for row in pq.read_table(part).to_pylist()]
+            for name in Outcome}  # fmt: skip
 
 
 def scene_of(row: dict[str, Any]) -> Scene:
@@ -108,7 +108,7 @@ def scene_of(row: dict[str, Any]) -> Scene:
 
 def measure(judged: dict[str, list[dict[str, Any]]], free: dict[str, list[dict[str, Any]]]) -> dict[str, Share]:
     """Every share, by name, of a run in which everything is judged and of one without judges."""
-    rows = [row for fate in Outcome for row in judged[fate] if (row["nodes"].get("hook") or {}).get("text")]
+    rows = [row for outcome in Outcome for row in judged[outcome] if (row["nodes"].get("hook") or {}).get("text")]
     texts = [(row, scene_of(row), read_turn(row["nodes"]["hook"]["text"])) for row in rows]
     taken = [(row, scene, turn, row["nodes"]["categorize"]["instruction"] if row["nodes"].get("categorize") else "")
              for row, scene, turn in texts]  # fmt: skip

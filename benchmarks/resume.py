@@ -3,7 +3,7 @@
     python -m benchmarks.resume [--rows 10000000] [--out FILE]
 
 Shards of 100,000 rows in row groups of 1,000, without images (resuming reads none), and a run folder in which six of
-ten rows have ended in all four fates, in parts of the real schema. Measured in a process of its own: finding the shards
+ten rows have ended, in all four outcomes, in parts of the real schema. Measured in its own process: finding the shards
 and reading their ids, reading the ids of the parts, and taking the ones from the others.
 """
 
@@ -42,16 +42,16 @@ def make(folder: Path, rows: int) -> None:
         ids = pa.array([f"images/{n:09d}.jpg" for n in range(at, min(rows, at + A_SHARD))])
         pq.write_table(pa.table({"id": ids}), folder / f"shards/{at:09d}.parquet", row_group_size=A_GROUP)
     recipe = load_job(DEMO, SHIPPED)[1]
-    schemas = {fate: columns(recipe, fate) for fate in Outcome}
-    for fate in Outcome:
-        (folder / "run" / fate).mkdir(parents=True)
+    schemas = {outcome: columns(recipe, outcome) for outcome in Outcome}
+    for outcome in Outcome:
+        (folder / "run" / outcome).mkdir(parents=True)
     for at in range(0, int(rows * ENDED), A_PART):
         names = [f"images/{n:09d}.jpg" for n in range(at, min(int(rows * ENDED), at + A_PART))]
-        for place, fate in enumerate(Outcome):
+        for place, outcome in enumerate(Outcome):
             ids = pa.array(names[place :: len(Outcome)], pa.string())
-            nulls = {field.name: pa.nulls(len(ids), field.type) for field in schemas[fate]}
-            table = pa.table(nulls | {"id": ids}, schema=schemas[fate])
-            pq.write_table(table, folder / f"run/{fate}/part-x-{at:09d}.parquet", compression="zstd")
+            nulls = {field.name: pa.nulls(len(ids), field.type) for field in schemas[outcome]}
+            table = pa.table(nulls | {"id": ids}, schema=schemas[outcome])
+            pq.write_table(table, folder / f"run/{outcome}/part-x-{at:09d}.parquet", compression="zstd")
 
 
 def plan(folder: Path) -> dict[str, float]:

@@ -21,7 +21,7 @@ from oasis_ray.recipe.recipe import Recipe
 from oasis_ray.types import Outcome
 
 JOB = Path(__file__).parents[1] / "cluster/jobs/small.yaml"
-FATES = [Outcome.ACCEPTED] * 25 + [Outcome.CAPTIONS] * 25 + [Outcome.REJECTED] * 48 + [Outcome.FAILED] * 2
+OUTCOMES = [Outcome.ACCEPTED] * 25 + [Outcome.CAPTIONS] * 25 + [Outcome.REJECTED] * 48 + [Outcome.FAILED] * 2
 ORIGINS = ("documents", "charts", "photographs", None)
 VERBS = ("Describe", "Explain", "Count", "Identify", "Compare", "List", "Write", "Name")
 NOUNS = ("chart", "scene", "objects", "label", "colours", "story", "people", "table", "numbers", "building")
@@ -39,13 +39,13 @@ def write_run(folder: Path, rows: int, seed: int = 0) -> None:
     counts = dict.fromkeys(map(str, Outcome), 0)
     for begin in range(0, rows, ROWS_PER_PART):
         made = [_row(at, draw, next(said), recipe) for at in range(begin, min(begin + ROWS_PER_PART, rows))]
-        for fate in Outcome:
-            some = [row for ended, row in made if ended is fate]
-            counts[str(fate)] += len(some)
+        for outcome in Outcome:
+            some = [row for ended, row in made if ended is outcome]
+            counts[str(outcome)] += len(some)
             if some:
-                path = folder / fate / f"part-synthetic-{begin // ROWS_PER_PART:06d}.parquet"
+                path = folder / outcome / f"part-synthetic-{begin // ROWS_PER_PART:06d}.parquet"
                 path.parent.mkdir(parents=True, exist_ok=True)
-                pq.write_table(pa.Table.from_pylist(some, columns(recipe, fate)), path, compression="zstd")
+                pq.write_table(pa.Table.from_pylist(some, columns(recipe, outcome)), path, compression="zstd")
     manifest = describe(job, recipe, digests, rows) | {"state": "done", "rows": counts, "cost": {}}
     manifest["sessions"] = [{"started": now(), "seconds": 1.0, "seconds_loading": 1.0, "rows": rows}]
     write_manifest(str(folder), manifest)
@@ -71,7 +71,7 @@ def texts(draw: random.Random) -> Iterator[tuple[str, str]]:
 
 
 def _row(at: int, draw: random.Random, pair: tuple[str, str], recipe: Recipe) -> tuple[Outcome, dict[str, Any]]:
-    fate, (asked, said) = draw.choice(FATES), pair
+    outcome, (asked, said) = draw.choice(OUTCOMES), pair
     scores = {axis: draw.choice((1, 2, 3, 4, 5, 5, 5)) for axis in AXES}
     nodes: dict[str, Any] = {axis: {"score": score, "reply": f"Because. [[{score}]]"} for axis, score in scores.items()}
     step = {"digest": "0" * 16, "seed": at, "finish": "stop", "prompt_tokens": 900, "cached_tokens": 0,
@@ -81,15 +81,15 @@ def _row(at: int, draw: random.Random, pair: tuple[str, str], recipe: Recipe) ->
         "image_sha256": f"{draw.randrange(2**64):064x}", "source": {"file": "made", "row_group": 0, "row": at},
         "lineage": [{"node": node.name, **step} for node in recipe.nodes if node.pool][:6],
     }  # fmt: skip
-    if fate is Outcome.ACCEPTED:
+    if outcome is Outcome.ACCEPTED:
         row |= {"instruction": asked, "response": said, "scores": scores, "nodes": nodes, "data_source": "oasis"}
-    elif fate is Outcome.CAPTIONS:
+    elif outcome is Outcome.CAPTIONS:
         row |= {"instruction": "Describe the image.", "response": said, "data_source": "oasis_caption"}
     else:
         worst = min(scores, key=lambda axis: scores[axis])
-        row |= {"node": worst, "reason": f"score_{scores[worst]}" if fate is Outcome.REJECTED else "no_verdict"}
+        row |= {"node": worst, "reason": f"score_{scores[worst]}" if outcome is Outcome.REJECTED else "no_verdict"}
         row |= {"nodes": nodes}
-    if fate in (Outcome.ACCEPTED, Outcome.CAPTIONS):
+    if outcome in (Outcome.ACCEPTED, Outcome.CAPTIONS):
         turns = [("human", f"<image>\n{row['instruction']}"), ("gpt", said)]
         row["conversations"] = [{"from": who, "value": words} for who, words in turns]
-    return fate, row
+    return outcome, row

@@ -91,9 +91,9 @@ def _yaml(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def parts(fate: str) -> str:
-    """The columns of a fate's parts, of the recipe oasis."""
-    schema = columns(load_job(EXAMPLE, SHIPPED)[1], Outcome(fate))
+def parts(outcome: str) -> str:
+    """The columns of an outcome's parts, of the recipe oasis."""
+    schema = columns(load_job(EXAMPLE, SHIPPED)[1], Outcome(outcome))
     lines = ["| column | type | |", "|---|---|---|"]
     lines += [f"| `{column.name}` | {_type(column.type)} | {COLUMNS[column.name]} |" for column in schema]
     return "\n".join(lines) + "\n"

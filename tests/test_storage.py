@@ -116,7 +116,8 @@ def test_a_run_that_was_killed_goes_on_in_the_store_and_every_row_ends_once(
     assert 0 < kept < 34
     names = parts(filled)
     ids = {
-        fate: sorted(row["id"] for name in names if f"/{fate}/" in name for row in read(filled, name)) for fate in ENDS
+        outcome: sorted(row["id"] for name in names if f"/{outcome}/" in name for row in read(filled, name))
+        for outcome in ENDS
     }
     assert ids == ENDS
     assert done.left < set(names)

@@ -46,7 +46,7 @@ def direct(job: Path) -> Iterator[Callable[..., Round]]:
         else:
             moments, ended = loop.run_until_complete(ways[way](path, engines))
         took, after = time.monotonic() - start, cpu_seconds()
-        rows = rows_of(folder) if folder else {row.id: (str(row.fate), row.lineage) for row in ended}
+        rows = rows_of(folder) if folder else {row.id: (str(row.outcome), row.lineage) for row in ended}
         found = {name: row for name, row in rows.items() if row[1]}
         return Round(took, moments, found, spent(before, after), memory=memory_mib())
 

@@ -23,7 +23,7 @@ class Steady:
 
 @dataclass
 class Round:
-    """When rows ended (seconds), how (fate and lineage by id), and what processes used (CPU-seconds by kind)."""
+    """When rows ended (seconds), how (outcome and lineage by id), and what processes used (CPU-seconds by kind)."""
 
     seconds: float
     moments: list[float]
@@ -35,7 +35,7 @@ class Round:
     @property
     def accepted(self) -> set[str]:
         """The ids of accepted rows."""
-        return {name for name, (fate, _) in self.rows.items() if fate == "accepted"}
+        return {name for name, (outcome, _) in self.rows.items() if outcome == "accepted"}
 
     @property
     def steps(self) -> Steps:
@@ -118,10 +118,10 @@ def gaps(moments: list[float]) -> float:
 
 
 def rows_of(folder: str) -> dict[str, tuple[str, Any]]:
-    """What a run folder holds: fate and lineage of every row, by id."""
+    """What a run folder holds: outcome and lineage of every row, by id."""
     return {
-        row["id"]: (str(fate), row["lineage"])
-        for fate in Outcome
-        for table in read_parts(folder, fate, ["id", "lineage"])
+        row["id"]: (str(outcome), row["lineage"])
+        for outcome in Outcome
+        for table in read_parts(folder, outcome, ["id", "lineage"])
         for row in table.to_pylist()
     }

@@ -76,7 +76,7 @@ def export(
         shard_mb=shard_mb, license=license, removed=removed,
     )  # fmt: skip
     made = write(run_folders, folder, options)
-    table = Table("split", *(Column(fate, justify="right") for fate in ("accepted", "captions")), show_edge=False)
+    table = Table("split", *(Column(outcome, justify="right") for outcome in ("accepted", "captions")), show_edge=False)
     for name, kinds in made.splits.items():
         table.add_row(name, *map(str, kinds.values()))
     out.print(table)

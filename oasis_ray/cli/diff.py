@@ -36,10 +36,10 @@ def diff(
     )
     alone = [f", {rows} in {run} alone" for run, rows in zip((before, after), compared.alone, strict=True) if rows]
     out.print(f"\n{compared.rows} rows are in both runs{''.join(alone)}", soft_wrap=True)
-    out.print(_fates(compared.fates()))
+    out.print(_outcomes(compared.outcomes()))
     flipped, moved = compared.flipped, compared.moved
     out.print(
-        f"\n{flipped} rows ({flipped / compared.rows:.1%}) have another fate; "
+        f"\n{flipped} rows ({flipped / compared.rows:.1%}) have another outcome; "
         f"{moved - flipped} more left at another node or for another reason",
         soft_wrap=True,
     )
@@ -70,8 +70,8 @@ def _indented(text: str, by: int) -> list[str]:
     return [" " * by + line for line in cut.strip().splitlines()]
 
 
-def _fates(counts: Mapping[tuple[str | None, str | None], int]) -> Table:
-    """How many rows had one fate before (down) and one after (across); None is a row that the run does not have."""
+def _outcomes(counts: Mapping[tuple[str | None, str | None], int]) -> Table:
+    """How many rows had one outcome before (down) and one after (across); None is a row that the run does not have."""
     kinds: list[str | None] = [*Outcome, *([None] if any(None in pair for pair in counts) else [])]
     table = Table(show_edge=False, pad_edge=False)
     table.add_column("before ↓   after →")

@@ -48,7 +48,7 @@ def execute(running: "Run", again: str) -> dict[str, Any]:
 
 def end(running: "Run", manifest: dict[str, Any]) -> None:
     """Say how many rows ended, and exit with 3 where more failed than the job allows."""
-    counts = ", ".join(f"{count} {fate}" for fate, count in manifest["rows"].items())
+    counts = ", ".join(f"{count} {outcome}" for outcome, count in manifest["rows"].items())
     out.print(f"\n{sum(manifest['rows'].values())} of {running.rows} rows ended: {counts}", soft_wrap=True)
     out.print(f"look further:  oasis-ray audit {running.folder}    oasis-ray status {running.folder}", soft_wrap=True)
     if manifest["state"] != "done":

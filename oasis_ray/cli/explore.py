@@ -19,8 +19,8 @@ def audit(run_folder: RunFolder) -> None:
     from oasis_ray.output.audit import audit as check
 
     result = check(run_folder)
-    told = " + ".join(f"{count} {fate}" for fate, count in result.fates.items())
-    sign = "=" if sum(result.fates.values()) == result.rows else "≠"
+    told = " + ".join(f"{count} {outcome}" for outcome, count in result.outcomes.items())
+    sign = "=" if sum(result.outcomes.values()) == result.rows else "≠"
     out.print(f"{result.rows} input rows {sign} {told}   ({result.parts} parts read)", soft_wrap=True)
     for note in result.notes:
         out.print(f"note: {note}", soft_wrap=True)
@@ -65,7 +65,7 @@ def status(
         return
     manifest, progress, tally = read_manifest(run_folder), read_progress(run_folder), counts_of(run_folder)
     out.print(f"{run_folder}: recipe {manifest['recipe']}, {manifest['state']}", soft_wrap=True)
-    counts = ", ".join(f"{tally.fates[fate]} {fate}" for fate in Outcome)
+    counts = ", ".join(f"{tally.outcomes[outcome]} {outcome}" for outcome in Outcome)
     out.print(f"{tally.rows} of {manifest['input']['rows']} rows stand in parts: {counts}", soft_wrap=True)
     out.print(tables.funnel(manifest, tally))
     if trace is not None:
@@ -144,7 +144,7 @@ def report(
     paths = [*subjects, *(compare or [])]
     folder, made = make(paths, to, benchmarks=benchmark or [], sample=sample, tokenizer=tokenizer)
     for subject in made.subjects:
-        counts = ", ".join(f"{rows} {fate}" for fate, rows in subject.fates.items() if rows)
+        counts = ", ".join(f"{rows} {outcome}" for outcome, rows in subject.outcomes.items() if rows)
         out.print(f"{subject.name}: {subject.rows} rows: {counts}", soft_wrap=True)
         for note in subject.notes:
             out.print(f"note: {note}", soft_wrap=True)

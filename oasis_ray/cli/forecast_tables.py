@@ -23,7 +23,7 @@ def opening(forecast: Forecast) -> str:
 
 
 def nodes(forecast: Forecast) -> Table:
-    """Rows and tokens to come, node by node, and rows by fate."""
+    """Rows and tokens to come, node by node, and rows by outcome."""
     table = _table("node", *NODE_COLUMNS)
     found = {(one.what, one.of): one for one in forecast.figures}
     for name in dict.fromkeys(one.of for one in forecast.figures if one.what == "rows in"):

@@ -48,7 +48,7 @@ def run(
 
 def _reason(retry: str | None) -> str | None:
     """The reason in `failed:reason`, "" for all reasons, None where nothing is to be tried again."""
-    fate, _, reason = (retry or "failed").partition(":")
-    if fate != "failed":
+    outcome, _, reason = (retry or "failed").partition(":")
+    if outcome != "failed":
         raise JobError([f"--retry takes `failed` or `failed:REASON`, not {retry!r}"])
     return None if retry is None else reason

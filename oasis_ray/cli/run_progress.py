@@ -16,17 +16,17 @@ LINE_EVERY_S = 10.0
 
 
 def progress_line(run: Run, tally: Counts) -> str:
-    """Where a run stands, in a line: rows by fate, rates, time left."""
+    """Where a run stands, in a line: rows by outcome, rates, time left."""
     phase = f"{run.phase}: " if run.phase else ""
     if run.travelling is None or not run.step.startswith("working"):
         return f"{phase}{run.step} … {time.monotonic() - run.since:.0f} s"
     seconds = max(time.monotonic() - run.travelling, 1e-6)
     done, rate = run.before + tally.rows, tally.rows / seconds
     left = f"{clock((run.rows - done) / rate)} left" if rate else "time left unknown"
-    fates = "  ".join(f"{fate} {tally.fates[fate]}" for fate in Outcome)
+    outcomes = "  ".join(f"{outcome} {tally.outcomes[outcome]}" for outcome in Outcome)
     waiting = f"{run.waiting} waiting  " if run.phase else ""
     pace = f"{rate:.1f} rows/s  {tally.reply_tokens / seconds:.0f} tokens/s  {left}"
-    return f"{phase}{done}/{run.rows} rows  {waiting}{fates}  {pace}"
+    return f"{phase}{done}/{run.rows} rows  {waiting}{outcomes}  {pace}"
 
 
 class Ticker:

@@ -43,14 +43,14 @@ def waited(places: Sequence[Waited]) -> Table:
 
 def session(progress: Progress) -> str:
     """Where a session stood when its driver last wrote, in a few lines."""
-    fates = ", ".join(f"{progress.rows.get(fate, 0)} {fate}" for fate in Outcome)
+    outcomes = ", ".join(f"{progress.rows.get(outcome, 0)} {outcome}" for outcome in Outcome)
     ended = progress.rows_before + sum(progress.rows.values())
     step, waiting = progress.step, ""
     if progress.phase is not None:
         step, waiting = f"{progress.phase}: {step}", f", {progress.rows_waiting} wait for the next phase"
     told = [
         f"session {progress.session}: {step} for {clock(progress.step_s)}, {progress.silent_s:.0f} s ago",
-        f"rows       {ended} of {progress.input_rows} ended{waiting}; of this session {fates}",
+        f"rows       {ended} of {progress.input_rows} ended{waiting}; of this session {outcomes}",
     ]
     if progress.recent_rows_per_s is not None and progress.rows_per_s is not None:
         left = "unknown" if progress.seconds_left is None else clock(progress.seconds_left)
@@ -78,7 +78,7 @@ def session(progress: Progress) -> str:
 
 
 def cost(bill: Bill) -> list[str]:
-    """What each accepted row has cost, and how much of that went into rows of other fates, the most first."""
+    """What each accepted row has cost, and how much of that went into rows of other outcomes, the most first."""
     each = bill.per_accepted_row
     if each is None or not each.gpu_seconds:
         return []
@@ -87,9 +87,9 @@ def cost(bill: Bill) -> list[str]:
         f"{amount(bill.total, bill.currency)} in all, {amount(each, bill.currency)} for each accepted row, of these:"
     ]
     for line in sorted(bill.lines, key=lambda line: -line.gpu_seconds)[:SHOWN]:
-        what = f"{line.reason} at {line.node}" if line.node else "the row itself" * (line.fate == Outcome.ACCEPTED)
+        what = f"{line.reason} at {line.node}" if line.node else "the row itself" * (line.outcome == Outcome.ACCEPTED)
         spent = Spent(gpu_seconds=line.gpu_seconds, money=line.money).part(accepted)
-        told.append(f"  {amount(spent, bill.currency)} for {line.fate}{': ' * bool(what)}{what}")
+        told.append(f"  {amount(spent, bill.currency)} for {line.outcome}{': ' * bool(what)}{what}")
     return told
 
 
@@ -110,7 +110,7 @@ def rates(manifest: Mapping[str, Any], tally: Counts) -> Group:
     for rate, part, whole in shares(manifest, tally):
         share = f"{part / whole:.1%}" if whole else "-"
         lines.append(Text(f"{rate.say}: {share} ({part} of {whole}); published: {rate.published:.1%}"))
-    accepted = tally.fates["accepted"]
+    accepted = tally.outcomes["accepted"]
     seconds = sum(session.get("seconds", 0) for session in manifest["sessions"])
     per = (
         f"{seconds / accepted:.1f} s and {tally.reply_tokens / accepted:.0f} tokens"

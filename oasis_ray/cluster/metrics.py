@@ -13,8 +13,8 @@ from ray.util.metrics import Counter, Gauge
 
 METRICS: dict[str, tuple[str, tuple[str, ...]]] = {
     "oasis_rows_total": (
-        "Rows that have ended, by fate; node and reason are empty where no node sent the row away.",
-        ("fate", "node", "reason"),
+        "Rows that have ended, by outcome; node and reason are empty where no node sent the row away.",
+        ("outcome", "node", "reason"),
     ),
     "oasis_rows_in_flight": ("Rows that are being worked on, by the node at which they stand.", ("node",)),
     "oasis_oldest_row_seconds": ("For how long the longest of them has stood there.", ("node",)),

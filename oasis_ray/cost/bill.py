@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, computed_field
+from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from oasis_ray.job.prices import Prices
 from oasis_ray.output.counts import Counts, Usage
@@ -41,9 +41,11 @@ class Amount(BaseModel):
 
 
 class Line(Amount):
-    """The rows that ended in one way, and what they have cost."""
+    """The rows that ended in one way, and what they have cost. `run.json` calls the outcome `fate`."""
 
-    fate: str
+    model_config = ConfigDict(extra="ignore", validate_by_name=True, validate_by_alias=True, serialize_by_alias=True)
+
+    outcome: str = Field(alias="fate")
     node: str
     reason: str
     rows: int
@@ -75,7 +77,7 @@ class Bill(BaseModel):
     @property
     def per_accepted_row(self) -> Spent | None:
         """The whole cost, over the accepted rows; None where there is none."""
-        accepted = sum(line.rows for line in self.lines if line.fate == Outcome.ACCEPTED)
+        accepted = sum(line.rows for line in self.lines if line.outcome == Outcome.ACCEPTED)
         return (
             Spent(gpu_seconds=self.total.gpu_seconds, money=self.total.money).part(1 / accepted) if accepted else None
         )
@@ -110,7 +112,7 @@ def bill(
     nodes: dict[str, Amount] = {}
     lines = []
     for end, rows in tally.ends:
-        line = Line(fate=end.fate, node=end.node, reason=end.reason, rows=rows, money=0.0 if money else None)
+        line = Line(outcome=end.outcome, node=end.node, reason=end.reason, rows=rows, money=0.0 if money else None)
         for node, cost in tally.spent.get(end, {}).items():
             pool = pools.get(node) or ""
             share = cost.seconds / in_engines[pool] if in_engines[pool] else 0.0

@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 
 
 class Estimate(BaseModel):
-    """One figure of a forecast: `what`, and `of` which node, pool or fate. `actual` is None until the job has run."""
+    """One figure of a forecast: `what`, and `of` which node, pool or outcome. `actual` is None before the job ran."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -30,7 +30,7 @@ class ProbeRow:
     A judge that gave no verdict is not among `verdicts`.
     """
 
-    fate: str
+    outcome: str
     node: str = ""
     reason: str = ""
     asked: Mapping[str, Usage] = field(default_factory=dict)
@@ -83,7 +83,7 @@ class Sample:
     def _kept(self, row: ProbeRow, node: str) -> float:
         order = [one["name"] for one in self.nodes]
         beyond = row.node in order and order.index(node) > order.index(row.node)
-        return self.score_in_full if beyond and row.fate == Outcome.REJECTED else 1.0
+        return self.score_in_full if beyond and row.outcome == Outcome.REJECTED else 1.0
 
 
 def predict(
@@ -137,20 +137,20 @@ def scaled(figure: Estimate, what: str, factor: float) -> Estimate:
 
 def _funnel(rows: Sequence[ProbeRow], manifest: Mapping[str, Any], total: int) -> Iterator[Estimate]:
     tally = Counts()
-    tally.add((row.fate, row.node or None, row.reason or None, []) for row in rows)
+    tally.add((row.outcome, row.node or None, row.reason or None, []) for row in rows)
     for (what, of), count in counts(manifest, tally).items():
         yield of_share(what, of, count, len(rows), total)
 
 
 def counts(manifest: Mapping[str, Any], tally: Counts) -> dict[tuple[str, str], int]:
-    """The rows that ended in each fate, that came to each node, and that were rejected or failed there."""
-    found = {("rows", str(fate)): tally.fates[fate] for fate in Outcome}
+    """The rows that ended in each outcome, that came to each node, and that were rejected or failed there."""
+    found = {("rows", str(outcome)): tally.outcomes[outcome] for outcome in Outcome}
     for one in passages(manifest, tally):
         found["rows in", one.node] = one.rows
-        for fate in (Outcome.REJECTED, Outcome.FAILED):
-            left = sum(rows for why, rows in one.left.items() if why.startswith(fate))
+        for outcome in (Outcome.REJECTED, Outcome.FAILED):
+            left = sum(rows for why, rows in one.left.items() if why.startswith(outcome))
             if left:
-                found[str(fate), one.node] = left
+                found[str(outcome), one.node] = left
     return found
 
 

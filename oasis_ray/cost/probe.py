@@ -74,9 +74,9 @@ def graded(folder: str, manifest: Mapping[str, Any]) -> Forecast | None:
 def _rows(folder: str, recipe: Recipe) -> Iterator[ProbeRow]:
     """The rows of a probe, from its parts."""
     judges = {node.name: node for node in recipe.nodes if node.stage.judges}
-    for fate in Outcome:
-        ends = ["node", "reason"] if fate in SENT_AWAY else []
-        for table in read_parts(folder, fate, ["lineage", "nodes", *ends]):
+    for outcome in Outcome:
+        ends = ["node", "reason"] if outcome in SENT_AWAY else []
+        for table in read_parts(folder, outcome, ["lineage", "nodes", *ends]):
             for row in table.to_pylist():
                 asked: dict[str, Usage] = {}
                 for step in row["lineage"]:
@@ -85,4 +85,4 @@ def _rows(folder: str, recipe: Recipe) -> Iterator[ProbeRow]:
                 verdicts = {
                     name: judges[name].stage.accepts(judges[name].out_type(**out)) for name, out in said.items()
                 }
-                yield ProbeRow(str(fate), row.get("node") or "", row.get("reason") or "", asked, verdicts)
+                yield ProbeRow(str(outcome), row.get("node") or "", row.get("reason") or "", asked, verdicts)

@@ -1,6 +1,6 @@
 """What became of the rows of a run in another run over the same input: the way to tune a prompt or a threshold.
 
-Rows are held together by their ids. A row flipped if it has another fate; it moved if it has another fate, node or
+Rows are matched by their ids. A row flipped if it has another outcome; it moved if it has another outcome, node or
 reason. The comparison is made by DuckDB over two indexes; only the rows that are shown as examples are read whole.
 """
 
@@ -20,14 +20,14 @@ from oasis_ray.output.manifest_diff import changes
 class Place:
     """Where a row ended; all None where the run does not have it."""
 
-    fate: str | None
+    outcome: str | None
     node: str | None = None
     reason: str | None = None
 
     def __str__(self) -> str:
-        if self.fate is None:
+        if self.outcome is None:
             return "not there"
-        return f"{self.fate} at {self.node}: {self.reason}" if self.node or self.reason else self.fate
+        return f"{self.outcome} at {self.node}: {self.reason}" if self.node or self.reason else self.outcome
 
 
 @dataclass(frozen=True)
@@ -70,15 +70,15 @@ class Example:
 
 
 PACKED = "struct_pack({})".format(
-    ", ".join(f"{column} := {column}" for column in ("fate", "node", "reason", "said", "scores", "part", "place"))
+    ", ".join(f"{column} := {column}" for column in ("outcome", "node", "reason", "said", "scores", "part", "place"))
 )
 PAIRS = (
     "CREATE TABLE pairs AS SELECT id, old, new, "  # noqa: S608  (the columns that are written above)
-    "(old.fate, old.node, old.reason) IS DISTINCT FROM (new.fate, new.node, new.reason) AS moved, "
-    "old.fate IS NOT NULL AND new.fate IS NOT NULL AS shared "
+    "(old.outcome, old.node, old.reason) IS DISTINCT FROM (new.outcome, new.node, new.reason) AS moved, "
+    "old.outcome IS NOT NULL AND new.outcome IS NOT NULL AS shared "
     f"FROM (SELECT id, {PACKED} AS old FROM before) FULL JOIN (SELECT id, {PACKED} AS new FROM after) USING (id)"
 )
-SIDES = "old.fate, old.node, old.reason, new.fate, new.node, new.reason"
+SIDES = "old.outcome, old.node, old.reason, new.outcome, new.node, new.reason"
 
 
 class Comparison:
@@ -93,9 +93,9 @@ class Comparison:
         self._db = open_database()
         self._indexes = [Index(self._db, folder, name) for folder, name in ((before, "before"), (after, "after"))]
         self.notes = [
-            f"left out, can't be read: {index.folder}/{fate}/{part}: {why}"
+            f"left out, can't be read: {index.folder}/{outcome}/{part}: {why}"
             for index in self._indexes
-            for (fate, part), why in index.unreadable.items()
+            for (outcome, part), why in index.unreadable.items()
         ]
         for index in self._indexes:
             query = f"SELECT id FROM {index.name} GROUP BY id HAVING count(*) > 1"  # noqa: S608
@@ -104,7 +104,7 @@ class Comparison:
                 raise JobError([f"{index.folder}: {len(twice)} ids ended more than once; `oasis-ray audit` says which"])
         self._db.execute(PAIRS)
         self.rows, *self.alone = (
-            self._count(where) for where in ("shared", "new.fate IS NULL", "old.fate IS NULL")
+            self._count(where) for where in ("shared", "new.outcome IS NULL", "old.outcome IS NULL")
         )  # in both runs, and in the first and the second alone
         if not self.rows:
             has = [
@@ -115,17 +115,19 @@ class Comparison:
 
     @property
     def moved(self) -> int:
-        """Rows in both runs that have another fate, node or reason."""
+        """Rows in both runs that have another outcome, node or reason."""
         return self._count("moved AND shared")
 
     @property
     def flipped(self) -> int:
-        """Rows in both runs that have another fate."""
-        return self._count("old.fate <> new.fate")
+        """Rows in both runs that have another outcome."""
+        return self._count("old.outcome <> new.outcome")
 
-    def fates(self) -> dict[tuple[str | None, str | None], int]:
-        """How many rows had one fate before and one after; None stands for rows that the run does not have."""
-        found = self._db.execute("SELECT old.fate, new.fate, count(*) FROM pairs GROUP BY ALL ORDER BY ALL").fetchall()
+    def outcomes(self) -> dict[tuple[str | None, str | None], int]:
+        """How many rows had one outcome before and one after; None stands for rows that the run does not have."""
+        found = self._db.execute(
+            "SELECT old.outcome, new.outcome, count(*) FROM pairs GROUP BY ALL ORDER BY ALL"
+        ).fetchall()
         return {(was, now): rows for was, now, rows in found}
 
     def moves(self) -> list[Move]:
@@ -147,9 +149,9 @@ class Comparison:
         return [Shift(*row) for row in found]
 
     def examples(self, shown: int) -> Iterator[Example]:
-        """Up to `shown` rows that moved: one of every move before a second of any, those of another fate first."""
+        """Up to `shown` rows that moved: one of every move before a second of any, those of another outcome first."""
         found = self._db.execute(
-            "SELECT id, old, new FROM (SELECT *, old.fate <> new.fate AS flipped, "  # noqa: S608
+            "SELECT id, old, new FROM (SELECT *, old.outcome <> new.outcome AS flipped, "  # noqa: S608
             f"count(*) OVER (PARTITION BY {SIDES}) AS rows, "
             f"row_number() OVER (PARTITION BY {SIDES} ORDER BY id) AS turn FROM pairs WHERE moved AND shared) "
             "ORDER BY turn, flipped DESC, rows DESC, id LIMIT ?",
@@ -164,8 +166,8 @@ class Comparison:
         Raises JobError where the file can't be written.
         """
         sides = ", ".join(
-            f"CASE WHEN {side}.fate IS NOT NULL THEN struct_pack("
-            f"fate := {side}.fate, node := {side}.node, reason := {side}.reason, scores := {side}.scores, "
+            f"CASE WHEN {side}.outcome IS NOT NULL THEN struct_pack("
+            f"outcome := {side}.outcome, node := {side}.node, reason := {side}.reason, scores := {side}.scores, "
             f"said := {side}.said) END AS {name}"
             for side, name in (("old", "before"), ("new", "after"))
         )
@@ -178,9 +180,9 @@ class Comparison:
             raise JobError([f"--json {file} can't be written: {str(error).splitlines()[0]}"]) from None
 
     def _side(self, index: Index, row: dict[str, Any]) -> Side:
-        place = Place(row["fate"], row["node"], row["reason"])
+        place = Place(row["outcome"], row["node"], row["reason"])
         try:
-            whole = index.row(row["fate"], row["part"], row["place"])
+            whole = index.row(row["outcome"], row["part"], row["place"])
         except LookupError as error:  # the run goes on
             return Side(place, row["said"] or "", f"({error})")
         return Side(place, row["said"] or "", whole.get("detail") or whole.get("error") or "")

@@ -1,6 +1,6 @@
 """The index of a run: a DuckDB table with a small row for each row that has ended, so that millions are quickly sifted.
 
-It holds what a row is found by: id, fate, node, reason, scores, language, the opening of what was said, and where in
+It holds what a row is found by: id, outcome, node, reason, scores, language, the opening of what was said, and where in
 which part the row stands. Pictures and whole texts stay in the parts. Parts that appear, go or are written anew while
 a run goes on are seen by `refresh`. Values are always bound; the only names put into SQL are those of columns, quoted.
 """
@@ -20,7 +20,7 @@ from oasis_ray.types import Outcome
 SAID_CHARS = 200
 READ_ROWS = 32  # at a time, to come to one row of a part: pictures are large
 Part = tuple[str, str]
-FIELDS = "id, fate, node, reason, language, scores, said, part, place"
+FIELDS = "id, outcome, node, reason, language, scores, said, part, place"
 
 
 def here(folder: str) -> Path:
@@ -34,7 +34,7 @@ def open_database() -> duckdb.DuckDBPyConnection:
     """A database in memory for one or more indexes. It fetches no extensions."""
     db = duckdb.connect(config={"autoinstall_known_extensions": "false"})
     db.execute("SET enable_progress_bar = false")
-    db.execute(f"CREATE TYPE fate AS ENUM {tuple(map(str, Outcome))}")
+    db.execute(f"CREATE TYPE outcome AS ENUM {tuple(map(str, Outcome))}")
     return db
 
 
@@ -53,7 +53,7 @@ class Index:
         self._known: dict[Part, tuple[int, int]] = {}
         self._makes: dict[Part, pa.Schema] = {}
         db.execute(
-            f"CREATE TABLE {name} (id VARCHAR, fate fate, node VARCHAR, reason VARCHAR, language VARCHAR, "
+            f"CREATE TABLE {name} (id VARCHAR, outcome outcome, node VARCHAR, reason VARCHAR, language VARCHAR, "
             "scores MAP(VARCHAR, BIGINT), said VARCHAR, part VARCHAR, place BIGINT)"
         )
         self.refresh()
@@ -64,7 +64,7 @@ class Index:
         gone = [part for part, state in self._known.items() if now.get(part) != state]
         new = [part for part, state in now.items() if self._known.get(part) != state]
         for part in gone:
-            self._db.execute(f"DELETE FROM {self.name} WHERE fate = ? AND part = ?", part)  # noqa: S608
+            self._db.execute(f"DELETE FROM {self.name} WHERE outcome = ? AND part = ?", part)  # noqa: S608
             self.unreadable.pop(part, None)
             self._makes.pop(part, None)
         for part in new:
@@ -72,21 +72,21 @@ class Index:
                 self._makes[part] = pq.read_schema(self.folder.joinpath(*part)).remove_metadata()
             except (pa.ArrowException, OSError) as error:
                 self.unreadable[part] = str(error).splitlines()[0]
-        for (fate, make), names in self._by_make(new).items():
-            self._add(fate, make, names)
+        for (outcome, make), names in self._by_make(new).items():
+            self._add(outcome, make, names)
         self._known = now
         self.changes += bool(gone or new)
 
-    def row(self, fate: str, part: str, place: int, columns: list[str] | None = None) -> dict[str, Any]:
+    def row(self, outcome: str, part: str, place: int, columns: list[str] | None = None) -> dict[str, Any]:
         """One whole row of a part, or these columns of it; without `columns` all but the picture.
 
         Raises LookupError where the part has gone or been written anew since the last refresh.
         """
-        path = self.folder / fate / part
+        path = self.folder / outcome / part
         try:
             state = path.stat()
-            if self._known.get((fate, part)) != (state.st_mtime_ns, state.st_size):
-                raise LookupError(f"{fate}/{part} has been written anew")
+            if self._known.get((outcome, part)) != (state.st_mtime_ns, state.st_size):
+                raise LookupError(f"{outcome}/{part} has been written anew")
             with pq.ParquetFile(path) as file:
                 names = [name for name in file.schema_arrow.names if name != "image"]
                 for batch in file.iter_batches(READ_ROWS, columns=names if columns is None else columns):
@@ -95,69 +95,69 @@ class Index:
                         return found
                     place -= batch.num_rows
         except FileNotFoundError:
-            raise LookupError(f"{fate}/{part} is no longer there") from None
+            raise LookupError(f"{outcome}/{part} is no longer there") from None
         except pa.ArrowException as error:
-            raise LookupError(f"{fate}/{part} can't be read: {error}") from None
-        raise LookupError(f"{fate}/{part} has no row {place}")
+            raise LookupError(f"{outcome}/{part} can't be read: {error}") from None
+        raise LookupError(f"{outcome}/{part} has no row {place}")
 
     def find(self, text: str, table: str) -> None:
-        """Write fate, part and place of every row that says `text` somewhere, in any case, into the table `table`."""
-        self._db.execute(f"CREATE OR REPLACE TEMP TABLE {table} (fate fate, part VARCHAR, place BIGINT)")
-        for (fate, make), names in self._by_make(list(self._makes)).items():
-            self._search(fate, make, names, text, table)
+        """Write outcome, part and place of every row that contains `text`, in any case, into the table `table`."""
+        self._db.execute(f"CREATE OR REPLACE TEMP TABLE {table} (outcome outcome, part VARCHAR, place BIGINT)")
+        for (outcome, make), names in self._by_make(list(self._makes)).items():
+            self._search(outcome, make, names, text, table)
 
     def _parts(self) -> dict[Part, tuple[int, int]]:
         found = {}
-        for fate in Outcome:
-            for path in sorted((self.folder / fate).glob("part-*.parquet")):
+        for outcome in Outcome:
+            for path in sorted((self.folder / outcome).glob("part-*.parquet")):
                 state = path.stat()
-                found[str(fate), path.name] = (state.st_mtime_ns, state.st_size)
+                found[str(outcome), path.name] = (state.st_mtime_ns, state.st_size)
         return found
 
     def _by_make(self, parts: list[Part]) -> dict[tuple[str, pa.Schema], list[str]]:
-        """The names of readable parts by fate and columns. DuckDB is never left to unite structs of several makes: it
-        can break down over that (seen with 2.0).
+        """The names of readable parts by outcome and columns. DuckDB is never left to unite structs of several forms:
+        it can break down over that (seen with 2.0).
         """
         makes: dict[tuple[str, pa.Schema], list[str]] = {}
-        for fate, name in parts:
-            if (fate, name) in self._makes:
-                makes.setdefault((fate, self._makes[fate, name]), []).append(name)
+        for outcome, name in parts:
+            if (outcome, name) in self._makes:
+                makes.setdefault((outcome, self._makes[outcome, name]), []).append(name)
         return makes
 
-    def _add(self, fate: str, make: pa.Schema, names: list[str]) -> None:
+    def _add(self, outcome: str, make: pa.Schema, names: list[str]) -> None:
         """Add the rows of parts of one make; where one can't be read, each by itself, and say of which it is."""
         select, values = _selection(make)
         try:
             self._db.execute(
                 f"INSERT INTO {self.name} ({FIELDS}) SELECT id, ?, {select}, parse_filename(filename), file_row_number "  # noqa: S608
                 f"FROM {SCAN}",
-                [fate, *values, self._paths(fate, names)],
+                [outcome, *values, self._paths(outcome, names)],
             )
         except duckdb.Error as error:
             if len(names) == 1:
-                self.unreadable[fate, names[0]] = str(error).splitlines()[0]
-                del self._makes[fate, names[0]]
+                self.unreadable[outcome, names[0]] = str(error).splitlines()[0]
+                del self._makes[outcome, names[0]]
                 return
             for name in names:
-                self._add(fate, make, [name])
+                self._add(outcome, make, [name])
 
-    def _search(self, fate: str, make: pa.Schema, names: list[str], text: str, table: str) -> None:
+    def _search(self, outcome: str, make: pa.Schema, names: list[str], text: str, table: str) -> None:
         """Search parts of one make; where the texts of one can't be read, each by itself, and say of which it is."""
         try:
             self._db.execute(
                 f"INSERT INTO {table} SELECT ?, parse_filename(filename), file_row_number FROM {SCAN} "  # noqa: S608
                 f"WHERE contains(lower(concat_ws(chr(10), {', '.join(_words(make))})), lower(?))",
-                [fate, self._paths(fate, names), text],
+                [outcome, self._paths(outcome, names), text],
             )
         except duckdb.Error as error:
             if len(names) == 1:
-                self.unreadable[fate, names[0]] = f"its texts are not searched: {str(error).splitlines()[0]}"
+                self.unreadable[outcome, names[0]] = f"its texts are not searched: {str(error).splitlines()[0]}"
                 return
             for name in names:
-                self._search(fate, make, [name], text, table)
+                self._search(outcome, make, [name], text, table)
 
-    def _paths(self, fate: str, names: list[str]) -> list[str]:
-        return [glob.escape(str(self.folder / fate / name)) for name in names]  # DuckDB takes each for a pattern
+    def _paths(self, outcome: str, names: list[str]) -> list[str]:
+        return [glob.escape(str(self.folder / outcome / name)) for name in names]  # DuckDB takes each for a pattern
 
 
 SCAN = "read_parquet(?, filename = true, file_row_number = true)"

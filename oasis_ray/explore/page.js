@@ -3,9 +3,9 @@
 
 const PAGE = 100;
 const POLL_MS = 10000;
-const FATES = ["accepted", "captions", "rejected", "failed"];
+const OUTCOMES = ["accepted", "captions", "rejected", "failed"];
 const CHOICES = ["node", "reason", "axis", "language", "mark"];
-const FIELDS = ["fate", ...CHOICES, "least", "most", "text"];
+const FIELDS = ["outcome", ...CHOICES, "least", "most", "text"];
 const $ = (id) => document.getElementById(id);
 
 let run = null; // what there is to choose from
@@ -42,18 +42,18 @@ function notes() {
 
 async function look() {
   run = await ask("api/run");
-  const counts = Object.fromEntries(FATES.map((fate) => [fate, 0]));
-  for (const place of run.places) counts[place.fate] += place.rows;
+  const counts = Object.fromEntries(OUTCOMES.map((outcome) => [outcome, 0]));
+  for (const place of run.places) counts[place.outcome] += place.rows;
   const ended = Object.values(counts).reduce((sum, count) => sum + count, 0);
   const mine = run.marks.filter((mark) => mark.who === run.who).reduce((sum, mark) => sum + mark.rows, 0);
   document.title = `${run.name} · oasis-ray browse`;
   $("name").textContent = run.name;
   $("state").textContent = `${run.recipe}, ${run.state} · ${number(ended)} of ${number(run.input_rows)} rows ended · ` +
     `${number(mine)} marked by ${run.who}`;
-  $("fates").replaceChildren(...["", ...FATES].map((fate) => make("button",
-    { type: "button", ariaPressed: String((filter.fate ?? "") === fate), onclick: () => choose({ fate, node: "", reason: "" }) },
-    fate || "all", make("span", {}, number(fate ? counts[fate] : ended)))));
-  const here = run.places.filter((place) => !filter.fate || place.fate === filter.fate);
+  $("outcomes").replaceChildren(...["", ...OUTCOMES].map((outcome) => make("button",
+    { type: "button", ariaPressed: String((filter.outcome ?? "") === outcome), onclick: () => choose({ outcome, node: "", reason: "" }) },
+    outcome || "all", make("span", {}, number(outcome ? counts[outcome] : ended)))));
+  const here = run.places.filter((place) => !filter.outcome || place.outcome === filter.outcome);
   const there = here.filter((place) => !filter.node || place.node === filter.node);
   const order = new Map(run.nodes.map((node, place) => [node, place]));
   const nodes = counted(here, "node").sort(([a], [b]) => (order.get(a) ?? -1) - (order.get(b) ?? -1));
@@ -131,7 +131,7 @@ async function further() {
   const mine = asked, last = rows[rows.length - 1];
   loading = true;
   try {
-    const found = await ask("api/rows", { ...chosen(), limit: PAGE, after_fate: last.fate, after_id: last.id });
+    const found = await ask("api/rows", { ...chosen(), limit: PAGE, after_outcome: last.outcome, after_id: last.id });
     if (mine !== asked) return;
     $("list").append(...found.rows.map((row, place) => line(row, rows.length + place)));
     rows.push(...found.rows);

@@ -1,6 +1,6 @@
 """What the page asks of a run: which rows there are under a filter, and what one of them holds.
 
-Pages go by (fate, id): the next one begins after the last row of the one before, so rows that are added meanwhile
+Pages go by (outcome, id): the next one begins after the last row of the one before, so rows that are added meanwhile
 neither shift nor double what is shown.
 """
 
@@ -15,7 +15,7 @@ from oasis_ray.explore.index import Index, open_database
 from oasis_ray.types import Outcome
 
 SEARCH_CHARS = 1000
-SHOWN = "fate, id, node, reason, said"
+SHOWN = "outcome, id, node, reason, said"
 
 
 class Filter(BaseModel):
@@ -23,7 +23,7 @@ class Filter(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    fate: Outcome | None = None
+    outcome: Outcome | None = None
     node: str | None = None
     reason: str | None = None
     language: str | None = None
@@ -32,7 +32,7 @@ class Filter(BaseModel):
     least: int | None = None
     most: int | None = None
     text: str | None = Field(None, max_length=SEARCH_CHARS)
-    after_fate: Outcome | None = None
+    after_outcome: Outcome | None = None
     after_id: str | None = None
     limit: int = Field(100, ge=1, le=500)
 
@@ -52,11 +52,13 @@ class Rows:
         self._read_marks()
 
     def overview(self) -> dict[str, Any]:
-        """What there is to choose from: rows by fate, node and reason; axes with their range; languages; marks."""
+        """What there is to choose from: rows by outcome, node and reason; axes with their range; languages; marks."""
         with self._lock:
             self._refresh()
             return {
-                "places": self._ask("SELECT fate, node, reason, count(*) AS rows FROM ends GROUP BY ALL ORDER BY ALL"),
+                "places": self._ask(
+                    "SELECT outcome, node, reason, count(*) AS rows FROM ends GROUP BY ALL ORDER BY ALL"
+                ),
                 "axes": self._ask(
                     "SELECT one.key AS axis, min(one.value) AS least, max(one.value) AS most FROM "
                     "(SELECT unnest(map_entries(scores)) AS one FROM ends) WHERE one.value IS NOT NULL "
@@ -70,22 +72,22 @@ class Rows:
                     "SELECT who, mark, count(*) AS rows FROM marks SEMI JOIN ends USING (id) GROUP BY ALL ORDER BY ALL"
                 ),
                 "skipped_marks": self._marks.skipped,
-                "unreadable": [f"{fate}/{part}: {why}" for (fate, part), why in self._index.unreadable.items()],
+                "unreadable": [f"{outcome}/{part}: {why}" for (outcome, part), why in self._index.unreadable.items()],
             }
 
     def page(self, wanted: Filter) -> dict[str, Any]:
-        """A page of rows in the order of (fate, id), each with this person's mark, and how many there are in all."""
+        """A page of rows in the order of (outcome, id), each with this person's mark, and how many there are in all."""
         with self._lock:
             if wanted.after_id is None:
                 self._refresh()
             where, values = self._where(wanted)
             total = self._ask(f"SELECT count(*) AS rows FROM ends WHERE {where}", values)[0]["rows"]  # noqa: S608
-            if wanted.after_fate is not None and wanted.after_id is not None:
-                where += " AND (fate, id) > (?::fate, ?)"
-                values += [str(wanted.after_fate), wanted.after_id]
+            if wanted.after_outcome is not None and wanted.after_id is not None:
+                where += " AND (outcome, id) > (?::outcome, ?)"
+                values += [str(wanted.after_outcome), wanted.after_id]
             rows = self._ask(
-                f"SELECT {SHOWN}, mark FROM (SELECT {SHOWN} FROM ends WHERE {where} ORDER BY fate, id LIMIT ?) "  # noqa: S608
-                "LEFT JOIN (SELECT id, mark FROM marks WHERE who = ?) USING (id) ORDER BY fate, id",
+                f"SELECT {SHOWN}, mark FROM (SELECT {SHOWN} FROM ends WHERE {where} ORDER BY outcome, id LIMIT ?) "  # noqa: S608
+                "LEFT JOIN (SELECT id, mark FROM marks WHERE who = ?) USING (id) ORDER BY outcome, id",
                 [*values, wanted.limit, self.who],
             )
             return {"rows": rows, "total": total}
@@ -94,15 +96,15 @@ class Rows:
         """All that is known of a row but its picture, with every person's mark. Raises LookupError where it is gone."""
         with self._lock:
             place = self._place(name)
-            whole = self._index.row(place["fate"], place["part"], place["place"])
+            whole = self._index.row(place["outcome"], place["part"], place["place"])
             spoken = self._ask('SELECT who, mark, "at" FROM marks WHERE id = ? ORDER BY who', [name])
-            return {**whole, **{key: place[key] for key in ("fate", "said", "scores")}, "marks": spoken}
+            return {**whole, **{key: place[key] for key in ("outcome", "said", "scores")}, "marks": spoken}
 
     def picture(self, name: str) -> dict[str, Any]:
         """The picture of a row as its part has it, its digest, and where it came from. Raises LookupError."""
         with self._lock:
             place = self._place(name)
-            return self._index.row(place["fate"], place["part"], place["place"], ["image", "image_sha256", "source"])
+            return self._index.row(place["outcome"], place["part"], place["place"], ["image", "image_sha256", "source"])
 
     def mark(self, name: str, mark: Literal["good", "bad"] | None) -> marks.Mark:
         """Write down this person's mark of a row. Raises LookupError where the run has no such row."""
@@ -113,7 +115,7 @@ class Rows:
             return made
 
     def _place(self, name: str) -> dict[str, Any]:
-        found = self._ask("SELECT fate, part, place, said, scores FROM ends WHERE id = ? LIMIT 1", [name])
+        found = self._ask("SELECT outcome, part, place, said, scores FROM ends WHERE id = ? LIMIT 1", [name])
         if not found:
             raise LookupError("the run has no such row now")
         return found[0]
@@ -141,8 +143,8 @@ class Rows:
     def _where(self, wanted: Filter) -> tuple[str, list[Any]]:
         """SQL that holds for the rows of a filter, and the values it binds."""
         terms: list[tuple[str, list[Any]]] = []
-        if wanted.fate is not None:
-            terms.append(("fate = ?::fate", [str(wanted.fate)]))
+        if wanted.outcome is not None:
+            terms.append(("outcome = ?::outcome", [str(wanted.outcome)]))
         for column in ("node", "reason", "language"):
             if (value := getattr(wanted, column)) is not None:
                 terms.append((f"{column} = ?", [value]))
@@ -158,7 +160,7 @@ class Rows:
             )
         if wanted.text:
             self._search(wanted.text)
-            terms.append(("(fate, part, place) IN (SELECT fate, part, place FROM found)", []))
+            terms.append(("(outcome, part, place) IN (SELECT outcome, part, place FROM found)", []))
         where = " AND ".join(term for term, _ in terms) or "true"
         return where, [value for _, values in terms for value in values]
 

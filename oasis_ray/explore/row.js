@@ -15,17 +15,17 @@ function make(tag, properties = {}, ...children) {
 }
 
 function line(row, place) {
-  const why = row.reason ? `${row.node}: ${row.reason}` : row.fate;
+  const why = row.reason ? `${row.node}: ${row.reason}` : row.outcome;
   return make("li", {}, make("button", { type: "button", onclick: () => show(place) },
     make("bdi", { className: "said" }, row.said || "(no text)"),
-    make("span", { className: "where" }, make("span", { className: `why verdict ${row.fate}` }, why), make("bdi", {}, row.id)),
+    make("span", { className: "where" }, make("span", { className: `why verdict ${row.outcome}` }, why), make("bdi", {}, row.id)),
     row.mark ? make("span", { className: `marked ${row.mark}` }, row.mark) : null));
 }
 
 function drawn(row) {
-  const why = row.reason ? `${row.fate} at ${row.node}: ${row.reason}` : row.fate;
+  const why = row.reason ? `${row.outcome} at ${row.node}: ${row.reason}` : row.outcome;
   const head = make("div", { className: "head" },
-    make("span", { className: `fate verdict ${row.fate}` }, why), make("bdi", { className: "id" }, row.id),
+    make("span", { className: `outcome verdict ${row.outcome}` }, why), make("bdi", { className: "id" }, row.id),
     rows[at]?.id === row.id ? make("span", { className: "place" }, `${number(at + 1)} of ${number(total)}`) : null);
   return [head, picture(row), make("div", { className: "story" }, ...story(row))];
 }

@@ -57,10 +57,10 @@ def write_trace(folder: str, path: str, rows: int) -> int:
     at = max(0, (len(starts) - rows) // 2)
     first, last = starts[at], starts[min(at + rows, len(starts)) - 1]
     chosen: list[tuple[str, dict[str, Any]]] = []
-    for fate, table, steps in _steps(folder):
+    for outcome, table, steps in _steps(folder):
         here = _first(table, steps)
         within = here.filter((pc.field("started") >= first) & (pc.field("started") <= last))
-        chosen.extend((fate, row) for row in table.take(within.column("row")).to_pylist())
+        chosen.extend((outcome, row) for row in table.take(within.column("row")).to_pylist())
     chosen.sort(key=lambda one: one[1]["lineage"][0]["started"])
     fs, place = locate(path)
     with fs.open(place, "wb") as raw, gzip.open(raw, "wb") if path.endswith(".gz") else raw as binary:
@@ -73,13 +73,13 @@ def write_trace(folder: str, path: str, rows: int) -> int:
 
 
 def _steps(folder: str) -> Iterator[tuple[str, pa.Table, pa.Table]]:
-    """Fate, ids with lineage, and all steps of each part. Raises JobError where the parts are older than `started`."""
-    for fate in Outcome:
-        for table in read_parts(folder, fate, ["id", "lineage"]):
+    """Outcome, ids with lineage, and all steps of each part. Raises JobError where parts are older than `started`."""
+    for outcome in Outcome:
+        for table in read_parts(folder, outcome, ["id", "lineage"]):
             steps = pa.Table.from_struct_array(table.column("lineage").combine_chunks().flatten())
             if "started" not in steps.column_names:
                 raise JobError([f"{folder} was made before requests had times (`started` in its lineage)"])
-            yield str(fate), table, steps
+            yield str(outcome), table, steps
 
 
 def _first(table: pa.Table, steps: pa.Table) -> pa.Table:
@@ -101,7 +101,7 @@ def _events(rows: Iterable[tuple[str, Mapping[str, Any]]], zero: float) -> Itera
     flying: list[tuple[float, int]] = []
     lanes = 0
     changes: list[tuple[float, str, int]] = []
-    for fate, row in rows:
+    for outcome, row in rows:
         steps = row["lineage"]
         begin, end = steps[0]["started"], max(step["started"] + step["seconds"] for step in steps)
         while flying and flying[0][0] <= begin:
@@ -109,7 +109,7 @@ def _events(rows: Iterable[tuple[str, Mapping[str, Any]]], zero: float) -> Itera
         lane = heapq.heappop(free) if free else (lanes := lanes + 1)
         heapq.heappush(flying, (end, lane))
         track = {"pid": ROWS, "tid": lane}
-        yield _slice(row["id"], begin, end - begin, zero, track, {"fate": fate})
+        yield _slice(row["id"], begin, end - begin, zero, track, {"outcome": outcome})
         for step in steps:
             about = {key: step[key] for key in ("engine", "prompt_tokens", "cached_tokens", "reply_tokens", "finish")}
             yield _slice(step["node"], step["started"], step["seconds"], zero, track, about)

@@ -42,7 +42,7 @@ def card(made: dict[str, Any], features: Any, facts: Facts, sizes: dict[str, int
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701  (Markdown is written, and `finalize` escapes for it)
     )
-    total = {fate: sum(split[fate] for split in made["splits"].values()) for fate in ("accepted", "captions")}
+    total = {outcome: sum(split[outcome] for split in made["splits"].values()) for outcome in ("accepted", "captions")}
     text = env.get_template("card.md").render(
         **made,
         total=total,

@@ -22,7 +22,7 @@ PACKAGES = ("oasis_ray", "pyarrow", "datasets", "langdetect")
 
 @dataclass(frozen=True)
 class Exported:
-    """An export that stands: rows by split and fate, what was left out and why, files and bytes by kind of file."""
+    """An export that stands: rows by split and outcome, what was left out and why, files and bytes by kind of file."""
 
     folder: Path
     splits: dict[str, dict[str, int]]
@@ -81,11 +81,12 @@ def describe(folders: list[str], selection: Selection, options: Options) -> dict
 
 
 def splits(selection: Selection, options: Options) -> dict[str, dict[str, int]]:
-    """Rows by split and fate, in the order that the options name the splits."""
-    groups = selection.rows.group_by(["split", "fate"]).aggregate([("id", "count")]).to_pylist()
-    counts = {(group["split"], group["fate"]): group["id_count"] for group in groups}
+    """Rows by split and outcome, in the order that the options name the splits."""
+    groups = selection.rows.group_by(["split", "outcome"]).aggregate([("id", "count")]).to_pylist()
+    counts = {(group["split"], group["outcome"]): group["id_count"] for group in groups}
     return {
-        split: {fate: counts.get((split, fate), 0) for fate in ("accepted", "captions")} for split in options.splits
+        split: {outcome: counts.get((split, outcome), 0) for outcome in ("accepted", "captions")}
+        for split in options.splits
     }
 
 

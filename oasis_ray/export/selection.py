@@ -32,7 +32,7 @@ class Part:
     """A part of a run, of accepted rows or captions; bytes are those of its columns, unpacked."""
 
     run: int
-    fate: Outcome
+    outcome: Outcome
     fs: Any
     path: str
     schema: pa.Schema
@@ -42,7 +42,7 @@ class Part:
 
 @dataclass
 class Selection:
-    """The rows of an export: part, row, id, fate, split, language; by split and in shuffled order."""
+    """The rows of an export: part, row, id, outcome, split, language; by split and in shuffled order."""
 
     parts: list[Part]
     rows: pa.Table
@@ -61,8 +61,8 @@ def choose(folders: list[str], options: Options) -> Selection:
     found: list[Part] = []
     tables = []
     for run, folder in enumerate(folders):
-        for fate, place in _places(options):
-            for part, table in _index(run, folder, fate, place, options):
+        for outcome, place in _places(options):
+            for part, table in _index(run, folder, outcome, place, options):
                 tables.append(table.append_column("part", pa.array([len(found)] * table.num_rows, pa.int32())))
                 found.append(part)
     if not sum(table.num_rows for table in tables):
@@ -80,13 +80,13 @@ def choose(folders: list[str], options: Options) -> Selection:
 
 def _places(options: Options) -> Iterator[tuple[Outcome, str]]:
     """The folders of a run that hold rows to export, each with its outcome."""
-    for fate in (Outcome.ACCEPTED, Outcome.CAPTIONS):
-        yield fate, str(fate)
+    for outcome in (Outcome.ACCEPTED, Outcome.CAPTIONS):
+        yield outcome, str(outcome)
         if options.removed:
-            yield fate, f"{REMOVED}/{fate}"
+            yield outcome, f"{REMOVED}/{outcome}"
 
 
-def _index(run: int, folder: str, fate: Outcome, place: str, options: Options) -> Iterator[tuple[Part, pa.Table]]:
+def _index(run: int, folder: str, outcome: Outcome, place: str, options: Options) -> Iterator[tuple[Part, pa.Table]]:
     """The parts in one folder of a run, each with its light columns."""
     fs, paths = parts(folder, place)
     for path in paths:
@@ -100,7 +100,7 @@ def _index(run: int, folder: str, fate: Outcome, place: str, options: Options) -
                 table = file.read(columns=wanted)
         except (pa.ArrowException, OSError) as error:
             raise RunError(f"{path} can't be read: {error}; `oasis-ray audit` says more") from None
-        part = Part(run, fate, fs, path, file.schema_arrow, *_sizes(file.metadata))
+        part = Part(run, outcome, fs, path, file.schema_arrow, *_sizes(file.metadata))
         yield part, _light(table, part, spoken, options)
 
 
@@ -122,14 +122,14 @@ def _light(table: pa.Table, part: Part, spoken: str | None, options: Options) ->
     columns = {
         "row": pa.array(np.arange(count), pa.int32()),
         "id": table.column("id"),
-        "fate": pa.array([str(part.fate)] * count, pa.string()),
+        "outcome": pa.array([str(part.outcome)] * count, pa.string()),
         "image_sha256": table.column("image_sha256"),
         "origin": table.column("origin") if "origin" in table.column_names else pa.nulls(count, pa.string()),
         "language": languages,
     }
     if options.dedup == "text":
         # Captions share a few requests to describe, so there the caption itself is what tells rows apart.
-        said = table.column("instruction" if part.fate is Outcome.ACCEPTED else "response").to_pylist()
+        said = table.column("instruction" if part.outcome is Outcome.ACCEPTED else "response").to_pylist()
         columns["text"] = pa.array([_text_key(text) for text in said], pa.binary())
     return pa.table(columns)
 
@@ -202,8 +202,8 @@ def _split(selection: Selection, options: Options) -> None:
     selection.rows = selection.rows.append_column("split", names).take(pa.array(np.argsort(numbers, kind="stable")))
 
 
-def _is(rows: pa.Table, fate: Outcome) -> np.ndarray:
-    return np.asarray(pc.equal(rows.column("fate"), str(fate)))
+def _is(rows: pa.Table, outcome: Outcome) -> np.ndarray:
+    return np.asarray(pc.equal(rows.column("outcome"), str(outcome)))
 
 
 def _rank(column: pa.ChunkedArray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Packets on their way from task to task: sealed, as one value of bytes.
 
-Ray serializes Arrow tables array by array, in Python, and a packet has an array for each column of each fate: eight
+Ray serializes Arrow tables array by array, in Python, and a packet has an array for each column of each outcome: eight
 rows take 45 ms of CPU, and 18 ms to read back. As Arrow's own stream they take half a millisecond (docs/decisions.md).
 """
 

@@ -28,7 +28,7 @@ class Audit:
     """What an audit saw. The run holds if there are no faults; notes say what could not be looked at."""
 
     rows: int
-    fates: dict[str, int] = field(default_factory=dict)
+    outcomes: dict[str, int] = field(default_factory=dict)
     parts: int = 0
     faults: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -43,9 +43,9 @@ def audit(folder: str) -> Audit:
     makes = [manifest, *manifest["earlier"]]
     digests = {(node["name"], node["digest"]) for make in makes for node in make["nodes"]}
     chunks: list[pa.Array] = []
-    for fate in Outcome:
-        fs, paths = parts(folder, fate)
-        result.fates[str(fate)] = 0
+    for outcome in Outcome:
+        fs, paths = parts(folder, outcome)
+        result.outcomes[str(outcome)] = 0
         for path in paths:
             result.parts += 1
             try:
@@ -61,7 +61,7 @@ def audit(folder: str) -> Audit:
                 result.faults.append(f"{path} can't be read: {error}")
                 continue
             chunks.extend(table.column("id").chunks)
-            result.fates[str(fate)] += table.num_rows
+            result.outcomes[str(outcome)] += table.num_rows
             result.faults.extend(f"{path}: {text}" for text in _strange_steps(table, digests))
     ended = pa.chunked_array(chunks, pa.string())
     _compare(ended, manifest, result)
@@ -71,8 +71,8 @@ def audit(folder: str) -> Audit:
     if len(both := pc.unique(removed.filter(pc.is_in(removed, value_set=ended.combine_chunks())))):
         result.faults.append(f"{len(both)} ids stand both in parts and in {REMOVED}/: {some(both.to_pylist())}")
     counted = manifest.get("rows")
-    if counted is not None and counted != result.fates:
-        result.faults.append(f"the parts hold {result.fates}, the manifest says {counted}")
+    if counted is not None and counted != result.outcomes:
+        result.faults.append(f"the parts hold {result.outcomes}, the manifest says {counted}")
     return result
 
 

@@ -1,4 +1,4 @@
-"""What a run has done so far: rows by fate, node and reason, and the tokens and seconds that they took, node by node.
+"""Counts: rows by outcome, node and reason, and the tokens and seconds that they took, node by node.
 
 While a run goes on, its watch keeps a tally of what the workers report. When it has ended, the same tally is taken
 from its parts (`ledger.counts_of`), which is what the manifest and every later question rest on.
@@ -40,9 +40,9 @@ class Usage:
 
 
 class End(NamedTuple):
-    """Where rows ended: their fate and, where a node sent them away, the node and the reason."""
+    """Where rows ended: their outcome and, where a node sent them away, the node and the reason."""
 
-    fate: str
+    outcome: str
     node: str = ""
     reason: str = ""
 
@@ -51,18 +51,18 @@ class End(NamedTuple):
 class Counts:
     """Counts of ended rows and of what they cost: `spent` by where they ended, and by the node that asked."""
 
-    fates: Counter[str] = field(default_factory=Counter)
+    outcomes: Counter[str] = field(default_factory=Counter)
     reasons: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     spent: dict[End, dict[str, Usage]] = field(default_factory=dict)
 
     def add(self, rows: Iterable[EndedRow]) -> None:
-        """Count ended rows: fate, node and reason (where they were sent away), lineage."""
-        for fate, node, reason, lineage in rows:
-            self.fates[str(fate)] += 1
+        """Count ended rows: outcome, node and reason (where they were sent away), lineage."""
+        for outcome, node, reason, lineage in rows:
+            self.outcomes[str(outcome)] += 1
             if reason:
-                self.reasons[str(fate), node or "", reason] += 1
+                self.reasons[str(outcome), node or "", reason] += 1
             # A caption keeps the reason for which it left the main route; it ended well all the same.
-            end = End(str(fate), node or "", reason or "") if fate in SENT_AWAY else End(str(fate))
+            end = End(str(outcome), node or "", reason or "") if outcome in SENT_AWAY else End(str(outcome))
             for step in lineage:
                 self.cost(end, step["node"]).add(step)
 
@@ -73,7 +73,7 @@ class Counts:
     @property
     def ends(self) -> list[tuple[End, int]]:
         """Where rows have ended, and how many."""
-        well = [(End(fate), rows) for fate, rows in self.fates.items() if fate not in SENT_AWAY]
+        well = [(End(outcome), rows) for outcome, rows in self.outcomes.items() if outcome not in SENT_AWAY]
         return sorted([*well, *((End(*key), rows) for key, rows in self.reasons.items() if key[0] in SENT_AWAY)])
 
     @property
@@ -88,7 +88,7 @@ class Counts:
     @property
     def rows(self) -> int:
         """Rows that have ended."""
-        return self.fates.total()
+        return self.outcomes.total()
 
     @property
     def reply_tokens(self) -> int:

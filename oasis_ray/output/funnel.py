@@ -28,13 +28,13 @@ class Passage:
 def passages(manifest: Mapping[str, Any], tally: Counts) -> list[Passage]:
     """Every node in order, admission first. A row that is scored in full counts where it was first rejected."""
     left: dict[str, dict[str, int]] = {}
-    for (fate, at, reason), rows in sorted(tally.reasons.items()):
+    for (outcome, at, reason), rows in sorted(tally.reasons.items()):
         # A caption keeps the reason for which it left the main route; it is counted below, with the route's own.
-        if fate in ("rejected", "failed"):
-            left.setdefault(at, {})[f"{fate}: {reason}"] = rows
+        if outcome in ("rejected", "failed"):
+            left.setdefault(at, {})[f"{outcome}: {reason}"] = rows
     found = [Passage(ADMIT, tally.rows, left.get(ADMIT, {}))]
     here: dict[str, int] = {Route.MAIN: found[0].through, Route.CAPTION: 0}
-    captions = tally.fates["captions"] + sum(
+    captions = tally.outcomes["captions"] + sum(
         sum(left.get(node["name"], {}).values()) for node in manifest["nodes"] if node["route"] == Route.CAPTION
     )
     for node in manifest["nodes"]:

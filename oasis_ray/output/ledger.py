@@ -15,7 +15,10 @@ from oasis_ray.types import Outcome
 def ended_ids(folder: str) -> pa.ChunkedArray:
     """The ids of all rows that have ended. Reads the id columns alone."""
     chunks = [
-        chunk for fate in Outcome for table in read_parts(folder, fate, ["id"]) for chunk in table.column("id").chunks
+        chunk
+        for outcome in Outcome
+        for table in read_parts(folder, outcome, ["id"])
+        for chunk in table.column("id").chunks
     ]
     return pa.chunked_array(chunks, pa.string())
 
@@ -23,13 +26,13 @@ def ended_ids(folder: str) -> pa.ChunkedArray:
 def counts_of(folder: str) -> Counts:
     """The tally of what a run folder holds."""
     tally = Counts()
-    for fate in Outcome:
-        ends = ["node", "reason"] if fate in SENT_AWAY else []
-        for table in read_parts(folder, fate, ["lineage", *ends]):
-            tally.fates[str(fate)] += table.num_rows
+    for outcome in Outcome:
+        ends = ["node", "reason"] if outcome in SENT_AWAY else []
+        for table in read_parts(folder, outcome, ["lineage", *ends]):
+            tally.outcomes[str(outcome)] += table.num_rows
             if ends:
                 for place in table.group_by(ends).aggregate([([], "count_all")]).to_pylist():
-                    tally.reasons[str(fate), place["node"] or "", place["reason"]] += place["count_all"]
+                    tally.reasons[str(outcome), place["node"] or "", place["reason"]] += place["count_all"]
             lineage = table.column("lineage").combine_chunks()
             steps = pa.Table.from_struct_array(lineage.flatten()).rename_columns({"node": "asked"})
             rows = pc.list_parent_indices(lineage)
@@ -38,7 +41,7 @@ def counts_of(folder: str) -> Counts:
             sums = [([], "count_all"), *((name, "sum") for name in SUMS)]
             for one in steps.group_by(["asked", *ends]).aggregate(sums).to_pylist():
                 found = Usage(one["count_all"], *(one[f"{name}_sum"] for name in SUMS))
-                end = End(str(fate), *(one[name] or "" for name in ends))
+                end = End(str(outcome), *(one[name] or "" for name in ends))
                 tally.cost(end, one["asked"]).merge(found)
     return tally
 

@@ -124,10 +124,10 @@ def _prompts(node: Node) -> list[Prompt]:
 def summary(tally: Counts) -> dict[str, Any]:
     """What a run has done, for the manifest."""
     return {
-        "rows": {str(fate): tally.fates[fate] for fate in Outcome},
+        "rows": {str(outcome): tally.outcomes[outcome] for outcome in Outcome},
         "reasons": [
-            {"fate": fate, "node": node, "reason": reason, "rows": rows}
-            for (fate, node, reason), rows in sorted(tally.reasons.items())
+            {"fate": outcome, "node": node, "reason": reason, "rows": rows}
+            for (outcome, node, reason), rows in sorted(tally.reasons.items())
         ],
         "cost": {node: asdict(cost) for node, cost in tally.costs.items()},
     }

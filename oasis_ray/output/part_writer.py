@@ -33,7 +33,7 @@ class PartWriter:
 
     def __init__(self, folder: str, recipe: Recipe, *, session: str, waiting: str | None = None) -> None:
         self._folder, self._session = folder, session
-        self._schemas = {str(fate): columns(recipe, fate) for fate in Outcome}
+        self._schemas = {str(outcome): columns(recipe, outcome) for outcome in Outcome}
         if waiting is not None:
             self._schemas[waiting] = waiting_columns(recipe)
 
@@ -46,27 +46,27 @@ class PartWriter:
         name = f"part-{self._session}-{task:06d}.parquet"
         try:
             with told("output.path", self._folder):
-                for fate in self._schemas:
-                    if fate not in tables:
-                        remove_part(f"{self._folder}/{fate}", name)
-                for fate, table in tables.items():
-                    write_part(table, f"{self._folder}/{fate}", name)
+                for outcome in self._schemas:
+                    if outcome not in tables:
+                        remove_part(f"{self._folder}/{outcome}", name)
+                for outcome, table in tables.items():
+                    write_part(table, f"{self._folder}/{outcome}", name)
         except OSError as error:
             raise RunError(f"{self._folder} can't be written to: {error}") from error
-        return {fate: table.num_rows for fate, table in tables.items()}
+        return {outcome: table.num_rows for outcome, table in tables.items()}
 
 
 def unpack(packets: Sequence[pa.Table], schemas: Mapping[N, pa.Schema]) -> Iterator[tuple[N, pa.Table]]:
-    """The rows in packets, as one table for each fate that occurs. Raises KeyError for a fate without a schema."""
-    if strange := {name for packet in packets for name in packet.column_names} - {str(fate) for fate in schemas}:
+    """The rows in packets, one table per outcome that occurs. Raises KeyError for an outcome without a schema."""
+    if strange := {name for packet in packets for name in packet.column_names} - {str(outcome) for outcome in schemas}:
         raise KeyError(*sorted(strange))
-    for fate, schema in schemas.items():
-        having = [packet.column(str(fate)) for packet in packets if str(fate) in packet.column_names]
+    for outcome, schema in schemas.items():
+        having = [packet.column(str(outcome)) for packet in packets if str(outcome) in packet.column_names]
         # Packet by packet: their images in one array could be more than Arrow's 2 GiB.
         lists = [chunk.flatten() for column in having for chunk in column.chunks]
         tables = [pa.Table.from_arrays(rows.flatten(), names=rows.type.names) for rows in lists if len(rows)]
         if tables:
-            yield fate, pa.concat_tables(tables).cast(schema)
+            yield outcome, pa.concat_tables(tables).cast(schema)
 
 
 def remove_part(folder: str, name: str) -> None:

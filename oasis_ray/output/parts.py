@@ -17,26 +17,26 @@ READERS = 8  # threads: a part's footer and ids are small, and a store is far aw
 T = TypeVar("T")
 
 
-def parts(folder: str, fate: str) -> tuple[Any, list[str]]:
-    """The file system of a run folder, and the paths of its parts of one fate (or of one folder of waiting rows)."""
-    fs, files = below(folder, fate)
+def parts(folder: str, outcome: str) -> tuple[Any, list[str]]:
+    """The file system of a run folder, and the paths of its parts of one outcome (or of one folder of waiting rows)."""
+    fs, files = below(folder, outcome)
     return fs, [path for path, name in files if name.startswith("part-") and name.endswith(".parquet")]
 
 
-def read_parts(folder: str, fate: str, columns: list[str]) -> Iterator[pa.Table]:
-    """These columns of every part of one fate, a table a part."""
-    fs, paths = parts(folder, fate)
+def read_parts(folder: str, outcome: str, columns: list[str]) -> Iterator[pa.Table]:
+    """These columns of every part of one outcome, a table a part."""
+    fs, paths = parts(folder, outcome)
     yield from side_by_side(lambda path: read_part(fs, path, columns), paths)
 
 
-def rewrite(fs: Any, folder: str, fate: str, path: str, keep: pa.Array) -> None:
+def rewrite(fs: Any, folder: str, outcome: str, path: str, keep: pa.Array) -> None:
     """Leave in a part the rows to `keep`; a part without rows is removed."""
     if not pc.any(keep).as_py():
         fs.rm(path)
         return
     with fs.open(path, "rb") as stream:
         table = pq.read_table(stream)
-    write_part(table.filter(keep), f"{folder.rstrip('/')}/{fate}", path.rsplit("/", 1)[1])
+    write_part(table.filter(keep), f"{folder.rstrip('/')}/{outcome}", path.rsplit("/", 1)[1])
 
 
 def read_part(fs: Any, path: str, columns: list[str]) -> pa.Table:
@@ -45,10 +45,12 @@ def read_part(fs: Any, path: str, columns: list[str]) -> pa.Table:
         return pq.read_table(stream, columns=columns)
 
 
-def below(folder: str, fate: str) -> tuple[Any, list[tuple[str, str]]]:
-    """The file system, and path and name of each file of one fate. No glob: a run folder may be called `runs [1]`."""
+def below(folder: str, outcome: str) -> tuple[Any, list[tuple[str, str]]]:
+    """The file system, and path and name of each file of an outcome. No glob: a run folder may be called `runs [1]`."""
     fs, base = locate(folder)
-    return fs, [(path, path.rpartition("/")[2]) for path in sorted(fs.find(f"{base.rstrip('/')}/{fate}", maxdepth=1))]
+    return fs, [
+        (path, path.rpartition("/")[2]) for path in sorted(fs.find(f"{base.rstrip('/')}/{outcome}", maxdepth=1))
+    ]
 
 
 def side_by_side(read: Callable[[str], T], paths: list[str]) -> Iterator[T]:

@@ -28,7 +28,7 @@ def record(ended: Row, recipe: Recipe, *, keep_images: bool) -> dict[str, Any]:
         "source": ended.address,
     }
     if made is None:
-        told = "error" if ended.fate is Outcome.FAILED else "detail"
+        told = "error" if ended.outcome is Outcome.FAILED else "detail"
         return {**row, "node": ended.node, "reason": ended.reason, told: ended.detail}
     instruction, response = ended.value(made.instruction), ended.value(made.response)
     # A placeholder in the text would stand for a second picture wherever the record is loaded.
@@ -45,7 +45,7 @@ def record(ended: Row, recipe: Recipe, *, keep_images: bool) -> dict[str, Any]:
 
 
 def packet(rows: Iterable[Row], recipe: Recipe, *, keep_images: bool, waiting: str | None = None) -> pa.Table:
-    """Rows as one row with a list column for each fate that occurs: the form in which they go to `sink.unpack`.
+    """Rows as one row with a list column for each outcome that occurs: the form in which they go to `sink.unpack`.
 
     Rows that wait travel in one more column, named after the folder `waiting` that they go to.
     """
@@ -55,7 +55,7 @@ def packet(rows: Iterable[Row], recipe: Recipe, *, keep_images: bool, waiting: s
         if row.waits:
             rows_of[waiting].append(state(row, recipe))
         else:
-            rows_of[row.fate].append(record(row, recipe, keep_images=keep_images))
+            rows_of[row.outcome].append(record(row, recipe, keep_images=keep_images))
     occur = [name for name in names if rows_of[name]]
     schemas = {name: columns(recipe, name) if isinstance(name, Outcome) else waiting_columns(recipe) for name in occur}
     return pa.table({str(name): pa.array([rows_of[name]], pa.list_(pa.struct(list(schemas[name])))) for name in occur})

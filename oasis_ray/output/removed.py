@@ -18,16 +18,16 @@ RETURNED = "part-returned-"  # begins the names of parts that were put back
 
 def removed_ids(folder: str) -> pa.ChunkedArray:
     """The ids of all removed rows of a run."""
-    tables = [table for fate in Outcome for table in read_parts(folder, f"{REMOVED}/{fate}", ["id"])]
+    tables = [table for outcome in Outcome for table in read_parts(folder, f"{REMOVED}/{outcome}", ["id"])]
     return pa.chunked_array([chunk for table in tables for chunk in table.column("id").chunks], pa.string())
 
 
 def remove(folder: str, gone: pa.ChunkedArray) -> None:
     """Move the rows with these ids out of the parts. It may be cut short and done again."""
-    for fate in Outcome:
-        fs, paths = parts(folder, fate)
+    for outcome in Outcome:
+        fs, paths = parts(folder, outcome)
         for path in paths:
-            _move(fs, folder, path, fate, f"{REMOVED}/{fate}", gone, _name(path))
+            _move(fs, folder, path, outcome, f"{REMOVED}/{outcome}", gone, _name(path))
 
 
 def put_back(folder: str, given: pa.ChunkedArray, ended: pa.ChunkedArray) -> int:
@@ -35,11 +35,11 @@ def put_back(folder: str, given: pa.ChunkedArray, ended: pa.ChunkedArray) -> int
     and are only taken out.
     """
     count = 0
-    for fate in Outcome:
-        fs, paths = parts(folder, f"{REMOVED}/{fate}")
+    for outcome in Outcome:
+        fs, paths = parts(folder, f"{REMOVED}/{outcome}")
         for path in paths:
             name = RETURNED + _name(path).removeprefix(RETURNED).removeprefix("part-")
-            count += _move(fs, folder, path, f"{REMOVED}/{fate}", fate, given, name, but=ended)
+            count += _move(fs, folder, path, f"{REMOVED}/{outcome}", outcome, given, name, but=ended)
     return count
 
 

@@ -25,13 +25,13 @@ def mend(folder: str) -> tuple[pa.ChunkedArray, list[str]]:
     kinds = (*Outcome, *waits(folder))
     told = [f"removed an unfinished part of an earlier session: {file}" for file in _sweep(folder, kinds)]
     held: list[tuple[Outcome, str, pa.ChunkedArray]] = []
-    for fate in kinds:
-        fs, paths = parts(folder, fate)
+    for outcome in kinds:
+        fs, paths = parts(folder, outcome)
         for path, ids in zip(paths, side_by_side(lambda path: _ids_or_fault(fs, path), paths), strict=True):  # noqa: B023
             if isinstance(ids, str):
-                told.append(f"set aside a part that can't be read ({ids}): {_set_aside(fs, folder, fate, path)}")
-            elif isinstance(fate, Outcome):  # of a row that waits twice the state that is further counts
-                held.append((fate, path, ids))
+                told.append(f"set aside a part that can't be read ({ids}): {_set_aside(fs, folder, outcome, path)}")
+            elif isinstance(outcome, Outcome):  # of a row that waits twice the state that is further counts
+                held.append((outcome, path, ids))
     ended = pa.chunked_array([chunk for *_, ids in held for chunk in ids.chunks], pa.string())
     twice = set(repeated(ended).to_pylist())
     if twice:
@@ -43,18 +43,18 @@ def mend(folder: str) -> tuple[pa.ChunkedArray, list[str]]:
 
 def _keep_first(folder: str, held: list[tuple[Outcome, str, pa.ChunkedArray]], twice: set[str]) -> None:
     seen: set[str] = set()
-    for fate, path, ids in held:
+    for outcome, path, ids in held:
         keep = []
         for name in ids.to_pylist() if pc.any(pc.is_in(ids, pa.array(list(twice)))).as_py() else ():
             keep.append(name not in seen)
             seen.update({name} & twice)
         if not all(keep):
-            rewrite(parts(folder, fate)[0], folder, fate, path, pa.array(keep))
+            rewrite(parts(folder, outcome)[0], folder, outcome, path, pa.array(keep))
 
 
-def _set_aside(fs: Any, folder: str, fate: str, path: str) -> str:
+def _set_aside(fs: Any, folder: str, outcome: str, path: str) -> str:
     _, base = locate(folder)
-    place = f"{base.rstrip('/')}/{BROKEN}/{fate}-{path.rsplit('/', 1)[1]}"
+    place = f"{base.rstrip('/')}/{BROKEN}/{outcome}-{path.rsplit('/', 1)[1]}"
     make_folder(fs, place.rsplit("/", 1)[0])
     fs.mv(path, place)
     return place
@@ -75,8 +75,8 @@ def _ids_or_fault(fs: Any, path: str) -> pa.ChunkedArray | str:
 def _sweep(folder: str, kinds: Iterable[str]) -> list[str]:
     """Remove the unfinished files that a killed writer left behind; their names."""
     left = []
-    for fate in kinds:
-        fs, files = below(folder, fate)
+    for outcome in kinds:
+        fs, files = below(folder, outcome)
         for path in (path for path, name in files if name.startswith(".part-")):
             fs.rm(path)
             left.append(path)

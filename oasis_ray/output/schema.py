@@ -1,4 +1,4 @@
-"""The columns of a run's Parquet parts, one schema a fate. `docs/run-folder.md` describes each.
+"""The columns of a run's Parquet parts, one schema an outcome. `docs/run-folder.md` describes each.
 
 A row that waits for a later phase (`phases`) is written with all that is needed to go on: `state`, and back: `resume`.
 """
@@ -20,10 +20,10 @@ STEP = pa.struct(
 )  # fmt: skip
 
 
-def columns(recipe: Recipe, fate: Outcome) -> pa.Schema:
-    """The columns of a part of `fate`."""
+def columns(recipe: Recipe, outcome: Outcome) -> pa.Schema:
+    """The columns of a part of `outcome`."""
     common = {"id": pa.string(), "image": IMAGE}
-    route = next(route for route, name in OUTCOME_OF.items() if name is fate)
+    route = next(route for route, name in OUTCOME_OF.items() if name is outcome)
     if route in recipe.records:
         nodes = passed(recipe.nodes, route)
         scores = pa.struct([(axis, pa.int64()) for axis in recipe.records[route].scores])
@@ -34,7 +34,7 @@ def columns(recipe: Recipe, fate: Outcome) -> pa.Schema:
     else:
         nodes = list(recipe.nodes)
         ending = {"node": pa.string(), "reason": pa.string(), "detail": pa.string()}
-        if fate is Outcome.FAILED:
+        if outcome is Outcome.FAILED:
             ending["error"] = ending.pop("detail")
     trace = {
         "nodes": pa.struct([(node.name, written_by(node)) for node in nodes]),

@@ -103,8 +103,8 @@ class RowWorker:
         found += [await self._try_alone(row) for row in rows if row["id"] in suspects]
         out = sorted((row for row in found if row is not None), key=lambda row: ids.index(row.id))
         ended = [row for row in out if not row.waits]
-        told: list[EndedRow] = [(row.fate, row.node, row.reason, row.lineage) for row in ended]
-        failed = [(row.id, row.node or "", row.reason or "") for row in ended if row.fate is Outcome.FAILED]
+        told: list[EndedRow] = [(row.outcome, row.node, row.reason, row.lineage) for row in ended]
+        failed = [(row.id, row.node or "", row.reason or "") for row in ended if row.outcome is Outcome.FAILED]
         coordinator.ended(ids, told, failed, len(out) - len(ended), sum(row.seconds for row in out))
         return out
 

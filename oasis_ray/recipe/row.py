@@ -36,7 +36,7 @@ class Row:
     seconds: float = 0.0  # that it was on its way
 
     @property
-    def fate(self) -> Outcome:
+    def outcome(self) -> Outcome:
         """Where the row ended."""
         return OUTCOME_OF[self.route]
 

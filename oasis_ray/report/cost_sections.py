@@ -1,6 +1,6 @@
 """The sections on what a run has cost, and on how well that was known before."""
 
-from oasis_ray.report.section import COLOURS, FATE_COLOURS, Plot, Section, Table, count, share, stacked
+from oasis_ray.report.section import COLOURS, OUTCOME_COLOURS, Plot, Section, Table, count, share, stacked
 from oasis_ray.report.statistics import Cost, DatasetStatistics, EndCost, NodeCost
 
 ENDS = 12  # ways to end that the plot of costs shows
@@ -61,7 +61,7 @@ def _each(runs: list[tuple[DatasetStatistics, Cost]]) -> Table:
     priced = any(spent.money for _, spent in runs)
     rows = []
     for run, spent in runs:
-        accepted = run.fates.get("accepted", 0)
+        accepted = run.outcomes.get("accepted", 0)
         sums = [sum(getattr(one, key) for one in spent.nodes) for key in ("requests", "prompt_tokens", "reply_tokens")]
         cells = [run.name, count(accepted), *(_over(total, accepted) for total in (spent.seconds, *sums))]
         cells.append(count(spent.seconds_loading))
@@ -103,15 +103,15 @@ def _ends_plot(name: str, spent: Cost) -> Plot:
     some = sorted(spent.ends, key=lambda one: -one.gpu_seconds)[:ENDS]
     names = [_end(one) for one in some]
     parts = [
-        (fate, [one.gpu_seconds if one.fate == fate else 0.0 for one in some], colour)
-        for fate, colour in FATE_COLOURS.items()
+        (outcome, [one.gpu_seconds if one.outcome == outcome else 0.0 for one in some], colour)
+        for outcome, colour in OUTCOME_COLOURS.items()
     ]
     return stacked(f"GPU-seconds of {name} by where rows ended", names, parts, "GPU-seconds")
 
 
 def _ends(run: DatasetStatistics, spent: Cost) -> Table:
     """What rows of each end have cost, and what of that an accepted row pays for."""
-    accepted = run.fates.get("accepted", 0)
+    accepted = run.outcomes.get("accepted", 0)
     rows = [
         (
             _end(one),
@@ -128,7 +128,7 @@ def _ends(run: DatasetStatistics, spent: Cost) -> Table:
 
 
 def _end(one: EndCost) -> str:
-    return f"{one.fate}: {one.reason} at {one.node}" if one.node else one.fate
+    return f"{one.outcome}: {one.reason} at {one.node}" if one.node else one.outcome
 
 
 def _units(spent: Cost) -> list[str]:

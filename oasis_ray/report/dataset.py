@@ -35,7 +35,7 @@ class ReportRow:
     """A row as statistics see it. `place` is its file and its number in the file, for those that are to be shown."""
 
     id: str
-    fate: str
+    outcome: str
     place: tuple[str, int]
     origin: str | None = None
     node: str | None = None
@@ -49,12 +49,12 @@ class ReportRow:
 
 @dataclass(frozen=True)
 class FileGroup:
-    """Files that one task reads, all of one kind and, in a run, of one fate."""
+    """Files that one task reads, all of one kind and, in a run, of one outcome."""
 
     root: str
     kind: Literal["part", "parquet", "json"]
     files: tuple[str, ...]
-    fate: str = str(Outcome.ACCEPTED)
+    outcome: str = str(Outcome.ACCEPTED)
 
 
 @dataclass(frozen=True)
@@ -86,9 +86,9 @@ def open_dataset(path: str) -> Dataset:
 
 
 def _run_pieces(path: str) -> Iterator[FileGroup]:
-    for fate in Outcome:
-        for some in _shared_out(parts(path, fate)[1]):
-            yield FileGroup(path, "part", some, str(fate))
+    for outcome in Outcome:
+        for some in _shared_out(parts(path, outcome)[1]):
+            yield FileGroup(path, "part", some, str(outcome))
 
 
 def _shared_out(files: Sequence[str]) -> Iterator[tuple[str, ...]]:
@@ -142,7 +142,7 @@ def _parquet_rows(stream: Any, file: str, piece: FileGroup) -> Iterator[ReportRo
         for row in batch.to_pylist():
             nodes = row.get("nodes") or {}
             yield ReportRow(
-                row["id"], piece.fate, (file, at), row.get("origin"), row.get("node"), row.get("reason"),
+                row["id"], piece.outcome, (file, at), row.get("origin"), row.get("node"), row.get("reason"),
                 row.get("instruction"), row.get("response"), row.get("image_sha256"),
                 {axis: out["score"] for axis, out in nodes.items() if out and out["score"] is not None},
                 tuple(step["node"] for step in row.get("lineage") or () if step["finish"] == "length"),

@@ -1,4 +1,4 @@
-"""The rows that the report shows: of each fate, and of each reason, some that chance chose, with their pictures."""
+"""The rows that the report shows: of each outcome, and of each reason, some that chance chose, with their pictures."""
 
 import base64
 from collections import defaultdict
@@ -25,7 +25,7 @@ class Shown:
     """A row as the gallery shows it. `said` are the texts that the nodes wrote, by node."""
 
     id: str
-    fate: str
+    outcome: str
     node: str | None
     reason: str | None
     detail: str | None
@@ -41,14 +41,14 @@ class Shown:
 
 def gallery(subject: Dataset, totals: Totals) -> list[Shown]:
     """The chosen rows, read in full."""
-    wanted: dict[str, dict[int, str]] = defaultdict(dict)  # file → row → fate
-    for (fate, reason), some in sorted(totals.gallery.items()):
-        for (file, at), _ in some.chosen()[: OF_A_REASON if reason and fate != Outcome.CAPTIONS else None]:
-            wanted[file][at] = fate
+    wanted: dict[str, dict[int, str]] = defaultdict(dict)  # file → row → outcome
+    for (outcome, reason), some in sorted(totals.gallery.items()):
+        for (file, at), _ in some.chosen()[: OF_A_REASON if reason and outcome != Outcome.CAPTIONS else None]:
+            wanted[file][at] = outcome
     pictures = Pictures(subject.manifest or {})
     found = [row for file, places in wanted.items() for row in _rows(subject, file, places, pictures)]
     order = list(map(str, Outcome))
-    return sorted(found, key=lambda row: (order.index(row.fate), row.node or "", row.reason or "", row.id))
+    return sorted(found, key=lambda row: (order.index(row.outcome), row.node or "", row.reason or "", row.id))
 
 
 def _rows(subject: Dataset, file: str, places: Mapping[int, str], pictures: Pictures) -> Iterator[Shown]:
@@ -66,7 +66,7 @@ def _rows(subject: Dataset, file: str, places: Mapping[int, str], pictures: Pict
             if row.place[1] in places:
                 image = full.get(row.place[1], {}).get("image")
                 yield Shown(
-                    row.id, row.fate, row.node, row.reason, None, row.origin, _cut(row.instruction),
+                    row.id, row.outcome, row.node, row.reason, None, row.origin, _cut(row.instruction),
                     _cut(row.response), picture_uri(pictures, {"image": image}),
                 )  # fmt: skip
 
@@ -83,10 +83,10 @@ def _at(shard: pq.ParquetFile, places: Iterable[int]) -> Iterator[tuple[int, dic
         begin = end
 
 
-def _shown(row: Mapping[str, Any], fate: str, pictures: Pictures) -> Shown:
+def _shown(row: Mapping[str, Any], outcome: str, pictures: Pictures) -> Shown:
     nodes = {name: out for name, out in (row.get("nodes") or {}).items() if out is not None}
     return Shown(
-        row["id"], fate, row.get("node"), row.get("reason"), _cut(row.get("detail") or row.get("error")),
+        row["id"], outcome, row.get("node"), row.get("reason"), _cut(row.get("detail") or row.get("error")),
         row.get("origin"), _cut(row.get("instruction") or _written(nodes, "instruction")),
         _cut(row.get("response")), picture_uri(pictures, row),
         {name: out["score"] for name, out in nodes.items() if out.get("score") is not None},

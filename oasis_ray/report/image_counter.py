@@ -13,7 +13,7 @@ from oasis_ray.types import Outcome
 
 MOST = 20_000  # pictures that are looked at: decoding is what costs
 HELD = 16  # encoded pictures in memory at once
-SHOWN_FATES = (str(Outcome.ACCEPTED), str(Outcome.CAPTIONS))
+SHOWN_OUTCOMES = (str(Outcome.ACCEPTED), str(Outcome.CAPTIONS))
 
 
 def draw(subject: Dataset) -> Iterator[FileGroup]:
@@ -22,7 +22,7 @@ def draw(subject: Dataset) -> Iterator[FileGroup]:
     files = [
         (number(file.rpartition("/")[2]), file, piece)
         for piece in subject.pieces
-        if piece.kind != "json" and piece.fate in SHOWN_FATES
+        if piece.kind != "json" and piece.outcome in SHOWN_OUTCOMES
         for file in piece.files
     ]
     rows = 0
@@ -31,7 +31,7 @@ def draw(subject: Dataset) -> Iterator[FileGroup]:
             return
         with fs.open(file, "rb") as stream:
             rows += pq.read_metadata(stream).num_rows
-        yield FileGroup(piece.root, piece.kind, (file,), piece.fate)
+        yield FileGroup(piece.root, piece.kind, (file,), piece.outcome)
 
 
 class ImageCounter:

@@ -34,10 +34,10 @@ function make(tag, options = {}, ...children) {
   return element;
 }
 const picture = (row) => row.picture ? make("img", { src: row.picture, alt: "", loading: "lazy" }) : make("div", { className: "blank" }, "no picture");
-const told = (row) => [row.fate, row.node, row.reason].filter(Boolean).join(" · ");
+const told = (row) => [row.outcome, row.node, row.reason].filter(Boolean).join(" · ");
 function card(row) {
   const texts = row.said.length ? row.said[0].text : row.detail;
-  const open = make("button", { type: "button", className: `card ${row.fate}` },
+  const open = make("button", { type: "button", className: `card ${row.outcome}` },
     picture(row), make("span", { className: "tag" }, told(row)),
     make("p", { className: "asked" }, row.instruction ?? texts ?? ""),
     make("p", {}, row.response ?? (row.instruction ? row.detail : "") ?? ""));
@@ -62,21 +62,21 @@ function show(row) {
   document.getElementById("detail").showModal();
 }
 if (rows.length) {
-  const get = (id) => document.getElementById(id), [fate, reason, search] = ["fate", "reason", "search"].map(get), PAGE = 24;
+  const get = (id) => document.getElementById(id), [outcome, reason, search] = ["outcome", "reason", "search"].map(get), PAGE = 24;
   let shown = PAGE;
   const fill = (select, values) => select.replaceChildren(make("option", { value: "" }, "all"), ...values.map((value) => make("option", { value }, value)));
   const unique = (values) => [...new Set(values.filter(Boolean))];
-  const fillReasons = () => fill(reason, unique(rows.filter((row) => !fate.value || row.fate === fate.value).map((row) => row.reason)).sort());
+  const fillReasons = () => fill(reason, unique(rows.filter((row) => !outcome.value || row.outcome === outcome.value).map((row) => row.reason)).sort());
   const words = new Map(rows.map((row) => [row, JSON.stringify({ ...row, picture: null }).toLowerCase()]));
   const update = () => {
-    const found = rows.filter((row) => (!fate.value || row.fate === fate.value) && (!reason.value || row.reason === reason.value) && words.get(row).includes(search.value.toLowerCase()));
+    const found = rows.filter((row) => (!outcome.value || row.outcome === outcome.value) && (!reason.value || row.reason === reason.value) && words.get(row).includes(search.value.toLowerCase()));
     get("cards").replaceChildren(...found.slice(0, shown).map(card));
     get("shown").textContent = `${found.length} of ${rows.length} rows`;
     get("more").hidden = found.length <= shown;
   };
-  fill(fate, unique(rows.map((row) => row.fate)));
+  fill(outcome, unique(rows.map((row) => row.outcome)));
   fillReasons();
-  fate.addEventListener("change", () => { fillReasons(); shown = PAGE; update(); });
+  outcome.addEventListener("change", () => { fillReasons(); shown = PAGE; update(); });
   for (const control of [reason, search]) control.addEventListener("input", () => { shown = PAGE; update(); });
   get("more").addEventListener("click", () => { shown += PAGE; update(); });
   update();

@@ -1,9 +1,9 @@
 """The sections on what a run did: its funnel, the judges' scores, origins, and people's marks."""
 
-from oasis_ray.report.section import COLOURS, FATE_COLOURS, Section, Table, count, share, stacked
+from oasis_ray.report.section import COLOURS, OUTCOME_COLOURS, Section, Table, count, share, stacked
 from oasis_ray.report.statistics import DatasetStatistics
 
-FATES = tuple(FATE_COLOURS)
+OUTCOMES = tuple(OUTCOME_COLOURS)
 
 
 def funnel(subjects: list[DatasetStatistics]) -> Section | None:
@@ -15,15 +15,15 @@ def funnel(subjects: list[DatasetStatistics]) -> Section | None:
     for run in runs:
         nodes = [passage.node for passage in run.funnel]
         left = {
-            fate: [sum(rows for why, rows in one.left.items() if why.startswith(fate)) for one in run.funnel]
-            for fate in ("rejected", "failed")
+            outcome: [sum(rows for why, rows in one.left.items() if why.startswith(outcome)) for one in run.funnel]
+            for outcome in ("rejected", "failed")
         }
         turned = [one.left.get("to route caption", 0) for one in run.funnel]
         parts = [
             ("go on", [one.through for one in run.funnel], COLOURS[0]),
-            ("to captions", turned, FATE_COLOURS["captions"]),
-            ("rejected", left["rejected"], FATE_COLOURS["rejected"]),
-            ("failed", left["failed"], FATE_COLOURS["failed"]),
+            ("to captions", turned, OUTCOME_COLOURS["captions"]),
+            ("rejected", left["rejected"], OUTCOME_COLOURS["rejected"]),
+            ("failed", left["failed"], OUTCOME_COLOURS["failed"]),
         ]
         label = f"Rows at every node of {run.name}: how many go on, and where the others go"
         plots.append(stacked(label, nodes, parts, "rows"))
@@ -124,8 +124,8 @@ def origins(subjects: list[DatasetStatistics]) -> Section | None:
         (
             subject.name,
             one.origin or "(none)",
-            *(count(one.fates.get(fate, 0)) for fate in FATES),
-            share(one.fates.get("accepted", 0), sum(one.fates.values())),
+            *(count(one.outcomes.get(outcome, 0)) for outcome in OUTCOMES),
+            share(one.outcomes.get("accepted", 0), sum(one.outcomes.values())),
             *(
                 f"{one.words[text]:.1f}" if text in one.words else "–"
                 for text in ("instruction", "response", "caption")
@@ -138,12 +138,16 @@ def origins(subjects: list[DatasetStatistics]) -> Section | None:
     for subject in known:
         some = subject.origins[:20]
         parts = [
-            (fate, [100 * one.fates.get(fate, 0) / sum(one.fates.values()) for one in some], FATE_COLOURS[fate])
-            for fate in FATES
+            (
+                outcome,
+                [100 * one.outcomes.get(outcome, 0) / sum(one.outcomes.values()) for one in some],
+                OUTCOME_COLOURS[outcome],
+            )
+            for outcome in OUTCOMES
         ]
         names = [one.origin or "(none)" for one in some]
-        plots.append(stacked(f"Fates by origin in {subject.name}", names, parts, "% of its rows"))
-    head = ("subject", "origin", *FATES, "accepted", "words: instruction", "response", "caption")
+        plots.append(stacked(f"Outcomes by origin in {subject.name}", names, parts, "% of its rows"))
+    head = ("subject", "origin", *OUTCOMES, "accepted", "words: instruction", "response", "caption")
     lead = "What became of the rows of each origin, and how long their texts are."
     return Section("origins", "Where the pictures come from", lead, plots, [Table("Rows by origin", head, rows)])
 
@@ -151,10 +155,10 @@ def origins(subjects: list[DatasetStatistics]) -> Section | None:
 def marks(subjects: list[DatasetStatistics]) -> Section | None:
     """What people said of rows, beside what the judges did."""
     rows = [
-        (subject.name, fate, count(subject.marks.good.get(fate, 0)), count(subject.marks.bad.get(fate, 0)))
+        (subject.name, outcome, count(subject.marks.good.get(outcome, 0)), count(subject.marks.bad.get(outcome, 0)))
         for subject in subjects
         if subject.marks
-        for fate in FATES
+        for outcome in OUTCOMES
     ]
     if not rows:
         return None
@@ -164,5 +168,5 @@ def marks(subjects: list[DatasetStatistics]) -> Section | None:
             kappa = "" if found.kappa is None else f"; Cohen's kappa with the run's own verdicts is {found.kappa:.2f}"
             told.append(f"{count(found.marks)} marks of rows of {subject.name}, made in `oasis-ray browse`{kappa}.")
     lead = " ".join(told)
-    table = Table("Marks by fate", ("run", "fate", "marked good", "marked bad"), rows)
+    table = Table("Marks by outcome", ("run", "outcome", "marked good", "marked bad"), rows)
     return Section("marks", "People and judges", lead, [], [table])

@@ -10,7 +10,7 @@ from oasis_ray.report.statistics import Bin
 
 # Told apart by people who see colours differently (Okabe and Ito 2008), on light and on dark ground.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
-FATE_COLOURS = {"accepted": "#009E73", "captions": "#56B4E9", "rejected": "#E69F00", "failed": "#D55E00"}
+OUTCOME_COLOURS = {"accepted": "#009E73", "captions": "#56B4E9", "rejected": "#E69F00", "failed": "#D55E00"}
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Section:
 
 def plot(label: str, traces: Sequence[Any], **layout: Any) -> Plot:
     """A plot of these traces. Colours of text and ground are the page's."""
-    figure = go.Estimate(list(traces))
+    figure = go.Figure(list(traces))
     figure.update_layout(
         template="none",
         margin={"l": 60, "r": 12, "t": 36, "b": 44},

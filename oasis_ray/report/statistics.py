@@ -160,7 +160,7 @@ class Origin(_Part):
     """Rows by where their picture comes from."""
 
     origin: str | None
-    fates: dict[str, int]
+    outcomes: dict[str, int]
     words: dict[str, float] = Field(description="The mean words of each kind of text.")
 
 
@@ -180,7 +180,7 @@ class NodeCost(_Part):
 class EndCost(_Part):
     """What the rows that ended in one way have cost: accepted ones, or those that a node turned down for a reason."""
 
-    fate: str
+    outcome: str
     node: str
     reason: str
     rows: int
@@ -240,7 +240,7 @@ class DatasetStatistics(_Part):
     recipe: str | None = None
     state: str | None = None
     rows: int
-    fates: dict[str, int]
+    outcomes: dict[str, int]
     notes: list[str] = []
     funnel: list[Passage] = []
     rates: list[Rate] = []

@@ -31,15 +31,15 @@ def summarise(
     subject: Dataset, totals: Totals, spoken: Spoken, pictures: ImageTotals | None, notes: list[str]
 ) -> says.DatasetStatistics:
     """The statistics of a subject, from its totals. `notes` say what could not be looked at."""
-    fates: Counter[str] = Counter()
-    for (_, fate), rows in totals.fates.items():
-        fates[fate] += rows
-    shown = fates[Outcome.ACCEPTED] + fates[Outcome.CAPTIONS]
+    outcomes: Counter[str] = Counter()
+    for (_, outcome), rows in totals.outcomes.items():
+        outcomes[outcome] += rows
+    shown = outcomes[Outcome.ACCEPTED] + outcomes[Outcome.CAPTIONS]
     return says.DatasetStatistics(
         name=subject.name,
         kind="run" if subject.manifest else "data set",
-        rows=fates.total(),
-        fates={str(fate): fates[fate] for fate in Outcome},
+        rows=outcomes.total(),
+        outcomes={str(outcome): outcomes[outcome] for outcome in Outcome},
         notes=notes,
         lengths=[
             _lengths(text, unit, totals.lengths[text, unit])
@@ -72,17 +72,17 @@ def summarise(
         pictures=_pictures(pictures, shown) if pictures else None,
         origins=_origins(totals),
         marks=_marks(totals),
-        **(_run(subject.path, subject.manifest, totals, fates) if subject.manifest else {}),
+        **(_run(subject.path, subject.manifest, totals, outcomes) if subject.manifest else {}),
     )
 
 
-def _run(path: str, manifest: Mapping[str, Any], totals: Totals, fates: Counter[str]) -> dict[str, Any]:
+def _run(path: str, manifest: Mapping[str, Any], totals: Totals, outcomes: Counter[str]) -> dict[str, Any]:
     """What only a run has: its funnel, the published rates, its cost."""
     if "cost" in manifest and manifest["state"] == "done":
         costs = {node: Usage(**cost) for node, cost in manifest["cost"].items()}
     else:
         costs = counts_of(path).costs
-    tally = Counts(fates, Counter(totals.reasons))
+    tally = Counts(outcomes, Counter(totals.reasons))
     spent = Bill.model_validate(manifest["bill"]) if "bill" in manifest else Bill()
     return {
         "recipe": manifest["recipe"],
@@ -234,30 +234,30 @@ def _pictures(pictures: ImageTotals, of: int) -> says.Pictures:
 
 
 def _origins(totals: Totals) -> list[says.Origin]:
-    fates: dict[str | None, dict[str, int]] = defaultdict(dict)
-    for (origin, fate), rows in totals.fates.items():
-        fates[origin][fate] = rows
-    if set(fates) <= {None}:
+    outcomes: dict[str | None, dict[str, int]] = defaultdict(dict)
+    for (origin, outcome), rows in totals.outcomes.items():
+        outcomes[origin][outcome] = rows
+    if set(outcomes) <= {None}:
         return []
     return [
         says.Origin(
             origin=origin,
-            fates=found,
+            outcomes=found,
             words={text: totals.origins[origin, text].mean for text in TEXTS if totals.origins[origin, text].rows},
         )
-        for origin, found in sorted(fates.items(), key=lambda item: (-sum(item[1].values()), item[0] or ""))
+        for origin, found in sorted(outcomes.items(), key=lambda item: (-sum(item[1].values()), item[0] or ""))
     ]
 
 
 def _marks(totals: Totals) -> says.Marks | None:
-    """People beside the run: their marks by fate, and Cohen's kappa of good and bad with kept and not."""
+    """People beside the run: their marks by outcome, and Cohen's kappa of good and bad with kept and not."""
     if not totals.marked:
         return None
     said: dict[str, Counter[str]] = {"good": Counter(), "bad": Counter()}
     table: Counter[tuple[bool, bool]] = Counter()
-    for (fate, mark), rows in totals.marked.items():
-        said[mark][fate] += rows
-        table[fate in (Outcome.ACCEPTED, Outcome.CAPTIONS), mark == "good"] += rows
+    for (outcome, mark), rows in totals.marked.items():
+        said[mark][outcome] += rows
+        table[outcome in (Outcome.ACCEPTED, Outcome.CAPTIONS), mark == "good"] += rows
     return says.Marks(marks=table.total(), good=dict(said["good"]), bad=dict(said["bad"]), kappa=kappa(table))
 
 

@@ -20,7 +20,7 @@ from oasis_ray.types import Outcome
 
 SHOWN = 5  # examples of a finding
 SAMPLED = 2000  # characters that are kept of a text in the sample
-GALLERY = 24  # rows of a fate, and a reason, that the gallery shows
+GALLERY = 24  # rows of an outcome, and a reason, that the gallery shows
 UNITS = ("tokens", "words", "characters")
 SPOKEN = re.compile(rf"{LETTER}|[^\s{LETTER[1:-1]}]+")  # words: what stands between spaces
 
@@ -50,8 +50,8 @@ class Totals:
     """What has been counted. Texts are told apart as instruction, response and caption."""
 
     sample: int  # rows whose language and verbs are looked at
-    fates: Counter[tuple[str | None, str]] = field(default_factory=Counter)  # origin, fate
-    reasons: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # fate, node, reason
+    outcomes: Counter[tuple[str | None, str]] = field(default_factory=Counter)  # origin, outcome
+    reasons: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # outcome, node, reason
     lengths: dict[tuple[str, str], Histogram] = field(default_factory=lambda: defaultdict(Histogram))  # text, unit
     origins: dict[tuple[str | None, str], Histogram] = field(default_factory=lambda: defaultdict(Histogram))  # words
     scores: Counter[tuple[str, int]] = field(default_factory=Counter)  # axis, score
@@ -59,7 +59,7 @@ class Totals:
     twins: dict[str, NearDuplicates] = field(default_factory=lambda: defaultdict(NearDuplicates))
     defects: dict[tuple[str, str], Found] = field(default_factory=lambda: defaultdict(Found))  # text, kind
     overlaps: dict[tuple[str, str], Found] = field(default_factory=lambda: defaultdict(Found))  # benchmark, text
-    marked: Counter[tuple[str, str]] = field(default_factory=Counter)  # fate, what a person said of the row
+    marked: Counter[tuple[str, str]] = field(default_factory=Counter)  # outcome, what a person said of the row
     cut: Counter[str] = field(default_factory=Counter)  # node whose reply was cut off
     texts: dict[str, HashSample] = field(default_factory=dict)  # a sample of each kind of text
     gallery: dict[tuple[str, str], HashSample] = field(
@@ -76,26 +76,26 @@ class Totals:
         """Count some rows; `marks` are what people said of rows, by id."""
         said: dict[str, list[tuple[ReportRow, str]]] = defaultdict(list)
         for row in rows:
-            self.fates[row.origin, row.fate] += 1
-            if row.reason is not None and row.fate in (Outcome.REJECTED, Outcome.FAILED):
-                self.reasons[row.fate, row.node or "", row.reason] += 1
+            self.outcomes[row.origin, row.outcome] += 1
+            if row.reason is not None and row.outcome in (Outcome.REJECTED, Outcome.FAILED):
+                self.reasons[row.outcome, row.node or "", row.reason] += 1
             self.cut.update(row.cut)
-            self.marked.update((row.fate, mark) for mark in marks.get(row.id, ()))
+            self.marked.update((row.outcome, mark) for mark in marks.get(row.id, ()))
             self._add_scores(row)
-            self.gallery[row.fate, row.reason or ""].add(number(row.id, seed=2), (row.place, row.id))
-            if row.fate == Outcome.ACCEPTED:
+            self.gallery[row.outcome, row.reason or ""].add(number(row.id, seed=2), (row.place, row.id))
+            if row.outcome == Outcome.ACCEPTED:
                 said["instruction"].append((row, row.instruction or ""))
                 said["response"].append((row, row.response or ""))
-            elif row.fate == Outcome.CAPTIONS:
+            elif row.outcome == Outcome.CAPTIONS:
                 said["caption"].append((row, row.response or ""))
-            if row.image and row.fate in (Outcome.ACCEPTED, Outcome.CAPTIONS):
+            if row.image and row.outcome in (Outcome.ACCEPTED, Outcome.CAPTIONS):
                 self.twins["image"].add(number(row.image), number(row.image), None, row.id)
         for text, some in said.items():
             self._add_texts(text, some, tokenize, benchmarks)
 
     def merge(self, other: "Totals") -> None:
         """Count what `other` has counted."""
-        for name in ("fates", "reasons", "scores", "both", "cut", "marked"):
+        for name in ("outcomes", "reasons", "scores", "both", "cut", "marked"):
             getattr(self, name).update(getattr(other, name))
         for name in ("lengths", "origins", "twins", "defects", "overlaps", "gallery"):
             mine = getattr(self, name)

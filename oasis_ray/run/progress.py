@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError, computed_field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, computed_field
 
 from oasis_ray.cost.bill import Bill
 from oasis_ray.errors import JobError
@@ -30,11 +30,11 @@ class Place(BaseModel):
 
 
 class Reason(BaseModel):
-    """So many rows were sent to this fate by this node, for this reason."""
+    """N rows were sent to this outcome by this node, for this reason. `progress.json` calls the outcome `fate`."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, validate_by_name=True, validate_by_alias=True, serialize_by_alias=True)
 
-    fate: str
+    outcome: str = Field(alias="fate")
     node: str
     reason: str
     rows: int
@@ -128,10 +128,10 @@ def publish(tell: Callable[..., None], progress: Progress, nodes: set[str]) -> N
     """Set the run's metrics (`metrics.Metrics`) to these figures; `nodes` are those where rows may be."""
     left = Counter(progress.rows)
     for one in progress.reasons:
-        tell("oasis_rows_total", one.rows, fate=one.fate, node=one.node, reason=one.reason)
-        left[one.fate] -= one.rows
-    for fate, rows in left.items():
-        tell("oasis_rows_total", rows, fate=fate, node="", reason="")
+        tell("oasis_rows_total", one.rows, outcome=one.outcome, node=one.node, reason=one.reason)
+        left[one.outcome] -= one.rows
+    for outcome, rows in left.items():
+        tell("oasis_rows_total", rows, outcome=outcome, node="", reason="")
     here: dict[str, Any] = {place.node: place for place in progress.in_flight}
     for node in sorted(nodes | set(here)):
         tell("oasis_rows_in_flight", here[node].rows if node in here else 0, node=node)

@@ -90,7 +90,7 @@ class Watchdog:
         if still > NODES_S and (lost := self.impossible()):
             return FitError(lost)
         ended, limit = view.tally.rows, self.job.max_failed
-        failed = view.tally.fates["failed"]
+        failed = view.tally.outcomes["failed"]
         if (
             failed > limit * ended and ended >= SAMPLE
             if isinstance(limit, float)
@@ -98,8 +98,8 @@ class Watchdog:
         ):
             most = "; ".join(
                 f"{rows} at {node}: {reason}"
-                for (fate, node, reason), rows in view.tally.reasons.most_common(20)
-                if fate == "failed"
+                for (outcome, node, reason), rows in view.tally.reasons.most_common(20)
+                if outcome == "failed"
             )
             earlier = f", and {self.failed_before} in earlier sessions" if self.failed_before else ""
             text = f"{failed} of {ended} rows failed ({most}){earlier}; the job allows max_failed: {limit}"

@@ -30,9 +30,9 @@ def test_hostile_rows_and_replies_do_no_harm(tmp_path: Path) -> None:
     execute(job_in(tmp_path), "executor=local")
     assert listing(tmp_path) == before  # nothing was written outside the run
     assert audit(str(tmp_path / "run")).faults == []
-    for fate, row in ended(tmp_path / "run"):
+    for outcome, row in ended(tmp_path / "run"):
         place = row["source"]
-        look(found, given[int(place["file"]) + 100 * place["row_group"] + place["row"]], fate, row)
+        look(found, given[int(place["file"]) + 100 * place["row_group"] + place["row"]], outcome, row)
     assert (found.unexplained, found.escaped, found.ends.total()) == ([], [], ROWS)
     assert {kind for kind, _, _ in found.ends} == set(MAKERS)
 

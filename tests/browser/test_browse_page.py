@@ -87,9 +87,9 @@ class Page:
     def shown(self) -> str:
         return str(self.page.inner_text("article .id"))
 
-    def pick(self, fate: str) -> None:
-        self.page.click(f"#fates button:has-text('{fate}')")
-        self.wait(f"document.querySelector('#fates [aria-pressed=true]').textContent.startsWith('{fate}')")
+    def pick(self, outcome: str) -> None:
+        self.page.click(f"#outcomes button:has-text('{outcome}')")
+        self.wait(f"document.querySelector('#outcomes [aria-pressed=true]').textContent.startsWith('{outcome}')")
         self.wait("/^[0-9]+ rows?$/.test(document.querySelector('#count').textContent)")
 
 

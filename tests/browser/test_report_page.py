@@ -32,12 +32,12 @@ def test_hostile_rows_do_nothing_to_the_page(opened: OpenedRun, artifacts: Path)
 
 def test_rows_are_filtered_searched_and_opened(opened: OpenedRun, artifacts: Path) -> None:
     page = opened.page
-    page.select_option("#fate", "rejected")
+    page.select_option("#outcome", "rejected")
     reasons = page.evaluate("[...document.querySelectorAll('#reason option')].map((one) => one.value)")
     assert reasons == ["", "score_1", "score_2", "score_3", "score_4"]
     page.select_option("#reason", "score_2")
     assert page.inner_text("#shown").startswith("8 of ")
-    page.select_option("#fate", "")
+    page.select_option("#outcome", "")
     page.fill("#search", "DROP TABLE")
     assert page.locator(".card").count() > 0
     page.fill("#search", "plain-")

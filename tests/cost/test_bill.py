@@ -49,15 +49,15 @@ def test_the_tally_of_parts_is_that_of_the_rows(tmp_path: Path, job_file: Callab
     folder.part("x-0", *rows[:3], rows[5])
     folder.part("x-1", *rows[3:5], failed("g", "image_missing"))
     live = Counts()
-    live.add((str(row.fate), row.node, row.reason, row.lineage) for row in [*rows, failed("g", "image_missing")])
+    live.add((str(row.outcome), row.node, row.reason, row.lineage) for row in [*rows, failed("g", "image_missing")])
     found = counts_of(str(folder.path))
-    assert (found.spent, found.fates, found.reasons) == (live.spent, live.fates, live.reasons)
+    assert (found.spent, found.outcomes, found.reasons) == (live.spent, live.outcomes, live.reasons)
 
 
 def test_gpu_seconds_are_shared_by_the_seconds_of_requests() -> None:
     # Of the pool vlm 16 seconds of requests stand behind 160 GPU-seconds, of llm 8 behind 4.
     made = bill(tally(), POOLS, {"vlm": Spent(gpu_seconds=160.0), "llm": Spent(gpu_seconds=4.0)})
-    assert {(line.fate, line.node, line.reason): (line.rows, line.gpu_seconds) for line in made.lines} == {
+    assert {(line.outcome, line.node, line.reason): (line.rows, line.gpu_seconds) for line in made.lines} == {
         ("accepted", "", ""): (2, 80 + 2.0),
         ("captions", "", ""): (1, 10 + 1.0),
         ("rejected", "judge", "score_1"): (1, 70 + 1.0),
@@ -112,6 +112,6 @@ def test_a_bill_is_read_as_it_was_written() -> None:
     made = bill(tally(), POOLS, {"vlm": Spent(gpu_seconds=160.0, money=2.0)}, "EUR")
     assert Bill.model_validate_json(made.model_dump_json()) == made
     assert made.lines[0] == Line(
-        fate="accepted", node="", reason="", rows=2, requests=6, prompt_tokens=60, cached_tokens=24, reply_tokens=12,
+        outcome="accepted", node="", reason="", rows=2, requests=6, prompt_tokens=60, cached_tokens=24, reply_tokens=12,
         gpu_seconds=80.0, money=1.0,
     )  # fmt: skip

@@ -32,11 +32,11 @@ def cost(seconds: float = 1.0) -> Usage:
     return Usage(1, 100, 40, 10, seconds)
 
 
-def row(fate: str = "accepted", node: str = "", *, bad: tuple[str, ...] = (), seconds: float = 1.0) -> ProbeRow:
+def row(outcome: str = "accepted", node: str = "", *, bad: tuple[str, ...] = (), seconds: float = 1.0) -> ProbeRow:
     """A row that was judged in full, and that the judges in `bad` turned down."""
-    nodes = ("hook", "categorize", *JUDGES, *(("respond",) if fate == "accepted" else ()))
+    nodes = ("hook", "categorize", *JUDGES, *(("respond",) if outcome == "accepted" else ()))
     asked = {name: cost(seconds) for name in nodes}
-    return ProbeRow(fate, node, "score_1" if node else "", asked, {name: name not in bad for name in JUDGES})
+    return ProbeRow(outcome, node, "score_1" if node else "", asked, {name: name not in bad for name in JUDGES})
 
 
 def pace(vlm: Engines, llm: Engines, *, filled: float = 1.0) -> Throughput:

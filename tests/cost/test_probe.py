@@ -61,7 +61,7 @@ def test_a_forecast_is_made_of_the_probes_parts_and_kept_in_its_manifest(probed:
     kept = read_manifest(f"{run.path}-probe")["forecast"]
     assert Forecast.model_validate(kept) == made
     found = {(one.what, one.of): one.predicted for one in made.figures}
-    assert {fate: found["rows", fate] for fate in ("accepted", "captions", "rejected", "failed")} == {
+    assert {outcome: found["rows", outcome] for outcome in ("accepted", "captions", "rejected", "failed")} == {
         "accepted": 80, "captions": 40, "rejected": 60, "failed": 20,
     }  # fmt: skip
     assert found["tokens written", "hook"] == 200 * 3

@@ -19,7 +19,7 @@ from oasis_ray.output.manifest import read_manifest
 from oasis_ray.types import Call, Reply, Request
 from tests.support.checkout import ROOT
 from tests.support.command import call_here
-from tests.support.jobs import execute, fates, rows_of
+from tests.support.jobs import execute, outcomes, rows_of
 from tests.support.openai_server import HOOK, JUDGE, Server, serving
 from tests.support.shards import picture, shard
 
@@ -182,7 +182,7 @@ def test_rows_that_a_server_always_fails_on_end_in_failed_and_the_rest_goes_on(
     # More than are needed to believe that it is not the rows: a server that answers otherwise is healthy.
     server.poison = [base64.b64encode(pictures[at]).decode() for at in (0, 1, 3, 4, 5)]
     manifest = execute(job(server, job_file))
-    assert (manifest["state"], fates(tmp_path / "run")) == (
+    assert (manifest["state"], outcomes(tmp_path / "run")) == (
         "done", {"accepted": ["r2"], "failed": ["r0", "r1", "r3", "r4", "r5"]},
     )  # fmt: skip
     failed = rows_of(tmp_path / "run", "failed")

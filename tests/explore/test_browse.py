@@ -154,10 +154,10 @@ def test_what_there_is_to_choose_from_comes_from_the_run(looking: TestClient) ->
     assert told == {
         "name": "runs [1]", "recipe": "oasis", "state": "done", "input_rows": 10, "who": "ada",
         "places": [
-            {"fate": "accepted", "node": None, "reason": None, "rows": 2},
-            {"fate": "captions", "node": None, "reason": None, "rows": 2},
-            {"fate": "rejected", "node": "clarity", "reason": "score_1", "rows": 1},
-            {"fate": "failed", "node": "admit", "reason": "image_broken", "rows": 1},
+            {"outcome": "accepted", "node": None, "reason": None, "rows": 2},
+            {"outcome": "captions", "node": None, "reason": None, "rows": 2},
+            {"outcome": "rejected", "node": "clarity", "reason": "score_1", "rows": 1},
+            {"outcome": "failed", "node": "admit", "reason": "image_broken", "rows": 1},
         ],
         "axes": [
             *({"axis": axis, "least": 5, "most": 5} for axis in judged),
@@ -174,14 +174,14 @@ def test_what_there_is_to_choose_from_comes_from_the_run(looking: TestClient) ->
     ("wanted", "expected"),
     [
         ({}, ["a1", "a2", "c1", "c2", "r1", "f1"]),
-        ({"fate": "captions"}, ["c1", "c2"]),
+        ({"outcome": "captions"}, ["c1", "c2"]),
         ({"node": "clarity"}, ["r1"]),
         ({"node": "admit", "reason": "image_broken"}, ["f1"]),
         ({"language": "de"}, ["c1"]),
         ({"axis": "clarity"}, ["a1", "a2", "r1"]),
         ({"axis": "clarity", "least": 2}, ["a1", "a2"]),
         ({"axis": "clarity", "least": 2, "most": 4}, ["a2"]),
-        ({"axis": "clarity", "most": 3, "fate": "rejected"}, ["r1"]),
+        ({"axis": "clarity", "most": 3, "outcome": "rejected"}, ["r1"]),
         ({"axis": "x'] OR true --"}, []),
         ({"text": "is it teal"}, ["a1"]),
         ({"text": "WORTH [[3]]"}, ["a2"]),
@@ -190,7 +190,7 @@ def test_what_there_is_to_choose_from_comes_from_the_run(looking: TestClient) ->
         ({"text": "100_ "}, []),
         ({"text": "' OR 1=1 --"}, []),
         ({"text": ""}, ["a1", "a2", "c1", "c2", "r1", "f1"]),
-        ({"mark": "none", "fate": "accepted"}, ["a2"]),
+        ({"mark": "none", "outcome": "accepted"}, ["a2"]),
         ({"mark": "good"}, ["a1"]),
         ({"mark": "bad"}, []),
     ],
@@ -202,7 +202,7 @@ def test_a_filter_takes_the_rows_that_are_like_it(
 
 
 @pytest.mark.parametrize(
-    "wanted", [{"fate": "lost"}, {"limit": 0}, {"limit": 501}, {"least": "x"}, {"text": "x" * 1001}, {"sql": "1"}]
+    "wanted", [{"outcome": "lost"}, {"limit": 0}, {"limit": 501}, {"least": "x"}, {"text": "x" * 1001}, {"sql": "1"}]
 )
 def test_a_filter_that_is_none_is_refused(looking: TestClient, wanted: dict[str, Any]) -> None:
     assert looking.get("/api/rows", params=wanted).status_code == 422
@@ -213,8 +213,8 @@ def test_pages_hold_every_row_once_though_rows_are_added(run: RunFolder) -> None
     last: dict[str, Any] = {}
     while page := browsing.get("/api/rows", params={"limit": 1, **last}).json()["rows"]:
         assert len(seen) < 6
-        seen += [(row["fate"], row["id"]) for row in page]
-        last = {"after_fate": page[-1]["fate"], "after_id": page[-1]["id"]}
+        seen += [(row["outcome"], row["id"]) for row in page]
+        last = {"after_outcome": page[-1]["outcome"], "after_id": page[-1]["id"]}
         run.part(f"x{len(seen)}", accepted(f"a0{len(seen)}"))
         ids(browsing)
     assert seen == [("accepted", "a1"), ("accepted", "a2"), ("captions", "c1"), ("captions", "c2"),
@@ -231,7 +231,7 @@ def test_a_row_is_given_whole_but_its_picture(looking: TestClient) -> None:
     assert [step["node"] for step in given.pop("lineage")] == ["hook", "clarity"]
     assert {axis: value for axis, value in given.pop("scores").items() if value} == {"clarity": 1}
     assert given == {
-        "id": "r1", "fate": "rejected", "node": "clarity", "reason": "score_1", "detail": "score_1",
+        "id": "r1", "outcome": "rejected", "node": "clarity", "reason": "score_1", "detail": "score_1",
         "said": "100% _odd_", "scored_in_full": False, "image_sha256": None, "origin": None,
         "source": {"file": "a", "row_group": 0, "row": 0}, "marks": [],
     }  # fmt: skip
@@ -241,7 +241,7 @@ def test_a_row_is_given_whole_but_its_picture(looking: TestClient) -> None:
 def test_hostile_ids_and_texts_come_as_they_are_and_do_nothing(run: RunFolder) -> None:
     run.part("x", *(accepted(name, text=NASTY, answer=NASTY, image=picture()) for name in NASTY_IDS))
     browsing = client(run)
-    assert sorted(ids(browsing, fate="accepted")) == sorted(["a1", "a2", *NASTY_IDS])
+    assert sorted(ids(browsing, outcome="accepted")) == sorted(["a1", "a2", *NASTY_IDS])
     assert sorted(ids(browsing, text=NASTY[:40].upper())) == sorted(NASTY_IDS)
     for name in NASTY_IDS:
         given = browsing.get("/api/row", params={"id": name})
@@ -357,13 +357,13 @@ def test_a_run_is_only_written_to_by_marks(run: RunFolder) -> None:
 
 def test_a_run_that_goes_on_is_seen_as_it_is(run: RunFolder) -> None:
     browsing = client(run)
-    assert ids(browsing, fate="rejected", text="more") == []
+    assert ids(browsing, outcome="rejected", text="more") == []
     run.part("3", rejected("r2", text="more"))
-    assert ids(browsing, fate="rejected", text="more") == ["r2"]
+    assert ids(browsing, outcome="rejected", text="more") == ["r2"]
     run.part("3", accepted("r2", text="more"))  # tried again, and its part taken back
     (run.path / "rejected/part-3.parquet").unlink()
     assert ids(browsing, text="more") == ["r2"]
-    assert browsing.get("/api/row", params={"id": "r2"}).json()["fate"] == "accepted"
+    assert browsing.get("/api/row", params={"id": "r2"}).json()["outcome"] == "accepted"
     (run.path / "accepted/part-3.parquet").unlink()
     assert browsing.get("/api/row", params={"id": "r2"}).status_code == 404
 
@@ -388,7 +388,7 @@ def test_texts_that_cannot_be_searched_are_told(run: RunFolder) -> None:
     whole = (run.path / "accepted/part-1.parquet").read_bytes()
     (run.path / "accepted/part-0.parquet").write_bytes(whole[:begin] + b"\xff" * 40 + whole[begin + 40 :])
     browsing = client(run)
-    assert ids(browsing, fate="accepted") == ["a1", "a1", "a2", "a2"]
+    assert ids(browsing, outcome="accepted") == ["a1", "a1", "a2", "a2"]
     assert ids(browsing, text="teal") == ["a1"]
     (told,) = browsing.get("/api/run").json()["unreadable"]
     assert told.startswith("accepted/part-0.parquet: its texts are not searched: ")
@@ -403,7 +403,7 @@ def test_parts_of_other_makes_are_read_together(run: RunFolder) -> None:
     assert ids(browsing) == ["a1", "a2", "c1", "c2", "o1", "r1", "f1", "o2"]
     assert ids(browsing, axis='a "b"', most=2) == ids(browsing, text="old word") == ["o1"]
     assert browsing.get("/api/row", params={"id": "o2"}).json() == {
-        "id": "o2", "fate": "failed", "said": None, "scores": {}, "marks": []
+        "id": "o2", "outcome": "failed", "said": None, "scores": {}, "marks": []
     }  # fmt: skip
     assert [browsing.get("/image", params={"id": name}).status_code for name in ("o1", "o2")] == [204, 204]
 

@@ -49,9 +49,9 @@ def runs(write: Write) -> tuple[str, str]:
     return str(before), str(after)
 
 
-def test_rows_are_counted_by_fate_before_and_after(runs: tuple[str, str]) -> None:
+def test_rows_are_counted_by_outcome_before_and_after(runs: tuple[str, str]) -> None:
     compared = Comparison(*runs)
-    assert compared.fates() == {
+    assert compared.outcomes() == {
         ("accepted", "accepted"): 1, ("accepted", "failed"): 1, ("captions", "captions"): 1,
         ("rejected", "accepted"): 2, ("rejected", "rejected"): 1, ("failed", None): 1, (None, "failed"): 1,
     }  # fmt: skip
@@ -81,14 +81,14 @@ def test_every_row_that_ended_otherwise_is_written(runs: tuple[str, str], tmp_pa
     file = tmp_path / "what's new.json"
     Comparison(*runs).write(str(file))
     written = json.loads(file.read_text())
-    ended = {row["id"]: [row[side] and row[side]["fate"] for side in ("before", "after")] for row in written}
+    ended = {row["id"]: [row[side] and row[side]["outcome"] for side in ("before", "after")] for row in written}
     assert ended == {
         "down": ["accepted", "failed"], "elsewhere": ["rejected", "rejected"], "gone": ["failed", None],
         "new": [None, "failed"], "up1": ["rejected", "accepted"], "up2": ["rejected", "accepted"],
     }  # fmt: skip
     (one,) = (row["before"] for row in written if row["id"] == "elsewhere")
     assert one == {
-        "fate": "rejected", "node": "clarity", "reason": "score_1", "said": "What is it?",
+        "outcome": "rejected", "node": "clarity", "reason": "score_1", "said": "What is it?",
         "scores": {axis: 1 if axis == "clarity" else None for axis in one["scores"]},
     }  # fmt: skip
 
@@ -126,7 +126,7 @@ def test_what_cannot_be_compared_is_told(runs: tuple[str, str], write: Write, tm
 def test_a_part_that_cannot_be_read_is_told(runs: tuple[str, str]) -> None:
     (Path(runs[1]) / "failed/part-4.parquet").write_bytes(b"junk")
     compared = Comparison(*runs)
-    assert compared.fates()["accepted", None] == 1
+    assert compared.outcomes()["accepted", None] == 1
     (note,) = compared.notes
     assert note.startswith(f"left out, can't be read: {runs[1]}/failed/part-4.parquet: ")
 
@@ -152,7 +152,7 @@ def test_the_command_prints_what_changed_and_who_moved(write: Write, tmp_path: P
         "  - seed was 1 and is 2",
     ]
     assert f"3 rows are in both runs, 1 in {after} alone\n" in done.output
-    assert "2 rows (66.7%) have another fate; 0 more left at another node or for another reason\n" in done.output
+    assert "2 rows (66.7%) have another outcome; 0 more left at another node or for another reason\n" in done.output
     assert "   1 │ rejected at clarity: score_1 │ accepted\n" in done.output
     assert "   1 │ failed at admit: \\x1b[2Jx    │ accepted\n" in done.output
     shown = ["r", "  \\x1b[31mred", "  before: rejected at clarity: score_1", "    score_1", "  after: accepted", ""]

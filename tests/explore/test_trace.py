@@ -60,7 +60,7 @@ def test_a_trace_has_a_slice_for_each_row_request_and_engine_and_counts_requests
         ("in the engine", 1, 10 * second + second // 4, second // 2),
     ]
     about = {"engine": "e1", "prompt_tokens": 9, "cached_tokens": 4, "reply_tokens": 3, "finish": "stop"}
-    assert [e["args"] for e in events if e["ph"] == "X"][:2] == [{"fate": "accepted"}, about]
+    assert [e["args"] for e in events if e["ph"] == "X"][:2] == [{"outcome": "accepted"}, about]
     counts = [(e["name"], e["ts"] / second, e["args"]["requests"]) for e in events if e["ph"] == "C"]
     assert counts == [
         ("e1", 0.5, 1), ("e2", 1.0, 1), ("e1", 1.5, 0), ("e1", 2.5, 1), ("e2", 3.0, 0), ("e1", 5.5, 0),

@@ -189,7 +189,7 @@ def test_the_hub_reads_the_card(run: Path) -> None:
         [{"config_name": "default", "data_files": [{"split": "train", "path": "data/train-*.parquet"}]}],
     ]  # fmt: skip
     assert front["dataset_info"]["splits"][0]["num_examples"] == len(ROWS)
-    words = [len(ended.value(ref).split()) for ended in ROWS for ref in [INSTRUCTION[ended.fate]]]
+    words = [len(ended.value(ref).split()) for ended in ROWS for ref in [INSTRUCTION[ended.outcome]]]
     lengths = f"| instruction | {int(np.median(words))} | {int(np.percentile(words, 95))} | {max(words)} |"
     for told in (
         "6 visual instructions", "| train | 6 | 2 |", "### Run run \\[1\\]", "| gate | rejected | score\\_1 | 3 |",

@@ -44,9 +44,9 @@ class Run:
                   lineage=[step(node, digest) for node, digest in (self.digests | steps).items()])
             for i in ids
         ]  # fmt: skip
-        schemas = {fate: columns(self.recipe, fate) for fate in Outcome}
-        for fate, table in unpack([packet(rows, self.recipe, keep_images=False)], schemas):
-            write_part(table, str(self.folder / fate), name)
+        schemas = {outcome: columns(self.recipe, outcome) for outcome in Outcome}
+        for outcome, table in unpack([packet(rows, self.recipe, keep_images=False)], schemas):
+            write_part(table, str(self.folder / outcome), name)
 
     def manifest(self, **keys: Any) -> None:
         made = describe(self.job, self.recipe, self.digests, len(IDS))
@@ -72,7 +72,7 @@ def run(tmp_path: Path, job_file: Callable[..., Path]) -> Run:
 
 
 def test_a_run_that_holds_has_no_faults(run: Run) -> None:
-    assert run.check() == Audit(rows=7, fates=COUNTS, parts=2, faults=[], notes=[])
+    assert run.check() == Audit(rows=7, outcomes=COUNTS, parts=2, faults=[], notes=[])
 
 
 def test_a_lost_row_is_found(run: Run) -> None:

@@ -40,14 +40,14 @@ def manifest(job_file: Callable[..., Path]) -> Make:
 
 def tally(rows: list[Any] = ROWS) -> Counts:
     made = Counts()
-    for (fate, node, reason), count in rows:
-        made.add([(fate, node, reason, [STEP])] * count)
+    for (outcome, node, reason), count in rows:
+        made.add([(outcome, node, reason, [STEP])] * count)
     return made
 
 
 def test_a_tally_counts_rows_reasons_and_cost() -> None:
     made = tally()
-    assert dict(made.fates) == {"accepted": 6, "captions": 4, "rejected": 9, "failed": 8}
+    assert dict(made.outcomes) == {"accepted": 6, "captions": 4, "rejected": 9, "failed": 8}
     assert made.reasons == {key: count for key, count in ROWS if key[2]}
     assert made.costs == {"hook": Usage(27, 27 * 9, 27 * 4, 27 * 3, 13.5)}
     assert (made.rows, made.reply_tokens) == (27, 81)

@@ -10,12 +10,12 @@ from oasis_ray.output.ledger import ended_ids, reopen_failed
 from oasis_ray.output.repair import mend
 
 
-def part(run: Path, fate: str, name: str, *ids: str, reasons: str = "") -> Path:
+def part(run: Path, outcome: str, name: str, *ids: str, reasons: str = "") -> Path:
     """A part with these ids; `reasons` has a letter a row."""
     table = {"id": pa.array(ids, pa.string())}
     if reasons:
         table["reason"] = pa.array(list(reasons))
-    path = run / fate / f"part-{name}.parquet"
+    path = run / outcome / f"part-{name}.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.table(table), path)
     return path

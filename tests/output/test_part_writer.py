@@ -36,8 +36,8 @@ def packets(*rows: tuple[list[str], list[str]]) -> pa.Table:
 
 def ids(table: pa.Table) -> dict[str, list[str]]:
     found = dict(unpack([table], SCHEMAS))
-    assert all(rows.schema == SCHEMAS[fate] for fate, rows in found.items())
-    return {str(fate): rows.column("id").to_pylist() for fate, rows in found.items()}
+    assert all(rows.schema == SCHEMAS[outcome] for outcome, rows in found.items())
+    return {str(outcome): rows.column("id").to_pylist() for outcome, rows in found.items()}
 
 
 TWO, THREE = (["a", "b"], []), (["c"], ["x"])
@@ -58,13 +58,13 @@ TWO, THREE = (["a", "b"], []), (["c"], ["x"])
         (packets(), {}),
     ],
 )
-def test_packets_are_unpacked_in_order_into_the_fates_that_occur(
+def test_packets_are_unpacked_in_order_into_the_outcomes_that_occur(
     table: pa.Table, expected: dict[str, list[str]]
 ) -> None:
     assert ids(table) == expected
 
 
-def test_rows_of_a_fate_without_a_schema_are_not_left_out() -> None:
+def test_rows_of_a_outcome_without_a_schema_are_not_left_out() -> None:
     with pytest.raises(KeyError, match=r"^'captions'$"):
         ids(packets(TWO).append_column("captions", pa.array([[{"id": "c"}]])))
 

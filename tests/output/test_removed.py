@@ -17,7 +17,7 @@ from oasis_ray.output.manifest import read_manifest
 from oasis_ray.output.removed import REMOVED, removed_ids
 from oasis_ray.run.run import Run
 from tests.support.command import call
-from tests.support.jobs import execute, fates
+from tests.support.jobs import execute, outcomes
 from tests.support.shards import picture, shard
 
 JobFile = Callable[..., Path]
@@ -40,7 +40,7 @@ def job(tmp_path: Path, job_file: JobFile) -> Path:
 
 
 def accepted(tmp_path: Path) -> list[str]:
-    return fates(tmp_path / "run")["accepted"]
+    return outcomes(tmp_path / "run")["accepted"]
 
 
 def test_more_shards_for_the_same_run_are_new_rows_and_no_change(tmp_path: Path, job: Path) -> None:
@@ -150,4 +150,4 @@ def test_the_records_of_a_run_are_input_for_another_and_the_manifest_says_so(
     given = {"path": f"{tmp_path}/run/accepted", "id": "id"}
     manifest = execute(job_file(input=given, output={"path": f"{tmp_path}/second"}))
     assert manifest["input"]["from_run"] == f"{tmp_path}/run"
-    assert fates(tmp_path / "second") == {"accepted": ["a:0:0", "a:0:1"]}
+    assert outcomes(tmp_path / "second") == {"accepted": ["a:0:0", "a:0:1"]}

@@ -1,4 +1,4 @@
-"""The columns of a run's parts, and the record that a row becomes: one table a fate, whole rows."""
+"""The columns of a run's parts, and the record that a row becomes: one table an outcome, whole rows."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,15 +43,15 @@ def made(*names: str) -> dict[str, pa.DataType]:
 
 
 @pytest.mark.parametrize(
-    ("fate", "expected"),
+    ("outcome", "expected"),
     [
         (Outcome.ACCEPTED, RECORD | made("hook", "sort", "judge", "answer")),
         (Outcome.REJECTED, LOST | {"detail": pa.string()} | made(*WRITTEN)),
         (Outcome.FAILED, LOST | {"error": pa.string()} | made(*WRITTEN)),
     ],
 )
-def test_a_fate_has_its_columns(fate: Outcome, expected: dict[str, pa.DataType]) -> None:
-    assert columns(RECIPE, fate) == pa.schema({"id": pa.string(), "image": IMAGE, **expected})
+def test_a_outcome_has_its_columns(outcome: Outcome, expected: dict[str, pa.DataType]) -> None:
+    assert columns(RECIPE, outcome) == pa.schema({"id": pa.string(), "image": IMAGE, **expected})
 
 
 TRACE = {
@@ -133,10 +133,10 @@ def test_a_conversation_shows_the_picture_once_where_there_is_one(said: str) -> 
 
 def write(rows: list[Row], folder: Path) -> dict[str, list[str]]:
     """Send rows the way to their parts; the ids in each."""
-    schemas = {fate: columns(RECIPE, fate) for fate in Outcome}
-    for fate, table in unpack([packet(rows, RECIPE, keep_images=False)], schemas):
-        write_part(table, str(folder / fate), "part-0.parquet")
-        assert pq.read_table(folder / fate / "part-0.parquet").equals(table)
+    schemas = {outcome: columns(RECIPE, outcome) for outcome in Outcome}
+    for outcome, table in unpack([packet(rows, RECIPE, keep_images=False)], schemas):
+        write_part(table, str(folder / outcome), "part-0.parquet")
+        assert pq.read_table(folder / outcome / "part-0.parquet").equals(table)
     return {path.parent.name: pq.read_table(path)["id"].to_pylist() for path in folder.rglob("*.parquet")}
 
 

@@ -124,7 +124,7 @@ def test_a_packet_goes_out_in_the_order_in_which_it_came(segment: Make) -> None:
 
 
 def carried(segment: RowWorker, *packets: list[str]) -> list[dict[str, list[str]]]:
-    """The ids by fate of what comes out for packets of rows that go in."""
+    """The ids by outcome of what comes out for packets of rows that go in."""
 
     async def out() -> list[pa.Table]:
         batch = batch_of(*([given(name) for name in packet] for packet in packets))
@@ -132,9 +132,9 @@ def carried(segment: RowWorker, *packets: list[str]) -> list[dict[str, list[str]
 
     return [
         {
-            fate: [row["id"] for row in packet[fate].to_pylist()[0]]
-            for fate in packet.column_names
-            if packet[fate].to_pylist()[0]
+            outcome: [row["id"] for row in packet[outcome].to_pylist()[0]]
+            for outcome in packet.column_names
+            if packet[outcome].to_pylist()[0]
         }
         for table in asyncio.run(out())
         for packet in unseal(table)

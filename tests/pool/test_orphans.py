@@ -14,10 +14,10 @@ from tests.support.checkout import ROOT
 
 STARTS = """
 import os, signal, subprocess, sys, time
-from oasis_ray.pool.orphans import Watchdog, children
+from oasis_ray.pool.orphans import OrphanReaper, children
 engine = subprocess.Popen(["sleep", "600"])
 other = subprocess.Popen(["sleep", "600"])
-dog = Watchdog()
+dog = OrphanReaper()
 dog.watch([one for one in children() if one.pid == engine.pid])
 print(engine.pid, other.pid, flush=True)
 {end}

@@ -144,11 +144,11 @@ def test_every_metric_arrives_with_the_name_of_the_run(name: str, watched: tuple
 def test_prometheus_counts_what_the_parts_hold(watched: tuple[Prometheus, Path]) -> None:
     prometheus, run = watched
     manifest = read_manifest(str(run))
-    by_fate = prometheus.ask(f"sum by (fate) ({of_the_run('oasis_rows_total')})")
-    assert {one["metric"]["fate"]: int(one["value"][1]) for one in by_fate} == manifest["rows"]
-    away = prometheus.ask(of_the_run("oasis_rows_total", ', fate=~"rejected|failed"'))
+    by_outcome = prometheus.ask(f"sum by (outcome) ({of_the_run('oasis_rows_total')})")
+    assert {one["metric"]["outcome"]: int(one["value"][1]) for one in by_outcome} == manifest["rows"]
+    away = prometheus.ask(of_the_run("oasis_rows_total", ', outcome=~"rejected|failed"'))
     told = {
-        (one["metric"]["fate"], one["metric"]["node"], one["metric"]["reason"]): int(one["value"][1]) for one in away
+        (one["metric"]["outcome"], one["metric"]["node"], one["metric"]["reason"]): int(one["value"][1]) for one in away
     }
     reasons = [reason for reason in manifest["reasons"] if reason["fate"] != "captions"]
     assert told == {(one["fate"], one["node"], one["reason"]): one["rows"] for one in reasons}

@@ -97,7 +97,7 @@ def test_a_run_uses_the_engines_of_all_types_and_pays_for_their_gpus(ray_cluster
     assert "2 engines, each 2 x GPU 1 (H100) on one node" in planned
     assert "1 engine, each 1 x GPU 1 (A100)" in planned
     said("run", path)
-    rows = [row for fate in Outcome for row in rows_of(tmp_path / "run", fate)]
+    rows = [row for outcome in Outcome for row in rows_of(tmp_path / "run", outcome)]
     engines = [{step["engine"] for step in row["lineage"] if step["node"] in ("hook", "respond")} for row in rows]
     assert {len(one) for one in engines} == {1}
     assert len(set.union(*engines)) == 3

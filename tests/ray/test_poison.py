@@ -12,7 +12,7 @@ from oasis_ray.output.audit import audit
 from oasis_ray.run.run import Run
 from oasis_ray.stage import RowStage
 from tests.support.cluster import Cluster
-from tests.support.jobs import fates, rows, rows_of, scripted
+from tests.support.jobs import outcomes, rows, rows_of, scripted
 
 RECIPE = """
 name: fatal
@@ -44,7 +44,7 @@ def test_rows_that_end_every_engine_or_every_worker_end_in_failed_poison_and_the
     shipped = Shipped({**SHIPPED.stages, "fatal": Fatal}, SHIPPED.recipes, SHIPPED.prompts)
     path = job_file(recipe=str(tmp_path / "recipe.yaml"), pools=scripted("fragile"), rows_per_task=2, executor="ray")
     Run(*load_job(path, shipped)).execute()
-    assert fates(tmp_path / "run") == {
+    assert outcomes(tmp_path / "run") == {
         "accepted": ["good", "good-2"], "captions": ["caption"], "failed": ["fatal", "poison"],
     }  # fmt: skip
     failed = rows_of(tmp_path / "run", "failed")

@@ -25,7 +25,7 @@ PARTS = 5
 
 @pytest.fixture
 def run(tmp_path: Path) -> RunFolder:
-    """A run of several parts of each fate, with copies of texts and pictures in different parts, and many ties."""
+    """A run of several parts of each outcome, with copies of texts and pictures in different parts, and many ties."""
     made = RunFolder(tmp_path / "run", write_job(tmp_path))
     for part in range(PARTS):
         image = picture(("red", "blue", "green")[part % 3], kind=("PNG", "JPEG")[part % 2])

@@ -38,7 +38,7 @@ def on_ray(ray_cluster: Cluster, folder: Path) -> Path:
 
 
 def rows_made(run: Path) -> dict[str, Any]:
-    """All rows by fate, once an audit has found no fault."""
+    """All rows by outcome, once an audit has found no fault."""
     assert audit(str(run)).faults == []
     return made(run)
 
@@ -57,7 +57,7 @@ def executors(run: Path) -> list[str]:
 
 def test_a_run_on_ray_makes_the_rows_of_a_run_in_this_process(folder: Path, on_ray: Path) -> None:
     rows = rows_made(on_ray)
-    assert {fate: {row["id"] for row in found} for fate, found in rows.items()} == ENDS
+    assert {outcome: {row["id"] for row in found} for outcome, found in rows.items()} == ENDS
     assert rows == rows_made(folder / "run")
     assert (executors(folder / "run"), executors(on_ray)) == (["local"], ["ray"])
     local, remote = read_manifest(str(folder / "run")), read_manifest(str(on_ray))

@@ -15,7 +15,7 @@ from oasis_ray.output.sink import PartSink
 from oasis_ray.pipeline.walk import settle
 from oasis_ray.recipe.row import Row
 from oasis_ray.types import Divert, Route
-from tests.support.jobs import fates
+from tests.support.jobs import outcomes
 
 
 def test_a_write_task_that_runs_again_replaces_its_parts_and_passes_over_empty_blocks(
@@ -32,4 +32,4 @@ def test_a_write_task_that_runs_again_replaces_its_parts_and_passes_over_empty_b
     for route in (Route.REJECTED, Route.FAILED):
         sink.write([nothing, ended(route), nothing], SimpleNamespace(task_idx=0))
     assert sink.write([nothing], SimpleNamespace(task_idx=1)) == {}
-    assert fates(tmp_path / "run") == {"failed": ["a"]}
+    assert outcomes(tmp_path / "run") == {"failed": ["a"]}

@@ -93,8 +93,8 @@ def test_real_language_goes_through_the_text_only_nodes(
         )
     )
     result = audit(str(tmp_path / "run"))
-    assert (sum(result.fates.values()), result.faults) == (len(TEXTS), [])
-    ended = [row for fate in result.fates for row in rows_of(tmp_path / "run", fate)]
+    assert (sum(result.outcomes.values()), result.faults) == (len(TEXTS), [])
+    ended = [row for outcome in result.outcomes for row in rows_of(tmp_path / "run", outcome)]
     assert all(row["image"] is None and row["image_sha256"] is None for row in ended)
     # Whatever it makes of the judges' prompts, its answers are English sentences, and end where it ends them.
     answers = {row["id"]: row["nodes"]["respond"]["text"] for row in ended}

@@ -21,8 +21,8 @@ def statistics(run: RunFolder, **keys: Any) -> DatasetStatistics:
     """What the report says of a run folder, its rows counted from the manifest's funnel alone."""
     subject = open_dataset(str(run.path))
     totals = Totals(10)
-    for fate, rows in (subject.manifest or {})["rows"].items():
-        totals.fates[None, fate] += rows
+    for outcome, rows in (subject.manifest or {})["rows"].items():
+        totals.outcomes[None, outcome] += rows
     return summarise(subject, totals, Spoken(), None, [])
 
 
@@ -48,7 +48,7 @@ def test_the_cost_of_a_run_is_split_by_node_and_by_where_rows_ended(probed: RunF
     assert (told.gpu_seconds, told.money, told.currency) == (240.0, pytest.approx(240 / 3600 * 3), "EUR")
     assert sum(one.gpu_seconds or 0 for one in told.nodes) == pytest.approx(240)
     assert sum(one.gpu_seconds for one in told.ends) == pytest.approx(240)
-    assert {(one.fate, one.node, one.reason): one.rows for one in told.ends} == {
+    assert {(one.outcome, one.node, one.reason): one.rows for one in told.ends} == {
         ("accepted", "", ""): 40, ("captions", "", ""): 20, ("rejected", "nonsense", "score_1"): 20,
         ("rejected", "clarity", "score_1"): 10, ("failed", "admit", "image_broken"): 10,
     }  # fmt: skip

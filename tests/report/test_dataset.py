@@ -34,12 +34,12 @@ def rows(path: Path) -> list[ReportRow]:
     return [row for piece in open_dataset(str(path)).pieces for some in read(piece) for row in some]
 
 
-def test_a_run_is_read_fate_by_fate(tmp_path: Path, job_file: Callable[..., Path]) -> None:
+def test_a_run_is_read_outcome_by_outcome(tmp_path: Path, job_file: Callable[..., Path]) -> None:
     run = RunFolder(tmp_path / "run", job_file())
     ids = ["a1", "a2", "c", "r", "f"]
     run.part("x", accepted("a1", origin="web"), accepted("a2"), caption("c"), rejected("r"), failed("f"))
     found = rows(tmp_path / "run")
-    assert [(row.id, row.fate, row.origin, row.place[1]) for row in found] == [
+    assert [(row.id, row.outcome, row.origin, row.place[1]) for row in found] == [
         ("a1", "accepted", "web", 0), ("a2", "accepted", None, 1), ("c", "captions", None, 0),
         ("r", "rejected", None, 0), ("f", "failed", None, 0),
     ]  # fmt: skip
@@ -68,7 +68,7 @@ def test_each_question_and_its_answer_is_a_row(name: str, tmp_path: Path) -> Non
         path.write_text(json.dumps(LLAVA) + "\n")
     else:
         pq.write_table(pa.Table.from_pylist([LLAVA]), path)
-    assert [(row.id, row.fate, row.instruction, row.response, row.place) for row in rows(path)] == [
+    assert [(row.id, row.outcome, row.instruction, row.response, row.place) for row in rows(path)] == [
         ("a", "accepted", "What is it?", "A square.", (str(path), 0)),
         ("a#2", "accepted", "Which colour?", "Red.", (str(path), 0)),
     ]
@@ -89,8 +89,8 @@ def test_each_question_and_its_answer_is_a_row(name: str, tmp_path: Path) -> Non
 def test_a_row_that_cannot_be_read_is_counted_as_failed(item: Any, expected: list[Any], tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(json.dumps([item]))
     found = rows(tmp_path / "a.json")
-    assert [(row.id, row.fate, row.instruction, row.response) for row in found] == expected
-    assert {row.reason for row in found if row.fate == "failed"} <= {"no_pair_of_turns"}
+    assert [(row.id, row.outcome, row.instruction, row.response) for row in found] == expected
+    assert {row.reason for row in found if row.outcome == "failed"} <= {"no_pair_of_turns"}
 
 
 def test_what_is_no_subject_is_told(tmp_path: Path) -> None:

@@ -63,8 +63,8 @@ def told(run: RunFolder) -> DatasetStatistics:
     return Statistics.model_validate_json((run.path / "report/statistics.json").read_bytes()).subjects[0]
 
 
-def test_rows_are_counted_by_fate_and_node(told: DatasetStatistics) -> None:
-    assert (told.rows, told.fates) == (9, {"accepted": 4, "captions": 1, "rejected": 3, "failed": 1})
+def test_rows_are_counted_by_outcome_and_node(told: DatasetStatistics) -> None:
+    assert (told.rows, told.outcomes) == (9, {"accepted": 4, "captions": 1, "rejected": 3, "failed": 1})
     clarity = next(one for one in told.funnel if one.node == "clarity")
     assert clarity.left == {f"rejected: score_{score}": 1 for score in (1, 2, 3)}
     assert told.rates[0].model_dump() == {
@@ -96,7 +96,7 @@ def test_copies_refusals_pictures_and_origins(told: DatasetStatistics) -> None:
     assert [(one.text, one.of, one.examples) for one in refused] == [("response", 4, ["a3"])]
     assert told.pictures is not None
     assert (told.pictures.looked_at, told.pictures.formats) == (5, {"PNG": 4, "JPEG": 1})
-    assert {one.origin: one.fates for one in told.origins} == {
+    assert {one.origin: one.outcomes for one in told.origins} == {
         "web": {"accepted": 3, "failed": 1}, None: {"accepted": 1, "captions": 1, "rejected": 3},
     }  # fmt: skip
 
@@ -126,7 +126,7 @@ def test_subjects_stand_side_by_side(run: RunFolder, tmp_path: Path) -> None:
         ("run", "run", 9),
         ("llava.json", "data set", 2),
     ]
-    assert made.subjects[1].fates == {"accepted": 1, "captions": 0, "rejected": 0, "failed": 1}
+    assert made.subjects[1].outcomes == {"accepted": 1, "captions": 0, "rejected": 0, "failed": 1}
     assert [one.notes for one in made.subjects] == [
         [], ["records without a question and its answer (`conversations` or `messages`): 1"]
     ]  # fmt: skip
@@ -175,7 +175,7 @@ def test_from_2001_rows_on_a_subject_is_counted_on_ray(name: str, tmp_path: Path
     assert [way(open_dataset(str(path))) for path in (few, many)] == [apply_here, apply_on_ray]
 
 
-def test_rows_of_all_fates_of_a_run_are_counted_for_that(run: RunFolder) -> None:
+def test_rows_of_all_outcomes_of_a_run_are_counted_for_that(run: RunFolder) -> None:
     subject = open_dataset(str(run.path))
     assert [way(subject, here) for here in (9, 8)] == [apply_here, apply_on_ray]
 

@@ -28,7 +28,7 @@ from oasis_ray.recipe.row import Row
 from oasis_ray.run.run import Run
 from oasis_ray.types import Divert, Route
 from tests.support.command import call_here, start, until
-from tests.support.jobs import execute, fates, rows, scripted
+from tests.support.jobs import execute, outcomes, rows, scripted
 from tests.support.shards import picture, shard
 
 JobFile = Callable[..., Path]
@@ -85,13 +85,13 @@ def test_a_run_that_fails_says_why_keeps_what_has_ended_and_goes_on_later(
         run.execute()
     assert re.fullmatch(failure.said, str(error.value)), error.value
     assert (error.value.exit_code, tuple(run.notes)) == (failure.code, failure.notes)
-    assert fates(tmp_path / "run") == failure.ended
+    assert outcomes(tmp_path / "run") == failure.ended
     manifest = read_manifest(str(tmp_path / "run"))
     assert (manifest["state"], manifest["sessions"][0]["stopped"]) == (
         "stopped", f"{type(error.value).__name__}: {error.value}",
     )  # fmt: skip
     execute(job_file())
-    assert fates(tmp_path / "run") == OTHERS | {"accepted": ["good", "stuck"]}
+    assert outcomes(tmp_path / "run") == OTHERS | {"accepted": ["good", "stuck"]}
     assert audit(str(tmp_path / "run")).faults == []
 
 
@@ -101,7 +101,7 @@ def test_a_run_beyond_its_limit_of_failed_rows_begins_no_other(tmp_path: Path, j
         execute(job_file(pools=scripted("slow"), max_failed=10, rows_in_flight=8, rows_per_task=2))
     manifest = read_manifest(str(tmp_path / "run"))
     assert 10 < manifest["rows"]["failed"] < 300
-    assert len(fates(tmp_path / "run")["failed"]) == manifest["rows"]["failed"]
+    assert len(outcomes(tmp_path / "run")["failed"]) == manifest["rows"]["failed"]
 
 
 def test_rows_that_failed_in_earlier_sessions_count_towards_the_limit(tmp_path: Path, job_file: JobFile) -> None:
@@ -163,7 +163,7 @@ def test_a_run_that_gets_a_signal_loses_no_part_and_goes_on_later(
     if blow.said:
         assert f"{KEPT}{tmp_path}/run; to continue: oasis-ray run {path}" in told
     assert (TOLD in told) == (TOLD in blow.said)
-    before, manifest = fates(tmp_path / "run"), read_manifest(str(tmp_path / "run"))
+    before, manifest = outcomes(tmp_path / "run"), read_manifest(str(tmp_path / "run"))
     assert manifest["state"] == blow.state
     assert list(before) == ["rejected"]
     assert len(before["rejected"]) >= 8
@@ -172,14 +172,14 @@ def test_a_run_that_gets_a_signal_loses_no_part_and_goes_on_later(
     parts = {part: part.read_bytes() for part in tmp_path.glob("run/rejected/part-*")}
     execute(path, *(f"pools.{pool}.script=tests.support.scripts:oasis" for pool in ("vlm", "llm")))
     assert {part: part.read_bytes() for part in parts} == parts
-    assert fates(tmp_path / "run") == {"accepted": ["stuck"], "rejected": names[:-1]}
+    assert outcomes(tmp_path / "run") == {"accepted": ["stuck"], "rejected": names[:-1]}
     assert audit(str(tmp_path / "run")).faults == []
 
 
 def test_failed_rows_are_tried_again_by_reason(tmp_path: Path, job_file: JobFile) -> None:
     rows(tmp_path, "good", "mute", "unreadable")
     execute(job_file())
-    assert fates(tmp_path / "run") == {"accepted": ["good"], "failed": ["mute", "unreadable"]}
+    assert outcomes(tmp_path / "run") == {"accepted": ["good"], "failed": ["mute", "unreadable"]}
     done = call_here("run", job_file(), "--retry", "failed:no_kind")
     assert done.returncode == 0, done.stderr
     assert "1 failed rows are tried again\ngoing on: 2 of 3 rows had ended before\n" in done.stdout
@@ -214,7 +214,7 @@ def test_a_change_is_refused_with_a_diff_and_can_be_accepted(tmp_path: Path, job
     manifest = read_manifest(str(tmp_path / "run"))
     assert [len(earlier["nodes"]) for earlier in manifest["earlier"]] == [len(manifest["nodes"])]
     assert manifest["earlier"][0]["changes"][-1] == "seed was 0 and is 3"
-    assert fates(tmp_path / "run") == {"accepted": ["good"], "rejected": ["unclear"]}
+    assert outcomes(tmp_path / "run") == {"accepted": ["good"], "rejected": ["unclear"]}
     assert audit(str(tmp_path / "run")).faults == []
 
 
@@ -246,4 +246,4 @@ def test_a_part_that_is_written_again_takes_the_place_of_all_parts_of_its_task(
         row = Row("a", {"file": "s", "row_group": 0, "row": 0}, None, None)
         writer.write([packet([settle(row, "hook", Divert(route, "why"))], recipe, keep_images=False)], 0)
     assert writer.write([], 1) == {}
-    assert fates(tmp_path / "run") == {"failed": ["a"]}
+    assert outcomes(tmp_path / "run") == {"failed": ["a"]}

@@ -21,7 +21,7 @@ from oasis_ray.output.manifest import read_manifest
 from oasis_ray.run.local_executor import LocalExecutor, gpu_count
 from oasis_ray.run.run import Run
 from tests.support.checkout import ROOT
-from tests.support.jobs import execute, fates, rows, rows_of, scripted
+from tests.support.jobs import execute, outcomes, rows, rows_of, scripted
 
 JobFile = Callable[..., Path]
 
@@ -42,7 +42,7 @@ def test_a_row_that_loses_every_engine_ends_in_failed_poison_and_the_rest_goes_o
     rows(tmp_path, "good", "shaky", "poison", "caption")
     lossy = pool("tests.support.lossy:lossy")
     execute(job_file(pools={"vlm": lossy, "llm": lossy}))
-    assert fates(tmp_path / "run") == {"accepted": ["good", "shaky"], "captions": ["caption"], "failed": ["poison"]}
+    assert outcomes(tmp_path / "run") == {"accepted": ["good", "shaky"], "captions": ["caption"], "failed": ["poison"]}
     (failed,) = rows_of(tmp_path / "run", "failed")
     assert (failed["node"], failed["reason"]) == ("hook", "poison")
     assert failed["error"].startswith("pool 'vlm' was lost each time it worked on this row, ")
@@ -108,7 +108,7 @@ def test_a_run_that_is_broken_off_keeps_what_has_ended(handler: Any, tmp_path: P
         assert signal.getsignal(signal.SIGINT) == handler
     finally:
         signal.signal(signal.SIGINT, before)
-    assert fates(tmp_path / "run") == {"accepted": ["good"], "captions": ["caption"]}
+    assert outcomes(tmp_path / "run") == {"accepted": ["good"], "captions": ["caption"]}
     assert execute(job_file())["sessions"][-1]["rows"] == 1
     assert audit(str(tmp_path / "run")).faults == []
 

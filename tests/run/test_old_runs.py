@@ -71,7 +71,7 @@ def test_a_changed_seed_is_reported_for_an_old_run_and_nothing_else_is(old: Path
 def test_an_old_run_is_reported(old: Path) -> None:
     assert call_here("report", "run").returncode == 0
     (subject,) = json.loads((old / "run/report/statistics.json").read_text())["subjects"]
-    assert (subject["rows"], subject["fates"]) == (13, {name: len(ids) for name, ids in ENDS.items()})
+    assert (subject["rows"], subject["outcomes"]) == (13, {name: len(ids) for name, ids in ENDS.items()})
 
 
 @pytest.mark.parametrize("form", ["llava", "sharegpt", "openai", "swift", "hf", "webdataset"])

@@ -221,8 +221,8 @@ class Table:
         return scripts.oasis(call)
 
     def rows(self) -> dict[str, list[dict[str, Any]]]:
-        """All rows by fate, but for what two runs may differ in."""
-        found = {str(fate): rows_of(self.folder, fate) for fate in Outcome}
+        """All rows by outcome, but for what two runs may differ in."""
+        found = {str(outcome): rows_of(self.folder, outcome) for outcome in Outcome}
         for row in chain.from_iterable(found.values()):
             for step in row["lineage"]:
                 del step["seconds"], step["started"]
@@ -254,7 +254,7 @@ def test_rows_in_phases_are_the_rows_without(share: float, nodes: dict[str, Any]
     told = [in_phases.carry(phase.number) for phase in in_phases.phases]
     assert in_phases.rows() == at_once.rows()
     assert sorted(in_phases.calls) == sorted(at_once.calls)
-    assert {fate: len(rows) for fate, rows in at_once.rows().items() if rows}.keys() == set(Outcome)
+    assert {outcome: len(rows) for outcome, rows in at_once.rows().items() if rows}.keys() == set(Outcome)
     assert all(rows == ended + waits for phase in told for rows, ended, waits in phase)
     assert {pool for pool, _ in in_phases.calls[: len(KINDS) - 1]} == {"vlm"}
 

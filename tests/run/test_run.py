@@ -29,8 +29,8 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "run"
 
 
-def test_every_row_ends_in_the_fate_of_its_kind(done: Path) -> None:
-    assert {fate: {row["id"] for row in rows_of(done, fate)} for fate in ENDS} == ENDS
+def test_every_row_ends_in_the_outcome_of_its_kind(done: Path) -> None:
+    assert {outcome: {row["id"] for row in rows_of(done, outcome)} for outcome in ENDS} == ENDS
 
 
 def test_a_row_that_is_lost_says_where_and_why(done: Path) -> None:
@@ -105,13 +105,13 @@ def test_a_reply_that_cannot_be_read_is_kept(done: Path) -> None:
 def test_the_audit_proves_the_run_from_its_files(done: Path) -> None:
     result = audit(str(done))
     assert (result.rows, result.faults, result.notes) == (13, [], [])
-    assert result.fates == {fate: len(ids) for fate, ids in ENDS.items()}
+    assert result.outcomes == {outcome: len(ids) for outcome, ids in ENDS.items()}
 
 
 def test_the_manifest_counts_what_the_parts_hold(done: Path) -> None:
     manifest = read_manifest(str(done))
     assert manifest["state"] == "done"
-    assert manifest["rows"] == {fate: len(ids) for fate, ids in ENDS.items()}
+    assert manifest["rows"] == {outcome: len(ids) for outcome, ids in ENDS.items()}
     assert sum(reason["rows"] for reason in manifest["reasons"]) == 10
     assert manifest["cost"]["hook"]["requests"] == 12
 
@@ -143,11 +143,11 @@ def test_rows_that_are_left_are_done_when_the_job_runs_again(done: Path) -> None
     assert {path.name for path in done.rglob("*.parquet")} > kept - {part.name}
 
 
-def test_scoring_in_full_changes_no_fate_and_fills_every_axis(done: Path, tmp_path: Path) -> None:
+def test_scoring_in_full_changes_no_outcome_and_fills_every_axis(done: Path, tmp_path: Path) -> None:
     folder = tmp_path / "full"
     execute(done.parent / "job.yaml", f"output.path={folder}", "score_in_full=1.0")
-    ends = {row["id"]: fate for fate in ENDS for row in rows_of(folder, fate)}
-    assert ends == {row["id"]: fate for fate in ENDS for row in rows_of(done, fate)}
+    ends = {row["id"]: outcome for outcome in ENDS for row in rows_of(folder, outcome)}
+    assert ends == {row["id"]: outcome for outcome in ENDS for row in rows_of(done, outcome)}
     garbled = next(row for row in rows_of(folder, "rejected") if row["id"] == "garbled")
     scores = {axis: garbled["nodes"][axis]["score"] for axis in ("nonsense", "hallucination", "solvability", "clarity")}
     assert scores == {"nonsense": 1, "hallucination": 5, "solvability": 5, "clarity": 5}

@@ -22,6 +22,6 @@ def test_real_images_run_through_vllm_and_every_row_ends_once(
     )
     execute(job)
     result = audit(str(tmp_path / "run"))
-    assert (result.rows, sum(result.fates.values()), result.faults, result.notes) == (64, 64, [], [])
-    ended = [row for fate in result.fates for row in rows_of(tmp_path / "run", fate)]
+    assert (result.rows, sum(result.outcomes.values()), result.faults, result.notes) == (64, 64, [], [])
+    ended = [row for outcome in result.outcomes for row in rows_of(tmp_path / "run", outcome)]
     assert all(row["nodes"]["hook"]["text"] for row in ended)

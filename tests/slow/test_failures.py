@@ -11,7 +11,7 @@ import PIL.Image
 from benchmarks.local_cluster import LocalCluster
 from tests.support.checkout import ROOT
 from tests.support.command import COMMAND
-from tests.support.jobs import fates
+from tests.support.jobs import outcomes
 from tests.support.shards import shard
 
 
@@ -30,4 +30,4 @@ def test_pictures_beyond_the_object_store_are_spilled_and_none_is_lost(
             [*COMMAND, "run", str(path)], cwd=ROOT, env=cluster.environment, capture_output=True, text=True, timeout=500
         )
     assert done.returncode == 0, done.stderr
-    assert fates(tmp_path / "run") == {"accepted": names}
+    assert outcomes(tmp_path / "run") == {"accepted": names}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.support.checkout import ROOT
 from tests.support.command import COMMAND
-from tests.support.jobs import fates, rows
+from tests.support.jobs import outcomes, rows
 
 
 def test_a_run_ends_behind_a_proxy_that_answers_nobody(tmp_path: Path, job_file: Callable[..., Path]) -> None:
@@ -20,4 +20,4 @@ def test_a_run_ends_behind_a_proxy_that_answers_nobody(tmp_path: Path, job_file:
         capture_output=True, text=True, timeout=280, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    assert fates(tmp_path / "run") == {"accepted": ["good"], "captions": ["caption"], "rejected": ["unclear"]}
+    assert outcomes(tmp_path / "run") == {"accepted": ["good"], "captions": ["caption"], "rejected": ["unclear"]}

@@ -46,7 +46,7 @@ def write_run(
     run = RunFolder(folder, job_file, len(rows))
     for at in range(0, len(rows), a_part):
         run.part(f"x-{at:06d}", *rows[at : at + a_part], drop=drop)
-    ended = {str(fate): sum(row.fate is fate for row in rows) for fate in Outcome}
+    ended = {str(outcome): sum(row.outcome is outcome for row in rows) for outcome in Outcome}
     reasons = [{"fate": "rejected", "node": "gate", "reason": "score_1", "rows": 3}]
     run.manifest(rows=ended, reasons=reasons, cost={}, **keys)
     return folder

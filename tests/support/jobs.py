@@ -73,9 +73,9 @@ def write_kinds(folder: Path, **keys: Any) -> Path:
     return write_job(folder, **{"output": output, "seed": 7, "score_in_full": 0.0, "rows_per_task": 3} | keys)
 
 
-def rows_of(run: Path, fate: str) -> list[dict[str, Any]]:
-    """All rows of one fate, by id."""
-    files = sorted((run / fate).glob("*.parquet"))
+def rows_of(run: Path, outcome: str) -> list[dict[str, Any]]:
+    """All rows of one outcome, by id."""
+    files = sorted((run / outcome).glob("*.parquet"))
     rows = [row for file in files for row in pq.read_table(file).to_pylist()]
     return sorted(rows, key=lambda row: row["id"])
 
@@ -85,15 +85,18 @@ def execute(job: Path, *sets: str) -> dict[str, Any]:
     return Run(*load_job(job, SHIPPED, sets)).execute()
 
 
-def fates(run: Path) -> dict[str, list[str]]:
-    """The ids by fate, where there are any."""
-    found = {fate: [row["id"] for row in rows_of(run, fate)] for fate in ("accepted", "captions", "rejected", "failed")}
-    return {fate: ids for fate, ids in found.items() if ids}
+def outcomes(run: Path) -> dict[str, list[str]]:
+    """The ids by outcome, where there are any."""
+    found = {
+        outcome: [row["id"] for row in rows_of(run, outcome)]
+        for outcome in ("accepted", "captions", "rejected", "failed")
+    }
+    return {outcome: ids for outcome, ids in found.items() if ids}
 
 
 def made(run: Path) -> dict[str, list[dict[str, Any]]]:
-    """All rows of a run by fate, but for what two runs may differ in: which engine answered, and when."""
-    found = {str(fate): rows_of(run, fate) for fate in Outcome}
+    """All rows of a run by outcome, but for what two runs may differ in: which engine answered, and when."""
+    found = {str(outcome): rows_of(run, outcome) for outcome in Outcome}
     for row in (row for rows in found.values() for row in rows):
         for step in row["lineage"]:
             for name in ("started", "seconds", "engine", "engine_seconds", "cached_tokens"):

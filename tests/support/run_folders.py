@@ -74,7 +74,7 @@ class RunFolder:
         write_manifest(str(self.path), {**made, "state": "done", **keys})
 
     def part(self, name: str, *rows: Row, keep_images: bool = False, drop: tuple[str, ...] = ()) -> None:
-        """Write `part-NAME.parquet` of each fate that occurs, without the columns `drop`."""
-        schemas = {fate: columns(self.recipe, fate) for fate in Outcome}
-        for fate, table in unpack([packet(rows, self.recipe, keep_images=keep_images)], schemas):
-            write_part(table.drop_columns(list(drop)), str(self.path / fate), f"part-{name}.parquet")
+        """Write `part-NAME.parquet` of each outcome that occurs, without the columns `drop`."""
+        schemas = {outcome: columns(self.recipe, outcome) for outcome in Outcome}
+        for outcome, table in unpack([packet(rows, self.recipe, keep_images=keep_images)], schemas):
+            write_part(table.drop_columns(list(drop)), str(self.path / outcome), f"part-{name}.parquet")

@@ -28,7 +28,7 @@ def hook(image: Image, row: str = "r", seed: int = 1) -> Call:
 def test_in_a_local_run_every_row_ends_once(engines: tuple[Kept, Path]) -> None:
     run = engines[1]
     found = audit(str(run))
-    ended = [row["id"] for fate in ("accepted", "captions", "rejected", "failed") for row in rows_of(run, fate)]
+    ended = [row["id"] for outcome in ("accepted", "captions", "rejected", "failed") for row in rows_of(run, outcome)]
     assert found.faults == []
     assert len(set(ended)) == len(ended) == ROWS + 6
     assert {row["id"]: row["reason"] for row in rows_of(run, "failed") if row["id"].startswith("broken/")} == {
@@ -38,7 +38,7 @@ def test_in_a_local_run_every_row_ends_once(engines: tuple[Kept, Path]) -> None:
     }  # fmt: skip
     manifest = read_manifest(str(run))
     assert (manifest["state"], [session["executor"] for session in manifest["sessions"]]) == ("done", ["local"])
-    lineage = {(step["node"], step["engine"]) for fate in ("accepted", "rejected") for row in rows_of(run, fate)
+    lineage = {(step["node"], step["engine"]) for outcome in ("accepted", "rejected") for row in rows_of(run, outcome)
                for step in row["lineage"]}  # fmt: skip
     assert {("hook", "vlm"), ("categorize", "llm")} <= lineage
 
