@@ -26,7 +26,7 @@ from oasis_ray.cli import SHIPPED
 from oasis_ray.input.shards import open_shards
 from oasis_ray.job.input import Input
 from oasis_ray.job.load import load_job
-from oasis_ray.output.repair import mend
+from oasis_ray.output.repair import repair
 from oasis_ray.output.schema import columns
 from oasis_ray.types import Outcome
 
@@ -59,7 +59,7 @@ def plan(folder: Path) -> dict[str, float]:
     began = time.monotonic()
     shards = open_shards(Input(path=str(folder / "shards"), id="id", image=None))
     read = time.monotonic()
-    ended, _ = mend(str(folder / "run"))
+    ended, _ = repair(str(folder / "run"))
     mended = time.monotonic()
     left = shards.without(ended)
     done = time.monotonic()

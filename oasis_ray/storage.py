@@ -62,13 +62,13 @@ def check_target(where: str, folder: str) -> None:
 
 def is_folder(where: str, path: str) -> bool:
     """Whether there is a folder at a path; of the web, which has none, it is believed. Raises JobError."""
-    with told(where, path, JobError):
+    with store_errors(where, path, JobError):
         fs, place = locate(path)
         return path.startswith(("http://", "https://")) or bool(fs.isdir(place))
 
 
 @contextmanager
-def told(where: str, path: str, kind: type[JobError] | type[RunError] = RunError) -> Iterator[None]:
+def store_errors(where: str, path: str, kind: type[JobError] | type[RunError] = RunError) -> Iterator[None]:
     """Tell what a store refuses as an error of ours: `where` in the job, which path, why, and what to do.
 
     Errors of ours pass, and so does what this machine's disk says, which callers tell in their own words.
@@ -118,7 +118,7 @@ def texts_here(folder: str) -> Iterator[Path]:
         yield Path(expand(folder))
         return
     with tempfile.TemporaryDirectory() as made:
-        with told("prompts", folder, JobError):
+        with store_errors("prompts", folder, JobError):
             fs, base = locate(folder)
             base = base.rstrip("/")
             files = [file for file in fs.find(base, maxdepth=2) if file.endswith(".txt")]

@@ -22,7 +22,7 @@ from oasis_ray.job.load import load_job
 from oasis_ray.job.output import Output
 from oasis_ray.job.pool import Pool
 from oasis_ray.output.part_writer import PartWriter
-from oasis_ray.output.record import packet
+from oasis_ray.output.record import batch
 from oasis_ray.types import Call, Request
 from tests.support.checkout import ROOT
 from tests.support.command import call
@@ -176,7 +176,7 @@ def test_an_id_is_never_part_of_a_path(tmp_path: Path) -> None:
     folder = tmp_path / "a/run"
     rows = [ended(id=name) for name in ("../../out", str(tmp_path / "out"), "con/../x.parquet", "\0", "")]
     writer = PartWriter(str(folder), RECIPE, session="5f")
-    writer.write([packet(rows, RECIPE, keep_images=False)], 3)
+    writer.write([batch(rows, RECIPE, keep_images=False)], 3)
     assert [file for file in tmp_path.rglob("*") if file.is_file()] == [folder / "accepted/part-5f-000003.parquet"]
 
 

@@ -18,7 +18,7 @@ from oasis_ray.input.listing import list_files
 from oasis_ray.job.load import load_job
 from oasis_ray.output.manifest import read_manifest
 from oasis_ray.run.run import Run
-from oasis_ray.storage import told
+from oasis_ray.storage import store_errors
 from tests.support.checkout import ROOT
 from tests.support.command import COMMAND, call
 from tests.support.jobs import scripted, write_job
@@ -233,6 +233,6 @@ def test_a_store_that_does_not_answer_is_told(near: Store, monkeypatch: pytest.M
 
 
 def test_a_login_in_what_a_store_says_is_not_repeated() -> None:
-    with pytest.raises(RunError) as error, told("input.root", f"s3://{DATA}/images"):
+    with pytest.raises(RunError) as error, store_errors("input.root", f"s3://{DATA}/images"):
         raise ConnectionError(f"no answer from http://user:{SECRET}@127.0.0.1:9/data")
     assert str(error.value).startswith(f"input.root: s3://{DATA}/images: no answer from http://…@127.0.0.1:9/data; ")

@@ -67,7 +67,7 @@ def rows_in(path: Path) -> tuple[Any, Any, list[dict[str, Any]]]:
     """A job, its recipe, and the rows of its input."""
     job, recipe = load_job(path, SHIPPED)
     groups = open_shards(job.input).groups
-    rows = [row for group in groups for packet in read(group, job.input, 8) for row in packet.to_pylist()]
+    rows = [row for group in groups for batch in read(group, job.input, 8) for row in batch.to_pylist()]
     return job, recipe, rows
 
 

@@ -46,7 +46,7 @@ class Round:
     def ends(self) -> list[float]:
         """When the last request of each row was answered, in order; where none asks anything, when rows ended.
 
-        `moments` of the service come packet by packet, which would be counted as a jump of so many rows.
+        `moments` of the service come batch by batch, which would be counted as a jump of so many rows.
         """
         last = [
             max(step["started"] + step["seconds"] for step in lineage) for _, lineage in self.rows.values() if lineage

@@ -19,7 +19,7 @@ import filelock
 from oasis_ray.errors import JobError, RunError
 from oasis_ray.job.pool import Pool
 from oasis_ray.job.security import refuse_pickles
-from oasis_ray.storage import from_client, locate, told
+from oasis_ray.storage import from_client, locate, store_errors
 
 FILES = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja")
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -27,7 +27,7 @@ TAGS = ("ETag", "etag", "md5Hash", "md5", "crc32c")  # what stores call the fing
 OFFLINE = "HF_HUB_OFFLINE is set: bring it while there is a network (hf download {}), or name its folder or a URL"
 
 
-def pinned(pools: Mapping[str, Pool], earlier: Mapping[str, Any]) -> dict[str, Pool]:
+def pin_revisions(pools: Mapping[str, Pool], earlier: Mapping[str, Any]) -> dict[str, Pool]:
     """The pools with each vLLM model's revision fixed; `earlier` is the run's manifest so far, or empty.
 
     A model of the hub that the job names as it did stays at its recorded commit, wherever its branch has moved since.
@@ -53,7 +53,7 @@ def _pin(name: str, pool: Pool, recorded: str | None) -> dict[str, str | None]:
     where = f"pools.{name}.model"
     if "://" not in pool.model:
         return {"revision": recorded or _commit(where, pool.model, pool.revision)}
-    with told(where, pool.model, JobError):
+    with store_errors(where, pool.model, JobError):
         listed = _listed(pool.model)
     if "config.json" not in listed or not any(file.endswith(".safetensors") for file in listed):
         raise JobError([f"{where}: there is no model at {pool.model} (a folder with config.json and *.safetensors)"])
@@ -93,7 +93,7 @@ def _commit(where: str, model: str, revision: str | None) -> str:
         ) from None
 
 
-def here(model: str, revision: str | None) -> Path | None:
+def local_folder(model: str, revision: str | None) -> Path | None:
     """The folder of a model on this machine, without asking any network; None where it was not brought."""
     if "://" in model:
         place = _place(model, revision or "")
@@ -102,7 +102,7 @@ def here(model: str, revision: str | None) -> Path | None:
     return local.resolve() if local.is_dir() else _held(model, revision)
 
 
-def bring(model: str, revision: str | None) -> Path:
+def download(model: str, revision: str | None) -> Path:
     """The folder of a pinned model on this machine, brought if it is not there.
 
     Raises RunError where it can't be, and where its weights are pickles.
@@ -162,7 +162,7 @@ def _from_store(url: str, revision: str) -> Path:
             return place
         half = Path(f"{place}.part")  # what an earlier try has brought whole is kept
         half.mkdir(exist_ok=True)
-        with told("model", url):
+        with store_errors("model", url):
             listed = _listed(url)
             fs, base = locate(url)
             for name, (size, _) in listed.items() if _digest(listed) == revision else ():

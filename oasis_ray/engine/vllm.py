@@ -8,7 +8,7 @@ from typing import Any, Literal
 from uuid import uuid4
 
 from oasis_ray.engine.chat_template import Chat
-from oasis_ray.engine.model_files import bring
+from oasis_ray.engine.model_files import download
 from oasis_ray.engine.reasoning import answer_of
 from oasis_ray.engine.vllm_args import encoder_tokens, engine_args
 from oasis_ray.engine.vllm_metrics import loggers
@@ -41,7 +41,7 @@ class VllmEngine:
         from vllm.usage.usage_lib import UsageContext
         from vllm.v1.engine.async_llm import AsyncLLM
 
-        folder = str(bring(pool.model, pool.revision))
+        folder = str(download(pool.model, pool.revision))
         self._chat = Chat.load(folder)
         self._limit, self._stall = pool.max_context_tokens, pool.stall_timeout_s
         self._asked, self._moved = 0, time.monotonic()

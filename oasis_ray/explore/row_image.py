@@ -61,8 +61,8 @@ class Pictures:
             # The name that a row gives is only ever looked up among the files of the input.
             file, group, place = self._files[address["file"]], address["row_group"], address["row"]
             ids = pa.nulls(place + 1, pa.string())
-            packets = read(RowGroup(file, "", group, ids, pa.array([place], pa.int64())), given, 8)
-            image = next(packets)["image"][0].as_py() or {}
+            batches = read(RowGroup(file, "", group, ids, pa.array([place], pa.int64())), given, 8)
+            image = next(batches)["image"][0].as_py() or {}
             data = image.get("bytes")
             if data is None and image.get("path") and given.root is not None:
                 data = fetch(given.root, image["path"], LIMITS.max_bytes, given.links)

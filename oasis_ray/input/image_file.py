@@ -6,7 +6,7 @@ import stat
 from collections.abc import Iterable
 
 from oasis_ray.errors import RowError
-from oasis_ray.storage import expand, leads_out, locate, on_disk, told
+from oasis_ray.storage import expand, leads_out, locate, on_disk, store_errors
 
 # What an operating system answers to a path that leads to no file: absent, a folder, too long, links in a circle.
 NO_SUCH_FILE = {errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
@@ -25,7 +25,7 @@ def fetch(
     """
     if leads_out(path):
         raise RowError("image_path", f"{path!r} is not a path below {root_is}")
-    with told(root_is, root):
+    with store_errors(root_is, root):
         fs, base = locate(root)
         place = f"{base.rstrip('/')}/{path}"
         local = on_disk(fs)

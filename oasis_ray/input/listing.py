@@ -15,7 +15,7 @@ from typing import Any, Literal
 import fsspec.utils
 
 from oasis_ray.errors import JobError
-from oasis_ray.storage import locate, on_disk, told
+from oasis_ray.storage import locate, on_disk, store_errors
 
 # How files are named. "shared" counts from the folder that all files share, as runs before this rule did: another file
 # elsewhere changed every name.
@@ -48,7 +48,7 @@ class Listing:
 def list_files(path: str, naming: Naming = "path") -> Listing:
     """The input files at a path: a file, a folder, or a glob. Raises JobError where it can't be looked into."""
     try:
-        with told("input.path", path, JobError):
+        with store_errors("input.path", path, JobError):
             fs, found = locate(path)
             base, candidates, runs = _candidates(fs, found.rstrip("/") or found)
             passed: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""The reader: the rows of a row group with their images, in packets of a few rows, when the run asks for them."""
+"""The reader: the rows of a row group with their images, in batches of a few rows, when the run asks for them."""
 
 from collections.abc import Iterable, Iterator
 
@@ -24,7 +24,7 @@ def states(places: Iterable[str]) -> pa.Table:
 
 
 def read(group: RowGroup, given: Input, size: int) -> Iterator[pa.Table]:
-    """Packets of the rows of `group` that are to be done: tables with the columns id, source, image, origin,
+    """Batches of the rows of `group` that are to be done: tables with the columns id, source, image, origin,
     texts, state, as far as they are asked for.
     """
     fs, _ = locate(given.path)
@@ -34,30 +34,30 @@ def read(group: RowGroup, given: Input, size: int) -> Iterator[pa.Table]:
     names = list(dict.fromkeys(name for name in (given.image, given.origin, *given.columns) if name is not None))
     with fs.open(group.file, "rb") as stream:
         at = 0
-        for batch in pq.ParquetFile(stream).iter_batches(
+        for records in pq.ParquetFile(stream).iter_batches(
             batch_size=size, row_groups=[group.index], columns=names or None
         ):
-            places = [at + i for i in range(batch.num_rows) if todo is None or at + i in todo]
+            places = [at + i for i in range(records.num_rows) if todo is None or at + i in todo]
             if places:
-                yield _packet(batch.take([place - at for place in places]), places, group, given, begun)
-            at += batch.num_rows
+                yield _batch(records.take([place - at for place in places]), places, group, given, begun)
+            at += records.num_rows
             if at >= end:
                 return
 
 
-def _packet(
-    batch: pa.RecordBatch, places: list[int], group: RowGroup, given: Input, begun: pa.Table | None
+def _batch(
+    records: pa.RecordBatch, places: list[int], group: RowGroup, given: Input, begun: pa.Table | None
 ) -> pa.Table:
     columns: dict[str, pa.Array] = {
         "id": group.ids.take(pa.array(places)),
         "source": pa.array([{"file": group.name, "row_group": group.index, "row": row} for row in places], ADDRESS),
     }
     if given.image is not None:
-        columns["image"] = image_column(batch.column(given.image))
+        columns["image"] = image_column(records.column(given.image))
     if given.origin is not None:
-        columns["origin"] = text_column(batch.column(given.origin))
+        columns["origin"] = text_column(records.column(given.origin))
     if given.columns:  # apart from the row's own columns, whatever their names
-        texts = [text_column(batch.column(name)) for name in given.columns]
+        texts = [text_column(records.column(name)) for name in given.columns]
         columns["texts"] = pa.StructArray.from_arrays(texts, names=list(given.columns))
     if begun is not None:
         columns["state"] = begun["state"].take(pc.index_in(columns["id"], begun["id"])).combine_chunks()

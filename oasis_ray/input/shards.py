@@ -1,7 +1,7 @@
 """The input: Parquet shards, addressed as (file, row group, row).
 
 `open_shards` looks at footers and ids alone and reports everything that is wrong with them; images are read only when
-the graph asks (`packets`).
+the graph asks (`batches`).
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from oasis_ray.input.columns import is_utf8, wrong_columns
 from oasis_ray.input.ids import numbered, repeated, sample_of
 from oasis_ray.input.listing import PARTS_OF_RUNS, Listing, Naming, list_files
 from oasis_ray.job.input import Input, Sample
-from oasis_ray.storage import is_folder, told
+from oasis_ray.storage import is_folder, store_errors
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def open_shards(given: Input, naming: Naming = "path") -> Shards:
     groups: list[RowGroup] = []
     for file, name in listing.names.items():
         try:
-            with told("input.path", given.path, JobError), fs.open(file, "rb") as stream:
+            with store_errors("input.path", given.path, JobError), fs.open(file, "rb") as stream:
                 if stream.read(len(LFS)) == LFS:
                     problems.append(
                         f"{file} is a Git LFS pointer in place of the file; run git lfs pull, or hf download"

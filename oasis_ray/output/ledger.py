@@ -1,7 +1,7 @@
 """The ledger: which rows have ended and how, read from the parts themselves.
 
 There is no second book that could disagree with the data: a row has ended when a part holds it. What a killed session
-may have left behind is put right when the next one begins: see `mend`.
+may have left behind is put right when the next one begins: see `repair`.
 """
 
 import pyarrow as pa

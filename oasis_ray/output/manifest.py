@@ -19,7 +19,7 @@ from oasis_ray.job.pool import Pool
 from oasis_ray.output.counts import Counts
 from oasis_ray.recipe.recipe import Node, Recipe
 from oasis_ray.stage.prompt import Prompt
-from oasis_ray.storage import locate, on_disk, told, write_whole
+from oasis_ray.storage import locate, on_disk, store_errors, write_whole
 from oasis_ray.types import Outcome
 
 FORMAT = 1
@@ -135,7 +135,7 @@ def summary(tally: Counts) -> dict[str, Any]:
 
 def read_manifest(folder: str) -> dict[str, Any]:
     """The manifest of a run folder. Raises JobError where there is none."""
-    with told("the run folder", folder, JobError):
+    with store_errors("the run folder", folder, JobError):
         fs, base = locate(folder)
         if on_disk(fs) and os.path.isfile(base):  # noqa: PTH113
             raise JobError([_is_a_file(folder, base)])

@@ -19,7 +19,7 @@ from oasis_ray.errors import RunError
 from oasis_ray.output.row_state import waiting_columns
 from oasis_ray.output.schema import columns
 from oasis_ray.recipe.recipe import Recipe
-from oasis_ray.storage import locate, make_folder, on_disk, told
+from oasis_ray.storage import locate, make_folder, on_disk, store_errors
 from oasis_ray.types import Outcome
 
 N = TypeVar("N", bound=str)
@@ -37,15 +37,15 @@ class PartWriter:
         if waiting is not None:
             self._schemas[waiting] = waiting_columns(recipe)
 
-    def write(self, packets: Sequence[pa.Table], task: int) -> dict[str, int]:
-        """Write the rows of these packets (`schema.packet`) as the parts of task number `task`, one part per outcome.
+    def write(self, batches: Sequence[pa.Table], task: int) -> dict[str, int]:
+        """Write the rows of these batches (`schema.batch`) as the parts of task number `task`, one part per outcome.
 
         Returns the rows by outcome. Raises RunError where the folder can't be written to.
         """
-        tables = dict(unpack(packets, self._schemas))
+        tables = dict(unpack(batches, self._schemas))
         name = f"part-{self._session}-{task:06d}.parquet"
         try:
-            with told("output.path", self._folder):
+            with store_errors("output.path", self._folder):
                 for outcome in self._schemas:
                     if outcome not in tables:
                         remove_part(f"{self._folder}/{outcome}", name)
@@ -56,13 +56,13 @@ class PartWriter:
         return {outcome: table.num_rows for outcome, table in tables.items()}
 
 
-def unpack(packets: Sequence[pa.Table], schemas: Mapping[N, pa.Schema]) -> Iterator[tuple[N, pa.Table]]:
-    """The rows in packets, one table per outcome that occurs. Raises KeyError for an outcome without a schema."""
-    if strange := {name for packet in packets for name in packet.column_names} - {str(outcome) for outcome in schemas}:
+def unpack(batches: Sequence[pa.Table], schemas: Mapping[N, pa.Schema]) -> Iterator[tuple[N, pa.Table]]:
+    """The rows in batches, one table per outcome that occurs. Raises KeyError for an outcome without a schema."""
+    if strange := {name for batch in batches for name in batch.column_names} - {str(outcome) for outcome in schemas}:
         raise KeyError(*sorted(strange))
     for outcome, schema in schemas.items():
-        having = [packet.column(str(outcome)) for packet in packets if str(outcome) in packet.column_names]
-        # Packet by packet: their images in one array could be more than Arrow's 2 GiB.
+        having = [batch.column(str(outcome)) for batch in batches if str(outcome) in batch.column_names]
+        # Batch by batch: their images in one array could be more than Arrow's 2 GiB.
         lists = [chunk.flatten() for column in having for chunk in column.chunks]
         tables = [pa.Table.from_arrays(rows.flatten(), names=rows.type.names) for rows in lists if len(rows)]
         if tables:

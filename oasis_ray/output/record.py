@@ -44,7 +44,7 @@ def record(ended: Row, recipe: Recipe, *, keep_images: bool) -> dict[str, Any]:
     }
 
 
-def packet(rows: Iterable[Row], recipe: Recipe, *, keep_images: bool, waiting: str | None = None) -> pa.Table:
+def batch(rows: Iterable[Row], recipe: Recipe, *, keep_images: bool, waiting: str | None = None) -> pa.Table:
     """Rows as one row with a list column for each outcome that occurs: the form in which they go to `sink.unpack`.
 
     Rows that wait travel in one more column, named after the folder `waiting` that they go to.

@@ -16,7 +16,7 @@ from oasis_ray.types import Outcome
 BROKEN = "broken"  # the folder of a run where unreadable parts are set aside
 
 
-def mend(folder: str) -> tuple[pa.ChunkedArray, list[str]]:
+def repair(folder: str) -> tuple[pa.ChunkedArray, list[str]]:
     """Put right what a killed session left behind: the ids of all rows that have ended, and what was done, a line each.
 
     Unfinished files are removed. A part that can't be read is set aside, and its rows are to do again. Of a row that

@@ -1,4 +1,4 @@
-"""The sink: Ray Data's view of the parts (`parts`). Each write task gathers some packets and writes their rows."""
+"""The sink: Ray Data's view of the parts (`parts`). Each write task gathers some batches and writes their rows."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -6,25 +6,25 @@ from typing import Any
 import pyarrow as pa
 from ray.data import Datasink
 
-from oasis_ray.input.ipc import unseal
+from oasis_ray.input.ipc import from_ipc
 from oasis_ray.output.part_writer import PartWriter
 
 
 class PartSink(Datasink[dict[str, int]]):  # type: ignore[misc]  # Ray ships no types
-    """Hands sealed packets to a `PartWriter`; a write task returns its rows by outcome."""
+    """Hands sealed batches to a `PartWriter`; a write task returns its rows by outcome."""
 
     def __init__(self, writer: PartWriter, *, rows_per_part: int, rows_per_task: int) -> None:
-        self._writer, self._packets = writer, max(1, rows_per_part // rows_per_task)
+        self._writer, self._batches = writer, max(1, rows_per_part // rows_per_task)
 
     @property
     def min_rows_per_write(self) -> int:
-        """How many packets (rows, to Ray) are gathered for a part of each outcome."""
-        return self._packets
+        """How many batches (rows, to Ray) are gathered for a part of each outcome."""
+        return self._batches
 
     def get_name(self) -> str:
         """The operator's name in Ray's logs and dashboard."""
         return "Parts"
 
     def write(self, blocks: Iterable[pa.Table], ctx: Any) -> dict[str, int]:
-        """Write the rows of these sealed packets. A task that Ray runs again replaces its own parts."""
-        return self._writer.write([packet for block in blocks for packet in unseal(block)], ctx.task_idx)
+        """Write the rows of these sealed batches. A task that Ray runs again replaces its own parts."""
+        return self._writer.write([batch for block in blocks for batch in from_ipc(block)], ctx.task_idx)

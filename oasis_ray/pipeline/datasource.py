@@ -1,6 +1,6 @@
 """The datasource: Ray Data's view of the shards.
 
-A packet is one row of Ray Data that holds the rows of one task, sealed: see docs/decisions.md.
+A batch is one row of Ray Data that holds the rows of one task, sealed: see docs/decisions.md.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ import pyarrow as pa
 from ray.data import Datasource, ReadTask
 from ray.data.block import BlockMetadata
 
-from oasis_ray.input.ipc import seal
+from oasis_ray.input.ipc import to_ipc
 from oasis_ray.input.reader import read
 from oasis_ray.input.shards import RowGroup, Shards
 from oasis_ray.job.input import Input
@@ -21,7 +21,7 @@ READ_TASKS = 2000  # at most: Ray Data keeps book of every task from the start
 
 
 class ShardSource(Datasource):  # type: ignore[misc]  # Ray ships no types
-    """Ray Data's view of the shards: read tasks that yield packets of `rows_per_task` rows."""
+    """Ray Data's view of the shards: read tasks that yield batches of `rows_per_task` rows."""
 
     def __init__(self, shards: Shards, rows_per_task: int, coordinator: Coordinator | None = None) -> None:
         self._shards, self._rows_per_task, self._coordinator = shards, rows_per_task, coordinator
@@ -50,8 +50,8 @@ class ShardSource(Datasource):  # type: ignore[misc]  # Ray ships no types
 def read_groups(
     groups: Sequence[RowGroup], given: Input, size: int, coordinator: Coordinator | None
 ) -> Iterator[pa.Table]:
-    """Sealed packets of the rows of `groups` that are to be done, until the run drains."""
+    """Sealed batches of the rows of `groups` that are to be done, until the run drains."""
     for group in groups:
         if coordinator is not None and coordinator.draining():
             return
-        yield from map(seal, read(group, given, size))
+        yield from map(to_ipc, read(group, given, size))

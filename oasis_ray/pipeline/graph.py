@@ -11,8 +11,8 @@ from oasis_ray.input.shards import Shards
 from oasis_ray.job.job import Job
 from oasis_ray.pipeline.coordinator import Coordinator
 from oasis_ray.pipeline.datasource import ShardSource
-from oasis_ray.pipeline.worker import RowWorker, packets_at_once
-from oasis_ray.pool.handle import PoolHandle, lean
+from oasis_ray.pipeline.worker import RowWorker, batches_at_once
+from oasis_ray.pool.handle import PoolHandle, worker_env
 from oasis_ray.recipe.recipe import Recipe
 
 # Reading and writing wait more than they compute; a whole CPU each would starve the engines of a small machine.
@@ -22,7 +22,7 @@ BESIDE_A_WORKER = 2
 
 
 class DropBlockStats(ExecutionCallback):  # type: ignore[misc]  # Ray ships no types
-    """Lets go of what Ray Data would keep of every block, for a table in its log at the end: some 3 KB a packet, which
+    """Lets go of what Ray Data would keep of every block, for a table in its log at the end: some 3 KB a batch, which
     are gigabytes in the driver of ten million rows.
     """
 
@@ -42,17 +42,17 @@ def build(
     coordinator: Coordinator,
     waiting: str | None = None,
 ) -> Dataset:
-    """Packets of ended rows, lazily: nothing runs until they are written.
+    """Batches of ended rows, lazily: nothing runs until they are written.
 
     Where `pools` has not all that the recipe asks, rows that come to a node of another go to the folder `waiting`.
     """
     context = DataContext.get_current()
-    # One block a packet, and so one task a packet: a row of Ray's is a packet of ours (docs/decisions.md).
+    # One block a batch, and so one task a batch: a row of Ray's is a batch of ours (docs/decisions.md).
     context.target_max_block_size = context.target_min_block_size = 1
     context.enable_progress_bars = False
     context.memory_usage_poll_interval_s = None  # else a thread of each worker looks every second, for Ray Data's table
     context.custom_execution_callback_classes = [DropBlockStats]
-    packets = packets_at_once(job)
+    batches = batches_at_once(job)
     source = ShardSource(shards, job.rows_per_task, coordinator)
     rows = ray.data.read_datasource(
         source,
@@ -68,8 +68,8 @@ def build(
         batch_format="pyarrow",
         zero_copy_batch=True,
         num_cpus=LIGHT_CPUS,
-        runtime_env=lean(),
+        runtime_env=worker_env(),
         compute=ActorPoolStrategy(
-            size=job.workers, max_tasks_in_flight_per_actor=packets, max_concurrent_calls_per_actor=packets
+            size=job.workers, max_tasks_in_flight_per_actor=batches, max_concurrent_calls_per_actor=batches
         ),
     )

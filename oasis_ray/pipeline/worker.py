@@ -1,13 +1,13 @@
 """A segment: one operator of the graph, whose workers carry each row through the nodes as a coroutine.
 
-A packet comes in, its rows go their ways at the same time, and a packet of ended rows goes out, in input order. A
-worker has places for so many rows, and more packets than fill them: a place that a row leaves goes to the next row, of
-whatever packet, so the engines never wait for a packet's slowest row. The order within a packet is fixed: Ray replays a
+A batch comes in, its rows go their ways at the same time, and a batch of ended rows goes out, in input order. A
+worker has places for so many rows, and more batches than fill them: a place that a row leaves goes to the next row, of
+whatever batch, so the engines never wait for a batch's slowest row. The order within a batch is fixed: Ray replays a
 lost task by position, and rows that come back in another order would be lost and doubled.
 
 A row whose next node asks a pool that is not up in this phase goes out as it is, to wait for it (`phases`).
 
-Rows that have neither ended nor wait are left out of the packet that goes out: no part holds them, so the next session
+Rows that have neither ended nor wait are left out of the batch that goes out: no part holds them, so the next session
 has them to do. That is what becomes of rows for which the machinery failed, and of those that are not begun any more.
 """
 
@@ -23,10 +23,10 @@ import pyarrow as pa
 from oasis_ray.errors import OasisError, RowError
 from oasis_ray.input.admission import admit
 from oasis_ray.input.image_file import fetch
-from oasis_ray.input.ipc import seal, unseal
+from oasis_ray.input.ipc import from_ipc, to_ipc
 from oasis_ray.job.job import Job
 from oasis_ray.output.counts import EndedRow
-from oasis_ray.output.record import packet as to_packet
+from oasis_ray.output.record import batch as to_batch
 from oasis_ray.output.row_state import resume
 from oasis_ray.pipeline.coordinator import Coordinator
 from oasis_ray.pipeline.coordinator_state import WORKERS
@@ -76,24 +76,24 @@ class RowWorker:
 
     @property
     def _coordinator(self) -> Coordinator:
-        assert self.coordinator is not None, "a worker that carries packets needs a coordinator"  # noqa: S101
+        assert self.coordinator is not None, "a worker that carries batches needs a coordinator"  # noqa: S101
         return self.coordinator
 
-    async def __call__(self, batch: pa.Table) -> AsyncIterator[pa.Table]:
-        """One packet of rows in, one packet of the rows that have ended out."""
-        for rows in unseal(batch):
-            yield seal(await self.carry_packet(rows))
+    async def __call__(self, block: pa.Table) -> AsyncIterator[pa.Table]:
+        """One batch of rows in, one batch of the rows that have ended out."""
+        for rows in from_ipc(block):
+            yield to_ipc(await self.carry_batch(rows))
 
-    async def carry_packet(self, packet: pa.Table) -> pa.Table:
-        """A packet of the input's rows (`reader.read`) as one of the rows that have ended or wait, in input order."""
+    async def carry_batch(self, batch: pa.Table) -> pa.Table:
+        """A batch of the input's rows (`reader.read`) as one of the rows that have ended or wait, in input order."""
         self._telling = self._telling or asyncio.ensure_future(self._tell())
-        ended = await self._carry_all(packet.to_pylist())
-        return to_packet(ended, self.recipe, keep_images=self.job.output.keep_images, waiting=self.waiting)
+        ended = await self._carry_all(batch.to_pylist())
+        return to_batch(ended, self.recipe, keep_images=self.job.output.keep_images, waiting=self.waiting)
 
     async def _carry_all(self, rows: list[dict[str, Any]]) -> list[Row]:
         """The rows that have ended or wait, in input order."""
         coordinator, ids = self._coordinator, [row["id"] for row in rows]
-        async with self._door:  # packet by packet: one that has no place for its first row is not begun yet
+        async with self._door:  # batch by batch: one that has no place for its first row is not begun yet
             await self._places.free()
             suspects = await coordinator.begin(ids)
             if suspects is None:
@@ -190,8 +190,8 @@ class RowWorker:
         return admit(data, given.limits)
 
 
-def packets_at_once(job: Job) -> int:
-    """Packets that a worker holds at once: twice what its slots hold. The slowest row of a packet keeps the packet, and
+def batches_at_once(job: Job) -> int:
+    """Batches that a worker holds at once: twice what its slots hold. The slowest row of a batch keeps the batch, and
     the slots of its other rows are filled from the next.
     """
     return 2 * max(1, job.rows_in_flight // job.rows_per_task // job.workers) + 1

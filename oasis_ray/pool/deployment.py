@@ -18,7 +18,7 @@ from ray.serve.schema import LoggingConfig
 from oasis_ray.cluster.autoscaler import verdict
 from oasis_ray.errors import FitError, JobError, RunError
 from oasis_ray.job.pool import Pool
-from oasis_ray.pool.handle import PoolHandle, lean
+from oasis_ray.pool.handle import PoolHandle, worker_env
 from oasis_ray.pool.lease import Lease
 from oasis_ray.pool.placement import engines_on_cpus, placement
 from oasis_ray.pool.replica import Replica
@@ -49,17 +49,21 @@ def start_pools(
     handles = {
         name: PoolHandle(
             name,
-            {app: kind.make.replicas[1] * kind.make.max_sequences for app, kind in every.items() if kind.pool == name},
+            {
+                app: kind.config.replicas[1] * kind.config.max_sequences
+                for app, kind in every.items()
+                if kind.pool == name
+            },
         )
         for name in pools
     }
     labels, sharing = labels or {"run": run, "session": run}, engines_on_cpus(pools, gpus)
     try:
         with ThreadPoolExecutor() as threads:  # each starts two processes
-            list(threads.map(_take_hold, every, (kind.make for kind in every.values())))
+            list(threads.map(_take_hold, every, (kind.config for kind in every.values())))
         targets = [
             serve.RunTarget(
-                _application(kind.make, labels | {"pool": kind.pool}, gpus=gpus[kind.pool], sharing=sharing),
+                _application(kind.config, labels | {"pool": kind.pool}, gpus=gpus[kind.pool], sharing=sharing),
                 name=app,
                 route_prefix=None,
             )
@@ -158,7 +162,7 @@ def _application(pool: Pool, labels: dict[str, str], *, gpus: bool, sharing: int
         name=labels["pool"],
         placement_group_bundles=bundles,
         placement_group_strategy=strategy,
-        ray_actor_options={"num_cpus": 0, "num_gpus": 0, "runtime_env": lean()},
+        ray_actor_options={"num_cpus": 0, "num_gpus": 0, "runtime_env": worker_env()},
         max_ongoing_requests=2 * pool.max_sequences,
         request_router_config=RequestRouterConfig(request_router_class=ROUTER),
         graceful_shutdown_timeout_s=GRACE_S,

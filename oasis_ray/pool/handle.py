@@ -36,7 +36,7 @@ PICKLED = {"request_serialization": "pickle", "response_serialization": "pickle"
 ROWS = 10_000  # whose engine is remembered: many times what one process carries at once
 
 
-def lean() -> dict[str, Any]:
+def worker_env() -> dict[str, Any]:
     """The runtime environment of the processes that ask engines or hold them: the job's own, with `LEAN` in it."""
     job = dict(ray.get_runtime_context().runtime_env)
     return job | {"env_vars": job.get("env_vars", {}) | LEAN}

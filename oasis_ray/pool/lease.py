@@ -1,9 +1,9 @@
 """Who ends engines when their run has ended, however it ended.
 
-Serve keeps applications when their driver exits, is killed, or loses its node. So each application has a janitor: an
-actor outside all jobs that holds the leashes of the jobs that use the engines. A leash is an actor inside a job and
-dies with it. When the last leash is gone, the janitor deletes the application, and ends. A job that ends in order does
-so itself: it has Serve imported, which takes a janitor's process seconds.
+Serve keeps applications when their driver exits, is killed, or loses its node. So each application has a reaper: an
+actor outside all jobs that holds the owners of the jobs that use the engines. An owner is an actor inside a job and
+dies with it. When the last owner is gone, the reaper deletes the application, and ends. A job that ends in order does
+so itself: it has Serve imported, which takes a reaper's process seconds.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from oasis_ray.cluster.connection import NAMESPACE, here
 from oasis_ray.cluster.nodes import NODE_TOKEN
 
 PREFIX = "oasis-"  # of the name of every application of ours
-REAPER = "janitor-"
+REAPER = "reaper-"
 HEAD = "node:__internal_head__"  # Ray's mark of the head
 ENDING_S = 0.5  # between two looks whether engines that are being deleted are gone
 
@@ -31,50 +31,50 @@ class _Owner:
         await asyncio.Event().wait()
 
 
-# On the head, which no cluster outlives. Not restarted: a new one would know no leash. If the head is lost and comes
+# On the head, which no cluster outlives. Not restarted: a new one would know no owner. If the head is lost and comes
 # again, `sweep` sees that nobody holds the engines.
 @ray.remote(num_cpus=0, resources={HEAD: NODE_TOKEN}, lifetime="detached", max_restarts=0)
 class _Reaper:
-    """Deletes an application when the last leash is gone, and ends. `make` is what its engines are."""
+    """Deletes an application when the last owner is gone, and ends. `config` is what its engines are."""
 
-    def __init__(self, app: str, make: str) -> None:
-        self._app, self._make = app, make
-        self._leashes: dict[str, asyncio.Future[None]] = {}
+    def __init__(self, app: str, config: str) -> None:
+        self._app, self._config = app, config
+        self._owners: dict[str, asyncio.Future[None]] = {}
         self._ending = False
 
-    async def join(self, name: str, leash: Any, make: str) -> bool | None:
-        """Take a leash; whether it is the first, whose job starts the engines. Raises ValueError: others run.
+    async def join(self, name: str, owner: Any, config: str) -> bool | None:
+        """Take an owner; whether it is the first, whose job starts the engines. Raises ValueError: others run.
 
         None where these engines are being deleted. (To wait for that here would keep this actor from ending.)
         """
         if self._ending:
             return None
-        if make != self._make:
-            raise ValueError(self._make)
-        first = not self._leashes
-        self._leashes[name] = asyncio.ensure_future(self._wait(name, leash))
+        if config != self._config:
+            raise ValueError(self._config)
+        first = not self._owners
+        self._owners[name] = asyncio.ensure_future(self._wait(name, owner))
         return first
 
     async def leave(self, name: str) -> bool:
-        """Let a leash go whose job goes on; whether it is the last, whose job then deletes the application.
+        """Let an owner go whose job goes on; whether it is the last, whose job then deletes the application.
 
         The last one is held on to: should its job die over it, the application is deleted here.
         """
-        self._ending = len(self._leashes) == 1
+        self._ending = len(self._owners) == 1
         if not self._ending:
-            self._leashes.pop(name).cancel()
+            self._owners.pop(name).cancel()
         return self._ending
 
     async def end(self, name: str) -> None:
-        """The application is deleted: let the last leash go, and end."""
-        self._leashes.pop(name).cancel()
+        """The application is deleted: let the last owner go, and end."""
+        self._owners.pop(name).cancel()
         ray.actor.exit_actor()
 
-    async def _wait(self, name: str, leash: Any) -> None:
+    async def _wait(self, name: str, owner: Any) -> None:
         with suppress(RayActorError):
-            await leash.hold.remote()
-        self._leashes.pop(name, None)
-        if not self._leashes:
+            await owner.hold.remote()
+        self._owners.pop(name, None)
+        if not self._owners:
             self._ending = True
             await asyncio.to_thread(delete, self._app)
             ray.actor.exit_actor()
@@ -83,17 +83,17 @@ class _Reaper:
 class Lease:
     """This process's hold on an application. Held as long as the process lives, or until `end`."""
 
-    def __init__(self, app: str, make: str) -> None:
-        """Take hold. Raises ValueError where the application's engines are others than `make`, with what they are."""
+    def __init__(self, app: str, config: str) -> None:
+        """Take hold. Raises ValueError where the application's engines are others than `config`, with what they are."""
         self.app = app
         # Elsewhere it could be lost with a node while the job goes on, and its engines would be ended.
-        self._leash = _Owner.options(scheduling_strategy=here()).remote()  # type: ignore[attr-defined]  # Ray: no types
-        self._name = self._leash._actor_id.hex()
+        self._owner = _Owner.options(scheduling_strategy=here()).remote()  # type: ignore[attr-defined]  # Ray: no types
+        self._name = self._owner._actor_id.hex()
         while True:
             options = _Reaper.options(name=f"{REAPER}{app}", namespace=NAMESPACE, get_if_exists=True)  # type: ignore[attr-defined]
-            self._janitor = options.remote(app, make)
+            self._reaper = options.remote(app, config)
             try:
-                first = ray.get(self._janitor.join.remote(self._name, self._leash, make))
+                first = ray.get(self._reaper.join.remote(self._name, self._owner, config))
             except RayActorError:
                 continue  # it has just ended
             except ray.exceptions.RayTaskError as error:
@@ -107,13 +107,13 @@ class Lease:
         """Let go, and return when the engines have ended, if nobody else holds them."""
         try:
             with suppress(RayActorError):
-                if ray.get(self._janitor.leave.remote(self._name)):
+                if ray.get(self._reaper.leave.remote(self._name)):
                     delete(self.app)
-                    ray.get(self._janitor.end.remote(self._name))
+                    ray.get(self._reaper.end.remote(self._name))
         finally:
-            # The janitor waits on it still, and would not end, nor free its name for the next one of this application.
+            # The reaper waits on it still, and would not end, nor free its name for the next one of this application.
             # Where the deletion failed, it now tries it itself.
-            ray.kill(self._leash)
+            ray.kill(self._owner)
 
 
 def delete(app: str) -> None:

@@ -20,8 +20,8 @@ def placement(pool: Pool, *, gpus: bool) -> tuple[list[dict[str, float]], str]:
 
 def engines_on_cpus(pools: Mapping[str, Pool], gpus: Mapping[str, bool]) -> int:
     """How many engines compute on CPUs when each pool has its most."""
-    computing = [kind for kind in replica_groups(pools) if kind.make.backend == "vllm" and not gpus[kind.pool]]
-    return sum(kind.make.replicas[1] for kind in computing)
+    computing = [kind for kind in replica_groups(pools) if kind.config.backend == "vllm" and not gpus[kind.pool]]
+    return sum(kind.config.replicas[1] for kind in computing)
 
 
 def on_gpus(pools: Mapping[str, Pool], have: list[Node]) -> dict[str, bool]:
@@ -37,10 +37,10 @@ def needs(pools: Mapping[str, Pool], gpus: Mapping[str, bool]) -> list[Need]:
     """What each pool asks for before the run can start."""
     found = []
     for kind in replica_groups(pools):
-        bundles, strategy = placement(kind.make, gpus=gpus[kind.pool])
+        bundles, strategy = placement(kind.config, gpus=gpus[kind.pool])
         need = Need(
-            kind.pool, kind.make.replicas[0], tuple(bundles), strategy, gpus[kind.pool], kind.make.gpu_type,
-            kind.make.replicas[1],
+            kind.pool, kind.config.replicas[0], tuple(bundles), strategy, gpus[kind.pool], kind.config.gpu_type,
+            kind.config.replicas[1],
         )  # fmt: skip
         found.append(need)
     return found

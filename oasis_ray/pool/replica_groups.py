@@ -8,23 +8,23 @@ from oasis_ray.job.pool import Pool
 
 @dataclass(frozen=True)
 class ReplicaGroup:
-    """The engines of a pool that are on one type of GPU, or all of them; `make` is the pool as if it had no others."""
+    """The engines of a pool that are on one type of GPU, or all of them; `config` is that part of the pool."""
 
     pool: str
-    make: Pool
+    config: Pool
 
 
 def replica_groups(pools: Mapping[str, Pool]) -> list[ReplicaGroup]:
     """The kinds of all pools, in the order of the job."""
-    return [ReplicaGroup(name, make) for name, pool in pools.items() for make in _makes(pool)]
+    return [ReplicaGroup(name, config) for name, pool in pools.items() for config in _configs(pool)]
 
 
 def most_engines(pools: Mapping[str, Pool]) -> dict[str, int]:
     """How many engines each pool may have at most, of all types."""
-    return {name: sum(make.replicas[1] for make in _makes(pool)) for name, pool in pools.items()}
+    return {name: sum(config.replicas[1] for config in _configs(pool)) for name, pool in pools.items()}
 
 
-def _makes(pool: Pool) -> Iterable[Pool]:
+def _configs(pool: Pool) -> Iterable[Pool]:
     if not pool.types:
         return [pool]
     return [

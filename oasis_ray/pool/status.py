@@ -68,8 +68,8 @@ def apps_of(handles: Mapping[str, PoolHandle]) -> dict[str, str]:
 
 def app_of(run: str, kind: ReplicaGroup) -> str:
     """The name of the Serve application for one type of GPU of a pool."""
-    name = f"{PREFIX}shared-{kind.make.shared}" if kind.make.shared else f"{run}-{kind.pool}"
-    return f"{name}-{kind.make.gpu_type}" if kind.make.gpu_type else name
+    name = f"{PREFIX}shared-{kind.config.shared}" if kind.config.shared else f"{run}-{kind.pool}"
+    return f"{name}-{kind.config.gpu_type}" if kind.config.gpu_type else name
 
 
 def cause_of(handles: Mapping[str, PoolHandle], error: RuntimeError) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from oasis_ray.engine.model_files import here
+from oasis_ray.engine.model_files import local_folder
 from oasis_ray.errors import JobError
 from oasis_ray.report.collect import ROWS_HERE, SAMPLE, gather
 from oasis_ray.report.dataset import NO_PAIR, Dataset, open_dataset
@@ -75,7 +75,7 @@ def _tokenizer(subjects: Sequence[Dataset], given: str | None) -> tuple[str | No
         name = next((node["pool"] for node in manifest["nodes"] if node["pool"]), None)
         if model is None and name is not None:
             asked = pools[name].get("tokenizer") or pools[name]["model"]
-            model = str(here(asked, manifest["pools"].get(name, {}).get("revision")) or asked)
+            model = str(local_folder(asked, manifest["pools"].get(name, {}).get("revision")) or asked)
     if model is None:
         return None, "Tokens were not counted: no run among the subjects names a model, and no --tokenizer was given."
     try:

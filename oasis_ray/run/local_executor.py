@@ -23,7 +23,7 @@ from oasis_ray.errors import OasisError, RunError
 from oasis_ray.input.reader import read
 from oasis_ray.job.pool import Pool
 from oasis_ray.pipeline.coordinator import LocalCoordinator
-from oasis_ray.pipeline.worker import RowWorker, packets_at_once
+from oasis_ray.pipeline.worker import RowWorker, batches_at_once
 from oasis_ray.pool.local_pool import LocalPool
 from oasis_ray.pool.placement import engines_on_cpus
 from oasis_ray.pool.replica_groups import ReplicaGroup, replica_groups
@@ -121,16 +121,16 @@ class LocalExecutor:
 
     async def _stream(self, work: Work) -> None:
         worker = RowWorker(work.job, work.recipe, work.pools, work.digests, work.coordinator, work.waiting)
-        parts, packets, most = _Parts(work), iter(_packets(work)), packets_at_once(work.job)
+        parts, batches, most = _Parts(work), iter(_batches(work)), batches_at_once(work.job)
         watching = [asyncio.ensure_future(pool.watch()) for pool in self._pools.values()]
         flying: set[asyncio.Task[None]] = set()
 
-        async def carry(packet: pa.Table) -> None:
-            parts.add(await worker.carry_packet(packet), packet.num_rows)
+        async def carry(batch: pa.Table) -> None:
+            parts.add(await worker.carry_batch(batch), batch.num_rows)
 
         try:
-            while (packet := await asyncio.to_thread(next, packets, None)) is not None:
-                flying.add(asyncio.create_task(carry(packet)))
+            while (batch := await asyncio.to_thread(next, batches, None)) is not None:
+                flying.add(asyncio.create_task(carry(batch)))
                 if len(flying) >= most:
                     flying = await _first(flying)
                 if parts.full:
@@ -171,11 +171,11 @@ class LocalExecutor:
 
 
 class _Parts:
-    """Gathers packets of ended rows until they make a part."""
+    """Gathers batches of ended rows until they make a part."""
 
     def __init__(self, work: Work) -> None:
         self._writer, self._most = work.writer, work.job.output.rows_per_part
-        self._packets: list[pa.Table] = []
+        self._batches: list[pa.Table] = []
         self._rows = self._written = 0
 
     @property
@@ -183,26 +183,26 @@ class _Parts:
         """Whether a part's rows are there."""
         return self._rows >= self._most
 
-    def add(self, packet: pa.Table, rows: int) -> None:
-        """Gather a packet of `rows` rows."""
-        self._packets.append(packet)
+    def add(self, batch: pa.Table, rows: int) -> None:
+        """Gather a batch of `rows` rows."""
+        self._batches.append(batch)
         self._rows += rows
 
     def write(self) -> None:
         """Write what was gathered; what comes meanwhile is for the next part."""
-        packets, self._packets, self._rows = self._packets, [], 0
-        if packets:
-            self._writer.write(packets, self._written)
+        batches, self._batches, self._rows = self._batches, [], 0
+        if batches:
+            self._writer.write(batches, self._written)
             self._written += 1
 
 
-def _packets(work: Work) -> Iterator[pa.Table]:
+def _batches(work: Work) -> Iterator[pa.Table]:
     """The rows of the input, a few at a time, until the run drains."""
     for group in work.shards.groups:
-        for packet in read(group, work.job.input, work.job.rows_per_task):
+        for batch in read(group, work.job.input, work.job.rows_per_task):
             if work.coordinator.draining():
                 return
-            yield packet
+            yield batch
 
 
 async def _first(flying: "set[asyncio.Task[None]]") -> "set[asyncio.Task[None]]":

@@ -145,9 +145,9 @@ class Reporter:
             seconds = counts["running"] * (now - self._looked)
             self._engine_s[kind.pool] += seconds
             if self.gpus[kind.pool]:
-                seconds *= kind.make.gpus_per_engine * kind.make.gpu_share
+                seconds *= kind.config.gpus_per_engine * kind.config.gpu_share
                 self._gpu_s[kind.pool] += seconds
-                if (name := kind.make.gpu_type) is not None:
+                if (name := kind.config.gpu_type) is not None:
                     typed = self._typed_s.setdefault(kind.pool, {})
                     typed[name] = typed.get(name, 0.0) + seconds
         for name in self.job.pools:

@@ -16,7 +16,7 @@ from oasis_ray.output.ledger import ended_ids, reopen_failed
 from oasis_ray.output.manifest import naming_of, now, read_manifest
 from oasis_ray.output.manifest_diff import changes
 from oasis_ray.output.removed import REMOVED, put_back, remove
-from oasis_ray.output.repair import mend
+from oasis_ray.output.repair import repair
 from oasis_ray.storage import check_target, locate
 
 
@@ -58,7 +58,7 @@ def open_folder(
     `fresh` is the manifest of the run as it would start now. `retry` names failed rows to do again: a reason, or "" for
     all. Raises JobError where the folder holds rows of a run that differs, unless `accept_changes`.
     """
-    ended, notes = mend(folder)
+    ended, notes = repair(folder)
     begun = bool(waits(folder))
     if not len(ended) and not begun:
         return OpenedRun(fresh, shards, notes=notes)

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from oasis_ray.cost.bill import bill, spent_by
 from oasis_ray.cost.probe import graded
-from oasis_ray.engine.model_files import pinned
+from oasis_ray.engine.model_files import pin_revisions
 from oasis_ray.errors import JobError, OasisError, RunError, StoppedError, first_cause
 from oasis_ray.input.shards import Shards
 from oasis_ray.job.job import Job
@@ -20,7 +20,7 @@ from oasis_ray.output.counts import Counts
 from oasis_ray.output.ledger import counts_of, ended_ids
 from oasis_ray.output.manifest import describe, node_digests, now, summary, write_manifest
 from oasis_ray.output.parts import read_parts
-from oasis_ray.output.repair import mend
+from oasis_ray.output.repair import repair
 from oasis_ray.pipeline.coordinator import Coordinator
 from oasis_ray.pipeline.node import Asked
 from oasis_ray.pool.placement import on_gpus
@@ -31,7 +31,7 @@ from oasis_ray.run.phases import Phase, due, plan
 from oasis_ray.run.reporter import Reporter
 from oasis_ray.run.resume import open_folder, open_input, recorded
 from oasis_ray.run.watchdog import Watchdog
-from oasis_ray.storage import check_target, told
+from oasis_ray.storage import check_target, store_errors
 from oasis_ray.types import Outcome
 
 
@@ -107,12 +107,12 @@ class Run:
             on_step(text)
 
         step("reading the input")
-        with told("output.path", self.folder, JobError):
+        with store_errors("output.path", self.folder, JobError):
             before = recorded(self.folder)
         shards = open_input(self.job, before)
         self.rows = shards.rows
-        with told("output.path", self.folder, JobError):
-            job = self.job.model_copy(update={"pools": pinned(self.job.pools, before)})
+        with store_errors("output.path", self.folder, JobError):
+            job = self.job.model_copy(update={"pools": pin_revisions(self.job.pools, before)})
             listing = shards.listing
             fresh = describe(
                 self.job,
@@ -131,7 +131,7 @@ class Run:
         session: dict[str, Any] = {"name": uuid4().hex[:8], "started": now(), "executor": job.executor}
         if not todo.groups:
             step("closing the books")
-            with told("output.path", self.folder):
+            with store_errors("output.path", self.folder):
                 self._close(manifest, session, None)
             return manifest
         if any(pool.backend == "openai" for pool in job.pools.values()):
@@ -139,7 +139,9 @@ class Run:
 
             step("asking the servers")
             check_servers(job.pools)
-        with told("output.path", self.folder, JobError):  # before anything costs: is the output to be written to?
+        with store_errors(
+            "output.path", self.folder, JobError
+        ):  # before anything costs: is the output to be written to?
             write_manifest(self.folder, manifest)
         step("joining the cluster" if job.executor == "ray" else "looking at this machine")
         try:
@@ -158,7 +160,7 @@ class Run:
 
             why = self._work(job, todo, phases, digests, session, beat, announce)
             announce("closing the books")
-            with told("output.path", self.folder):
+            with store_errors("output.path", self.folder):
                 self._close(manifest, session, why)
             if why is not None:
                 raise why
@@ -224,7 +226,7 @@ class Run:
 
     def _close(self, manifest: dict[str, Any], session: dict[str, Any], why: BaseException | None) -> None:
         """Write down what the parts hold, whatever came."""
-        self.notes += mend(self.folder)[1]
+        self.notes += repair(self.folder)[1]
         tally = counts_of(self.folder)
         session |= {"ended": now(), "rows": tally.rows - self.before}
         if why is not None:

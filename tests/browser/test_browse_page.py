@@ -79,7 +79,10 @@ class Page:
             if self.page.evaluate(script):
                 return
             self.page.wait_for_timeout(20)
-        raise AssertionError(f"never came: {script}; {self.wrong}")
+        state = self.page.evaluate(
+            "[document.activeElement.outerHTML.slice(0, 99), at, whole?.id, asked, loading, document.body.innerText]"
+        )
+        raise AssertionError(f"never came: {script}; {self.wrong}; {state}")
 
     def press(self, key: str) -> None:
         self.page.keyboard.press(key)

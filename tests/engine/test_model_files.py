@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from oasis_ray.engine import model_files as models
-from oasis_ray.engine.model_files import bring, here, pinned
+from oasis_ray.engine.model_files import download, local_folder, pin_revisions
 from oasis_ray.engine.vllm_args import engine_args
 from oasis_ray.errors import JobError, RunError
 from oasis_ray.job.pool import Pool
@@ -22,7 +22,7 @@ from tests.support.s3 import Store
 
 FILES = {"config.json": b"{}", "model.safetensors": b"weights" * 1000, "tokenizer.json": b"{}", "merges.txt": b"a b"}
 LEFT = {"README.md": b"#", "modeling_x.py": b"print()", "pytorch_model.bin": b"pickle", "onnx/config.json": b"{}"}
-BRING = "import sys; from oasis_ray.engine.model_files import bring; print(bring(*sys.argv[1:]))"
+DOWNLOAD = "import sys; from oasis_ray.engine.model_files import download; print(download(*sys.argv[1:]))"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -44,21 +44,21 @@ def url(folder: Path) -> str:
 
 def pin(model: str, revision: str | None = None, earlier: dict[str, Any] | None = None) -> str | None:
     """The revision that a run takes."""
-    return pinned({"vlm": Pool(model=model, revision=revision)}, earlier or {})["vlm"].revision
+    return pin_revisions({"vlm": Pool(model=model, revision=revision)}, earlier or {})["vlm"].revision
 
 
 def test_what_holds_no_code_is_brought_and_nothing_else(filled: Store, tmp_path: Path) -> None:
     revision = pin(url(tmp_path))
-    assert here(url(tmp_path), revision) is None
-    folder = bring(url(tmp_path), revision)
+    assert local_folder(url(tmp_path), revision) is None
+    folder = download(url(tmp_path), revision)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == FILES
-    assert (here(url(tmp_path), revision), folder.parent) == (folder, tmp_path / "models")
+    assert (local_folder(url(tmp_path), revision), folder.parent) == (folder, tmp_path / "models")
     pool = Pool(model=url(tmp_path), revision=revision)
     assert engine_args(pool, str(folder), gpus=False, images=False)["model"] == str(folder)
 
 
 def test_processes_that_start_at_once_bring_a_model_once(filled: Store, tmp_path: Path) -> None:
-    words = [sys.executable, "-c", BRING, url(tmp_path), str(pin(url(tmp_path)))]
+    words = [sys.executable, "-c", DOWNLOAD, url(tmp_path), str(pin(url(tmp_path)))]
     both = [
         subprocess.Popen(words, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True)
         for _ in range(2)
@@ -76,8 +76,8 @@ def test_a_download_that_was_cut_off_is_no_model_and_goes_on(filled: Store, tmp_
     half.mkdir(parents=True)
     (half / "config.json").write_bytes(FILES["config.json"])
     (half / "model.safetensors.begun").write_bytes(b"wei")
-    assert here(url(tmp_path), revision) is None
-    assert {path.name: path.read_bytes() for path in bring(url(tmp_path), revision).iterdir()} == FILES
+    assert local_folder(url(tmp_path), revision) is None
+    assert {path.name: path.read_bytes() for path in download(url(tmp_path), revision).iterdir()} == FILES
     assert filled.asked(f"GET /{bucket(tmp_path)}/tiny/config.json") == 0
     assert [path.name for path in (tmp_path / "models").iterdir() if path.is_dir()] == [place.name]
 
@@ -88,7 +88,7 @@ def test_a_model_that_was_exchanged_is_not_taken_for_the_old_one(filled: Store, 
     new = pin(url(tmp_path))
     assert new != old
     with pytest.raises(RunError) as error:
-        bring(url(tmp_path), old)
+        download(url(tmp_path), old)
     assert (
         str(error.value) == f"model {url(tmp_path)} is no longer at revision {old}: its files were exchanged meanwhile"
     )
@@ -106,7 +106,7 @@ def test_where_there_is_no_model_it_is_told(filled: Store, tmp_path: Path) -> No
     client.put_object(Bucket=bucket(tmp_path), Key="pickled/pytorch_model.bin", Body=b"pickle")
     given = {"none": f"s3://{bucket(tmp_path)}/none", "pickled": f"s3://{bucket(tmp_path)}/pickled"}
     with pytest.raises(JobError) as error:
-        pinned({name: Pool(model=model) for name, model in given.items()}, {})
+        pin_revisions({name: Pool(model=model) for name, model in given.items()}, {})
     hint = "is the name right, and is there such a bucket at this endpoint?"
     assert error.value.problems == (
         f"pools.none.model: {given['none']}: {bucket(tmp_path)}/none; {hint}",
@@ -117,7 +117,11 @@ def test_where_there_is_no_model_it_is_told(filled: Store, tmp_path: Path) -> No
 def test_a_folder_of_this_machine_is_taken_where_it_is(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "model.safetensors").write_text("")
-    assert (pin(str(tmp_path)), bring(str(tmp_path), None), here(str(tmp_path), None)) == (None, tmp_path, tmp_path)
+    assert (pin(str(tmp_path)), download(str(tmp_path), None), local_folder(str(tmp_path), None)) == (
+        None,
+        tmp_path,
+        tmp_path,
+    )
 
 
 class Hub(BaseHTTPRequestHandler):
@@ -160,12 +164,12 @@ HUB_WAY = """
 import json, sys
 from oasis_ray.errors import OasisError
 from oasis_ray.job.pool import Pool
-from oasis_ray.engine.model_files import bring, here, pinned
+from oasis_ray.engine.model_files import download, local_folder, pin_revisions
 model, revision, earlier = sys.argv[1], sys.argv[2] or None, json.loads(sys.argv[3])
 try:
-    found = pinned({"vlm": Pool(model=model, revision=revision)}, earlier)["vlm"].revision
-    folder = bring(model, found)
-    print(json.dumps([found, sorted(path.name for path in folder.iterdir()), str(here(model, found)) == str(folder)]))
+    found = pin_revisions({"vlm": Pool(model=model, revision=revision)}, earlier)["vlm"].revision
+    folder = download(model, found)
+    print(json.dumps([found, sorted(path.name for path in folder.iterdir()), str(local_folder(model, found)) == str(folder)]))
 except OasisError as error:
     print(json.dumps(str(error)))
 """

@@ -1,4 +1,4 @@
-"""The input: shards of all forms are found, checked, and read in packets; what is wrong is told at load, together."""
+"""The input: shards of all forms are found, checked, and read in batches; what is wrong is told at load, together."""
 
 from pathlib import Path
 from typing import Any
@@ -30,10 +30,10 @@ def ids(path: str, **keys: Any) -> list[str]:
     return [name for group in shards.groups for name in group.ids.to_pylist()]
 
 
-def packets(path: str, size: int = 8, **keys: Any) -> list[list[dict[str, Any]]]:
-    """The rows of every packet."""
+def batches(path: str, size: int = 8, **keys: Any) -> list[list[dict[str, Any]]]:
+    """The rows of every batch."""
     given = Input(path=path, **keys)
-    return [packet.to_pylist() for group in open_shards(given).groups for packet in read(group, given, size)]
+    return [batch.to_pylist() for group in open_shards(given).groups for batch in read(group, given, size)]
 
 
 def problems(path: str, **keys: Any) -> tuple[str, ...]:
@@ -73,7 +73,7 @@ def test_shards_lie_in_any_file_system() -> None:
     with fsspec.open("memory://test_source/a.parquet", "wb") as stream:
         pq.write_table(ROWS, stream)
     for path in ("memory://test_source", "memory://test_source/a.parquet", "memory://test_source/*.parquet"):
-        assert [row["image"]["bytes"] for row in packets(path, id="id")[0]] == [b"1", None, b"3"]
+        assert [row["image"]["bytes"] for row in batches(path, id="id")[0]] == [b"1", None, b"3"]
 
 
 def test_ids_are_made_of_file_row_group_and_row_where_no_column_gives_them(tmp_path: Path) -> None:
@@ -101,21 +101,21 @@ def test_ids_become_text(kind: pa.DataType, tmp_path: Path) -> None:
 )
 def test_images_come_as_bytes_and_path(column: pa.Array, expected: list[Any], tmp_path: Path) -> None:
     path = write(tmp_path / "a.parquet", {"image": column})
-    images = [row["image"] for row in packets(path, root=str(tmp_path))[0]]
+    images = [row["image"] for row in batches(path, root=str(tmp_path))[0]]
     assert images == [{"bytes": data, "path": path} for data, path in expected]
 
 
 @pytest.mark.parametrize("columns", [(), ("where", "text")])
 def test_a_row_says_where_its_picture_comes_from(columns: tuple[str, ...], tmp_path: Path) -> None:
     path = write(tmp_path / "a.parquet", {"where": ["docvqa", None], "text": ["x", "y"]})
-    rows = packets(path, image=None, origin="where", columns=columns)[0]
+    rows = batches(path, image=None, origin="where", columns=columns)[0]
     assert [row["origin"] for row in rows] == ["docvqa", None]
     assert [row.get("texts", {}).get("where") for row in rows] == (["docvqa", None] if columns else [None, None])
 
 
-def test_packets_keep_the_order_and_end_with_the_row_group(tmp_path: Path) -> None:
+def test_batches_keep_the_order_and_end_with_the_row_group(tmp_path: Path) -> None:
     path = write(tmp_path / "a.parquet", {"id": [f"r{i}" for i in range(7)]}, row_group_size=5)
-    found = packets(path, 2, id="id", image=None)
+    found = batches(path, 2, id="id", image=None)
     assert [[row["id"] for row in rows] for rows in found] == [["r0", "r1"], ["r2", "r3"], ["r4"], ["r5", "r6"]]
     assert found[3][1] == {"id": "r6", "source": {"file": "a", "row_group": 1, "row": 1}}
 
@@ -124,7 +124,7 @@ def test_what_has_ended_is_not_read_again(tmp_path: Path) -> None:
     path = write(tmp_path / "a.parquet", {"id": [f"r{i}" for i in range(9)]}, row_group_size=3)
     given = Input(path=path, id="id", image=None)
     left = open_shards(given).without(pa.array(["r0", "r2", "r3", "r4", "r5", "r7", "elsewhere"]))
-    rows = [packet.to_pylist() for group in left.groups for packet in read(group, given, 2)]
+    rows = [batch.to_pylist() for group in left.groups for batch in read(group, given, 2)]
     assert rows == [
         [{"id": "r1", "source": {"file": "a", "row_group": 0, "row": 1}}],
         [{"id": "r6", "source": {"file": "a", "row_group": 2, "row": 0}}],
@@ -133,7 +133,7 @@ def test_what_has_ended_is_not_read_again(tmp_path: Path) -> None:
 
 
 def sampled(path: str, **sample: int) -> list[str]:
-    found = packets(path, 4, id="id", image=None, sample=Sample(**sample))
+    found = batches(path, 4, id="id", image=None, sample=Sample(**sample))
     return [row["id"] for rows in found for row in rows]
 
 
@@ -169,7 +169,7 @@ def test_repeated_ids_are_numbered_past_what_the_input_uses(tmp_path: Path) -> N
 @pytest.mark.parametrize("column", ["id", "source"])
 def test_a_text_column_does_not_take_the_place_of_a_rows_own_id_and_address(column: str, tmp_path: Path) -> None:
     path = write(tmp_path / "a.parquet", {"id": ["a", "a"], "source": ["s", "t"]})
-    rows = packets(path, id="id", image=None, columns=(column,), repeated_ids="number")[0]
+    rows = batches(path, id="id", image=None, columns=(column,), repeated_ids="number")[0]
     assert [row["source"]["row"] for row in rows] == [0, 1]
     assert [row["id"] for row in rows] == ["a", "a#2"]
 
@@ -257,7 +257,7 @@ BAD = pa.array([b"a", b"\xff\xfe", None, b"\xc3"], pa.binary()).view(pa.string()
 
 def test_text_and_paths_that_are_no_utf8_are_read_with_a_sign_for_what_is_odd(tmp_path: Path) -> None:
     path = write(tmp_path / "s.parquet", {"image": BAD, "text": BAD})
-    rows = packets(path, root=str(tmp_path), columns=("text",))[0]
+    rows = batches(path, root=str(tmp_path), columns=("text",))[0]
     assert [(row["image"]["path"], row["texts"]["text"]) for row in rows] == [
         ("a", "a"), ("\ufffd\ufffd", "\ufffd\ufffd"), (None, None), ("\ufffd", "\ufffd"),
     ]  # fmt: skip

@@ -16,8 +16,8 @@ from oasis_ray.output.audit import Audit, audit
 from oasis_ray.output.ledger import ended_ids
 from oasis_ray.output.manifest import describe, node_digests, write_manifest
 from oasis_ray.output.part_writer import unpack, write_part
-from oasis_ray.output.record import packet
-from oasis_ray.output.repair import mend
+from oasis_ray.output.record import batch
+from oasis_ray.output.repair import repair
 from oasis_ray.output.schema import columns
 from oasis_ray.recipe.recipe import Recipe
 from oasis_ray.recipe.row import Row
@@ -45,7 +45,7 @@ class Run:
             for i in ids
         ]  # fmt: skip
         schemas = {outcome: columns(self.recipe, outcome) for outcome in Outcome}
-        for outcome, table in unpack([packet(rows, self.recipe, keep_images=False)], schemas):
+        for outcome, table in unpack([batch(rows, self.recipe, keep_images=False)], schemas):
             write_part(table, str(self.folder / outcome), name)
 
     def manifest(self, **keys: Any) -> None:
@@ -193,4 +193,4 @@ def test_a_run_folder_may_have_signs_of_a_glob_in_its_name(run: Run) -> None:
     (folder / "failed/.part-2.parquet.99").write_bytes(b"")
     assert (audit(str(folder)).faults, len(ended_ids(str(folder)))) == ([], len(IDS))
     told = f"removed an unfinished part of an earlier session: {folder}/failed/.part-2.parquet.99"
-    assert mend(str(folder))[1] == [told]
+    assert repair(str(folder))[1] == [told]

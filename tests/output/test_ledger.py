@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from oasis_ray.output.ledger import ended_ids, reopen_failed
-from oasis_ray.output.repair import mend
+from oasis_ray.output.repair import repair
 
 
 def part(run: Path, outcome: str, name: str, *ids: str, reasons: str = "") -> Path:
@@ -30,7 +30,7 @@ def held(run: Path) -> dict[str, list[str]]:
 
 def mended(run: Path) -> tuple[list[str], list[str]]:
     """The ids that have ended and what was done, once the run is mended."""
-    ids, told = mend(str(run))
+    ids, told = repair(str(run))
     return ids.to_pylist(), told
 
 

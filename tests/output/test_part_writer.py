@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from oasis_ray.output.part_writer import PartWriter, unpack, write_part
-from oasis_ray.output.record import packet
+from oasis_ray.output.record import batch
 from oasis_ray.output.sink import PartSink
 from oasis_ray.types import Outcome, Route
 from tests.support.records import RECIPE, ended
@@ -19,8 +19,8 @@ SCHEMAS = {
 }
 
 
-def packets(*rows: tuple[list[str], list[str]]) -> pa.Table:
-    """Packets of accepted and failed ids."""
+def batches(*rows: tuple[list[str], list[str]]) -> pa.Table:
+    """Batches of accepted and failed ids."""
     return pa.table(
         {
             "accepted": pa.array(
@@ -46,19 +46,19 @@ TWO, THREE = (["a", "b"], []), (["c"], ["x"])
 @pytest.mark.parametrize(
     ("table", "expected"),
     [
-        (packets(TWO), {"accepted": ["a", "b"]}),
-        (packets(TWO, THREE), {"accepted": ["a", "b", "c"], "failed": ["x"]}),
-        (packets(TWO, ([], []), THREE), {"accepted": ["a", "b", "c"], "failed": ["x"]}),
-        (packets(TWO, THREE).slice(1), {"accepted": ["c"], "failed": ["x"]}),
+        (batches(TWO), {"accepted": ["a", "b"]}),
+        (batches(TWO, THREE), {"accepted": ["a", "b", "c"], "failed": ["x"]}),
+        (batches(TWO, ([], []), THREE), {"accepted": ["a", "b", "c"], "failed": ["x"]}),
+        (batches(TWO, THREE).slice(1), {"accepted": ["c"], "failed": ["x"]}),
         (
-            pa.concat_tables([packets(TWO, THREE).slice(1), packets(TWO)]),
+            pa.concat_tables([batches(TWO, THREE).slice(1), batches(TWO)]),
             {"accepted": ["c", "a", "b"], "failed": ["x"]},
         ),
-        (packets(([], [])), {}),
-        (packets(), {}),
+        (batches(([], [])), {}),
+        (batches(), {}),
     ],
 )
-def test_packets_are_unpacked_in_order_into_the_outcomes_that_occur(
+def test_batches_are_unpacked_in_order_into_the_outcomes_that_occur(
     table: pa.Table, expected: dict[str, list[str]]
 ) -> None:
     assert ids(table) == expected
@@ -66,10 +66,10 @@ def test_packets_are_unpacked_in_order_into_the_outcomes_that_occur(
 
 def test_rows_of_a_outcome_without_a_schema_are_not_left_out() -> None:
     with pytest.raises(KeyError, match=r"^'captions'$"):
-        ids(packets(TWO).append_column("captions", pa.array([[{"id": "c"}]])))
+        ids(batches(TWO).append_column("captions", pa.array([[{"id": "c"}]])))
 
 
-def test_packets_of_more_than_two_gigabytes_are_unpacked() -> None:
+def test_batches_of_more_than_two_gigabytes_are_unpacked() -> None:
     # One image of 128 MiB, referred to 17 times: the offsets of one binary array can't hold so much.
     image = pa.struct({"bytes": pa.binary()})
     data = pa.array([{"bytes": bytes(1 << 27)}], image)
@@ -115,7 +115,7 @@ def test_a_part_is_written_to_any_file_system() -> None:
 @pytest.mark.parametrize(
     ("rows_per_part", "rows_per_task", "expected"), [(512, 8, 64), (8, 8, 1), (4, 8, 1), (17, 8, 2)]
 )
-def test_a_part_gathers_so_many_packets(rows_per_part: int, rows_per_task: int, expected: int) -> None:
+def test_a_part_gathers_so_many_batches(rows_per_part: int, rows_per_task: int, expected: int) -> None:
     sink = PartSink(PartWriter("run", RECIPE, session="s"), rows_per_part=rows_per_part, rows_per_task=rows_per_task)
     assert sink.min_rows_per_write == expected
 
@@ -123,9 +123,9 @@ def test_a_part_gathers_so_many_packets(rows_per_part: int, rows_per_task: int, 
 def test_a_task_that_writes_again_replaces_its_own_parts_alone(tmp_path: Path) -> None:
     writer = PartWriter(str(tmp_path), RECIPE, session="5f")
     lost = ended(id="x", route=Route.FAILED, node="admit", reason="image_missing", values={})
-    first, second = (packet(rows, RECIPE, keep_images=False) for rows in ([ended(id="a"), lost], [ended(id="b")]))
-    for task, packets in ((3, [first]), (4, [second]), (3, [first])):
-        counts = writer.write(packets, task)
+    first, second = (batch(rows, RECIPE, keep_images=False) for rows in ([ended(id="a"), lost], [ended(id="b")]))
+    for task, batches in ((3, [first]), (4, [second]), (3, [first])):
+        counts = writer.write(batches, task)
     assert counts == {"accepted": 1, "failed": 1}
     found = {
         str(path.relative_to(tmp_path)): pq.read_table(path)["id"].to_pylist() for path in tmp_path.rglob("*.parquet")

@@ -11,7 +11,7 @@ from oasis_ray.content.stages import categorize, clean, hook, pair
 
 from oasis_ray.input.columns import ADDRESS, IMAGE
 from oasis_ray.output.part_writer import unpack, write_part
-from oasis_ray.output.record import packet, record
+from oasis_ray.output.record import batch, record
 from oasis_ray.output.schema import STEP, TURN, columns
 from oasis_ray.recipe.row import Row
 from oasis_ray.stage.signature import arrow
@@ -134,7 +134,7 @@ def test_a_conversation_shows_the_picture_once_where_there_is_one(said: str) -> 
 def write(rows: list[Row], folder: Path) -> dict[str, list[str]]:
     """Send rows the way to their parts; the ids in each."""
     schemas = {outcome: columns(RECIPE, outcome) for outcome in Outcome}
-    for outcome, table in unpack([packet(rows, RECIPE, keep_images=False)], schemas):
+    for outcome, table in unpack([batch(rows, RECIPE, keep_images=False)], schemas):
         write_part(table, str(folder / outcome), "part-0.parquet")
         assert pq.read_table(folder / outcome / "part-0.parquet").equals(table)
     return {path.parent.name: pq.read_table(path)["id"].to_pylist() for path in folder.rglob("*.parquet")}

@@ -11,8 +11,8 @@ from oasis_ray.input.image_file import fetch
 from oasis_ray.job.load import load_job
 from oasis_ray.output.ledger import reopen_failed
 from oasis_ray.output.part_writer import PartWriter, write_part
-from oasis_ray.output.record import packet
-from oasis_ray.output.repair import mend
+from oasis_ray.output.record import batch
+from oasis_ray.output.repair import repair
 from oasis_ray.pipeline.walk import settle
 from oasis_ray.recipe.row import Row
 from oasis_ray.storage import locate, texts_here
@@ -54,7 +54,7 @@ def test_a_part_that_is_written_again_takes_the_place_of_all_parts_of_its_task(n
     writer = PartWriter(f"s3://{RUNS}/again", recipe, session="s")
     for route in (Route.REJECTED, Route.FAILED):
         row = Row("a", {"file": "s", "row_group": 0, "row": 0}, None, None)
-        ended = packet([settle(row, "hook", Divert(route, "why"))], recipe, keep_images=False)
+        ended = batch([settle(row, "hook", Divert(route, "why"))], recipe, keep_images=False)
         writer.write([ended], 0)
     assert [name for name in near.names(RUNS) if name.startswith("again")] == ["again/failed/part-s-000000.parquet"]
     denied = PartWriter(f"s3://{READABLE}/run", recipe, session="s")
@@ -68,7 +68,7 @@ def test_what_a_killed_session_left_is_mended_and_failed_rows_are_taken_back(nea
     write_part(pa.table({"id": ["a", "b"]}), f"{run}/accepted", "part-0.parquet")
     write_part(pa.table({"id": ["b", "c"], "reason": ["x", "y"]}), f"{run}/failed", "part-1.parquet")
     client.put_object(Bucket=RUNS, Key="torn/captions/part-2.parquet", Body=b"PAR1 and then")
-    ended, told = mend(run)
+    ended, told = repair(run)
     assert ended.to_pylist() == ["a", "b", "c"]
     assert [text.split(" (")[0].split(";")[0] for text in told] == [
         "set aside a part that can't be read", "1 rows had been written twice",

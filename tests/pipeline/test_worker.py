@@ -1,4 +1,4 @@
-"""A segment carries packets of rows, each to its end or to no end, and fills every place. The engine is a script."""
+"""A segment carries batches of rows, each to its end or to no end, and fills every place. The engine is a script."""
 
 import asyncio
 from collections import Counter
@@ -13,7 +13,7 @@ import pytest
 from oasis_ray.cli import SHIPPED
 from oasis_ray.engine.scripted import ScriptedEngine
 from oasis_ray.errors import EngineLostError
-from oasis_ray.input.ipc import seal, unseal
+from oasis_ray.input.ipc import from_ipc, to_ipc
 from oasis_ray.job.load import load_job
 from oasis_ray.pipeline.coordinator import LocalCoordinator
 from oasis_ray.pipeline.coordinator_state import WORKERS, CoordinatorState
@@ -105,12 +105,12 @@ def test_a_row_without_a_good_image_fails_at_admission(image: Any, reason: str, 
     assert (ended.image, ended.values) == (image, {})
 
 
-def batch_of(*packets: list[dict[str, Any]]) -> pa.Table:
-    """Packets of rows, as they come from the source."""
-    return pa.concat_tables([seal(pa.Table.from_pylist(rows)) for rows in packets])
+def batch_of(*batches: list[dict[str, Any]]) -> pa.Table:
+    """Batches of rows, as they come from the source."""
+    return pa.concat_tables([to_ipc(pa.Table.from_pylist(rows)) for rows in batches])
 
 
-def test_a_packet_goes_out_in_the_order_in_which_it_came(segment: Make) -> None:
+def test_a_batch_goes_out_in_the_order_in_which_it_came(segment: Make) -> None:
     async def slow_first(call: Call) -> Reply:
         await asyncio.sleep(0.02 if call.row == "a" else 0)
         return scripts.oasis(call)
@@ -119,25 +119,25 @@ def test_a_packet_goes_out_in_the_order_in_which_it_came(segment: Make) -> None:
         batch = batch_of([given("a"), given("b")], [given("c")])
         return [table async for table in segment(0.0, slow_first, LocalCoordinator(CoordinatorState()))(batch)]
 
-    packets = [packet for table in asyncio.run(out()) for packet in unseal(table)]
-    assert [[row["id"] for row in packet["accepted"].to_pylist()[0]] for packet in packets] == [["a", "b"], ["c"]]
+    batches = [batch for table in asyncio.run(out()) for batch in from_ipc(table)]
+    assert [[row["id"] for row in batch["accepted"].to_pylist()[0]] for batch in batches] == [["a", "b"], ["c"]]
 
 
-def carried(segment: RowWorker, *packets: list[str]) -> list[dict[str, list[str]]]:
-    """The ids by outcome of what comes out for packets of rows that go in."""
+def carried(segment: RowWorker, *batches: list[str]) -> list[dict[str, list[str]]]:
+    """The ids by outcome of what comes out for batches of rows that go in."""
 
     async def out() -> list[pa.Table]:
-        batch = batch_of(*([given(name) for name in packet] for packet in packets))
+        batch = batch_of(*([given(name) for name in batch] for batch in batches))
         return [table async for table in segment(batch)]
 
     return [
         {
-            outcome: [row["id"] for row in packet[outcome].to_pylist()[0]]
-            for outcome in packet.column_names
-            if packet[outcome].to_pylist()[0]
+            outcome: [row["id"] for row in batch[outcome].to_pylist()[0]]
+            for outcome in batch.column_names
+            if batch[outcome].to_pylist()[0]
         }
         for table in asyncio.run(out())
-        for packet in unseal(table)
+        for batch in from_ipc(table)
     ]
 
 
@@ -193,7 +193,7 @@ def test_no_row_is_begun_once_the_run_drains(segment: Make) -> None:
 
 
 @pytest.mark.parametrize(("workers", "places"), [(1, 4), (2, 2), (8, 1)])
-def test_a_place_that_a_row_leaves_goes_to_the_next_row_whatever_its_packet(
+def test_a_place_that_a_row_leaves_goes_to_the_next_row_whatever_its_batch(
     workers: int, places: int, segment: Make
 ) -> None:
     flying, most, over = set[str](), Counter[str](), asyncio.Event()
@@ -203,7 +203,7 @@ def test_a_place_that_a_row_leaves_goes_to_the_next_row_whatever_its_packet(
         most[""] = max(most[""], len(flying))
         await asyncio.sleep(0)
         if call.row == "slow" and places > 1:
-            await asyncio.wait_for(over.wait(), 20)  # as long as rows of other packets have not ended
+            await asyncio.wait_for(over.wait(), 20)  # as long as rows of other batches have not ended
         reply = scripts.oasis(call)
         if reply.text.startswith("The answer"):  # the last that is asked of a row
             flying.remove(call.row)
@@ -211,19 +211,19 @@ def test_a_place_that_a_row_leaves_goes_to_the_next_row_whatever_its_packet(
                 over.set()
         return reply
 
-    packets = [["slow", "b", "c", "d"], ["e", "f", "g", "h"], ["i", "last"]]
+    batches = [["slow", "b", "c", "d"], ["e", "f", "g", "h"], ["i", "last"]]
     watch = CoordinatorState()
     made = segment(0.0, script, LocalCoordinator(watch), rows_in_flight=4, workers=workers)
 
     async def out() -> list[list[pa.Table]]:
-        async def one(packet: list[str]) -> list[pa.Table]:
-            return [table async for table in made(batch_of([given(name) for name in packet]))]
+        async def one(batch: list[str]) -> list[pa.Table]:
+            return [table async for table in made(batch_of([given(name) for name in batch]))]
 
-        return await asyncio.gather(*(one(packet) for packet in packets))
+        return await asyncio.gather(*(one(batch) for batch in batches))
 
     tables = asyncio.run(out())
-    ended = [packet for (table,) in tables for packet in unseal(table)]
-    assert [[row["id"] for row in packet["accepted"].to_pylist()[0]] for packet in ended] == packets
+    ended = [batch for (table,) in tables for batch in from_ipc(table)]
+    assert [[row["id"] for row in batch["accepted"].to_pylist()[0]] for batch in ended] == batches
     assert (most[""], watch.view().begun, watch.view().errors) == (places, 10, [])
     assert 0 < watch.view().at_once <= places
 

@@ -26,11 +26,11 @@ def test_a_pool_of_several_types_is_a_pool_for_each_with_what_the_type_changes()
     assert [
         (
             kind.pool,
-            kind.make.gpu_type,
-            kind.make.replicas,
-            kind.make.tensor_parallel,
-            kind.make.max_sequences,
-            kind.make.types,
+            kind.config.gpu_type,
+            kind.config.replicas,
+            kind.config.tensor_parallel,
+            kind.config.max_sequences,
+            kind.config.types,
         )
         for kind in replica_groups({"vlm": made, "llm": pool(), "old": pool(gpu_type="V100")})
     ] == [

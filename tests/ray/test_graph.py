@@ -23,7 +23,7 @@ class Look(ExecutionCallback):
         Look.most = max(Look.most, sum(kept))
 
 
-def test_the_driver_keeps_nothing_of_packets_that_have_passed(
+def test_the_driver_keeps_nothing_of_batches_that_have_passed(
     ray_cluster: None, tmp_path: Path, job_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shard(tmp_path / "shards/a.parquet", [{"id": f"good-{at}", "bytes": picture()} for at in range(ROWS)])

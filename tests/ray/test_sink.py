@@ -7,10 +7,10 @@ from types import SimpleNamespace
 import pyarrow as pa
 
 from oasis_ray.cli import SHIPPED
-from oasis_ray.input.ipc import seal
+from oasis_ray.input.ipc import to_ipc
 from oasis_ray.job.load import load_job
 from oasis_ray.output.part_writer import PartWriter
-from oasis_ray.output.record import packet
+from oasis_ray.output.record import batch
 from oasis_ray.output.sink import PartSink
 from oasis_ray.pipeline.walk import settle
 from oasis_ray.recipe.row import Row
@@ -26,7 +26,7 @@ def test_a_write_task_that_runs_again_replaces_its_parts_and_passes_over_empty_b
 
     def ended(route: Route) -> pa.Table:
         row = Row("a", {"file": "s", "row_group": 0, "row": 0}, None, None)
-        return seal(packet([settle(row, "hook", Divert(route, "why"))], recipe, keep_images=False))
+        return to_ipc(batch([settle(row, "hook", Divert(route, "why"))], recipe, keep_images=False))
 
     nothing = pa.table({})  # what comes from a read task that found the run draining
     for route in (Route.REJECTED, Route.FAILED):

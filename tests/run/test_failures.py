@@ -22,7 +22,7 @@ from oasis_ray.job.load import load_job
 from oasis_ray.output.audit import audit
 from oasis_ray.output.manifest import read_manifest
 from oasis_ray.output.part_writer import PartWriter, write_part
-from oasis_ray.output.record import packet
+from oasis_ray.output.record import batch
 from oasis_ray.pipeline.walk import settle
 from oasis_ray.recipe.row import Row
 from oasis_ray.run.run import Run
@@ -244,6 +244,6 @@ def test_a_part_that_is_written_again_takes_the_place_of_all_parts_of_its_task(
     writer = PartWriter(str(tmp_path / "run"), recipe, session="s")
     for route in (Route.REJECTED, Route.FAILED):
         row = Row("a", {"file": "s", "row_group": 0, "row": 0}, None, None)
-        writer.write([packet([settle(row, "hook", Divert(route, "why"))], recipe, keep_images=False)], 0)
+        writer.write([batch([settle(row, "hook", Divert(route, "why"))], recipe, keep_images=False)], 0)
     assert writer.write([], 1) == {}
     assert outcomes(tmp_path / "run") == {"failed": ["a"]}

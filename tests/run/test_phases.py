@@ -21,7 +21,7 @@ from oasis_ray.job.load import load_job
 from oasis_ray.output.checkpoint import EMPTY, place_of, read_waiting
 from oasis_ray.output.ledger import ended_ids
 from oasis_ray.output.part_writer import PartWriter, write_part
-from oasis_ray.output.repair import mend
+from oasis_ray.output.repair import repair
 from oasis_ray.pipeline.coordinator import LocalCoordinator
 from oasis_ray.pipeline.worker import RowWorker
 from oasis_ray.recipe.recipe import Node, Recipe
@@ -209,9 +209,9 @@ class Table:
         given = open_shards(self.job.input).without(ended_ids(str(self.folder)))
         left = due(given, read_waiting(str(self.folder)), self.recipe, phase)
         writer = PartWriter(str(self.folder), self.recipe, session=f"{session}-{number}", waiting=waits_for)
-        packets = [packet for group in left.groups for packet in read(group, self.job.input, 3)]
-        for task, packet in enumerate(packets):
-            writer.write([asyncio.run(segment.carry_packet(packet))], task)
+        batches = [batch for group in left.groups for batch in read(group, self.job.input, 3)]
+        for task, batch in enumerate(batches):
+            writer.write([asyncio.run(segment.carry_batch(batch))], task)
         return heard.told
 
     def _ask(self, pool: str, call: Call) -> Reply:
@@ -269,7 +269,9 @@ def test_rows_go_on_from_where_they_are_whatever_was_lost_and_however_it_is_cut(
         (killed.folder / f"{name}.parquet").unlink(missing_ok=True)
     broken = killed.folder / "phases/3/part-s-2-000002.parquet"
     broken.write_bytes(broken.read_bytes()[:-9])
-    assert [line.partition(" (")[0] for line in mend(str(killed.folder))[1]] == ["set aside a part that can't be read"]
+    assert [line.partition(" (")[0] for line in repair(str(killed.folder))[1]] == [
+        "set aside a part that can't be read"
+    ]
     calls = len(killed.calls)
     further = {row["id"] for part in killed.folder.glob("phases/3/*") for row in pq.read_table(part).to_pylist()}
     killed.phases = cut(killed.recipe, killed.job.pools, lambda _: True)  # the cluster has grown

@@ -11,7 +11,7 @@ from oasis_ray.cli import SHIPPED
 from oasis_ray.job.load import load_job
 from oasis_ray.output.manifest import describe, node_digests, write_manifest
 from oasis_ray.output.part_writer import unpack, write_part
-from oasis_ray.output.record import packet
+from oasis_ray.output.record import batch
 from oasis_ray.output.schema import columns
 from oasis_ray.recipe.row import Row
 from oasis_ray.types import Outcome, Route
@@ -76,5 +76,5 @@ class RunFolder:
     def part(self, name: str, *rows: Row, keep_images: bool = False, drop: tuple[str, ...] = ()) -> None:
         """Write `part-NAME.parquet` of each outcome that occurs, without the columns `drop`."""
         schemas = {outcome: columns(self.recipe, outcome) for outcome in Outcome}
-        for outcome, table in unpack([packet(rows, self.recipe, keep_images=keep_images)], schemas):
+        for outcome, table in unpack([batch(rows, self.recipe, keep_images=keep_images)], schemas):
             write_part(table.drop_columns(list(drop)), str(self.path / outcome), f"part-{name}.parquet")

@@ -58,7 +58,7 @@ def test_the_same_call_gives_the_same_reply_and_another_seed_another(engines: tu
 
 def test_the_reasoning_of_a_model_is_kept_apart_from_its_answer(engines: tuple[Kept, Path]) -> None:
     def forced(text: str) -> Call:
-        return Call(Request("Is it red?", choices=(text,), sampling=SHORT), "r", 1)
+        return Call(Request("Is it red?", choices=(text,), sampling=Sampling(max_tokens=64)), "r", 1)
 
     (reply,) = engines[0].ask("llm", forced("<think>hm</think>Yes"))
     assert (reply.text, reply.samples[0].reasoning) == ("Yes", "hm")
