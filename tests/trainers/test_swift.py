@@ -20,11 +20,12 @@ def test_ms_swift_loads_every_row_as_it_was_said_and_seen(form: str, tmp_path: P
     assert loaded == expected(OPENING[form], after="<|im_end|>\n")
 
 
-@pytest.mark.parametrize("form", ["swift", "openai"])
-def test_ms_swift_trains_on_every_row(form: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", ["swift", "openai", "hf"])
+def test_ms_swift_trains_three_steps(form: str, tmp_path: Path) -> None:
     folder, output = exported(tmp_path, form), tmp_path / "out"
     options = {
-        "model": MODEL, "model_type": "qwen2_vl", "template": "qwen2_vl", "dataset": FILES[form], "strict": "true",
+        "model": MODEL, "model_type": "qwen2_vl", "template": "qwen2_vl", "dataset": FILES[form] or folder,
+        "strict": "true",
         "tuner_type": "full", "torch_dtype": "float32", "max_steps": 3, "logging_steps": 1,
         "per_device_train_batch_size": 3, "gradient_accumulation_steps": 3,  # nine rows a step: all of them
         "output_dir": output, "add_version": "false", "save_strategy": "no", "report_to": "none",
