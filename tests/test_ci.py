@@ -34,7 +34,9 @@ def test_a_workflow_calls_targets_that_are_there(workflow: str) -> None:
     assert {name for name in targets if not re.search(rf"^{name}:", MAKEFILE, re.MULTILINE)} == set()
 
 
-@pytest.mark.parametrize("marks", [(), ("ray",), ("vllm",), ("browser",), ("slow",), ("real",), ("slow", "ray")])
+@pytest.mark.parametrize(
+    "marks", [(), ("ray",), ("vllm",), ("browser",), ("slow",), ("real",), ("trainers",), ("slow", "ray")]
+)
 def test_each_test_is_run_by_one_target(marks: tuple[str, ...]) -> None:
     selections = re.findall(r"-m pytest.* -m (?:'([^']+)'|(\w+))$", MAKEFILE, re.MULTILINE)
     chosen = [one or other for one, other in selections]

@@ -51,18 +51,19 @@ def swift(row: Record) -> Record:
 
 
 def openai(row: Record) -> Record:
-    """`{messages}` of the chat completions API; a turn with a picture is a list of an image part and a text part.
+    """`{messages}` of the chat completions API, where each content is a list of parts: an image part and a text part.
 
     Source: OpenAI, guides "Vision fine-tuning" and "Images and vision". The URL is the picture's path below the export;
-    servers that load no files want it as `https:` or `data:` URL.
+    servers that load no files want it as `https:` or `data:` URL. No content is a plain string: `datasets` (seen in 4.8
+    and 5.2) reads one that stands beside lists as JSON, so the answer "4" came out as a number and "null" as nothing.
     """
     messages: list[Record] = []
     for role, text, shown in _turns(row):
-        words: Any = text
+        parts: list[Record] = []
         if shown:
-            picture = {"type": "image_url", "image_url": {"url": row["picture"]}}
-            words = [picture, {"type": "text", "text": text.removeprefix(PLACEHOLDER).removeprefix("\n")}]
-        messages.append({"role": role, "content": words})
+            parts.append({"type": "image_url", "image_url": {"url": row["picture"]}})
+            text = text.removeprefix(PLACEHOLDER).removeprefix("\n")
+        messages.append({"role": role, "content": [*parts, {"type": "text", "text": text}]})
     return {"messages": messages}
 
 

@@ -141,12 +141,30 @@ def test_openai_takes_its_messages(run: Path) -> None:
         found.append(sample)
     expected = []
     for (asked, answered), data in CONVERSATIONS.values():
-        words: Any = asked["value"].removeprefix("<image>\n")
-        if data:
-            words = [{"type": "image_url", "image_url": {"url": name_of(data)}}, {"type": "text", "text": words}]
-        turns = [{"role": "user", "content": words}, {"role": "assistant", "content": answered["value"]}]
+        picture = [{"type": "image_url", "image_url": {"url": name_of(data)}}] if data else []
+        words = [{"type": "text", "text": asked["value"].removeprefix("<image>\n")}]
+        answer = [{"type": "text", "text": answered["value"]}]
+        turns = [{"role": "user", "content": picture + words}, {"role": "assistant", "content": answer}]
         expected.append({"messages": turns})
     assert sorted(map(json.dumps, found)) == sorted(map(json.dumps, expected))
+
+
+@pytest.mark.parametrize("form", ["openai", "sharegpt", "swift", "llava"])
+def test_an_answer_that_reads_as_json_stays_a_text_for_datasets(
+    form: str, tmp_path: Path, job_file: Callable[..., Path]
+) -> None:
+    import datasets
+
+    answers = ["4", "12.50", "null", "true", "[1, 2]", '{"a": 1.0}', '"quoted"', "2024-05-01"]
+    rows = [row(f"r{n}", f"Question {n}?", answer, TEAL) for n, answer in enumerate(answers)]
+    folder = of(write_run(tmp_path / "run", job_file(), rows), form)
+    file = str(folder / ("train.json" if form == "llava" else "train.jsonl"))
+    found = []
+    for sample in datasets.load_dataset("json", data_files=file, split="train", cache_dir=str(tmp_path / "cache")):
+        said = (sample.get("conversations") or sample["messages"])[1]
+        content = said["value"] if "value" in said else said["content"]
+        found.append(content[0]["text"] if form == "openai" else content)
+    assert sorted(found) == sorted(answers)
 
 
 def test_datasets_loads_it_and_shows_pictures(run: Path) -> None:
@@ -298,7 +316,7 @@ def test_without_pictures_rows_name_the_paths_that_the_input_gave_if_they_stay_i
         "sharegpt": lambda: (next(iter(s["images"]), None) for s in lines()),
         "swift": lambda: (next(iter(s["images"]), None) for s in lines()),
         "openai": lambda: (
-            c[0]["image_url"]["url"] if isinstance(c, list) else None
+            c[0]["image_url"]["url"] if "image_url" in c[0] else None
             for c in (s["messages"][0]["content"] for s in lines())
         ),
         "hf": lambda: datasets.load_dataset(str(made.folder), cache_dir=str(run.parent / "cache"))["train"]["image"],
