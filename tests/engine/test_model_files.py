@@ -169,7 +169,8 @@ model, revision, earlier = sys.argv[1], sys.argv[2] or None, json.loads(sys.argv
 try:
     found = pin_revisions({"vlm": Pool(model=model, revision=revision)}, earlier)["vlm"].revision
     folder = download(model, found)
-    print(json.dumps([found, sorted(path.name for path in folder.iterdir()), str(local_folder(model, found)) == str(folder)]))
+    names = sorted(path.name for path in folder.iterdir())
+    print(json.dumps([found, names, str(local_folder(model, found)) == str(folder)]))
 except OasisError as error:
     print(json.dumps(str(error)))
 """
