@@ -1,4 +1,4 @@
-// The page of `oasis-ray browse`. All words of the run are put in as text, never as markup.
+// Page of `oasis-ray browse`. Text from the run is inserted as text nodes, never as markup.
 "use strict";
 
 const PAGE = 100;
@@ -8,40 +8,47 @@ const CHOICES = ["node", "reason", "axis", "language", "mark"];
 const FIELDS = ["outcome", ...CHOICES, "least", "most", "text"];
 const $ = (id) => document.getElementById(id);
 
-let run = null; // what there is to choose from
-let filter = {}; // what is chosen
-let rows = []; // the rows listed so far
+let run = null; // overview of the run: values to filter by, and counts
+let filter = {}; // the selected values
+let rows = []; // rows loaded into the list so far
 let total = 0;
-let at = -1; // the row that is shown
-let whole = null; // all that is known of it
-let asked = 0; // counts questions, so that a late answer to an old one is dropped
+let at = -1; // index of the row that is shown
+let whole = null; // the row that is shown, with all its fields
+let asked = 0; // number of list requests: answers to earlier ones are dropped
+let looked = 0; // number of overview requests: answers to earlier ones are dropped
 let loading = false;
+let marking = Promise.resolve(); // marks are sent one after another, so that the last key press counts
+let marked = 0; // number of saved marks
+const saved = new Map(); // the mark that was saved last for each row id, and its number
 
 async function ask(path, values = {}, options = {}) {
   const answer = await fetch(`${path}?${new URLSearchParams(values)}`, options);
   if (answer.ok) return answer.status === 204 ? null : answer.json();
-  const said = await answer.text();
-  let told = said;
-  try { told = JSON.parse(said).detail } catch { /* plain text */ }
-  throw new Error(typeof told === "string" ? told : said);
+  const body = await answer.text();
+  let message = body;
+  try { message = JSON.parse(body).detail } catch { /* plain text */ }
+  throw new Error(typeof message === "string" ? message : body);
 }
 
 function tell(error) {
-  const lost = error instanceof TypeError ? "the server does not answer; is `oasis-ray browse` still running?" : error.message;
-  $("notes").textContent = [lost, ...notes()].join("\n");
+  const message = error instanceof TypeError ? "the server does not respond; is `oasis-ray browse` still running?" : error.message;
+  $("notes").textContent = [message, ...notes()].join("\n");
   $("notes").hidden = false;
 }
 
 function notes() {
   if (!run) return [];
   const parts = run.unreadable.map((why) => `can't be read: ${why}`);
-  return run.skipped_marks ? [...parts, `marks.jsonl: ${run.skipped_marks} lines are no marks and are passed over`] : parts;
+  return run.skipped_marks ? [...parts, `marks.jsonl: ${run.skipped_marks} invalid lines are skipped`] : parts;
 }
 
-// What there is to choose from
+// The overview: counts, and the values to filter by
 
 async function look() {
-  run = await ask("api/run");
+  const request = ++looked;
+  const answer = await ask("api/run");
+  if (request !== looked) return;
+  run = answer;
   const counts = Object.fromEntries(OUTCOMES.map((outcome) => [outcome, 0]));
   for (const place of run.places) counts[place.outcome] += place.rows;
   const ended = Object.values(counts).reduce((sum, count) => sum + count, 0);
@@ -53,14 +60,14 @@ async function look() {
   $("outcomes").replaceChildren(...["", ...OUTCOMES].map((outcome) => make("button",
     { type: "button", ariaPressed: String((filter.outcome ?? "") === outcome), onclick: () => choose({ outcome, node: "", reason: "" }) },
     outcome || "all", make("span", {}, number(outcome ? counts[outcome] : ended)))));
-  const here = run.places.filter((place) => !filter.outcome || place.outcome === filter.outcome);
-  const there = here.filter((place) => !filter.node || place.node === filter.node);
-  const order = new Map(run.nodes.map((node, place) => [node, place]));
-  const nodes = counted(here, "node").sort(([a], [b]) => (order.get(a) ?? -1) - (order.get(b) ?? -1));
+  const ofOutcome = run.places.filter((place) => !filter.outcome || place.outcome === filter.outcome);
+  const ofNode = ofOutcome.filter((place) => !filter.node || place.node === filter.node);
+  const order = new Map(run.nodes.map((node, index) => [node, index]));
+  const nodes = counted(ofOutcome, "node").sort(([a], [b]) => (order.get(a) ?? -1) - (order.get(b) ?? -1));
   options("node", nodes);
-  options("reason", counted(there, "reason").sort(([, a], [, b]) => b - a));
+  options("reason", counted(ofNode, "reason").sort(([, a], [, b]) => b - a));
   options("axis", run.axes.map((axis) => [axis.axis, `${axis.least} to ${axis.most}`]));
-  options("language", run.languages.map((one) => [one.language, one.rows]));
+  options("language", run.languages.map(({ language, rows: count }) => [language, count]));
   const marks = run.marks.filter((mark) => mark.who === run.who).map((mark) => [mark.mark, mark.rows]);
   options("mark", [...marks, ["none", ended - mine]]);
   for (const bound of ["least", "most"]) {
@@ -102,23 +109,26 @@ function choose(changes) {
 
 // The list
 
-async function list(wanted) {
+/** Load the list, and show the row with the id `selected`, else the first one. */
+async function list(selected) {
   const mine = ++asked;
   loading = true;
-  $("count").textContent = filter.text ? "searching …" : "looking …";
+  $("count").textContent = filter.text ? "searching …" : "loading …";
   try {
     await look();
-    const found = await ask("api/rows", { ...chosen(), limit: PAGE });
+    const since = marked;
+    const page = await ask("api/rows", { ...chosen(), limit: PAGE });
     if (mine !== asked) return;
-    if (filter.text) await look(); // a search may find that a part can't be read
+    if (filter.text) await look(); // a search can discover that a part is unreadable
+    if (mine !== asked) return;
     loading = false;
-    rows = found.rows;
-    total = found.total;
+    rows = page.rows.map((row) => withMark(row, since));
+    total = page.total;
     $("list").replaceChildren(...rows.map(line));
     count();
-    const place = rows.findIndex((row) => row.id === wanted);
-    if (place >= 0) await show(place);
-    else if (wanted) await only(wanted);
+    const index = rows.findIndex((row) => row.id === selected);
+    if (index >= 0) await show(index);
+    else if (selected) await only(selected);
     else if (rows.length && !phone()) await show(0);
     else nothing();
   } catch (error) {
@@ -128,14 +138,15 @@ async function list(wanted) {
 
 async function further() {
   if (loading || rows.length >= total || !rows.length) return;
-  const mine = asked, last = rows[rows.length - 1];
+  const mine = asked, since = marked, last = rows[rows.length - 1];
   loading = true;
   try {
-    const found = await ask("api/rows", { ...chosen(), limit: PAGE, after_outcome: last.outcome, after_id: last.id });
+    const page = await ask("api/rows", { ...chosen(), limit: PAGE, after_outcome: last.outcome, after_id: last.id });
     if (mine !== asked) return;
-    $("list").append(...found.rows.map((row, place) => line(row, rows.length + place)));
-    rows.push(...found.rows);
-    total = found.rows.length ? found.total : rows.length;
+    const more = page.rows.map((row) => withMark(row, since));
+    $("list").append(...more.map((row, index) => line(row, rows.length + index)));
+    rows.push(...more);
+    total = more.length ? page.total : rows.length;
     count();
   } catch (error) {
     tell(error);
@@ -147,19 +158,19 @@ async function further() {
 function count() {
   $("count").textContent = total === 1 ? "1 row" : `${number(total)} rows`;
   $("end").hidden = rows.length > 0;
-  $("end").textContent = FIELDS.some((field) => filter[field]) ? "No row is like this. Clear takes the filter off." : "No row has ended yet.";
+  $("end").textContent = FIELDS.some((field) => filter[field]) ? "No row matches the filter. Clear removes it." : "No row has ended yet.";
 }
 
 // One row
 
-async function show(place) {
-  if (place < 0 || place >= rows.length) return;
+async function show(index) {
+  if (index < 0 || index >= rows.length) return;
   $("list").children[at]?.firstChild.removeAttribute("aria-current");
-  at = place;
+  at = index;
   const button = $("list").children[at].firstChild;
   button.setAttribute("aria-current", "true");
   button.scrollIntoView({ block: "nearest" });
-  if (whole?.id !== rows[at].id) { // until it is there no mark is taken: it would go to the row that was shown before
+  if (whole?.id !== rows[at].id) { // no marks until it is loaded: they would go to the previous row
     whole = null;
     $("row").ariaBusy = "true";
     buttons();
@@ -168,20 +179,20 @@ async function show(place) {
   await only(rows[at].id);
 }
 
-/** Show the row of this id, be it in the list or not. */
+/** Show the row with this id, whether or not it is in the list. */
 async function only(id) {
-  const mine = asked;
-  let found;
+  const mine = asked, since = marked;
+  let row;
   try {
-    found = await ask("api/row", { id });
+    row = withMark(await ask("api/row", { id }), since);
   } catch (error) {
     tell(error);
     return;
   }
   if (mine !== asked || (rows[at] && rows[at].id !== id)) return;
-  whole = found;
+  whole = row;
   $("row").ariaBusy = "false";
-  $("row").replaceChildren(...drawn(found));
+  $("row").replaceChildren(...drawn(row));
   $("row").scrollTop = 0;
   document.body.classList.add("reading");
   buttons();
@@ -204,25 +215,40 @@ function myMark() {
   return whole?.marks.find((mark) => mark.who === run.who)?.mark ?? null;
 }
 
-async function mark(value) {
+/** A row of an answer, with the mark that was saved after the answer was asked for (when `since` marks were saved). */
+function withMark(row, since) {
+  const last = saved.get(row.id);
+  if (!last || last.number <= since) return row;
+  const { mark } = last;
+  return row.marks ? { ...row, marks: [...row.marks.filter(({ who }) => who !== mark.who), ...(mark.mark ? [mark] : [])] }
+    : { ...row, mark: mark.mark };
+}
+
+function mark(value) {
   if (!whole) return;
-  const { id } = whole, place = rows[at]?.id === id ? at : -1;
+  const { id } = whole;
+  marking = marking.then(() => save(id, value));
+}
+
+async function save(id, value) {
+  const since = marked;
   try {
     const body = JSON.stringify({ id, mark: value });
-    const made = await ask("api/marks", {}, { method: "POST", headers: { "Content-Type": "application/json" }, body });
-    if (place >= 0 && rows[place]?.id === id) {
-      rows[place].mark = made.mark;
-      const old = $("list").children[place];
-      const fresh = line(rows[place], place);
-      if (place === at) fresh.firstChild.setAttribute("aria-current", "true");
-      old.replaceWith(fresh);
+    const answer = await ask("api/marks", {}, { method: "POST", headers: { "Content-Type": "application/json" }, body });
+    saved.set(id, { mark: answer, number: ++marked });
+    for (const [index, row] of rows.entries()) {
+      if (row.id !== id) continue;
+      rows[index] = withMark(row, since);
+      const item = line(rows[index], index);
+      if (index === at) item.firstChild.setAttribute("aria-current", "true");
+      $("list").children[index].replaceWith(item);
     }
     if (whole?.id === id) {
-      whole.marks = [...whole.marks.filter((one) => one.who !== made.who), ...(made.mark ? [made] : [])];
+      whole = withMark(whole, since);
       $("row").lastChild.replaceChildren(...story(whole));
       buttons();
     }
-    await look();
+    look().catch(tell); // not awaited: the next mark need not wait for the counts
   } catch (error) {
     tell(error);
   }
@@ -239,7 +265,7 @@ function buttons() {
 
 const toggle = (value) => mark(myMark() === value ? null : value);
 
-// The address keeps what is shown, so that a reload comes back to it
+// The fragment of the address holds filter and row, so that a reload shows the same
 
 function remember() {
   const kept = new URLSearchParams(chosen());
@@ -279,7 +305,7 @@ document.addEventListener("keydown", (event) => {
 
 for (const id of [...CHOICES, "least", "most"]) {
   $(id).addEventListener("change", () => {
-    $(id).blur(); // keys are for the rows again
+    $(id).blur(); // keys act on the rows again
     choose({ [id]: $(id).value, ...(id === "node" ? { reason: "" } : {}), ...(id === "axis" ? { least: "", most: "" } : {}) });
   });
 }

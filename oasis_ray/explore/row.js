@@ -1,22 +1,22 @@
-// How one row is drawn, in the list and by itself. All words of the run are put in as text, never as markup.
+// Drawing of one row, in the list and on its own. Text from the run is inserted as text nodes, never as markup.
 "use strict";
 
-const unfolded = new Set(); // titles of what is opened
+const unfolded = new Set(); // titles of the open sections
 
 /** An element with these properties and children; strings become text. */
 function make(tag, properties = {}, ...children) {
-  const made = document.createElement(tag);
+  const element = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
-    if (name in made) made[name] = value;
-    else made.setAttribute(name, value);
+    if (name in element) element[name] = value;
+    else element.setAttribute(name, value);
   }
-  made.append(...children.filter((child) => child !== null && child !== undefined));
-  return made;
+  element.append(...children.filter((child) => child !== null && child !== undefined));
+  return element;
 }
 
-function line(row, place) {
+function line(row, index) {
   const why = row.reason ? `${row.node}: ${row.reason}` : row.outcome;
-  return make("li", {}, make("button", { type: "button", onclick: () => show(place) },
+  return make("li", {}, make("button", { type: "button", onclick: () => show(index) },
     make("bdi", { className: "said" }, row.said || "(no text)"),
     make("span", { className: "where" }, make("span", { className: `why verdict ${row.outcome}` }, why), make("bdi", {}, row.id)),
     row.mark ? make("span", { className: `marked ${row.mark}` }, row.mark) : null));
@@ -27,18 +27,18 @@ function drawn(row) {
   const head = make("div", { className: "head" },
     make("span", { className: `outcome verdict ${row.outcome}` }, why), make("bdi", { className: "id" }, row.id),
     rows[at]?.id === row.id ? make("span", { className: "place" }, `${number(at + 1)} of ${number(total)}`) : null);
-  return [head, picture(row), make("div", { className: "story" }, ...story(row))];
+  return [head, image(row), make("div", { className: "story" }, ...story(row))];
 }
 
-function picture(row) {
+function image(row) {
   const figure = make("figure");
-  const image = make("img", { alt: `The picture of row ${row.id}`, src: `image?${new URLSearchParams({ id: row.id })}` });
-  image.onload = () => image.classList.toggle("small", image.naturalWidth <= 256);
-  image.onerror = async () => {
-    const told = await ask("image", { id: row.id }).catch((error) => error.message);
-    figure.replaceChildren(make("p", { className: "none" }, `No picture: ${told ?? "neither the run nor its input here holds it"}`));
+  const img = make("img", { alt: `Image of row ${row.id}`, src: `image?${new URLSearchParams({ id: row.id })}` });
+  img.onload = () => img.classList.toggle("small", img.naturalWidth <= 256);
+  img.onerror = async () => {
+    const message = await ask("image", { id: row.id }).catch((error) => error.message);
+    figure.replaceChildren(make("p", { className: "none" }, `No image: ${message ?? "it is neither in the run nor in the input on this machine"}`));
   };
-  figure.append(image);
+  figure.append(img);
   return figure;
 }
 
@@ -46,22 +46,22 @@ function story(row) {
   const nodes = Object.entries(row.nodes ?? {}).filter(([, written]) => written);
   const instruction = row.instruction ?? first(nodes, "instruction");
   const opening = instruction ?? first(nodes, "text");
-  const told = row.detail ?? row.error;
+  const cause = row.detail ?? row.error;
   const scored = nodes.filter(([, written]) => typeof written.score === "number");
   const people = row.marks.map((mark) => `${mark.who}: ${mark.mark}, ${mark.at.slice(0, 16).replace("T", " ")}`);
   return [
     opening ? turn(instruction ? "Instruction" : "Text", opening) : null,
     row.response ? turn("Response", row.response) : null,
-    told ? block("Why it left", words(told), "verdict") : null,
+    cause ? block("Reason", words(cause), "verdict") : null,
     scored.length ? block("Judges", judges(scored, row.node), "verdict") : null,
-    people.length ? block("People", words(people.join("\n")), "verdict") : null,
-    nodes.length ? fold("What each node wrote", facts(nodes.flatMap(([node, written]) => Object.entries(written)
+    people.length ? block("Marks", words(people.join("\n")), "verdict") : null,
+    nodes.length ? fold("Output of each node", facts(nodes.flatMap(([node, written]) => Object.entries(written)
       .filter(([, value]) => value !== null).map(([field, value]) => [`${node}.${field}`, value]))), "verdict") : null,
     row.lineage?.length ? fold("Lineage", steps(row.lineage), "verdict") : null,
     fold("Source", facts([
       ["shard", row.source?.file], ["row group, row", row.source && `${row.source.row_group}, ${row.source.row}`],
-      ["SHA-256", row.image_sha256], ["origin", row.origin], ["record", row.data_source],
-      ["scored in full", row.scored_in_full ? "yes" : "no"],
+      ["SHA-256", row.image_sha256], ["origin", row.origin], ["data source", row.data_source],
+      ["fully scored", row.scored_in_full ? "yes" : "no"],
     ].filter(([, value]) => value))),
   ].filter(Boolean);
 }
@@ -72,7 +72,7 @@ const block = (title, content, kind = "") => make("section", { className: kind }
 const turn = (title, text) => block(title, words(text), "turn");
 const number = (value) => value.toLocaleString("en");
 
-/** A part that is opened by a click, and stays open in the rows that follow. */
+/** A collapsible section: once opened, it is open for the following rows too. */
 function fold(title, content, kind = "") {
   const ontoggle = (event) => { event.target.open ? unfolded.add(title) : unfolded.delete(title) };
   return make("details", { className: kind, open: unfolded.has(title), ontoggle }, make("summary", {}, title), content);
@@ -89,7 +89,7 @@ function judges(scored, leftAt) {
     make("td", {}, typeof reply === "string" ? words(reply) : "")))));
 }
 
-/** Five dots, of which the score's are filled. */
+/** Five dots, as many of them filled as the score. */
 function scale(score) {
   const dots = [1, 2, 3, 4, 5].map((dot) => make("i", { className: dot <= score ? "on" : "" }));
   return make("span", { className: "scale", ariaHidden: "true" }, ...dots);

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -97,7 +98,9 @@ class Page:
 
 
 @pytest.fixture
-def opened(browser: Any, address: str) -> Iterator[Page]:
+def opened(browser: Any, address: str, run: RunFolder) -> Iterator[Page]:
+    """The page of the run, of which no row is marked yet."""
+    (run.path / "marks.jsonl").unlink(missing_ok=True)
     page = Page(browser, address, viewport={"width": 1360, "height": 860})
     yield page
     page.context.close()
@@ -158,6 +161,68 @@ def test_a_mark_never_goes_to_the_row_that_was_shown_before(opened: Page, run: R
     opened.press("b")
     opened.wait("document.getElementById('bad').ariaPressed === 'true'")
     assert marks(run) == [*before, (opened.shown(), "bad")]
+
+
+def until(opened: Page, requests: list[Any], count: int) -> None:
+    """Wait until a route has held back this many requests."""
+    for _ in range(1500):
+        if len(requests) >= count:
+            return
+        opened.page.wait_for_timeout(20)
+    raise AssertionError(f"{len(requests)} requests, not {count}")
+
+
+def test_a_late_list_does_not_hide_a_mark_that_was_saved_meanwhile(opened: Page, run: RunFolder) -> None:
+    page, answers = opened.page, list[tuple[Any, Any]]()
+    opened.pick("captions")
+    opened.wait("document.querySelector('article .id')?.textContent === 'c<b>1'")
+    page.route(re.compile("/api/rows?[?]"), lambda route: answers.append((route, route.fetch())))
+    opened.press("r")
+    until(opened, answers, 1)  # the server has answered, and the page has not heard it
+    opened.press("g")
+    opened.wait("document.querySelector('#list [aria-current] .marked.good')")
+    for route, answer in answers[:1]:
+        route.fulfill(response=answer)
+    until(opened, answers, 2)  # the same with the row, which the page asks for when it has the list
+    opened.press("b")
+    opened.wait("document.querySelector('#list [aria-current] .marked.bad')")
+    for route, answer in answers[1:]:
+        route.fulfill(response=answer)
+    page.wait_for_timeout(200)
+    assert page.locator("#list .marked").all_inner_texts() == ["bad"]
+    assert page.get_attribute("#bad", "aria-pressed") == "true"
+    assert marks(run)[-2:] == [("c<b>1", "good"), ("c<b>1", "bad")]
+
+
+def test_the_last_mark_counts_however_late_the_first_is_answered(opened: Page, run: RunFolder) -> None:
+    opened.pick("failed")
+    opened.wait("document.querySelector('article .id')?.textContent === 'f'")
+    sent: list[Any] = []
+    opened.page.route("**/api/marks*", lambda route: sent.append(route))
+    opened.press("g")
+    opened.press("b")
+    until(opened, sent, 1)
+    opened.page.wait_for_timeout(200)
+    assert len(sent) == 1  # the second waits for the first
+    sent[0].continue_()
+    until(opened, sent, 2)
+    sent[1].continue_()
+    opened.wait("document.querySelector('#bad').ariaPressed === 'true'")
+    assert marks(run)[-2:] == [("f", "good"), ("f", "bad")]
+
+
+def test_a_late_search_does_not_replace_the_list_that_was_asked_for_after_it(opened: Page) -> None:
+    page, asked = opened.page, list[Any]()
+    page.fill("#text", "javascript:ALERT")
+    page.route("**/api/run*", lambda route: (asked.append(route), len(asked) != 2 and route.continue_()))
+    page.press("#text", "Enter")
+    until(opened, asked, 2)  # the list is there; the notes on the search are late
+    page.click("#clear")
+    opened.wait("document.querySelector('#count').textContent === '188 rows'")
+    asked[1].continue_()
+    page.wait_for_timeout(300)
+    assert page.inner_text("#count") == "188 rows"
+    assert page.locator("#list li").count() == 100
 
 
 def test_a_list_goes_on_as_it_is_read(opened: Page) -> None:
