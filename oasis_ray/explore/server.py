@@ -1,8 +1,8 @@
-"""The page's server: on the loopback only, read-only but for marks, and closed to everybody without its token.
+"""HTTP server of the `browse` page: listens on the loopback interface only, requires a token, and writes only marks.
 
-Other users of the machine reach the loopback too, and so do pages in the user's own browser. Hence the token (in the
-address once, then in a cookie), the check of `Host` (a name of somebody else's that leads here), the check of `Origin`
-on the one request that writes, and headers that let the page load and run nothing but its own files.
+Other users of the machine can reach the loopback interface, and so can other pages in the user's browser. Hence the
+token (in the address once, then in a cookie), the check of `Host` (against DNS rebinding), the check of `Origin` on the
+one request that writes, and a policy that lets the page load and run only its own files.
 """
 
 import hmac
@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 import duckdb
 from fastapi import FastAPI, HTTPException, Query, Request, Response
+from fastapi.middleware.trustedhost import TrustedHostMiddleware
 from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse
 from pydantic import BaseModel, ConfigDict
 from pydantic_core import to_json
@@ -25,6 +26,7 @@ from oasis_ray.explore.row_image import Pictures
 from oasis_ray.output.manifest import read_manifest
 
 ADDRESS = "127.0.0.1"
+HOSTS = (ADDRESS, "localhost")
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -40,11 +42,11 @@ FILES = {
     "/row.js": ("row.js", "text/javascript"),
     "/page.css": ("page.css", "text/css"),
 }
-Answer = Callable[[Request], Awaitable[Response]]
+CallNext = Callable[[Request], Awaitable[Response]]
 
 
-class Opinion(BaseModel):
-    """What the page sends when a key is pressed; null takes the mark back."""
+class MarkRequest(BaseModel):
+    """Body of a request to mark a row; null removes the mark."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -53,24 +55,29 @@ class Opinion(BaseModel):
 
 
 def application(rows: Rows, token: str, port: int) -> FastAPI:
-    """The server of a run's page at `port`. Raises JobError where the folder is no run."""
+    """Return the application that serves a run's page at `port`. Raises JobError if the folder is not a run."""
     folder = str(rows.folder)
     pictures = Pictures(read_manifest(folder))
-    cookie = f"oasis_browse_{port}"  # cookies are of a host, whatever the port
-    hosts = {f"{name}:{port}" for name in (ADDRESS, "localhost")}
+    cookie = f"oasis_browse_{port}"  # browsers send a cookie to every port of its host
     app = FastAPI(openapi_url=None)
 
     @app.middleware("http")
-    async def guard(request: Request, answer: Answer) -> Response:
-        response = _refusal(request, token, cookie, hosts) or await answer(request)
+    async def guard(request: Request, call_next: CallNext) -> Response:
+        return _refusal(request, token, port, cookie) or await call_next(request)
+
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=HOSTS, www_redirect=False)
+
+    @app.middleware("http")  # added last, so it runs first: refusals carry the headers too
+    async def add_headers(request: Request, call_next: CallNext) -> Response:
+        response = await call_next(request)
         response.headers.update(HEADERS)
         return response
 
     @app.exception_handler(LookupError)
     @app.exception_handler(duckdb.Error)
     def gone(_: Request, error: Exception) -> JSONResponse:
-        told = str(error) if isinstance(error, LookupError) else "parts came or went meanwhile; ask again"
-        return JSONResponse({"detail": told}, 404 if isinstance(error, LookupError) else 503)
+        message = str(error) if isinstance(error, LookupError) else "part files changed during the request; try again"
+        return JSONResponse({"detail": message}, 404 if isinstance(error, LookupError) else 503)
 
     @app.exception_handler(JobError)
     def wrong(_: Request, error: JobError) -> JSONResponse:
@@ -82,14 +89,14 @@ def application(rows: Rows, token: str, port: int) -> FastAPI:
     @app.get("/api/run")
     def run() -> Response:
         manifest = read_manifest(folder)
-        told = {"name": rows.folder.name, "recipe": manifest["recipe"], "state": manifest["state"],
+        facts = {"name": rows.folder.name, "recipe": manifest["recipe"], "state": manifest["state"],
                 "nodes": [node["name"] for node in manifest["nodes"]], "input_rows": manifest["input"]["rows"],
                 "who": rows.who}  # fmt: skip
-        return _json({**told, **rows.overview()})
+        return _json({**facts, **rows.overview()})
 
     @app.get("/api/rows")
-    def page(wanted: Annotated[Filter, Query()]) -> Response:
-        return _json(rows.page(wanted))
+    def page(filter: Annotated[Filter, Query()]) -> Response:  # noqa: A002
+        return _json(rows.page(filter))
 
     @app.get("/api/row")
     def row(id: str) -> Response:  # noqa: A002  (the parameter's name in the address)
@@ -106,30 +113,31 @@ def application(rows: Rows, token: str, port: int) -> FastAPI:
         return Response(data, media_type="image/webp")
 
     @app.post("/api/marks")
-    def mark(made: Opinion) -> Response:
-        return _json(rows.mark(made.id, made.mark).model_dump())
+    def mark(request: MarkRequest) -> Response:
+        return _json(rows.mark(request.id, request.mark).model_dump())
 
     return app
 
 
-def _refusal(request: Request, token: str, cookie: str, hosts: set[str]) -> Response | None:
-    """Why a request gets nothing (or, for the address with the token, the cookie), else None."""
-    if request.headers.get("host") not in hosts:
-        return PlainTextResponse("this server answers to its own address alone", 421)
+def _refusal(request: Request, token: str, port: int, cookie: str) -> Response | None:
+    """Return the response to a request without access (for the address with the token: the cookie), else None."""
+    if request.url.port != port:  # as `Host` says; its name has been checked by then
+        return PlainTextResponse("this server responds only at its own address", 421)
     given = request.query_params.get("token")
     if request.url.path == "/" and request.method == "GET" and given is not None and _same(given, token):
         response = RedirectResponse("/", 303)
         response.set_cookie(cookie, token, httponly=True, samesite="strict", path="/")
         return response
     if not _same(request.cookies.get(cookie, ""), token):
-        return PlainTextResponse("open the address that `oasis-ray browse` has printed", 403)
-    if request.method not in ("GET", "HEAD") and request.headers.get("origin") not in {f"http://{h}" for h in hosts}:
-        return PlainTextResponse("only this server's own page may write marks", 403)
+        return PlainTextResponse("open the address that `oasis-ray browse` printed", 403)
+    origins = {f"http://{name}:{port}" for name in HOSTS}
+    if request.method not in ("GET", "HEAD") and request.headers.get("origin") not in origins:
+        return PlainTextResponse("only the page of this server may write marks", 403)
     return None
 
 
 def _same(given: str, token: str) -> bool:
-    return hmac.compare_digest(given.encode(), token.encode())  # in a time that tells nothing
+    return hmac.compare_digest(given.encode(), token.encode())  # constant time, so that timing reveals nothing
 
 
 def _file(content: bytes, kind: str) -> Callable[[], Response]:
@@ -137,28 +145,26 @@ def _file(content: bytes, kind: str) -> Callable[[], Response]:
 
 
 def _json(value: Any) -> Response:
-    """JSON of whatever a part may hold: numbers that JSON lacks become null, bytes base64."""
+    """Return a JSON response of any value in a part: NaN and infinity become null, bytes become base64."""
     text = to_json(value, inf_nan_mode="null", bytes_mode="base64", serialize_unknown=True)
     return Response(text, media_type="application/json")
 
 
-def serve(folder: str, who: str, port: int, tell: Callable[[str], None]) -> None:
-    """Serve the page of a run until interrupted; `tell` is given the address that opens it.
+def serve(folder: str, who: str, port: int, announce: Callable[[str], None]) -> None:
+    """Serve the page of a run until interrupted; `announce` is called with the address that opens it.
 
-    Raises JobError where the folder is no run on this machine, or the port is taken.
+    Raises JobError if the folder is not a run on this machine, or the port is in use.
     """
     import uvicorn
 
     read_manifest(str(here(folder)))
     rows = Rows(folder, who)
     try:
-        listening = socket.create_server((ADDRESS, port))
+        listener = socket.create_server((ADDRESS, port))
     except OSError as error:
-        raise JobError(
-            [f"--port {port} can't be listened on: {error.strerror}; --port 0 takes any that is free"]
-        ) from None
-    port, token = listening.getsockname()[1], secrets.token_urlsafe(32)
+        raise JobError([f"--port {port} can't be listened on: {error.strerror}; --port 0 picks a free one"]) from None
+    port, token = listener.getsockname()[1], secrets.token_urlsafe(32)
     app = application(rows, token, port)
-    tell(f"http://{ADDRESS}:{port}/?token={token}")
-    # No log of requests: the first holds the token.
-    uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)).run([listening])
+    announce(f"http://{ADDRESS}:{port}/?token={token}")
+    # No access log: the first request contains the token.
+    uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)).run([listener])
