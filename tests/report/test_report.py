@@ -57,7 +57,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 
 
 @pytest.fixture(scope="module")
-def store_errors(run: RunFolder) -> DatasetStatistics:
+def told(run: RunFolder) -> DatasetStatistics:
     folder, _ = make([str(run.path)])
     assert folder == f"{run.path}/report"
     return Statistics.model_validate_json((run.path / "report/statistics.json").read_bytes()).subjects[0]
@@ -152,7 +152,7 @@ def test_the_command_counts_few_rows_without_ray(run: RunFolder, tmp_path: Path)
     *printed, modules = done.stdout.splitlines()
     assert printed == [
         "run: 9 rows: 4 accepted, 1 captions, 3 rejected, 1 failed",
-        f"written to {tmp_path}: open index.html in a browser; statistics.json has the figures",
+        f"written to {tmp_path}: open index.html in a browser; statistics.json contains the numbers",
     ]
     assert {name for name in modules.split() if name.partition(".")[0] in ("ray", "transformers")} == set()
 
