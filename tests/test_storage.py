@@ -124,7 +124,7 @@ def test_a_run_that_was_killed_goes_on_in_the_store_and_every_row_ends_once(
     audit = call("audit", RUN, **filled.environment)
     assert (audit.returncode, audit.stdout.splitlines()[-1]) == (0, "every row ended exactly once"), audit.stderr
     status = call("status", f"{RUN}/", **filled.environment)
-    assert "34 of 34 rows stand in parts: 30 accepted, 1 captions, 1 rejected, 2 failed" in status.stdout
+    assert "34 of 34 rows are in part files: 30 accepted, 1 captions, 1 rejected, 2 failed" in status.stdout
 
 
 def test_pictures_and_prompts_come_from_the_store(near: Store, done: SimpleNamespace) -> None:

@@ -1,4 +1,4 @@
-"""`python -m oasis_ray.cli` is the command `oasis-ray`."""
+"""`python -m oasis_ray.cli` runs the command `oasis-ray`."""
 
 from oasis_ray.cli import main
 

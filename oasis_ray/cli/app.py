@@ -1,4 +1,4 @@
-"""What all commands share: the application, what ships with it, and the arguments that come again and again."""
+"""Shared parts of the commands: the Typer application, the shipped content, and common arguments."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -10,7 +10,7 @@ from oasis_ray.content.stages import STAGES
 from oasis_ray.job.load import Shipped
 
 app = typer.Typer(
-    help="Multimodal instruction data from images alone: the Oasis method on shared vLLM engines, under Ray.",
+    help="Generate multimodal instruction data from images alone: the Oasis method, with vLLM and Ray.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -20,11 +20,12 @@ app = typer.Typer(
 CONTENT = "oasis_ray.content"
 SHIPPED = Shipped(STAGES, Path(str(files(f"{CONTENT}.stages"))) / "recipes", Path(str(files(f"{CONTENT}.prompts"))))
 
-JobFile = Annotated[Path, typer.Argument(help="A job file: see docs/job.md.", metavar="JOB.yaml")]
+JobFile = Annotated[Path, typer.Argument(help="Job file; docs/job.md describes its keys.", metavar="JOB.yaml")]
 Sets = Annotated[
-    list[str] | None, typer.Option("--set", help="Override a key: --set pools.vlm.replicas=2. Repeatable.")
+    list[str] | None,
+    typer.Option("--set", help="Override a key of the job file, e.g. --set pools.vlm.replicas=2. Repeatable."),
 ]
 Local = Annotated[
-    bool, typer.Option("--local", help="Run in this process, without Ray: short for --set executor=local.")
+    bool, typer.Option("--local", help="Run in this process, without Ray; the same as --set executor=local.")
 ]
-RunFolder = Annotated[str, typer.Argument(help="A run folder: the job's output.path.", metavar="RUN")]
+RunFolder = Annotated[str, typer.Argument(help="Run folder: output.path of the job.", metavar="RUN")]

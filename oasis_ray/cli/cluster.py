@@ -1,4 +1,4 @@
-"""The commands for clusters: send a job there, clear up what is left of old ones."""
+"""Commands for clusters: submit a job, and shut down engines that ended jobs have left behind."""
 
 import sys
 from pathlib import Path
@@ -10,7 +10,7 @@ from oasis_ray.cli.app import JobFile, Sets, app
 from oasis_ray.cli.terminal import err, out
 
 Address = Annotated[
-    str | None, typer.Option(help="The cluster's dashboard, http://HEAD:8265; left out: RAY_API_SERVER_ADDRESS.")
+    str | None, typer.Option(help="URL of the cluster's dashboard, http://HEAD:8265. Default: $RAY_API_SERVER_ADDRESS.")
 ]
 
 
@@ -19,27 +19,27 @@ def submit(
     job_file: JobFile,
     address: Address = None,
     sets: Sets = None,
-    working_dir: Annotated[Path, typer.Option(help="The folder that is sent along: the checkout.")] = Path(),
-    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Show what the job prints until it ends.")] = True,
+    working_dir: Annotated[Path, typer.Option(help="Folder to upload with the job: the checkout.")] = Path(),
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Print the job's output until the job ends.")] = True,
 ) -> None:
-    """Send a job to a cluster and follow it. Ends with the exit code of `run`.
+    """Submit a job to a Ray cluster and print its output. Exits with the exit code of `run`.
 
-    Ctrl-C asks whether the job is to stop or to go on without you.
+    Ctrl-C asks whether to stop the job, leave it running, or keep following it.
     """
     from oasis_ray.cluster.job_submission import submit as send
 
     words = [word for text in sets or [] for word in ("--set", text)]
     job = send(job_file, words, address, working_dir)
     where = f" --address {address}" if address else ""
-    out.print(f"submitted as {job.id}; look again with: oasis-ray status {job.id}{where}", soft_wrap=True)
+    out.print(f"submitted as {job.id}; to see its output again: oasis-ray status {job.id}{where}", soft_wrap=True)
     while wait:
         try:
             raise typer.Exit(job.follow(lambda text: out.print(text, end="", soft_wrap=True)))
         except KeyboardInterrupt:
             if not sys.stdin.isatty():
-                err.print(f"{job.id} goes on; stop it with: ray job stop {job.id}{where}", soft_wrap=True)
+                err.print(f"{job.id} keeps running; to stop it: ray job stop {job.id}{where}", soft_wrap=True)
                 raise typer.Exit(0) from None
-        answer = typer.prompt("stop the job, leave it running, or go on following it? [stop/leave/follow]", "follow")
+        answer = typer.prompt("stop the job, leave it running, or keep following it? [stop/leave/follow]", "follow")
         if answer.startswith("s"):
             job.stop()
         elif answer.startswith("l"):
@@ -49,18 +49,19 @@ def submit(
 @app.command()
 def clean(
     address: Annotated[
-        str | None, typer.Option(help="The cluster, HEAD:6379; left out: the one that this machine belongs to.")
+        str | None,
+        typer.Option(help="Address of the cluster, HEAD:6379. Default: the cluster that this machine belongs to."),
     ] = None,
 ) -> None:
-    """End engines on a cluster that no job holds any more. Nothing of a job that runs is touched, nor of others."""
+    """Shut down engines whose job has ended. Engines of running jobs and other applications are not touched."""
     from oasis_ray.cluster.connection import attach
     from oasis_ray.pool.lease import sweep
 
     attach(address)
-    left, used = sweep()
-    for app_name in left:
-        out.print(f"ended {app_name}: its job is gone", soft_wrap=True)
-    for app_name in used:
-        out.print(f"left {app_name} alone: a job holds it", soft_wrap=True)
-    if not left and not used:
-        out.print("there are no engines of oasis-ray on this cluster")
+    ended, in_use = sweep()
+    for app_name in ended:
+        out.print(f"shut down {app_name}: its job has ended", soft_wrap=True)
+    for app_name in in_use:
+        out.print(f"kept {app_name}: a job is using it", soft_wrap=True)
+    if not ended and not in_use:
+        out.print("there are no oasis-ray engines on this cluster")

@@ -1,4 +1,4 @@
-"""The command that compares two runs, and the tables it prints."""
+"""The command `diff`: compares two runs, and prints the tables."""
 
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated
@@ -14,18 +14,20 @@ if TYPE_CHECKING:
     from oasis_ray.explore.comparison import Move, Shift
 
 
-MOVES = 20  # lines of a table that a terminal still shows whole
+MOVES = 20  # lines that fit a terminal without scrolling
 WHY_CHARS = 600
 
 
 @app.command()
 def diff(
-    before: Annotated[str, typer.Argument(help="The run as it was.", metavar="RUN1")],
-    after: Annotated[str, typer.Argument(help="The run as it is now, over the same input.", metavar="RUN2")],
-    show: Annotated[int, typer.Option(min=0, help="How many rows to show that ended otherwise.")] = 5,
-    json_file: Annotated[str | None, typer.Option("--json", help="Write every row that ended otherwise.")] = None,
+    before: Annotated[str, typer.Argument(help="Run folder of the earlier run.", metavar="RUN1")],
+    after: Annotated[str, typer.Argument(help="Run folder of the later run over the same input.", metavar="RUN2")],
+    show: Annotated[int, typer.Option(min=0, help="Number of example rows to show that ended differently.")] = 5,
+    json_file: Annotated[
+        str | None, typer.Option("--json", help="Write all rows that ended differently to this JSON file.")
+    ] = None,
 ) -> None:
-    """Compare two runs: what changed in the recipe, and row by row who ended otherwise."""
+    """Compare two runs of the same input: changes of the configuration, and rows that ended differently."""
     from oasis_ray.explore.comparison import Comparison
 
     compared = Comparison(before, after)
@@ -34,13 +36,13 @@ def diff(
     out.print(
         "\n".join(["what changed:", *(f"  - {change}" for change in compared.changes or ["nothing"])]), soft_wrap=True
     )
-    alone = [f", {rows} in {run} alone" for run, rows in zip((before, after), compared.alone, strict=True) if rows]
+    alone = [f", {rows} only in {run}" for run, rows in zip((before, after), compared.alone, strict=True) if rows]
     out.print(f"\n{compared.rows} rows are in both runs{''.join(alone)}", soft_wrap=True)
     out.print(_outcomes(compared.outcomes()))
     flipped, moved = compared.flipped, compared.moved
     out.print(
-        f"\n{flipped} rows ({flipped / compared.rows:.1%}) have another outcome; "
-        f"{moved - flipped} more left at another node or for another reason",
+        f"\n{flipped} rows ({flipped / compared.rows:.1%}) changed their outcome; "
+        f"{moved - flipped} more ended at a different node or for a different reason",
         soft_wrap=True,
     )
     moves = compared.moves()
@@ -49,7 +51,8 @@ def diff(
     if len(moves) > MOVES:
         rest = sum(move.rows for move in moves[MOVES:])
         out.print(
-            f"… and {len(moves) - MOVES} rarer moves of {rest} rows in all (--json has every row)", soft_wrap=True
+            f"… and {len(moves) - MOVES} rarer changes with {rest} rows in total (--json lists every row)",
+            soft_wrap=True,
         )
     if shifts := compared.shifts():
         out.print("\nscores of rows that were judged in both runs")
@@ -62,7 +65,7 @@ def diff(
             out.print("\n".join([f"  {when}: {side.place}", *texts]), soft_wrap=True)
     if json_file is not None:
         compared.write(json_file)
-        out.print(f"\nevery row that ended otherwise is in {json_file}", soft_wrap=True)
+        out.print(f"\nall rows that ended differently are in {json_file}", soft_wrap=True)
 
 
 def _indented(text: str, by: int) -> list[str]:
@@ -71,36 +74,36 @@ def _indented(text: str, by: int) -> list[str]:
 
 
 def _outcomes(counts: Mapping[tuple[str | None, str | None], int]) -> Table:
-    """How many rows had one outcome before (down) and one after (across); None is a row that the run does not have."""
+    """Table of row counts by outcome before (down) and after (across). None: the run does not have the row."""
     kinds: list[str | None] = [*Outcome, *([None] if any(None in pair for pair in counts) else [])]
     table = Table(show_edge=False, pad_edge=False)
     table.add_column("before ↓   after →")
     for kind in kinds:
-        table.add_column(kind or "not there", justify="right")
+        table.add_column(kind or "missing", justify="right")
     for was in kinds:
-        table.add_row(was or "not there", *(str(counts.get((was, now), "")) for now in kinds))
+        table.add_row(was or "missing", *(str(counts.get((was, now), "")) for now in kinds))
     return table
 
 
 def _moves(moved: "Iterable[Move]") -> Table:
-    """Where rows ended before, where they end now, and how many they are."""
+    """Table of changes: number of rows, where they ended before, and where they ended after."""
     table = Table(show_edge=False, pad_edge=False)
     table.add_column("rows", justify="right")
     for column in ("before", "after"):
         table.add_column(column, overflow="fold")
     for move in moved:
-        # What stands in parts is data: nothing in it may drive the terminal.
+        # Nodes and reasons come from part files: their control characters must not reach the terminal.
         table.add_row(str(move.rows), *(str(place).translate(VISIBLE) for place in (move.before, move.after)))
     return table
 
 
 def _shifts(shifted: "Iterable[Shift]") -> Table:
-    """The scores before and after, an axis a line."""
+    """Table of the scores before and after, one axis per line."""
     table = Table(show_edge=False, pad_edge=False)
     table.add_column("axis", overflow="fold")
     for column in ("rows", "mean before", "mean after", "change", "higher", "lower"):
         table.add_column(column, justify="right")
-    for one in shifted:
-        means = (f"{one.before:.2f}", f"{one.after:.2f}", f"{one.after - one.before:+.2f}")
-        table.add_row(one.axis.translate(VISIBLE), str(one.rows), *means, str(one.up), str(one.down))
+    for shift in shifted:
+        means = (f"{shift.before:.2f}", f"{shift.after:.2f}", f"{shift.after - shift.before:+.2f}")
+        table.add_row(shift.axis.translate(VISIBLE), str(shift.rows), *means, str(shift.up), str(shift.down))
     return table

@@ -1,4 +1,4 @@
-"""The commands that look at a run."""
+"""Commands that inspect a run: `audit`, `status`, `report` and `browse`."""
 
 import os
 import time
@@ -9,19 +9,19 @@ from typing import Annotated
 import typer
 
 from oasis_ray.cli.app import RunFolder, app
-from oasis_ray.cli.terminal import VISIBLE, err, out
+from oasis_ray.cli.terminal import VISIBLE, counted, err, out
 from oasis_ray.types import Outcome
 
 
 @app.command()
 def audit(run_folder: RunFolder) -> None:
-    """Prove from the files alone that every input row ended exactly once. Ends with code 1 where it does not hold."""
+    """Verify from the files alone that every input row ended exactly once. Exits with 1 if not."""
     from oasis_ray.output.audit import audit as check
 
     result = check(run_folder)
-    told = " + ".join(f"{count} {outcome}" for outcome, count in result.outcomes.items())
+    counts = " + ".join(f"{count} {outcome}" for outcome, count in result.outcomes.items())
     sign = "=" if sum(result.outcomes.values()) == result.rows else "≠"
-    out.print(f"{result.rows} input rows {sign} {told}   ({result.parts} parts read)", soft_wrap=True)
+    out.print(f"{result.rows} input rows {sign} {counts}   ({counted(result.parts, 'part')} read)", soft_wrap=True)
     for note in result.notes:
         out.print(f"note: {note}", soft_wrap=True)
     for fault in result.faults:
@@ -33,20 +33,25 @@ def audit(run_folder: RunFolder) -> None:
 
 @app.command()
 def status(
-    run_folder: Annotated[str, typer.Argument(help="A run folder, or the id of a submitted job.", metavar="RUN|ID")],
-    watch: Annotated[bool, typer.Option("--watch", help="Go on telling until the run ends. Ctrl-C leaves.")] = False,
+    run_folder: Annotated[str, typer.Argument(help="Run folder, or id of a submitted job.", metavar="RUN|ID")],
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Keep printing until the run ends. Ctrl-C stops printing, not the run.")
+    ] = False,
     address: Annotated[
-        str | None, typer.Option(help="Of a submitted job: the cluster's dashboard, http://HEAD:8265.")
+        str | None,
+        typer.Option(help="URL of the cluster's dashboard (for a submitted job). Default: $RAY_API_SERVER_ADDRESS."),
     ] = None,
     trace: Annotated[
         str | None,
-        typer.Option(help="Write what rows waited for to this file (.json or .json.gz), for ui.perfetto.dev."),
+        typer.Option(
+            help="Write a trace of the requests to this file (.json or .json.gz), to open at ui.perfetto.dev."
+        ),
     ] = None,
-    rows: Annotated[int, typer.Option(min=1, help="Rows of the trace, from the middle of the run.")] = 2000,
+    rows: Annotated[int, typer.Option(min=1, help="Number of rows in the trace, from the middle of the run.")] = 2000,
 ) -> None:
-    """Show where a run stands, from its folder alone. Ends with code 1 where its driver seems to be dead.
+    """Show the progress of a run, read from its folder. Exits with 1 if the driver seems to be dead.
 
-    Of a submitted job (raysubmit_…) the end of what it printed is shown, and how it stands.
+    For a submitted job (raysubmit_…), show the last lines of its output and its state.
     """
     if run_folder.startswith("raysubmit_"):
         _submitted(run_folder, address, watch=watch)
@@ -66,7 +71,7 @@ def status(
     manifest, progress, tally = read_manifest(run_folder), read_progress(run_folder), counts_of(run_folder)
     out.print(f"{run_folder}: recipe {manifest['recipe']}, {manifest['state']}", soft_wrap=True)
     counts = ", ".join(f"{tally.outcomes[outcome]} {outcome}" for outcome in Outcome)
-    out.print(f"{tally.rows} of {manifest['input']['rows']} rows stand in parts: {counts}", soft_wrap=True)
+    out.print(f"{tally.rows} of {manifest['input']['rows']} rows are in part files: {counts}", soft_wrap=True)
     out.print(tables.funnel(manifest, tally))
     if trace is not None:
         _trace(run_folder, trace, rows)
@@ -87,7 +92,7 @@ def _trace(run_folder: str, path: str, rows: int) -> None:
 
     out.print(tables.waited(waited(run_folder)))
     count = write_trace(run_folder, path, rows)
-    out.print(f"{count} rows are drawn in {path}: open it at ui.perfetto.dev", soft_wrap=True)
+    out.print(f"wrote a trace of {counted(count, 'row')} to {path}: open it at ui.perfetto.dev", soft_wrap=True)
 
 
 def _submitted(name: str, address: str | None, *, watch: bool) -> None:
@@ -104,7 +109,7 @@ def _submitted(name: str, address: str | None, *, watch: bool) -> None:
 
 
 def _watch(run_folder: str) -> None:
-    """Tell of a run until it ends or its driver falls silent: in place on a terminal, elsewhere every few seconds."""
+    """Print progress until the run ends or its driver stops reporting; a terminal is updated in place."""
     from rich.live import Live
     from rich.text import Text
 
@@ -127,32 +132,39 @@ def _watch(run_folder: str) -> None:
 @app.command()
 def report(
     subjects: Annotated[
-        list[str], typer.Argument(help="A run folder, or a data set: Parquet, or LLaVA's JSON.", metavar="RUN|DATA…")
+        list[str],
+        typer.Argument(help="Run folder, or data set: Parquet, or JSON in the format of LLaVA.", metavar="RUN|DATA…"),
     ],
-    compare: Annotated[list[str] | None, typer.Option(help="Another one to set beside. Repeatable.")] = None,
-    to: Annotated[str | None, typer.Option("--out", help="Where the report goes; left out: RUN/report.")] = None,
+    compare: Annotated[
+        list[str] | None, typer.Option(help="Another run or data set to compare with. Repeatable.")
+    ] = None,
+    to: Annotated[str | None, typer.Option("--out", help="Folder for the report. Default: RUN/report.")] = None,
     benchmark: Annotated[
         list[Path] | None,
-        typer.Option(help="A file of benchmark texts (.txt, .json, .jsonl, .parquet) to look for overlap. Repeatable."),
+        typer.Option(help="File of benchmark texts (.txt, .json, .jsonl, .parquet) to check for overlap. Repeatable."),
     ] = None,
-    sample: Annotated[int, typer.Option(min=1, help="Texts whose language and verbs are looked at.")] = 20_000,
-    tokenizer: Annotated[str | None, typer.Option(help="The model to count tokens with; left out: the run's.")] = None,
+    sample: Annotated[int, typer.Option(min=1, help="Number of texts to sample for languages and verbs.")] = 20_000,
+    tokenizer: Annotated[
+        str | None, typer.Option(help="Model whose tokenizer counts the tokens. Default: the model of the run.")
+    ] = None,
 ) -> None:
-    """Count and show what a run made: index.html, which opens offline, and statistics.json beside it."""
+    """Write a statistics report of a run: index.html, which opens offline, and statistics.json."""
     from oasis_ray.report.build import make
 
     paths = [*subjects, *(compare or [])]
-    folder, made = make(paths, to, benchmarks=benchmark or [], sample=sample, tokenizer=tokenizer)
-    for subject in made.subjects:
+    folder, statistics = make(paths, to, benchmarks=benchmark or [], sample=sample, tokenizer=tokenizer)
+    for subject in statistics.subjects:
         counts = ", ".join(f"{rows} {outcome}" for outcome, rows in subject.outcomes.items() if rows)
-        out.print(f"{subject.name}: {subject.rows} rows: {counts}", soft_wrap=True)
+        out.print(f"{subject.name}: {counted(subject.rows, 'row')}: {counts}", soft_wrap=True)
         for note in subject.notes:
             out.print(f"note: {note}", soft_wrap=True)
-    out.print(f"written to {folder}: open index.html in a browser; statistics.json has the figures", soft_wrap=True)
+    out.print(
+        f"written to {folder}: open index.html in a browser; statistics.json contains the numbers", soft_wrap=True
+    )
 
 
 def _login() -> str:
-    """The login name; of a user whom this machine does not know, the number."""
+    """Return the login name, or the user id if this machine does not know the user."""
     import getpass
 
     try:
@@ -164,14 +176,16 @@ def _login() -> str:
 @app.command()
 def browse(
     run_folder: RunFolder,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Where to listen; 0 is any port that is free.")] = 0,
-    who: Annotated[str | None, typer.Option(help="Whose marks these are; left out, the login name.")] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")] = 0,
+    who: Annotated[str | None, typer.Option(help="Name to save marks under. Default: the login name.")] = None,
 ) -> None:
-    """Look through a run in the browser: filter, search, and mark rows as good or bad. Ctrl-C ends it."""
+    """Open a run in the browser: filter and search rows, and mark them as good or bad. Ctrl-C stops the server."""
     from oasis_ray.explore.server import serve
 
     def tell(address: str) -> None:
         out.print(f"open {address}", soft_wrap=True)
-        out.print("it opens the run for whoever has it, on this machine alone; Ctrl-C ends it", soft_wrap=True)
+        out.print(
+            "anyone on this machine who has this address can open the run; Ctrl-C stops the server", soft_wrap=True
+        )
 
     serve(run_folder, who or _login(), port, tell)

@@ -1,4 +1,4 @@
-"""The commands that look ahead: what a job would do, and the recipes that there are."""
+"""Commands that run before a job: `plan` and `recipes`."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,11 +23,13 @@ def plan(
     probe: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Run so many rows of the input, into OUTPUT-probe, and predict what the job will take."
+            min=1,
+            help="Run N rows of the input into OUTPUT-probe, and predict time, tokens and cost of the whole job.",
+            metavar="N",
         ),
     ] = None,
 ) -> None:
-    """Check a job and show what it would do: the graph, the input, the pools, and whether they fit this cluster."""
+    """Validate a job without running it: show its graph, input and pools, and whether they fit this cluster."""
     from oasis_ray.cli import tables
     from oasis_ray.cluster.capacity import fit
     from oasis_ray.input.listing import list_files
@@ -39,8 +41,8 @@ def plan(
     words = words_of(job_file, sets, local=local)
     job, recipe = load_job(job_file, SHIPPED, with_local(sets, local=local))
     out.print(tables.graph(recipe))
-    there = list_files(job.input.path).names or probe is not None
-    shards = open_input(job, recorded(job.output.path)) if there else None
+    has_files = list_files(job.input.path).names or probe is not None
+    shards = open_input(job, recorded(job.output.path)) if has_files else None
     if shards is not None:
         files = len(shards.listing.names)
         out.print(f"\ninput: {shards.rows} rows in {files} files at {job.input.path}", soft_wrap=True)
@@ -64,33 +66,33 @@ def plan(
         out.print(f"pool {need.pool}: {pool.model} ({pool.backend}): {need}{most}", soft_wrap=True)
     planned = phases.plan(job, recipe, gpus, have, grows=executor.grows())
     if len(planned) > 1:
-        told = "the job is right; not all of its pools fit this cluster at once, so it runs in phases:"
-        out.print(told, soft_wrap=True)
+        message = "the job is valid; not all of its pools fit this cluster at once, so it runs in phases:"
+        out.print(message, soft_wrap=True)
         for phase in planned:
             out.print(f"{phase}: {' → '.join(phase.nodes)}", soft_wrap=True)
         if probe is not None:
             problem = (
-                "--probe: this job runs in phases here, and a probe can't tell how long engines take that load in "
-                "turn; probe it on a cluster that holds all pools at once, or with smaller pools (--set pools.…)"
+                "--probe: this job runs in phases on this cluster, and a probe can't predict the time of engines that "
+                "load in turn; probe it on a cluster that fits all pools at once, or with smaller pools (--set pools.…)"
             )
             raise JobError([problem])
         return
     try:
         fit(wanted, have)
     except FitError as error:
-        out.print(f"{error}\nthe job is right; this cluster has an autoscaler, which is asked for more nodes")
+        out.print(f"{error}\nthe job is valid; the autoscaler of this cluster will be asked for more nodes")
     else:
-        out.print(f"the job is right and fits this {'machine' if job.executor == 'local' else 'cluster'}")
+        out.print(f"the job is valid and fits this {'machine' if job.executor == 'local' else 'cluster'}")
     if probe is None or shards is None:
         again = " ".join(["oasis-ray plan", *words, "--probe 200"])
-        out.print(f"what it would take: {again} (runs 200 rows to know)", soft_wrap=True)
+        out.print(f"to predict time and cost: {again} (runs 200 rows)", soft_wrap=True)
     else:
         again = " ".join(["oasis-ray plan", *words, f"--probe {probe}"])
         _probe(job, recipe, probe, shards.rows, again)
 
 
 def _probe(job: "Job", recipe: "Recipe", rows: int, total: int, again: str) -> None:
-    """Run a probe of so many of the `total` rows, and show what it predicts."""
+    """Run a probe of `rows` of the `total` rows, and print its forecast."""
     from oasis_ray.cli import forecast_tables
     from oasis_ray.cost import probe
     from oasis_ray.run.run import Run
@@ -110,7 +112,7 @@ def _probe(job: "Job", recipe: "Recipe", rows: int, total: int, again: str) -> N
 
 @app.command()
 def recipes() -> None:
-    """List the recipes that ship, and their nodes."""
+    """List the shipped recipes and their nodes."""
     from oasis_ray.validation import read_yaml
 
     for path in sorted(SHIPPED.recipes.glob("*.yaml")):

@@ -1,4 +1,4 @@
-"""The command `run`."""
+"""The command `run`: executes a job, or resumes it."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,15 +21,17 @@ def run(
     local: Local = False,
     retry: Annotated[
         str | None,
-        typer.Option(help="Try failed rows again: `failed`, or those of one reason: `failed:image_missing`."),
+        typer.Option(
+            help="Retry failed rows: `failed` for all, `failed:REASON` for one reason, e.g. `failed:image_missing`."
+        ),
     ] = None,
     accept_changes: Annotated[
-        bool, typer.Option("--accept-changes", help="Go on in a run folder whose recipe, models or input were others.")
+        bool, typer.Option("--accept-changes", help="Resume even if recipe, models or input have changed.")
     ] = False,
 ) -> None:
-    """Run a job. A run folder that holds a part of this run is taken up where it stands.
+    """Run a job. If its output folder holds an unfinished run, resume that run.
 
-    Ctrl-C or SIGTERM lets the rows in flight end and stops; a second one breaks off at once.
+    Ctrl-C or SIGTERM drains the rows in flight and stops; a second one aborts immediately.
     """
     from oasis_ray.cli import forecast_tables
     from oasis_ray.cost.forecast import Forecast
@@ -47,7 +49,7 @@ def run(
 
 
 def _reason(retry: str | None) -> str | None:
-    """The reason in `failed:reason`, "" for all reasons, None where nothing is to be tried again."""
+    """Return the reason of `failed:REASON`, "" for all reasons, None if nothing is to be retried. Raises JobError."""
     outcome, _, reason = (retry or "failed").partition(":")
     if outcome != "failed":
         raise JobError([f"--retry takes `failed` or `failed:REASON`, not {retry!r}"])

@@ -1,4 +1,4 @@
-"""The progress of a run on the terminal: one line that is kept up to date."""
+"""Progress display of a run: one line that is updated in place."""
 
 import threading
 import time
@@ -16,7 +16,7 @@ LINE_EVERY_S = 10.0
 
 
 def progress_line(run: Run, tally: Counts) -> str:
-    """Where a run stands, in a line: rows by outcome, rates, time left."""
+    """Return the progress of a run in one line: rows by outcome, rates, time left."""
     phase = f"{run.phase}: " if run.phase else ""
     if run.travelling is None or not run.step.startswith("working"):
         return f"{phase}{run.step} … {time.monotonic() - run.since:.0f} s"
@@ -30,7 +30,7 @@ def progress_line(run: Run, tally: Counts) -> str:
 
 
 class Ticker:
-    """Shows a run's progress until it is left: a live line on a terminal, plain lines elsewhere."""
+    """Context manager that displays a run's progress: a live line on a terminal, plain lines elsewhere."""
 
     def __init__(self, run: Run, console: Console) -> None:
         self._run, self._console = run, console
@@ -46,7 +46,7 @@ class Ticker:
         self._thread.join()
 
     def step(self, text: str) -> None:
-        """A new step has begun; without a terminal it is a line."""
+        """Report that a new step has begun: printed as a line if there is no terminal."""
         if not self._console.is_terminal and text != "working":
             self._console.print(f"{self._run.phase}: {text} …" if self._run.phase else f"{text} …")
 

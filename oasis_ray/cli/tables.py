@@ -1,4 +1,4 @@
-"""What the terminal shows: progress while a run goes on, the funnel when it has ended, the graph of a plan."""
+"""Tables and texts for the terminal: progress of a run, funnel, rates, cost, and the graph of a recipe."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,13 +15,13 @@ from oasis_ray.recipe.recipe import Recipe
 from oasis_ray.run.progress import Progress
 from oasis_ray.types import Outcome
 
-SHOWN = 6  # lines of a bill
+SHOWN = 6  # lines of the bill that are printed
 
 
 def funnel(manifest: Mapping[str, Any], tally: Counts) -> Table:
-    """How many rows came to each node, and where and why they left."""
+    """Table of the funnel: rows into each node, and how many it diverted, by reason."""
     table = Table(title=f"The funnel of {manifest['recipe']}", title_justify="left", show_edge=False, pad_edge=False)
-    for column, justify in (("node", "left"), ("rows in", "right"), ("left here", "right"), ("why", "left")):
+    for column, justify in (("node", "left"), ("rows in", "right"), ("diverted", "right"), ("why", "left")):
         table.add_column(column, justify=justify)  # type: ignore[arg-type]
     for passage in passages(manifest, tally):
         why = ", ".join(f"{reason} {rows}" for reason, rows in passage.left.items() if rows)
@@ -29,83 +29,83 @@ def funnel(manifest: Mapping[str, Any], tally: Counts) -> Table:
     return table
 
 
-def waited(places: Sequence[Waited]) -> Table:
-    """Where the time of each node's requests went: in an engine, or on the way there and back."""
-    table = Table(title="What requests waited for", title_justify="left", show_edge=False, pad_edge=False)
-    for column in ("node", "requests", "seconds each", "in an engine", "on the way"):
+def waited(nodes: Sequence[Waited]) -> Table:
+    """Table of request times by node: seconds per request, and the shares inside and outside the engine."""
+    table = Table(title="Request times", title_justify="left", show_edge=False, pad_edge=False)
+    for column in ("node", "requests", "seconds each", "in engine", "outside engine"):
         table.add_column(column, justify="left" if column == "node" else "right")
-    for place in places:
-        each = place.seconds / place.requests
-        inside = place.engine_seconds / place.seconds if place.seconds else 1.0
-        table.add_row(place.node, str(place.requests), f"{each:.3f}", f"{inside:.1%}", f"{1 - inside:.1%}")
+    for node in nodes:
+        each = node.seconds / node.requests
+        inside = node.engine_seconds / node.seconds if node.seconds else 1.0
+        table.add_row(node.node, str(node.requests), f"{each:.3f}", f"{inside:.1%}", f"{1 - inside:.1%}")
     return table
 
 
 def session(progress: Progress) -> str:
-    """Where a session stood when its driver last wrote, in a few lines."""
+    """Return the state of a session in a few lines, as its driver last reported it."""
     outcomes = ", ".join(f"{progress.rows.get(outcome, 0)} {outcome}" for outcome in Outcome)
     ended = progress.rows_before + sum(progress.rows.values())
     step, waiting = progress.step, ""
     if progress.phase is not None:
-        step, waiting = f"{progress.phase}: {step}", f", {progress.rows_waiting} wait for the next phase"
-    told = [
+        step, waiting = f"{progress.phase}: {step}", f", {progress.rows_waiting} waiting for the next phase"
+    lines = [
         f"session {progress.session}: {step} for {clock(progress.step_s)}, {progress.silent_s:.0f} s ago",
-        f"rows       {ended} of {progress.input_rows} ended{waiting}; of this session {outcomes}",
+        f"rows       {ended} of {progress.input_rows} ended{waiting}; this session: {outcomes}",
     ]
     if progress.recent_rows_per_s is not None and progress.rows_per_s is not None:
         left = "unknown" if progress.seconds_left is None else clock(progress.seconds_left)
-        told.append(
+        lines.append(
             f"pace       {progress.recent_rows_per_s:.1f} rows/s and {progress.recent_reply_tokens_per_s or 0:.0f} "
-            f"tokens/s now, {progress.rows_per_s:.1f} rows/s in all; time left: {left}"
+            f"tokens/s now, {progress.rows_per_s:.1f} rows/s on average; time left: {left}"
         )
     tokens = progress.tokens
-    cached = f"{tokens['cached'] / tokens['prompt']:.0%} of them cached" if tokens["prompt"] else "none cached"
-    told.append(f"tokens     {tokens['prompt']} read, {cached}; {tokens['reply']} written")
+    cached = f"{tokens['cached'] / tokens['prompt']:.0%} cached" if tokens["prompt"] else "none cached"
+    lines.append(f"tokens     {tokens['prompt']} prompt ({cached}), {tokens['reply']} output")
     for place in progress.in_flight:
         where = f" (pool {place.pool})" if place.pool else ""
-        told.append(
-            f"in flight  {place.rows} at {place.node}{where}, the longest {place.oldest!r} for {place.seconds:.0f} s"
+        lines.append(
+            f"in flight  {place.rows} at {place.node}{where}, the oldest {place.oldest!r} for {place.seconds:.0f} s"
         )
     for pool, engines in progress.engines.items():
         states = ", ".join(f"{count} {state}" for state, count in engines.items() if count) or "none"
-        told.append(f"engines    {pool}: {states}; {progress.gpu_seconds.get(pool, 0):.0f} GPU-seconds")
-    told += [f"cost       {text}" for text in cost(progress.bill)]
+        lines.append(f"engines    {pool}: {states}; {progress.gpu_seconds.get(pool, 0):.0f} GPU-seconds")
+    lines += [f"cost       {text}" for text in cost(progress.bill)]
     if progress.silent:
-        told.append(
-            f"the driver has not written for {progress.silent_s:.0f} s; it may be dead: run the job again to go on"
+        lines.append(
+            f"the driver has not reported for {progress.silent_s:.0f} s; it may be dead: run the job again to resume"
         )
-    return "\n".join(told)
+    return "\n".join(lines)
 
 
 def cost(bill: Bill) -> list[str]:
-    """What each accepted row has cost, and how much of that went into rows of other outcomes, the most first."""
+    """Return lines on the cost per accepted row, and on the outcomes that it pays for, the most expensive first."""
     each = bill.per_accepted_row
     if each is None or not each.gpu_seconds:
         return []
     accepted = each.gpu_seconds / bill.total.gpu_seconds
-    told = [
-        f"{amount(bill.total, bill.currency)} in all, {amount(each, bill.currency)} for each accepted row, of these:"
+    lines = [
+        f"{amount(bill.total, bill.currency)} in total, {amount(each, bill.currency)} per accepted row, including:"
     ]
     for line in sorted(bill.lines, key=lambda line: -line.gpu_seconds)[:SHOWN]:
         what = f"{line.reason} at {line.node}" if line.node else "the row itself" * (line.outcome == Outcome.ACCEPTED)
         spent = Spent(gpu_seconds=line.gpu_seconds, money=line.money).part(accepted)
-        told.append(f"  {amount(spent, bill.currency)} for {line.outcome}{': ' * bool(what)}{what}")
-    return told
+        lines.append(f"  {amount(spent, bill.currency)} for {line.outcome}{': ' * bool(what)}{what}")
+    return lines
 
 
 def amount(spent: Amount | Spent, currency: str | None) -> str:
-    """GPU-seconds, and money where there are prices."""
-    said = "" if spent.money is None else f" ({money(spent.money)} {currency})"
-    return f"{spent.gpu_seconds:,.1f} GPU-seconds{said}"
+    """Return an amount as text: GPU-seconds, and money if there are prices."""
+    price = "" if spent.money is None else f" ({money(spent.money)} {currency})"
+    return f"{spent.gpu_seconds:,.1f} GPU-seconds{price}"
 
 
 def money(value: float) -> str:
-    """A sum: to the cent, or to two digits where that would say little."""
+    """Return a sum of money as text: two decimals, or two significant digits if it is below 0.1."""
     return f"{value:,.2f}" if value >= 0.1 or not value else f"{value:.2g}"
 
 
 def rates(manifest: Mapping[str, Any], tally: Counts) -> Group:
-    """This run's rates beside the published ones, and what an accepted row has cost."""
+    """Return the rates of a run next to the published ones, and seconds and tokens per accepted row."""
     lines = []
     for rate, part, whole in shares(manifest, tally):
         share = f"{part / whole:.1%}" if whole else "-"
@@ -113,32 +113,30 @@ def rates(manifest: Mapping[str, Any], tally: Counts) -> Group:
     accepted = tally.outcomes["accepted"]
     seconds = sum(session.get("seconds", 0) for session in manifest["sessions"])
     per = (
-        f"{seconds / accepted:.1f} s and {tally.reply_tokens / accepted:.0f} tokens"
+        f"{seconds / accepted:.1f} s and {tally.reply_tokens / accepted:.0f} output tokens"
         if accepted
-        else "none was accepted"
+        else "no row was accepted"
     )
-    lines.append(
-        Text(f"each accepted row took: {per}  ({seconds:.0f} s and {tally.reply_tokens} written tokens in all)")
-    )
+    lines.append(Text(f"per accepted row: {per}  (in total {seconds:.0f} s and {tally.reply_tokens} output tokens)"))
     return Group(*lines)
 
 
 def graph(recipe: Recipe) -> Table:
-    """The nodes in order: what each asks, of whom, fed by what."""
+    """Table of the nodes in order: stage, pool, route and inputs."""
     table = Table(title=f"The graph of {recipe.name}", title_justify="left", show_edge=False, pad_edge=False)
     for column in ("node", "stage", "pool", "route"):
         table.add_column(column, no_wrap=True)
-    table.add_column("fed by", overflow="fold")
+    table.add_column("inputs", overflow="fold")
     for node in recipe.nodes:
-        wires: list[str] = []
-        for wire in node.inputs.values():
-            wires.extend(map(str, wire.values()) if isinstance(wire, Mapping) else [str(wire)])
+        references: list[str] = []
+        for reference in node.inputs.values():
+            references.extend(map(str, reference.values()) if isinstance(reference, Mapping) else [str(reference)])
         stage = type(node.stage).__name__
-        table.add_row(node.name, stage, node.pool or "-", str(node.route), ", ".join(wires))
+        table.add_row(node.name, stage, node.pool or "-", str(node.route), ", ".join(references))
     return table
 
 
 def clock(seconds: float) -> str:
-    """Hours, minutes and seconds: 1:02:03."""
+    """Return a duration as hours, minutes and seconds: 1:02:03."""
     hours, rest = divmod(round(seconds), 3600)
     return f"{hours}:{rest // 60:02d}:{rest % 60:02d}"

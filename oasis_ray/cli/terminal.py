@@ -1,19 +1,24 @@
-"""The terminal, for texts that may hold anything: ids, file names, what models and servers say."""
+"""Console for untrusted text: ids, file names, replies of models and servers."""
 
 from typing import Any
 
 from rich.console import Console
 
-# Control characters but line ends and tabs, as they are written in Python: in data they could drive the terminal.
+# Control characters except newline and tab become Python escapes: in untrusted text they could control the terminal.
 VISIBLE = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 
 
 class Terminal(Console):
-    """Prints texts as they are: neither markup nor an escape sequence in an id or a file's name does anything."""
+    """Console that prints text verbatim: markup and escape sequences in it have no effect."""
 
-    def print(self, *things: Any, **options: Any) -> None:
-        """Print texts with their control characters shown, and anything else as rich does."""
-        super().print(*(thing.translate(VISIBLE) if isinstance(thing, str) else thing for thing in things), **options)
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print strings with their control characters escaped, and other objects as rich does."""
+        super().print(*(item.translate(VISIBLE) if isinstance(item, str) else item for item in objects), **options)
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a count with its noun in the right number: "1 row", "2 rows"."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 out = Terminal(highlight=False, markup=False)

@@ -47,7 +47,7 @@ def test_a_run_prints_its_funnel_and_too_many_failures_end_with_3(tmp_path: Path
     assert "hook texts that are instructions: 66.7% (2 of 3); published: 49.9%" in done.stdout
     assert "judged instructions that are accepted: 50.0% (1 of 2); published: 50.9%" in done.stdout
     assert "4 of 4 rows ended: 1 accepted, 1 captions, 1 rejected, 1 failed" in done.stdout
-    assert done.stderr == "1 rows failed; the job allows 0.4 (max_failed: 0.1)\n"
+    assert done.stderr == "1 row failed; the job allows 0.4 (max_failed: 0.1)\n"
     run = tmp_path / "run"
     assert json.loads((run / "run.json").read_text())["state"] == "done"
     audited = call("audit", run)
@@ -104,8 +104,8 @@ def test_a_plan_says_that_the_job_fits_this_machine(tmp_path: Path, job_file: Jo
     assert done.stdout.splitlines()[-4:] == [
         "pool llm: script (scripted): 1 engine, each CPUs as they are free",
         "pool vlm: script (scripted): 1 engine, each CPUs as they are free",
-        "the job is right and fits this machine",
-        f"what it would take: oasis-ray plan {path} --local --probe 200 (runs 200 rows to know)",
+        "the job is valid and fits this machine",
+        f"to predict time and cost: oasis-ray plan {path} --local --probe 200 (runs 200 rows)",
     ]
 
 

@@ -232,8 +232,8 @@ def test_a_server_that_lists_no_models_is_a_server(
 def test_a_plan_asks_the_servers(server: Server, tmp_path: Path, job_file: Callable[..., Path]) -> None:
     rows(tmp_path, 1)
     path = job(server, job_file)
-    assert call_here("plan", path).stdout.splitlines()[-2] == "the job is right and fits this machine"
+    assert call_here("plan", path).stdout.splitlines()[-2] == "the job is valid and fits this machine"
     server.mode = "key"
     done = call_here("plan", path)
     assert done.stderr.startswith(f"RunError: pool 'llm': {server.url} refuses the key in $OPENAI_API_KEY: ")
-    assert (done.returncode, "the job is right" in done.stdout) == (1, False)
+    assert (done.returncode, "the job is valid" in done.stdout) == (1, False)

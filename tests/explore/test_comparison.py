@@ -151,10 +151,13 @@ def test_the_command_prints_what_changed_and_who_moved(write: Write, tmp_path: P
         "      +Be \\x1b[2Jmild.",
         "  - seed was 1 and is 2",
     ]
-    assert f"3 rows are in both runs, 1 in {after} alone\n" in done.output
-    assert "2 rows (66.7%) have another outcome; 0 more left at another node or for another reason\n" in done.output
+    assert f"3 rows are in both runs, 1 only in {after}\n" in done.output
+    assert (
+        "2 rows (66.7%) changed their outcome; 0 more ended at a different node or for a different reason\n"
+        in done.output
+    )
     assert "   1 │ rejected at clarity: score_1 │ accepted\n" in done.output
     assert "   1 │ failed at admit: \\x1b[2Jx    │ accepted\n" in done.output
     shown = ["r", "  \\x1b[31mred", "  before: rejected at clarity: score_1", "    score_1", "  after: accepted", ""]
-    assert done.output.splitlines()[-7:] == [*shown, f"every row that ended otherwise is in {tmp_path}/f.json"]
+    assert done.output.splitlines()[-7:] == [*shown, f"all rows that ended differently are in {tmp_path}/f.json"]
     assert "\x1b" not in done.output

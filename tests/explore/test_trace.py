@@ -79,7 +79,7 @@ def test_status_writes_the_trace_and_shows_where_the_time_went(run: Path, tmp_pa
     assert done.exit_code == 0, done.output
     assert "hook" in done.output
     assert "70.0%" in done.output  # of the hooks' five seconds three and a half were in an engine
-    assert f"2 rows are drawn in {tmp_path / 't.json'}" in done.output.replace("\n", "")
+    assert f"wrote a trace of 2 rows to {tmp_path / 't.json'}" in done.output.replace("\n", "")
 
 
 def test_a_run_without_requests_has_no_trace(tmp_path: Path, job_file: Callable[..., Path]) -> None:

@@ -296,7 +296,7 @@ def test_the_command_counts_by_reason_and_names_the_first_few(tmp_path: Path) ->
     assert done.stdout == f"1 image in 1 shard at {tmp_path}/out\npassed over: 14 {NO_IMAGE}\n"
     assert done.stderr.splitlines() == [
         *(f"passed over n{number:02d}.txt: {NO_IMAGE}" for number in range(10)),
-        f"… and 4 more: {tmp_path}/out/{PASSED_OVER} names each",
+        f"… and 4 more: {tmp_path}/out/{PASSED_OVER} lists all of them",
     ]
 
 

@@ -33,7 +33,7 @@ def test_a_shipped_job_is_right_and_says_what_this_cluster_lacks(
     assert done.returncode == SHIPPED[job]
     assert "input: there are no Parquet files yet at shards/*.parquet (input.path)" in done.stdout
     if job == "small":
-        assert "\nthe job is right and fits this cluster\n" in done.stdout
+        assert "\nthe job is valid and fits this cluster\n" in done.stdout
     else:
         lacking, available = done.stderr.splitlines()[-2:]
         assert lacking.removeprefix("FitError: ") == (

@@ -75,7 +75,7 @@ def test_plan_says_the_phases(ray_cluster: Cluster, shards: Path, tmp_path: Path
     assert said("plan", path).endswith(
         f"pool llm: simulated (simulated): 1 engine, each {ALL} x GPU 1{' on one node' if ALL > 1 else ''}\n"
         f"pool vlm: simulated (simulated): 1 engine, each {ALL} x GPU 1{' on one node' if ALL > 1 else ''}\n"
-        "the job is right; not all of its pools fit this cluster at once, so it runs in phases:\n"
+        "the job is valid; not all of its pools fit this cluster at once, so it runs in phases:\n"
         "phase 1 of 3: vlm: hook\n"
         "phase 2 of 3: llm: categorize → nonsense → caption_clean → caption_language → caption_information → "
         "caption_coherence → spoken → pair\n"

@@ -56,6 +56,6 @@ def test_engines_of_a_job_that_is_gone_are_ended_and_no_others(ray_cluster: Clus
     cleaned = call("clean", "--address", ray_cluster.environment["RAY_ADDRESS"])
     after = set(serve.status().applications)
     serve.delete("somebody-elses")
-    assert "ended oasis-0a1b2c3d-vlm: its job is gone" in cleaned.stdout.splitlines()
+    assert "shut down oasis-0a1b2c3d-vlm: its job has ended" in cleaned.stdout.splitlines()
     assert before - after == {"oasis-0a1b2c3d-vlm"}
     assert "somebody-elses" in after

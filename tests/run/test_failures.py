@@ -125,11 +125,11 @@ class Blow:
     script: str = "slow"
 
 
-DRAINS, KEPT = "rows in flight come to their ends; once more breaks off at once", "rows that have ended are kept in "
+DRAINS, KEPT = "draining the rows in flight; a second signal aborts immediately", "rows that have ended are saved in "
 TOLD = "StoppedError: the run was told to stop"
 BLOWS = {
-    "SIGTERM": Blow((signal.SIGTERM,), 1, "stopped", (f"SIGTERM: the {DRAINS}", KEPT, TOLD)),
-    "Ctrl-C": Blow((signal.SIGINT,), 1, "stopped", (f"SIGINT: the {DRAINS}", KEPT, TOLD)),
+    "SIGTERM": Blow((signal.SIGTERM,), 1, "stopped", (f"SIGTERM: {DRAINS}", KEPT, TOLD)),
+    "Ctrl-C": Blow((signal.SIGINT,), 1, "stopped", (f"SIGINT: {DRAINS}", KEPT, TOLD)),
     # The row `stuck` would let it drain for two minutes.
     "SIGTERM twice": Blow((signal.SIGTERM, signal.SIGTERM), 1, "stopped", (DRAINS, KEPT), "deaf"),
     "Ctrl-C twice": Blow((signal.SIGINT, signal.SIGINT), 1, "stopped", (DRAINS, KEPT), "deaf"),

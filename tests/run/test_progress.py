@@ -99,17 +99,17 @@ def test_status_shows_parts_funnel_and_session(run: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert lines[:2] == [
         f"{run}: recipe oasis, running",
-        "2 of 10 rows stand in parts: 1 accepted, 0 captions, 1 rejected, 0 failed",
+        "2 of 10 rows are in part files: 1 accepted, 0 captions, 1 rejected, 0 failed",
     ]
     assert any(line.startswith("clarity ") and "rejected: score_1 1" in line for line in lines)
     assert lines[-9:] == [
         lines[-9],
-        "rows       30 of 100 ended; of this session 4 accepted, 3 captions, 2 rejected, 1 failed",
-        "pace       2.0 rows/s and 16 tokens/s now, 0.5 rows/s in all; time left: 0:00:35",
-        "tokens     600 read, 75% of them cached; 80 written",
-        "in flight  16 at respond (pool vlm), the longest 'a[b]\\n\\x1b[2J' for 3 s",
+        "rows       30 of 100 ended; this session: 4 accepted, 3 captions, 2 rejected, 1 failed",
+        "pace       2.0 rows/s and 16 tokens/s now, 0.5 rows/s on average; time left: 0:00:35",
+        "tokens     600 prompt (75% cached), 80 output",
+        "in flight  16 at respond (pool vlm), the oldest 'a[b]\\n\\x1b[2J' for 3 s",
         "engines    vlm: 1 starting, 2 running; 120 GPU-seconds",
-        "cost       120.0 GPU-seconds (0.08 EUR) in all, 30.0 GPU-seconds (0.02 EUR) for each accepted row, of these:",
+        "cost       120.0 GPU-seconds (0.08 EUR) in total, 30.0 GPU-seconds (0.02 EUR) per accepted row, including:",
         "cost         22.5 GPU-seconds (0.015 EUR) for accepted: the row itself",
         "cost         7.5 GPU-seconds (0.005 EUR) for rejected: score_1 at clarity",
     ]
@@ -120,7 +120,9 @@ def test_status_says_which_phase_a_run_is_in_and_how_many_rows_have_come_through
     write_progress(str(run), progress(phase="phase 2 of 3: llm", rows_waiting=40))
     lines = call_here("status", run).stdout.splitlines()
     assert any(line.startswith("session 1a2b3c4d: phase 2 of 3: llm: working for 0:01:01, ") for line in lines)
-    assert any(line.startswith("rows       30 of 100 ended, 40 wait for the next phase; of this") for line in lines)
+    assert any(
+        line.startswith("rows       30 of 100 ended, 40 waiting for the next phase; this session") for line in lines
+    )
 
 
 @pytest.mark.parametrize("words", [(), ("--watch",)])
@@ -128,8 +130,8 @@ def test_status_says_that_the_driver_may_be_dead_and_ends_with_1(words: tuple[st
     write_progress(str(run), progress(time=datetime.now(UTC) - timedelta(seconds=400)))
     done = call_here("status", run, *words)
     assert done.returncode == 1
-    assert done.stdout.splitlines()[-1].startswith("the driver has not written for 4")
-    assert done.stdout.endswith(" s; it may be dead: run the job again to go on\n")
+    assert done.stdout.splitlines()[-1].startswith("the driver has not reported for 4")
+    assert done.stdout.endswith(" s; it may be dead: run the job again to resume\n")
 
 
 def test_status_of_a_run_that_has_ended_leaves_the_session_out(run: Path) -> None:
