@@ -1,1 +1,1 @@
-"""Explore: looks into run folders row by row, and writes nothing but annotations. No Ray."""
+"""Explore: inspect run folders row by row. Writes only annotations, and does not import Ray."""

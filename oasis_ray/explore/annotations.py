@@ -1,10 +1,9 @@
-"""What people say of rows: `marks.jsonl` in the run folder, a line a mark; the last one of a person about a row counts.
+"""Annotations: people's marks of rows, one per line of `marks.jsonl` in the run folder. A person's last mark counts.
 
     {"id": "a.png", "mark": "good", "who": "ada", "at": "2026-11-21T10:00:00+00:00"}
 
-`mark` is `good`, `bad`, or null where the person takes the mark back. The file is only ever added to, a line at a time
-and under a lock, so several people may mark a run at once. A line that was cut off, or is no mark, is passed over and
-counted.
+`mark` is `good`, `bad`, or null if the person removes the mark. Lines are only appended, one at a time and under a
+lock, so several people can mark a run at the same time. Truncated and invalid lines are skipped and counted.
 """
 
 import fcntl
@@ -23,7 +22,7 @@ FILE = "marks.jsonl"
 
 
 class Mark(BaseModel):
-    """One line of the file: what `who` says of the row `id`, and when."""
+    """One line of the file: the mark of the row `id` by the person `who`, and its time."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -35,14 +34,14 @@ class Mark(BaseModel):
 
 @dataclass
 class Marks:
-    """The marks of a run that count, by row and person, and how many lines are no marks."""
+    """Current marks of a run by row and person, and the number of invalid lines."""
 
     latest: dict[tuple[str, str], Mark] = field(default_factory=dict)
     skipped: int = 0
 
 
 def read(folder: Path) -> Marks:
-    """The marks in a run folder; none where nobody has marked anything."""
+    """Return the marks in a run folder; none if the file does not exist."""
     marks = Marks()
     try:
         lines = (folder / FILE).read_bytes().splitlines()
@@ -61,22 +60,22 @@ def read(folder: Path) -> Marks:
 
 
 def append(folder: Path, name: str, mark: Literal["good", "bad"] | None, who: str) -> Mark:
-    """Write down what `who` says of the row called `name`. It is on the disk when this returns.
+    """Append a mark of the row `name` by the person `who`, and return it once it is on disk.
 
-    Raises JobError where the file can't be written.
+    Raises JobError if the file can't be written.
     """
-    made = Mark(id=name, mark=mark, who=who, at=now())
+    line = Mark(id=name, mark=mark, who=who, at=now())
     try:
-        # No link is followed: in a run folder of somebody else's it could lead to any file.
+        # O_NOFOLLOW: in a run folder from someone else a symbolic link could point to any file.
         file = os.open(folder / FILE, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         try:
             fcntl.flock(file, fcntl.LOCK_EX)
             size = os.fstat(file).st_size
-            torn = size > 0 and os.pread(file, 1, size - 1) != b"\n"
-            os.write(file, b"\n" * torn + json.dumps(made.model_dump()).encode() + b"\n")
+            truncated = size > 0 and os.pread(file, 1, size - 1) != b"\n"
+            os.write(file, b"\n" * truncated + json.dumps(line.model_dump()).encode() + b"\n")
             os.fsync(file)
         finally:
             os.close(file)
     except OSError as error:
         raise JobError([f"{folder / FILE} can't be written: {error.strerror}"]) from None
-    return made
+    return line

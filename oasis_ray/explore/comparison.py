@@ -1,7 +1,7 @@
-"""What became of the rows of a run in another run over the same input: the way to tune a prompt or a threshold.
+"""Compare two runs over the same input row by row, for example to tune a prompt or a threshold.
 
-Rows are matched by their ids. A row flipped if it has another outcome; it moved if it has another outcome, node or
-reason. The comparison is made by DuckDB over two indexes; only the rows that are shown as examples are read whole.
+Rows are matched by id. A row has flipped if its outcome differs, and moved if its outcome, node or reason differs.
+DuckDB compares two indexes; only the example rows are read in full.
 """
 
 from collections.abc import Iterator
@@ -11,14 +11,14 @@ from typing import Any
 import duckdb
 
 from oasis_ray.errors import JobError
-from oasis_ray.explore.index import Index, here, open_database
+from oasis_ray.explore.index import Index, local_path, open_database
 from oasis_ray.output.manifest import read_manifest
 from oasis_ray.output.manifest_diff import changes
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a row ended; all None where the run does not have it."""
+    """Where a row ended: outcome, node and reason. All are None if the run does not have the row."""
 
     outcome: str | None
     node: str | None = None
@@ -26,13 +26,13 @@ class Place:
 
     def __str__(self) -> str:
         if self.outcome is None:
-            return "not there"
+            return "missing"
         return f"{self.outcome} at {self.node}: {self.reason}" if self.node or self.reason else self.outcome
 
 
 @dataclass(frozen=True)
 class Move:
-    """How many rows ended here before and there after."""
+    """Number of rows that ended at `before` in the first run and at `after` in the second."""
 
     before: Place
     after: Place
@@ -41,7 +41,7 @@ class Move:
 
 @dataclass(frozen=True)
 class Shift:
-    """The scores of an axis over the rows that have one in both runs: the means, and how many rose and fell."""
+    """Scores of an axis over the rows scored in both runs: the means, and the numbers of higher and lower scores."""
 
     axis: str
     rows: int
@@ -53,7 +53,7 @@ class Shift:
 
 @dataclass(frozen=True)
 class Side:
-    """A row in one of the runs: where it ended, what it said, and the text that shows why."""
+    """A row in one of the runs: where it ended, its opening text, and the text that explains why."""
 
     place: Place
     said: str
@@ -62,7 +62,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Example:
-    """A row that moved, before and after."""
+    """A row that moved, in both runs."""
 
     id: str
     before: Side
@@ -82,88 +82,89 @@ SIDES = "old.outcome, old.node, old.reason, new.outcome, new.node, new.reason"
 
 
 class Comparison:
-    """Two runs side by side.
+    """Comparison of two runs.
 
-    Raises JobError where one of them is no run on this machine or has an id twice, or where they share no row.
+    Raises JobError if one of them is not a run on this machine or has duplicate ids, or if they have no row in common.
     """
 
     def __init__(self, before: str, after: str) -> None:
-        manifests = [read_manifest(str(here(folder))) for folder in (before, after)]
+        manifests = [read_manifest(str(local_path(folder))) for folder in (before, after)]
         self.changes = changes(*manifests)
         self._db = open_database()
         self._indexes = [Index(self._db, folder, name) for folder, name in ((before, "before"), (after, "after"))]
         self.notes = [
-            f"left out, can't be read: {index.folder}/{outcome}/{part}: {why}"
+            f"skipped, can't be read: {index.folder}/{outcome}/{part}: {why}"
             for index in self._indexes
             for (outcome, part), why in index.unreadable.items()
         ]
         for index in self._indexes:
             query = f"SELECT id FROM {index.name} GROUP BY id HAVING count(*) > 1"  # noqa: S608
-            twice = self._db.execute(query).fetchall()
-            if twice:
-                raise JobError([f"{index.folder}: {len(twice)} ids ended more than once; `oasis-ray audit` says which"])
+            duplicates = self._db.execute(query).fetchall()
+            if duplicates:
+                count = "1 id" if len(duplicates) == 1 else f"{len(duplicates)} ids"
+                raise JobError([f"{index.folder}: {count} ended more than once; `oasis-ray audit` lists them"])
         self._db.execute(PAIRS)
         self.rows, *self.alone = (
             self._count(where) for where in ("shared", "new.outcome IS NULL", "old.outcome IS NULL")
-        )  # in both runs, and in the first and the second alone
+        )  # in both runs, only in the first, only in the second
         if not self.rows:
-            has = [
-                f"{folder} has {rows} rows over {manifest['input']['path']}"
+            sizes = [
+                f"{folder} has {rows} {'row' if rows == 1 else 'rows'} from {manifest['input']['path']}"
                 for folder, rows, manifest in zip((before, after), self.alone, manifests, strict=True)
             ]
-            raise JobError([f"no row is in both runs: {'; '.join(has)}; compare runs over the same input"])
+            raise JobError([f"the runs have no row in common: {'; '.join(sizes)}; compare runs over the same input"])
 
     @property
     def moved(self) -> int:
-        """Rows in both runs that have another outcome, node or reason."""
+        """Number of rows in both runs whose outcome, node or reason differs."""
         return self._count("moved AND shared")
 
     @property
     def flipped(self) -> int:
-        """Rows in both runs that have another outcome."""
+        """Number of rows in both runs whose outcome differs."""
         return self._count("old.outcome <> new.outcome")
 
     def outcomes(self) -> dict[tuple[str | None, str | None], int]:
-        """How many rows had one outcome before and one after; None stands for rows that the run does not have."""
-        found = self._db.execute(
+        """Return row counts by outcome before and after; None stands for rows that the run does not have."""
+        counts = self._db.execute(
             "SELECT old.outcome, new.outcome, count(*) FROM pairs GROUP BY ALL ORDER BY ALL"
         ).fetchall()
-        return {(was, now): rows for was, now, rows in found}
+        return {(before, after): rows for before, after, rows in counts}
 
     def moves(self) -> list[Move]:
-        """Where rows in both runs that moved left before and after, the most frequent move first."""
-        found = self._db.execute(
+        """Return where the rows that moved ended before and after, the most frequent move first."""
+        moves = self._db.execute(
             f"SELECT {SIDES}, count(*) AS rows FROM pairs "  # noqa: S608
             "WHERE moved AND shared GROUP BY ALL ORDER BY rows DESC, 1, 2, 3, 4, 5, 6"
         ).fetchall()
-        return [Move(Place(*row[:3]), Place(*row[3:6]), row[6]) for row in found]
+        return [Move(Place(*row[:3]), Place(*row[3:6]), row[6]) for row in moves]
 
     def shifts(self) -> list[Shift]:
-        """What became of the scores, an axis each."""
-        found = self._db.execute(
+        """Return how the scores changed, one Shift per axis."""
+        shifts = self._db.execute(
             "WITH scored AS (SELECT axis, old.scores[axis] AS b, new.scores[axis] AS a "
             "FROM (SELECT *, unnest(map_keys(old.scores)) AS axis FROM pairs)) "
             "SELECT axis, count(*), avg(b), avg(a), count(*) FILTER (a > b), count(*) FILTER (a < b) "
             "FROM scored WHERE a IS NOT NULL AND b IS NOT NULL GROUP BY axis ORDER BY axis"
         ).fetchall()
-        return [Shift(*row) for row in found]
+        return [Shift(*row) for row in shifts]
 
     def examples(self, shown: int) -> Iterator[Example]:
-        """Up to `shown` rows that moved: one of every move before a second of any, those of another outcome first."""
-        found = self._db.execute(
+        """Yield up to `shown` rows that moved: one of each move before a second of any, changed outcomes first."""
+        examples = self._db.execute(
             "SELECT id, old, new FROM (SELECT *, old.outcome <> new.outcome AS flipped, "  # noqa: S608
             f"count(*) OVER (PARTITION BY {SIDES}) AS rows, "
             f"row_number() OVER (PARTITION BY {SIDES} ORDER BY id) AS turn FROM pairs WHERE moved AND shared) "
             "ORDER BY turn, flipped DESC, rows DESC, id LIMIT ?",
             [shown],
         ).fetchall()
-        for name, was, now in found:
-            yield Example(name, *(self._side(index, row) for index, row in zip(self._indexes, (was, now), strict=True)))
+        for name, *pair in examples:
+            yield Example(name, *(self._side(index, row) for index, row in zip(self._indexes, pair, strict=True)))
 
     def write(self, file: str) -> None:
-        """Write every row that moved, or that one run does not have, into a JSON file: a list of id, before and after.
+        """Write the rows that moved or are in one run only to a JSON file, as a list of id, before and after.
 
-        Raises JobError where the file can't be written.
+        Raises JobError if the file can't be written.
         """
         sides = ", ".join(
             f"CASE WHEN {side}.outcome IS NOT NULL THEN struct_pack("
@@ -182,11 +183,11 @@ class Comparison:
     def _side(self, index: Index, row: dict[str, Any]) -> Side:
         place = Place(row["outcome"], row["node"], row["reason"])
         try:
-            whole = index.row(row["outcome"], row["part"], row["place"])
-        except LookupError as error:  # the run goes on
+            full_row = index.row(row["outcome"], row["part"], row["place"])
+        except LookupError as error:  # the run is still writing parts
             return Side(place, row["said"] or "", f"({error})")
-        return Side(place, row["said"] or "", whole.get("detail") or whole.get("error") or "")
+        return Side(place, row["said"] or "", full_row.get("detail") or full_row.get("error") or "")
 
     def _count(self, where: str) -> int:
-        (found,) = self._db.execute(f"SELECT count(*) FROM pairs WHERE {where}").fetchall()  # noqa: S608
-        return int(found[0])
+        (row,) = self._db.execute(f"SELECT count(*) FROM pairs WHERE {where}").fetchall()  # noqa: S608
+        return int(row[0])

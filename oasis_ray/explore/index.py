@@ -1,8 +1,8 @@
-"""The index of a run: a DuckDB table with a small row for each row that has ended, so that millions are quickly sifted.
+"""Index of a run: a DuckDB table with one small row per ended row, to filter millions of rows quickly.
 
-It holds what a row is found by: id, outcome, node, reason, scores, language, the opening of what was said, and where in
-which part the row stands. Pictures and whole texts stay in the parts. Parts that appear, go or are written anew while
-a run goes on are seen by `refresh`. Values are always bound; the only names put into SQL are those of columns, quoted.
+It holds the fields to filter by (id, outcome, node, reason, scores, language), the opening of the text, and the part
+and position of the row. Images and full texts stay in the parts. `refresh` picks up parts that were added, removed or
+replaced while a run is active. Values are always bound parameters; only column names are inserted into SQL, quoted.
 """
 
 import glob
@@ -18,20 +18,22 @@ from oasis_ray.storage import expand
 from oasis_ray.types import Outcome
 
 SAID_CHARS = 200
-READ_ROWS = 32  # at a time, to come to one row of a part: pictures are large
+READ_ROWS = 32  # batch size when reading one row of a part: images are large
 Part = tuple[str, str]
 FIELDS = "id, outcome, node, reason, language, scores, said, part, place"
 
 
-def here(folder: str) -> Path:
-    """The path of a run folder. Raises JobError where it is a URL."""
+def local_path(folder: str) -> Path:
+    """Return the path of a run folder. Raises JobError if it is a URL."""
     if "://" in folder:
-        raise JobError([f"{folder} is not on this machine; copy the run folder here and name the copy"])
+        raise JobError(
+            [f"{folder} is not on this machine; copy the run folder to this machine and pass the path of the copy"]
+        )
     return Path(expand(folder))
 
 
 def open_database() -> duckdb.DuckDBPyConnection:
-    """A database in memory for one or more indexes. It fetches no extensions."""
+    """Open an in-memory database for one or more indexes. It never downloads extensions."""
     db = duckdb.connect(config={"autoinstall_known_extensions": "false"})
     db.execute("SET enable_progress_bar = false")
     db.execute(f"CREATE TYPE outcome AS ENUM {tuple(map(str, Outcome))}")
@@ -39,19 +41,19 @@ def open_database() -> duckdb.DuckDBPyConnection:
 
 
 class Index:
-    """The table `name` over the parts of a local run folder. `unreadable` says which parts are left out, there or in
-    a search, and why.
+    """Index table `name` over the parts of a local run folder.
 
-    `changes` counts how often a refresh has found other parts than before.
+    `unreadable` maps the parts that the table or a search had to skip to the cause. `changes` counts the refreshes that
+    found different parts.
     """
 
     def __init__(self, db: duckdb.DuckDBPyConnection, folder: str, name: str = "ends") -> None:
-        self.folder, self.name = here(folder), name
+        self.folder, self.name = local_path(folder), name
         self.unreadable: dict[Part, str] = {}
         self.changes = 0
         self._db = db
         self._known: dict[Part, tuple[int, int]] = {}
-        self._makes: dict[Part, pa.Schema] = {}
+        self._schemas: dict[Part, pa.Schema] = {}
         db.execute(
             f"CREATE TABLE {name} (id VARCHAR, outcome outcome, node VARCHAR, reason VARCHAR, language VARCHAR, "
             "scores MAP(VARCHAR, BIGINT), said VARCHAR, part VARCHAR, place BIGINT)"
@@ -59,74 +61,74 @@ class Index:
         self.refresh()
 
     def refresh(self) -> None:
-        """Take up the parts as they are now."""
+        """Update the table to the parts as they are now."""
         now = self._parts()
         gone = [part for part, state in self._known.items() if now.get(part) != state]
         new = [part for part, state in now.items() if self._known.get(part) != state]
         for part in gone:
             self._db.execute(f"DELETE FROM {self.name} WHERE outcome = ? AND part = ?", part)  # noqa: S608
             self.unreadable.pop(part, None)
-            self._makes.pop(part, None)
+            self._schemas.pop(part, None)
         for part in new:
             try:
-                self._makes[part] = pq.read_schema(self.folder.joinpath(*part)).remove_metadata()
+                self._schemas[part] = pq.read_schema(self.folder.joinpath(*part)).remove_metadata()
             except (pa.ArrowException, OSError) as error:
                 self.unreadable[part] = str(error).splitlines()[0]
-        for (outcome, make), names in self._by_make(new).items():
-            self._add(outcome, make, names)
+        for (outcome, schema), names in self._by_schema(new).items():
+            self._add(outcome, schema, names)
         self._known = now
         self.changes += bool(gone or new)
 
     def row(self, outcome: str, part: str, place: int, columns: list[str] | None = None) -> dict[str, Any]:
-        """One whole row of a part, or these columns of it; without `columns` all but the picture.
+        """Return one row of a part: the given columns, or all except the image.
 
-        Raises LookupError where the part has gone or been written anew since the last refresh.
+        Raises LookupError if the part was removed or replaced since the last refresh.
         """
         path = self.folder / outcome / part
         try:
             state = path.stat()
             if self._known.get((outcome, part)) != (state.st_mtime_ns, state.st_size):
-                raise LookupError(f"{outcome}/{part} has been written anew")
+                raise LookupError(f"{outcome}/{part} was replaced")
             with pq.ParquetFile(path) as file:
                 names = [name for name in file.schema_arrow.names if name != "image"]
                 for batch in file.iter_batches(READ_ROWS, columns=names if columns is None else columns):
                     if place < batch.num_rows:
-                        found: dict[str, Any] = batch.slice(place, 1).to_pylist()[0]
-                        return found
+                        row: dict[str, Any] = batch.slice(place, 1).to_pylist()[0]
+                        return row
                     place -= batch.num_rows
         except FileNotFoundError:
-            raise LookupError(f"{outcome}/{part} is no longer there") from None
+            raise LookupError(f"{outcome}/{part} no longer exists") from None
         except pa.ArrowException as error:
             raise LookupError(f"{outcome}/{part} can't be read: {error}") from None
         raise LookupError(f"{outcome}/{part} has no row {place}")
 
     def find(self, text: str, table: str) -> None:
-        """Write outcome, part and place of every row that contains `text`, in any case, into the table `table`."""
+        """Search `text`, ignoring case, and write outcome, part and position of every match to the table `table`."""
         self._db.execute(f"CREATE OR REPLACE TEMP TABLE {table} (outcome outcome, part VARCHAR, place BIGINT)")
-        for (outcome, make), names in self._by_make(list(self._makes)).items():
-            self._search(outcome, make, names, text, table)
+        for (outcome, schema), names in self._by_schema(list(self._schemas)).items():
+            self._search(outcome, schema, names, text, table)
 
     def _parts(self) -> dict[Part, tuple[int, int]]:
-        found = {}
+        parts = {}
         for outcome in Outcome:
             for path in sorted((self.folder / outcome).glob("part-*.parquet")):
                 state = path.stat()
-                found[str(outcome), path.name] = (state.st_mtime_ns, state.st_size)
-        return found
+                parts[str(outcome), path.name] = (state.st_mtime_ns, state.st_size)
+        return parts
 
-    def _by_make(self, parts: list[Part]) -> dict[tuple[str, pa.Schema], list[str]]:
-        """The names of readable parts by outcome and columns. DuckDB is never left to unite structs of several forms:
-        it can break down over that (seen with 2.0).
+    def _by_schema(self, parts: list[Part]) -> dict[tuple[str, pa.Schema], list[str]]:
+        """Group readable parts by outcome and schema. DuckDB never has to merge structs with different fields: it can
+        crash on that (seen with 2.0).
         """
-        makes: dict[tuple[str, pa.Schema], list[str]] = {}
+        schemas: dict[tuple[str, pa.Schema], list[str]] = {}
         for outcome, name in parts:
-            if (outcome, name) in self._makes:
-                makes.setdefault((outcome, self._makes[outcome, name]), []).append(name)
-        return makes
+            if (outcome, name) in self._schemas:
+                schemas.setdefault((outcome, self._schemas[outcome, name]), []).append(name)
+        return schemas
 
-    def _add(self, outcome: str, make: pa.Schema, names: list[str]) -> None:
-        """Add the rows of parts of one make; where one can't be read, each by itself, and say of which it is."""
-        select, values = _selection(make)
+    def _add(self, outcome: str, schema: pa.Schema, names: list[str]) -> None:
+        """Add the rows of parts with one schema. If that fails, add them one by one, and record the unreadable ones."""
+        select, values = _selection(schema)
         try:
             self._db.execute(
                 f"INSERT INTO {self.name} ({FIELDS}) SELECT id, ?, {select}, parse_filename(filename), file_row_number "  # noqa: S608
@@ -136,43 +138,45 @@ class Index:
         except duckdb.Error as error:
             if len(names) == 1:
                 self.unreadable[outcome, names[0]] = str(error).splitlines()[0]
-                del self._makes[outcome, names[0]]
+                del self._schemas[outcome, names[0]]
                 return
             for name in names:
-                self._add(outcome, make, [name])
+                self._add(outcome, schema, [name])
 
-    def _search(self, outcome: str, make: pa.Schema, names: list[str], text: str, table: str) -> None:
-        """Search parts of one make; where the texts of one can't be read, each by itself, and say of which it is."""
+    def _search(self, outcome: str, schema: pa.Schema, names: list[str], text: str, table: str) -> None:
+        """Search parts with one schema. If that fails, search them one by one, and record the unreadable ones."""
         try:
             self._db.execute(
                 f"INSERT INTO {table} SELECT ?, parse_filename(filename), file_row_number FROM {SCAN} "  # noqa: S608
-                f"WHERE contains(lower(concat_ws(chr(10), {', '.join(_words(make))})), lower(?))",
+                f"WHERE contains(lower(concat_ws(chr(10), {', '.join(_words(schema))})), lower(?))",
                 [outcome, self._paths(outcome, names), text],
             )
         except duckdb.Error as error:
             if len(names) == 1:
-                self.unreadable[outcome, names[0]] = f"its texts are not searched: {str(error).splitlines()[0]}"
+                self.unreadable[outcome, names[0]] = f"its texts could not be searched: {str(error).splitlines()[0]}"
                 return
             for name in names:
-                self._search(outcome, make, [name], text, table)
+                self._search(outcome, schema, [name], text, table)
 
     def _paths(self, outcome: str, names: list[str]) -> list[str]:
-        return [glob.escape(str(self.folder / outcome / name)) for name in names]  # DuckDB takes each for a pattern
+        return [
+            glob.escape(str(self.folder / outcome / name)) for name in names
+        ]  # DuckDB treats each path as a glob pattern
 
 
 SCAN = "read_parquet(?, filename = true, file_row_number = true)"
 
 
-def _selection(make: pa.Schema) -> tuple[str, list[Any]]:
-    """SQL for node, reason, language, scores and said, from the columns that there are, and the values it binds."""
-    written = _written(make)
+def _selection(schema: pa.Schema) -> tuple[str, list[Any]]:
+    """Return SQL for node, reason, language, scores and said, from the columns of the schema, and its bound values."""
+    written = _written(schema)
     texts = {(node, field): place for node, field, place, kind in written if _is_text(kind)}
-    said = ["instruction"] * ("instruction" in make.names)
+    said = ["instruction"] * ("instruction" in schema.names)
     said += [place for wanted in ("instruction", "text") for (_, field), place in texts.items() if field == wanted]
     spoken = [place for (_, field), place in texts.items() if field == "language"]
     judges = {node: place for node, field, place, kind in written if field == "score" and pa.types.is_integer(kind)}
     columns = [
-        *(name if name in make.names else "NULL" for name in ("node", "reason")),
+        *(name if name in schema.names else "NULL" for name in ("node", "reason")),
         f"coalesce({', '.join([*spoken, 'NULL'])})",
         f"map(?::VARCHAR[], [{', '.join(judges.values())}]::BIGINT[])",
         f"left(coalesce({', '.join([*said, 'NULL'])}), {SAID_CHARS})",
@@ -180,20 +184,20 @@ def _selection(make: pa.Schema) -> tuple[str, list[Any]]:
     return ", ".join(columns), [list(judges)]
 
 
-def _words(make: pa.Schema) -> list[str]:
-    """SQL for every text of a row: its own, and what the nodes wrote."""
-    written = _written(make)
+def _words(schema: pa.Schema) -> list[str]:
+    """Return SQL expressions for all texts of a row: its own, and those in the outputs of nodes."""
+    written = _written(schema)
     return [
-        *(name for name in ("id", "instruction", "response", "detail", "error") if name in make.names),
+        *(name for name in ("id", "instruction", "response", "detail", "error") if name in schema.names),
         *(place for *_, place, kind in written if _is_text(kind)),
         *(f"array_to_string({place}, chr(10))" for *_, place, kind in written
           if pa.types.is_list(kind) and _is_text(kind.value_type)),
     ]  # fmt: skip
 
 
-def _written(make: pa.Schema) -> list[tuple[str, str, str, pa.DataType]]:
-    """What the nodes wrote: node, field, SQL for the field, and its type."""
-    nodes = make.field("nodes").type if "nodes" in make.names else pa.null()
+def _written(schema: pa.Schema) -> list[tuple[str, str, str, pa.DataType]]:
+    """Return the output fields of the nodes: node, field, SQL for the field, and its type."""
+    nodes = schema.field("nodes").type if "nodes" in schema.names else pa.null()
     return [
         (node.name, field.name, f"nodes.{_quoted(node.name)}.{_quoted(field.name)}", field.type)
         for node in (nodes if pa.types.is_struct(nodes) else ())

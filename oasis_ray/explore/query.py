@@ -1,7 +1,7 @@
-"""What the page asks of a run: which rows there are under a filter, and what one of them holds.
+"""Queries of the page: the rows that match a filter, and the contents of one row.
 
-Pages go by (outcome, id): the next one begins after the last row of the one before, so rows that are added meanwhile
-neither shift nor double what is shown.
+Pagination is by (outcome, id): a page begins after the last row of the previous one, so rows that are added in between
+neither shift nor repeat rows.
 """
 
 import threading
@@ -19,7 +19,7 @@ SHOWN = "outcome, id, node, reason, said"
 
 
 class Filter(BaseModel):
-    """Which rows to show. What is left out does not narrow."""
+    """Filter of rows. A field that is None matches all rows."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -38,7 +38,7 @@ class Filter(BaseModel):
 
 
 class Rows:
-    """The rows of a run as they are now, with the marks of `who`. One question at a time."""
+    """Rows of a run in their current state, with the marks of `who`. A lock serializes the queries."""
 
     def __init__(self, folder: str, who: str) -> None:
         self._db = open_database()
@@ -52,7 +52,7 @@ class Rows:
         self._read_marks()
 
     def overview(self) -> dict[str, Any]:
-        """What there is to choose from: rows by outcome, node and reason; axes with their range; languages; marks."""
+        """Return the values to filter by, with row counts: outcomes, nodes, reasons, axes, languages and marks."""
         with self._lock:
             self._refresh()
             return {
@@ -75,57 +75,57 @@ class Rows:
                 "unreadable": [f"{outcome}/{part}: {why}" for (outcome, part), why in self._index.unreadable.items()],
             }
 
-    def page(self, wanted: Filter) -> dict[str, Any]:
-        """A page of rows in the order of (outcome, id), each with this person's mark, and how many there are in all."""
+    def page(self, query: Filter) -> dict[str, Any]:
+        """Return a page of rows ordered by (outcome, id), each with the mark of `who`, and the total number of rows."""
         with self._lock:
-            if wanted.after_id is None:
+            if query.after_id is None:
                 self._refresh()
-            where, values = self._where(wanted)
+            where, values = self._where(query)
             total = self._ask(f"SELECT count(*) AS rows FROM ends WHERE {where}", values)[0]["rows"]  # noqa: S608
-            if wanted.after_outcome is not None and wanted.after_id is not None:
+            if query.after_outcome is not None and query.after_id is not None:
                 where += " AND (outcome, id) > (?::outcome, ?)"
-                values += [str(wanted.after_outcome), wanted.after_id]
+                values += [str(query.after_outcome), query.after_id]
             rows = self._ask(
                 f"SELECT {SHOWN}, mark FROM (SELECT {SHOWN} FROM ends WHERE {where} ORDER BY outcome, id LIMIT ?) "  # noqa: S608
                 "LEFT JOIN (SELECT id, mark FROM marks WHERE who = ?) USING (id) ORDER BY outcome, id",
-                [*values, wanted.limit, self.who],
+                [*values, query.limit, self.who],
             )
             return {"rows": rows, "total": total}
 
     def row(self, name: str) -> dict[str, Any]:
-        """All that is known of a row but its picture, with every person's mark. Raises LookupError where it is gone."""
+        """Return all fields of a row except its image, and everyone's marks. Raises LookupError if the row is gone."""
         with self._lock:
             place = self._place(name)
-            whole = self._index.row(place["outcome"], place["part"], place["place"])
-            spoken = self._ask('SELECT who, mark, "at" FROM marks WHERE id = ? ORDER BY who', [name])
-            return {**whole, **{key: place[key] for key in ("outcome", "said", "scores")}, "marks": spoken}
+            row = self._index.row(place["outcome"], place["part"], place["place"])
+            row_marks = self._ask('SELECT who, mark, "at" FROM marks WHERE id = ? ORDER BY who', [name])
+            return {**row, **{key: place[key] for key in ("outcome", "said", "scores")}, "marks": row_marks}
 
     def picture(self, name: str) -> dict[str, Any]:
-        """The picture of a row as its part has it, its digest, and where it came from. Raises LookupError."""
+        """Return the image of a row as stored in its part, its digest and its source. Raises LookupError."""
         with self._lock:
             place = self._place(name)
             return self._index.row(place["outcome"], place["part"], place["place"], ["image", "image_sha256", "source"])
 
     def mark(self, name: str, mark: Literal["good", "bad"] | None) -> marks.Mark:
-        """Write down this person's mark of a row. Raises LookupError where the run has no such row."""
+        """Save a mark of `who` and return it. Raises LookupError if the run has no such row."""
         with self._lock:
             self._place(name)
-            made = marks.append(Path(self.folder), name, mark, self.who)
+            saved = marks.append(Path(self.folder), name, mark, self.who)
             self._read_marks()
-            return made
+            return saved
 
     def _place(self, name: str) -> dict[str, Any]:
-        found = self._ask("SELECT outcome, part, place, said, scores FROM ends WHERE id = ? LIMIT 1", [name])
-        if not found:
-            raise LookupError("the run has no such row now")
-        return found[0]
+        rows = self._ask("SELECT outcome, part, place, said, scores FROM ends WHERE id = ? LIMIT 1", [name])
+        if not rows:
+            raise LookupError("the run has no row with this id any more")
+        return rows[0]
 
     def _refresh(self) -> None:
         self._index.refresh()
         self._read_marks()
 
     def _read_marks(self) -> None:
-        """Take the marks up anew where the file has changed."""
+        """Reload the marks if the file has changed."""
         try:
             stat = (self.folder / marks.FILE).stat()
             state = (stat.st_mtime_ns, stat.st_size)
@@ -140,32 +140,32 @@ class Rows:
         self._db.execute("INSERT INTO marks SELECT unnest(?), unnest(?), unnest(?), unnest(?)", [*columns.values()])
         self._marks_state = state
 
-    def _where(self, wanted: Filter) -> tuple[str, list[Any]]:
-        """SQL that holds for the rows of a filter, and the values it binds."""
+    def _where(self, query: Filter) -> tuple[str, list[Any]]:
+        """Return the SQL condition of a filter, and its bound values."""
         terms: list[tuple[str, list[Any]]] = []
-        if wanted.outcome is not None:
-            terms.append(("outcome = ?::outcome", [str(wanted.outcome)]))
+        if query.outcome is not None:
+            terms.append(("outcome = ?::outcome", [str(query.outcome)]))
         for column in ("node", "reason", "language"):
-            if (value := getattr(wanted, column)) is not None:
+            if (value := getattr(query, column)) is not None:
                 terms.append((f"{column} = ?", [value]))
-        if wanted.axis is not None:
-            least, most = wanted.least, wanted.most
-            terms.append(("scores[?] BETWEEN coalesce(?, -(2^62)) AND coalesce(?, 2^62)", [wanted.axis, least, most]))
-        if wanted.mark is not None:
+        if query.axis is not None:
+            least, most = query.least, query.most
+            terms.append(("scores[?] BETWEEN coalesce(?, -(2^62)) AND coalesce(?, 2^62)", [query.axis, least, most]))
+        if query.mark is not None:
             mine = "SELECT id FROM marks WHERE who = ?"
             terms.append(
                 (f"id NOT IN ({mine})", [self.who])
-                if wanted.mark == "none"
-                else (f"id IN ({mine} AND mark = ?)", [self.who, wanted.mark])
+                if query.mark == "none"
+                else (f"id IN ({mine} AND mark = ?)", [self.who, query.mark])
             )
-        if wanted.text:
-            self._search(wanted.text)
+        if query.text:
+            self._search(query.text)
             terms.append(("(outcome, part, place) IN (SELECT outcome, part, place FROM found)", []))
         where = " AND ".join(term for term, _ in terms) or "true"
         return where, [value for _, values in terms for value in values]
 
     def _search(self, text: str) -> None:
-        """Have the rows that say `text` in the table `found`; it is kept for the pages that follow."""
+        """Write the rows that contain `text` to the table `found`, which is reused for the following pages."""
         if self._searched != (text, self._index.changes):
             self._index.find(text, "found")
             self._searched = (text, self._index.changes)

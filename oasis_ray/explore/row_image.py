@@ -1,7 +1,7 @@
-"""The picture of a row, safe to show: from its part, else from the input, looked at and drawn anew.
+"""Image of a row, safe to show: from its part, else from the input; checked against limits and re-encoded.
 
-Rejected and failed rows seldom keep their picture in the run. Where the input is still on this machine, it is read from
-there, and shown only if it has the SHA-256 that the row says: an input may have changed, and a manifest may lie.
+Parts seldom keep the images of rejected and failed rows. If the input is still on this machine, the image is read from
+there, and shown only if it has the SHA-256 of the row: the input may have changed, and the manifest may be wrong.
 """
 
 from collections.abc import Mapping
@@ -25,11 +25,11 @@ from oasis_ray.job.limits import Limits
 from oasis_ray.output.manifest import naming_of
 
 SIDE_PX = 1024
-LIMITS = Limits(max_frames=1000)  # an animation that failed for it is shown by its first frame
+LIMITS = Limits(max_frames=1000)  # of an animation that failed for its frames, the first frame is shown
 
 
 class Pictures:
-    """Pictures of the rows of the run with this manifest."""
+    """Images of the rows of the run with this manifest."""
 
     def __init__(self, manifest: Mapping[str, Any]) -> None:
         self._given: Input | None = None
@@ -38,16 +38,16 @@ class Pictures:
             self._given = Input.model_validate(manifest["job"]["input"])
 
     def show(self, row: Mapping[str, Any], side_px: int = SIDE_PX) -> bytes | None:
-        """WebP of the picture of a row (`image`, `image_sha256`, `source`); None where there is none to be had.
+        """Return the image of a row (`image`, `image_sha256`, `source`) as WebP, None if there is none.
 
-        Raises RowError where the bytes are no picture, or one beyond the limits.
+        Raises RowError if the bytes are not an image, or exceed the limits.
         """
         data = (row.get("image") or {}).get("bytes") or self._from_input(row)
         return thumbnail(admit(data, LIMITS), side_px) if data and isinstance(data, bytes) else None
 
     @cached_property
     def _files(self) -> dict[str, str]:
-        """The shards of an input on this machine, by the name that rows give them."""
+        """Shards of an input on this machine, by the name that rows use for them."""
         if self._given is None or "://" in self._given.path:
             return {}
         listing = list_files(self._given.path, self._naming)
@@ -58,7 +58,7 @@ class Pictures:
         if not digest or given is None or given.image is None or "://" in (given.root or ""):
             return None
         try:
-            # The name that a row gives is only ever looked up among the files of the input.
+            # A name from a row is only looked up among the files of the input, never opened as a path.
             file, group, place = self._files[address["file"]], address["row_group"], address["row"]
             ids = pa.nulls(place + 1, pa.string())
             batches = read(RowGroup(file, "", group, ids, pa.array([place], pa.int64())), given, 8)
@@ -67,5 +67,5 @@ class Pictures:
             if data is None and image.get("path") and given.root is not None:
                 data = fetch(given.root, image["path"], LIMITS.max_bytes, given.links)
         except (JobError, RowError, LookupError, TypeError, StopIteration, OSError, pa.ArrowException):
-            return None  # the input has gone, or is another: then there is no picture
+            return None  # the input is gone or has changed: no image
         return data if data and sha256(data).hexdigest() == digest else None

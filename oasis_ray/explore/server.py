@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic_core import to_json
 
 from oasis_ray.errors import JobError, RowError
-from oasis_ray.explore.index import here
+from oasis_ray.explore.index import local_path
 from oasis_ray.explore.query import Filter, Rows
 from oasis_ray.explore.row_image import Pictures
 from oasis_ray.output.manifest import read_manifest
@@ -157,7 +157,7 @@ def serve(folder: str, who: str, port: int, announce: Callable[[str], None]) -> 
     """
     import uvicorn
 
-    read_manifest(str(here(folder)))
+    read_manifest(str(local_path(folder)))
     rows = Rows(folder, who)
     try:
         listener = socket.create_server((ADDRESS, port))

@@ -396,7 +396,7 @@ def test_texts_that_cannot_be_searched_are_told(run: RunFolder) -> None:
     assert ids(browsing, outcome="accepted") == ["a1", "a1", "a2", "a2"]
     assert ids(browsing, text="teal") == ["a1"]
     (told,) = browsing.get("/api/run").json()["unreadable"]
-    assert told.startswith("accepted/part-0.parquet: its texts are not searched: ")
+    assert told.startswith("accepted/part-0.parquet: its texts could not be searched: ")
 
 
 def test_parts_of_other_makes_are_read_together(run: RunFolder) -> None:
@@ -415,7 +415,10 @@ def test_parts_of_other_makes_are_read_together(run: RunFolder) -> None:
 
 @pytest.mark.parametrize(
     ("folder", "told"),
-    [("s3://bucket/run", "is not on this machine; copy the run folder here"), ("nowhere", "it has no run.json")],
+    [
+        ("s3://bucket/run", "is not on this machine; copy the run folder to this machine"),
+        ("nowhere", "it has no run.json"),
+    ],
 )
 def test_a_run_that_is_not_here_is_told(folder: str, told: str) -> None:
     with pytest.raises(JobError, match=told):

@@ -110,10 +110,10 @@ def test_what_cannot_be_compared_is_told(runs: tuple[str, str], write: Write, tm
         (
             "s3://bucket/run",
             runs[0],
-        ): "s3://bucket/run is not on this machine; copy the run folder here and name the copy",
-        (runs[0], str(other)): f"no row is in both runs: {runs[0]} has 7 rows over {shards}; "
-        f"{other} has 1 rows over {shards}; compare runs over the same input",
-        (runs[0], str(twice)): f"{twice}: 1 ids ended more than once; `oasis-ray audit` says which",
+        ): "s3://bucket/run is not on this machine; copy the run folder to this machine and pass the path of the copy",
+        (runs[0], str(other)): f"the runs have no row in common: {runs[0]} has 7 rows from {shards}; "
+        f"{other} has 1 row from {shards}; compare runs over the same input",
+        (runs[0], str(twice)): f"{twice}: 1 id ended more than once; `oasis-ray audit` lists them",
     }
     for pair, expected in told.items():
         with pytest.raises(JobError) as error:
@@ -128,7 +128,7 @@ def test_a_part_that_cannot_be_read_is_told(runs: tuple[str, str]) -> None:
     compared = Comparison(*runs)
     assert compared.outcomes()["accepted", None] == 1
     (note,) = compared.notes
-    assert note.startswith(f"left out, can't be read: {runs[1]}/failed/part-4.parquet: ")
+    assert note.startswith(f"skipped, can't be read: {runs[1]}/failed/part-4.parquet: ")
 
 
 def test_the_command_prints_what_changed_and_who_moved(write: Write, tmp_path: Path) -> None:

@@ -87,5 +87,5 @@ def test_a_run_without_requests_has_no_trace(tmp_path: Path, job_file: Callable[
     row = failed("d")
     row.lineage = []
     folder.part("one", row)
-    with pytest.raises(JobError, match="has no row that asked an engine"):
+    with pytest.raises(JobError, match="no row sent a request to an engine"):
         write_trace(str(folder.path), str(tmp_path / "t.json"), 1)
