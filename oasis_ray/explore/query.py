@@ -100,7 +100,7 @@ class Rows:
             row_marks = self._ask('SELECT who, mark, "at" FROM marks WHERE id = ? ORDER BY who', [name])
             return {**row, **{key: place[key] for key in ("outcome", "said", "scores")}, "marks": row_marks}
 
-    def picture(self, name: str) -> dict[str, Any]:
+    def image(self, name: str) -> dict[str, Any]:
         """Return the image of a row as stored in its part, its digest and its source. Raises LookupError."""
         with self._lock:
             place = self._place(name)

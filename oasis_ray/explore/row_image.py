@@ -28,7 +28,7 @@ SIDE_PX = 1024
 LIMITS = Limits(max_frames=1000)  # of an animation that failed for its frames, the first frame is shown
 
 
-class Pictures:
+class RowImages:
     """Images of the rows of the run with this manifest."""
 
     def __init__(self, manifest: Mapping[str, Any]) -> None:

@@ -22,7 +22,7 @@ from pydantic_core import to_json
 from oasis_ray.errors import JobError, RowError
 from oasis_ray.explore.index import local_path
 from oasis_ray.explore.query import Filter, Rows
-from oasis_ray.explore.row_image import Pictures
+from oasis_ray.explore.row_image import RowImages
 from oasis_ray.output.manifest import read_manifest
 
 ADDRESS = "127.0.0.1"
@@ -57,7 +57,7 @@ class MarkRequest(BaseModel):
 def application(rows: Rows, token: str, port: int) -> FastAPI:
     """Return the application that serves a run's page at `port`. Raises JobError if the folder is not a run."""
     folder = str(rows.folder)
-    pictures = Pictures(read_manifest(folder))
+    images = RowImages(read_manifest(folder))
     cookie = f"oasis_browse_{port}"  # browsers send a cookie to every port of its host
     app = FastAPI(openapi_url=None)
 
@@ -105,7 +105,7 @@ def application(rows: Rows, token: str, port: int) -> FastAPI:
     @app.get("/image")
     def image(id: str) -> Response:  # noqa: A002
         try:
-            data = pictures.show(rows.picture(id))
+            data = images.show(rows.image(id))
         except RowError as error:
             raise HTTPException(415, str(error)) from None
         if data is None:

@@ -1,1 +1,1 @@
-"""Report: the statistics of runs and data sets as one page. Only `parallel` imports Ray."""
+"""Report: statistics of runs and data sets as one HTML page. Only `parallel` imports Ray."""

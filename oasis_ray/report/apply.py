@@ -1,4 +1,4 @@
-"""Apply a worker to every item of a list, in this process. `parallel` does the same as a job of Ray Data."""
+"""Apply a worker to every item of a list in this process. `parallel` does the same as a Ray Data job."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol, TypeVar
@@ -8,18 +8,18 @@ R = TypeVar("R")
 
 
 class Apply(Protocol):
-    """Makes workers with these arguments, and returns what they make of each item. No items: no worker is made.
+    """Creates workers with `arguments`, and applies them to the items. Without items, no worker is created.
 
-    The order of the results is not defined. A JobError that a worker raises is raised here.
+    The order of the results is undefined. A JobError raised by a worker is raised to the caller.
     """
 
     def __call__(
         self, worker: Callable[..., Callable[[T], R]], arguments: tuple[Any, ...], items: Sequence[T]
     ) -> Iterator[R]:
-        """The result of every item, as it is ready."""
+        """Yield the result of every item as it becomes ready."""
 
 
 def apply_here(worker: Callable[..., Callable[[T], R]], arguments: tuple[Any, ...], items: Sequence[T]) -> Iterator[R]:
-    """One worker, in this process."""
+    """Apply one worker in this process."""
     if items:
         yield from map(worker(*arguments), items)

@@ -1,4 +1,4 @@
-"""Make a report: count its subjects, and write `index.html` and `statistics.json`."""
+"""Build a report: count the data sets, and write `index.html` and `statistics.json`."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -29,24 +29,25 @@ def make(
     tokenizer: str | None = None,
     rows_here: int = ROWS_HERE,
 ) -> tuple[str, Statistics]:
-    """Report on what is at `paths`, side by side. A subject of at most `rows_here` rows is counted in this process.
+    """Write a report on the runs and data sets at `paths`. Those of up to `rows_here` rows are counted in this process.
 
-    Writes to `out`, or into the first subject's folder `report`, and returns that folder and the statistics. The rows
-    that are shown are the first subject's. Raises JobError where a path holds nothing that could be reported on.
+    Writes to `out`, or to the folder `report` of the first one, and returns that folder and the statistics. The gallery
+    shows rows of the first one. Raises JobError if a path is neither a run nor a data set.
     """
-    subjects = [open_dataset(path) for path in paths]
-    given = read_benchmarks(list(benchmarks))
-    folder = out or _folder(subjects[0])
+    datasets = [open_dataset(path) for path in paths]
+    benchmark_texts = read_benchmarks(list(benchmarks))
+    folder = out or _folder(datasets[0])
     check_target("--out", folder)
-    model, note = _tokenizer(subjects, tokenizer)
-    made, rows = [], list[Shown]()
-    for subject in subjects:
-        totals, spoken, pictures = gather(
-            subject, sample=sample, tokenizer=model, benchmarks=given, rows_here=rows_here
+    model, note = _tokenizer(datasets, tokenizer)
+    summaries, rows = [], list[Shown]()
+    for dataset in datasets:
+        totals, spoken, images = gather(
+            dataset, sample=sample, tokenizer=model, benchmarks=benchmark_texts, rows_here=rows_here
         )
-        made.append(summarise(subject, totals, spoken, pictures, [*([note] if note else []), *_without_pairs(totals)]))
-        rows = rows or gallery(subject, totals)
-    statistics = Statistics(subjects=made)
+        notes = [*([note] if note else []), *_without_pairs(totals)]
+        summaries.append(summarise(dataset, totals, spoken, images, notes))
+        rows = rows or gallery(dataset, totals)
+    statistics = Statistics(subjects=summaries)
     fs, base = locate(folder)
     make_folder(fs, base)
     texts = {"statistics.json": statistics.model_dump_json(indent=2), "index.html": page(statistics, rows)}
@@ -56,28 +57,28 @@ def make(
 
 
 def _without_pairs(totals: Totals) -> Iterator[str]:
-    """A note on records of a data set that hold no question with its answer."""
+    """Yield a note on the records of a data set that contain no question with an answer."""
     if count := totals.reasons[str(Outcome.FAILED), "report", NO_PAIR]:
-        yield f"records without a question and its answer (`conversations` or `messages`): {count}"
+        yield f"records without a question and an answer (`conversations` or `messages`): {count}"
 
 
-def _folder(subject: Dataset) -> str:
-    if subject.manifest is not None:
-        return f"{subject.path.rstrip('/')}/report"
-    return os.path.join("report", subject.name)  # noqa: PTH118  (a run's may be a URL)
+def _folder(dataset: Dataset) -> str:
+    if dataset.manifest is not None:
+        return f"{dataset.path.rstrip('/')}/report"
+    return os.path.join("report", dataset.name)  # noqa: PTH118  (the path of a run may be a URL)
 
 
-def _tokenizer(subjects: Sequence[Dataset], given: str | None) -> tuple[str | None, str]:
-    """The model whose tokens are counted, and a note where there is none: the one that writes a run's first node."""
+def _tokenizer(datasets: Sequence[Dataset], given: str | None) -> tuple[str | None, str]:
+    """Return the model to count tokens with (default: the model of a run's first node), or None and a note."""
     model = given
-    for manifest in (subject.manifest for subject in subjects if subject.manifest):
+    for manifest in (dataset.manifest for dataset in datasets if dataset.manifest):
         pools: dict[str, Any] = manifest["job"]["pools"]
         name = next((node["pool"] for node in manifest["nodes"] if node["pool"]), None)
         if model is None and name is not None:
-            asked = pools[name].get("tokenizer") or pools[name]["model"]
-            model = str(local_folder(asked, manifest["pools"].get(name, {}).get("revision")) or asked)
+            tokenizer = pools[name].get("tokenizer") or pools[name]["model"]
+            model = str(local_folder(tokenizer, manifest["pools"].get(name, {}).get("revision")) or tokenizer)
     if model is None:
-        return None, "Tokens were not counted: no run among the subjects names a model, and no --tokenizer was given."
+        return None, "Tokens were not counted: there is no run that names a model, and --tokenizer was not given."
     try:
         tokenize_with(model)
     except (OSError, ValueError) as error:
@@ -85,6 +86,6 @@ def _tokenizer(subjects: Sequence[Dataset], given: str | None) -> tuple[str | No
             raise JobError([f"--tokenizer {given} can't be read: {str(error).splitlines()[0]}"]) from None
         return (
             None,
-            f"Tokens were not counted: {model} has no tokenizer that can be read here (--tokenizer names one).",
+            f"Tokens were not counted: this machine has no usable tokenizer of {model} (--tokenizer names another).",
         )
     return (str(Path(model).resolve()) if Path(model).is_dir() else model), ""

@@ -1,5 +1,7 @@
-"""Count a subject: its pieces are counted one by one, and the totals are merged. Small subjects are counted in this
-process, others as a job of Ray Data. Both ways apply the same workers to the same pieces, so the figures are equal.
+"""Count a data set: count its file groups one by one, and merge the totals.
+
+Small data sets are counted in this process, others as a Ray Data job. Both apply the same workers to the same file
+groups, so the results are equal.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,13 +17,13 @@ from oasis_ray.stats.contamination import Benchmark
 from oasis_ray.stats.images import ImageTotals
 from oasis_ray.storage import expand
 
-SAMPLE = 20_000  # rows whose language and verbs are looked at: a share is then right to 0.7 points
-LOT = 500  # sampled texts that one task looks at
-ROWS_HERE = 2000  # a subject of at most so many rows is counted in this process: a cluster would take longer to start
+SAMPLE = 20_000  # rows sampled for languages and verbs: shares are then accurate to 0.7 percentage points
+LOT = 500  # sampled texts per task
+ROWS_HERE = 2000  # data sets of up to this many rows are counted in this process: a cluster would take longer to start
 
 
 class TextCounter:
-    """Counts pieces. There is one in each worker process."""
+    """Counts rows and texts of file groups. Each worker process has one."""
 
     def __init__(
         self,
@@ -33,58 +35,58 @@ class TextCounter:
         self._sample, self._benchmarks, self._marks = sample, benchmarks, marks
         self._tokenize = tokenize_with(tokenizer) if tokenizer else None
 
-    def __call__(self, piece: FileGroup) -> Totals:
-        """The totals of a piece. Raises JobError for what can't be read."""
+    def __call__(self, group: FileGroup) -> Totals:
+        """Return the totals of a file group. Raises JobError if a file can't be read."""
         totals = Totals(self._sample)
-        for rows in read(piece):
+        for rows in read(group):
             totals.add(rows, self._tokenize, self._benchmarks, self._marks)
         return totals
 
 
 class LanguageCounter:
-    """Names languages and finds root verbs in texts."""
+    """Detects languages and root verbs in texts."""
 
     def __call__(self, lot: tuple[str, list[str]]) -> Spoken:
-        """What some texts of one kind are written in."""
+        """Return languages and root verbs of a lot: a kind of text, and texts."""
         spoken = Spoken()
         spoken.add(*lot)
         return spoken
 
 
 def gather(
-    subject: Dataset,
+    dataset: Dataset,
     *,
     sample: int = SAMPLE,
     tokenizer: str | None = None,
     benchmarks: Sequence[Benchmark] = (),
     rows_here: int = ROWS_HERE,
 ) -> tuple[Totals, Spoken, ImageTotals]:
-    """Count a subject's rows: at most `rows_here` rows in this process, more on Ray."""
-    apply = way(subject, rows_here)
-    totals, spoken, pictures = Totals(sample), Spoken(), ImageTotals()
-    for counted in apply(TextCounter, (sample, tokenizer, list(benchmarks), opinions(subject)), subject.pieces):
-        totals.merge(counted)
-    some = [(text, words) for text, kept in totals.texts.items() for words in lots(kept.chosen(), LOT)]
-    for heard in apply(LanguageCounter, (), some):
-        spoken.merge(heard)
-    for seen in apply(ImageCounter, (), list(draw(subject))):
-        pictures.merge(seen)
-    return totals, spoken, pictures
+    """Count the rows, languages and images of a data set: up to `rows_here` rows in this process, more on Ray."""
+    apply = way(dataset, rows_here)
+    totals, spoken, images = Totals(sample), Spoken(), ImageTotals()
+    for group_totals in apply(TextCounter, (sample, tokenizer, list(benchmarks), opinions(dataset)), dataset.pieces):
+        totals.merge(group_totals)
+    sampled = [(kind, texts) for kind, kept in totals.texts.items() for texts in lots(kept.chosen(), LOT)]
+    for lot_totals in apply(LanguageCounter, (), sampled):
+        spoken.merge(lot_totals)
+    for image_totals in apply(ImageCounter, (), list(draw(dataset))):
+        images.merge(image_totals)
+    return totals, spoken, images
 
 
-def way(subject: Dataset, rows_here: int = ROWS_HERE) -> Apply:
-    """How a subject is counted: at most `rows_here` rows in this process, more as a job of Ray Data."""
-    if not has_more_rows(subject, rows_here):
+def way(dataset: Dataset, rows_here: int = ROWS_HERE) -> Apply:
+    """Return how a data set is counted: up to `rows_here` rows in this process, more as a Ray Data job."""
+    if not has_more_rows(dataset, rows_here):
         return apply_here
-    from oasis_ray.report.parallel import apply_on_ray  # Ray is imported only where it is used
+    from oasis_ray.report.parallel import apply_on_ray  # imported only if needed: Ray is slow to import
 
     return apply_on_ray
 
 
-def opinions(subject: Dataset) -> dict[str, list[str]]:
-    """What people said of the rows of a run on this machine, by the rows' ids."""
-    said: dict[str, list[str]] = {}
-    if subject.manifest is not None and "://" not in subject.path:
-        for mark in read_marks(Path(expand(subject.path))).latest.values():
-            said.setdefault(mark.id, []).append(str(mark.mark))
-    return said
+def opinions(dataset: Dataset) -> dict[str, list[str]]:
+    """Return people's marks of the rows of a run on this machine, by row id."""
+    marks: dict[str, list[str]] = {}
+    if dataset.manifest is not None and "://" not in dataset.path:
+        for mark in read_marks(Path(expand(dataset.path))).latest.values():
+            marks.setdefault(mark.id, []).append(str(mark.mark))
+    return marks

@@ -1,13 +1,13 @@
-"""The sections on what a run has cost, and on how well that was known before."""
+"""Report sections on the cost of a run, and on the accuracy of its forecast."""
 
 from oasis_ray.report.section import COLOURS, OUTCOME_COLOURS, Plot, Section, Table, count, share, stacked
 from oasis_ray.report.statistics import Cost, DatasetStatistics, EndCost, NodeCost
 
-ENDS = 12  # ways to end that the plot of costs shows
+ENDS = 12  # outcomes (by node and reason) that the plot of costs shows
 
 
 def cost(subjects: list[DatasetStatistics]) -> Section | None:
-    """What the run took: requests, tokens, seconds, GPU-seconds and money, by node and by where rows ended."""
+    """Section on requests, tokens, seconds, GPU-seconds and money, by node and by outcome."""
     runs = [(subject, subject.cost) for subject in subjects if subject.cost and subject.cost.nodes]
     if not runs:
         return None
@@ -18,45 +18,53 @@ def cost(subjects: list[DatasetStatistics]) -> Section | None:
         if spent.gpu_seconds and spent.ends:
             plots.append(_ends_plot(run.name, spent))
             tables.append(_ends(run, spent))
-    lead = "All requests are counted, also those of rows that were turned down: an accepted row pays for these too."
+    lead = "All requests are counted, including those of rejected and failed rows: an accepted row pays for these too."
     if any(spent.gpu_seconds for _, spent in runs):
         lead += (
-            " A pool's GPU-seconds are shared among its nodes, and among rows, by the seconds for which their requests "
-            "were in its engines."
+            " A pool's GPU-seconds are divided among its nodes, and among rows, in proportion to the time that their "
+            "requests spent in its engines."
         )
     return Section("cost", "Cost", lead, plots, tables)
 
 
 def forecast(subjects: list[DatasetStatistics]) -> Section | None:
-    """What a probe had said of the run, and what it came to."""
+    """Section on the forecast: predicted and actual values."""
     runs = [(subject, subject.forecast) for subject in subjects if subject.forecast and subject.forecast.figures]
     if not runs:
         return None
-    rows, told = [], []
-    for run, made in runs:
-        graded = [one for one in made.figures if one.actual is not None]
-        inside = sum(one.inside is True for one in graded)
-        said = (
-            f"{inside} of {len(graded)} figures of {run.name} came to lie in their intervals of {made.confidence:.0%}, "
+    rows, leads = [], []
+    for run, predicted in runs:
+        graded = [estimate for estimate in predicted.figures if estimate.actual is not None]
+        inside = sum(estimate.inside is True for estimate in graded)
+        lead = (
+            f"{inside} of {len(graded)} values of {run.name} fell within their {predicted.confidence:.0%} intervals, "
         )
-        said += f"predicted from a probe of {count(made.probe_rows)} rows"
-        if made.bottleneck and made.actual_bottleneck:
-            said += f"; the bottleneck was said to be {made.bottleneck}, and was {made.actual_bottleneck}"
-        told.append(f"{said}.")
+        lead += f"predicted from a probe of {count(predicted.probe_rows)} rows"
+        if predicted.bottleneck and predicted.actual_bottleneck:
+            lead += (
+                f"; the predicted bottleneck was {predicted.bottleneck}, the actual one {predicted.actual_bottleneck}"
+            )
+        leads.append(f"{lead}.")
         rows += [
             (run.name, f"{one.what} {one.of}".strip(), *(_figure(x) for x in (one.predicted, one.low, one.high)),
              _figure(one.actual or 0), "yes" if one.inside else "no")
             for one in graded
         ]  # fmt: skip
-    head = ("run", "figure", "predicted", "least", "most", "came to", "inside")
-    return Section(
-        "forecast", "The forecast", " ".join(told), [], [Table("What was predicted, and what came", head, rows)]
-    )
+    head = ("run", "quantity", "predicted", "low", "high", "actual", "within interval")
+    return Section("forecast", "Forecast", " ".join(leads), [], [Table("Predicted and actual values", head, rows)])
 
 
 def _each(runs: list[tuple[DatasetStatistics, Cost]]) -> Table:
-    """What an accepted row took, all others' requests counted in."""
-    head = ["run", "accepted", "seconds each", "requests each", "tokens read each", "written each", "loading, s in all"]
+    """Table of the cost per accepted row, which includes the requests of all other rows."""
+    head = [
+        "run",
+        "accepted rows",
+        "seconds",
+        "requests",
+        "prompt tokens",
+        "output tokens",
+        "loading engines, s in total",
+    ]
     on_gpus = any(spent.gpu_seconds for _, spent in runs)
     priced = any(spent.money for _, spent in runs)
     rows = []
@@ -68,22 +76,22 @@ def _each(runs: list[tuple[DatasetStatistics, Cost]]) -> Table:
         cells += [_over(spent.gpu_seconds or 0, accepted)] * on_gpus
         cells += [f"{_over(spent.money or 0, accepted)} {spent.currency or ''}".strip()] * priced
         rows.append(tuple(cells))
-    head += ["GPU-seconds each"] * on_gpus + ["money each"] * priced
-    return Table("What an accepted row took", tuple(head), rows)
+    head += ["GPU-seconds"] * on_gpus + ["money"] * priced
+    return Table("Cost per accepted row", tuple(head), rows)
 
 
 def _tokens(name: str, spent: Cost) -> Plot:
     nodes = [one.node for one in spent.nodes]
     parts = [
-        ("read", [one.prompt_tokens - one.cached_tokens for one in spent.nodes], COLOURS[0]),
-        ("read from the cache", [one.cached_tokens for one in spent.nodes], COLOURS[4]),
-        ("written", [one.reply_tokens for one in spent.nodes], COLOURS[1]),
+        ("prompt", [one.prompt_tokens - one.cached_tokens for one in spent.nodes], COLOURS[0]),
+        ("prompt, cached", [one.cached_tokens for one in spent.nodes], COLOURS[4]),
+        ("output", [one.reply_tokens for one in spent.nodes], COLOURS[1]),
     ]
     return stacked(f"Tokens by node of {name}", nodes, parts, "tokens")
 
 
 def _nodes(name: str, spent: Cost) -> Table:
-    head = ("node", "requests", "tokens read", "of these cached", "tokens written", "seconds a request", *_units(spent))
+    head = ("node", "requests", "prompt tokens", "cached", "output tokens", "seconds per request", *_units(spent))
     rows = [
         (
             one.node,
@@ -96,21 +104,21 @@ def _nodes(name: str, spent: Cost) -> Table:
         )
         for one in spent.nodes
     ]
-    return Table(f"What each node of {name} asked of its pool", head, rows)
+    return Table(f"Requests of {name} by node", head, rows)
 
 
 def _ends_plot(name: str, spent: Cost) -> Plot:
-    some = sorted(spent.ends, key=lambda one: -one.gpu_seconds)[:ENDS]
-    names = [_end(one) for one in some]
+    ends = sorted(spent.ends, key=lambda end: -end.gpu_seconds)[:ENDS]
+    names = [_end(end) for end in ends]
     parts = [
-        (outcome, [one.gpu_seconds if one.outcome == outcome else 0.0 for one in some], colour)
+        (outcome, [end.gpu_seconds if end.outcome == outcome else 0.0 for end in ends], colour)
         for outcome, colour in OUTCOME_COLOURS.items()
     ]
-    return stacked(f"GPU-seconds of {name} by where rows ended", names, parts, "GPU-seconds")
+    return stacked(f"GPU-seconds of {name} by outcome", names, parts, "GPU-seconds")
 
 
 def _ends(run: DatasetStatistics, spent: Cost) -> Table:
-    """What rows of each end have cost, and what of that an accepted row pays for."""
+    """Table of the cost by outcome, node and reason, in total and per accepted row."""
     accepted = run.outcomes.get("accepted", 0)
     rows = [
         (
@@ -123,8 +131,8 @@ def _ends(run: DatasetStatistics, spent: Cost) -> Table:
         )
         for one in sorted(spent.ends, key=lambda one: -one.gpu_seconds)
     ]
-    head = ("ended", "rows", "tokens written", *_units(spent), "of all", "GPU-seconds for an accepted row")
-    return Table(f"Where the GPU-seconds of {run.name} went", head, rows)
+    head = ("outcome", "rows", "output tokens", *_units(spent), "share", "GPU-seconds per accepted row")
+    return Table(f"Cost of {run.name} by outcome", head, rows)
 
 
 def _end(one: EndCost) -> str:
@@ -136,8 +144,8 @@ def _units(spent: Cost) -> list[str]:
 
 
 def _spent(spent: Cost, one: NodeCost | EndCost) -> list[str]:
-    found = [count(one.gpu_seconds or 0)] * bool(spent.gpu_seconds)
-    return found + [_figure(one.money or 0)] * (spent.money is not None)
+    cells = [count(one.gpu_seconds or 0)] * bool(spent.gpu_seconds)
+    return cells + [_figure(one.money or 0)] * (spent.money is not None)
 
 
 def _over(total: float, rows: int) -> str:

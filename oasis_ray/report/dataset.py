@@ -1,7 +1,7 @@
-"""What a report is about: a run, or a data set of someone else's. Its files, and their rows in one form.
+"""Data set of a report: a run, or any other data set. Lists its files and reads their rows in one form.
 
-A run is read part by part, from its light columns; of other data sets (Parquet, LLaVA's JSON) each pair of turns is a
-row. A piece is some files of one kind that one task reads.
+Of a run only the small columns of its parts are read; of other data sets (Parquet, LLaVA's JSON) each pair of turns is
+a row. A file group is a number of files of one kind that one task reads.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,19 +20,19 @@ from oasis_ray.storage import locate
 from oasis_ray.text_files import open_text
 from oasis_ray.types import Outcome
 
-PIECES = 256  # at most: what is merged in the end does not grow with the rows
-BATCH = 1024  # rows that are in memory at once
+PIECES = 256  # maximum number of file groups per outcome: the totals to merge do not grow with the rows
+BATCH = 1024  # rows in memory at a time
 
 T = TypeVar("T")
 ENDED = ("id", "origin", "node", "reason", "instruction", "response", "image_sha256")
 STEPS = ("lineage.list.element.node", "lineage.list.element.finish")
-NO_PAIR = "no_pair_of_turns"  # the reason of a record of a data set without texts
+NO_PAIR = "no_pair_of_turns"  # reason of a record without texts
 HUMAN, ASSISTANT = ("human", "user"), ("gpt", "assistant")
 
 
 @dataclass(frozen=True, slots=True)
 class ReportRow:
-    """A row as statistics see it. `place` is its file and its number in the file, for those that are to be shown."""
+    """Row as the statistics see it. `place` is its file and its index in the file, for the gallery."""
 
     id: str
     outcome: str
@@ -44,12 +44,12 @@ class ReportRow:
     response: str | None = None
     image: str | None = None  # its SHA-256
     scores: Mapping[str, int] = field(default_factory=dict)
-    cut: tuple[str, ...] = ()  # nodes whose reply was cut off
+    cut: tuple[str, ...] = ()  # nodes whose reply was truncated
 
 
 @dataclass(frozen=True)
 class FileGroup:
-    """Files that one task reads, all of one kind and, in a run, of one outcome."""
+    """Files that one task reads: all of one kind and, in a run, of one outcome."""
 
     root: str
     kind: Literal["part", "parquet", "json"]
@@ -59,7 +59,7 @@ class FileGroup:
 
 @dataclass(frozen=True)
 class Dataset:
-    """What is reported on. `manifest` is that of a run, else None."""
+    """Run or other data set. `manifest` is that of a run, else None."""
 
     name: str
     path: str
@@ -68,50 +68,50 @@ class Dataset:
 
 
 def open_dataset(path: str) -> Dataset:
-    """Find what is at `path`. Raises JobError where it is neither a run nor a data set that is known."""
+    """Open the run or data set at `path`. Raises JobError if it is neither."""
     fs, base = locate(path)
     name = base.rstrip("/").rpartition("/")[2] or path
     if fs.exists(f"{base.rstrip('/')}/run.json"):
-        return Dataset(name, path, read_manifest(path), tuple(_run_pieces(path)))
+        return Dataset(name, path, read_manifest(path), tuple(_run_groups(path)))
     if base.endswith((".yaml", ".yml")):
-        read_manifest(path)  # a job file: it says which run is meant
+        read_manifest(path)  # raises JobError: the path is a job file, and the message names its run
     if base.endswith((".json", ".jsonl")) and fs.exists(base):
         return Dataset(name, path, None, (FileGroup(path, "json", (base,)),))
     files = list_files(path).files
     if not files:
         raise JobError(
-            [f"{path}: there is no run (a folder with run.json), no Parquet file, and no .json or .jsonl of turns"]
+            [f"{path}: there is no run (a folder with run.json), no Parquet file, and no .json or .jsonl file of turns"]
         )
-    return Dataset(name, path, None, tuple(FileGroup(path, "parquet", some) for some in _shared_out(files)))
+    return Dataset(name, path, None, tuple(FileGroup(path, "parquet", group) for group in _groups(files)))
 
 
-def _run_pieces(path: str) -> Iterator[FileGroup]:
+def _run_groups(path: str) -> Iterator[FileGroup]:
     for outcome in Outcome:
-        for some in _shared_out(parts(path, outcome)[1]):
-            yield FileGroup(path, "part", some, str(outcome))
+        for group in _groups(parts(path, outcome)[1]):
+            yield FileGroup(path, "part", group, str(outcome))
 
 
-def _shared_out(files: Sequence[str]) -> Iterator[tuple[str, ...]]:
+def _groups(files: Sequence[str]) -> Iterator[tuple[str, ...]]:
     return map(tuple, lots(files, max(1, -(-len(files) // PIECES))))
 
 
 def lots(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """The items, `size` at a time."""
+    """Yield the items in lists of up to `size`."""
     rest = iter(items)
-    while some := list(islice(rest, size)):
-        yield some
+    while lot := list(islice(rest, size)):
+        yield lot
 
 
-def has_more_rows(subject: Dataset, than: int) -> bool:
-    """Whether a subject has more than so many rows, as they are stored: rows of Parquet files, by their footers, or
-    items of JSON. It stops as soon as the answer is known.
+def has_more_rows(dataset: Dataset, than: int) -> bool:
+    """Return whether a data set has more than `than` stored rows: rows of Parquet files by their footers, or items of
+    JSON. Stops as soon as the answer is known.
     """
-    fs, _ = locate(subject.path)
+    fs, _ = locate(dataset.path)
     rows = 0
-    for piece in subject.pieces:
-        for file in piece.files:
+    for group in dataset.pieces:
+        for file in group.files:
             with fs.open(file, "rb") as stream:
-                if piece.kind == "json":
+                if group.kind == "json":
                     rows += sum(1 for _ in islice(_json_items(stream, file), than + 1))
                 else:
                     rows += pq.read_metadata(stream).num_rows
@@ -120,18 +120,18 @@ def has_more_rows(subject: Dataset, than: int) -> bool:
     return False
 
 
-def read(piece: FileGroup) -> Iterator[list[ReportRow]]:
-    """The rows of a piece, some at a time. Raises JobError for what can't be read."""
-    fs, _ = locate(piece.root)
-    for file in piece.files:
+def read(group: FileGroup) -> Iterator[list[ReportRow]]:
+    """Yield the rows of a file group in batches. Raises JobError if a file can't be read."""
+    fs, _ = locate(group.root)
+    for file in group.files:
         with fs.open(file, "rb") as stream:
-            rows = _json_rows(stream, file) if piece.kind == "json" else _parquet_rows(stream, file, piece)
+            rows = _json_rows(stream, file) if group.kind == "json" else _parquet_rows(stream, file, group)
             yield from lots(rows, BATCH)
 
 
-def _parquet_rows(stream: Any, file: str, piece: FileGroup) -> Iterator[ReportRow]:
+def _parquet_rows(stream: Any, file: str, group: FileGroup) -> Iterator[ReportRow]:
     shard = pq.ParquetFile(stream)
-    if piece.kind == "parquet":
+    if group.kind == "parquet":
         yield from _foreign_rows(shard, file)
         return
     paths = [shard.schema.column(i).path for i in range(len(shard.schema.names))]
@@ -142,7 +142,7 @@ def _parquet_rows(stream: Any, file: str, piece: FileGroup) -> Iterator[ReportRo
         for row in batch.to_pylist():
             nodes = row.get("nodes") or {}
             yield ReportRow(
-                row["id"], piece.outcome, (file, at), row.get("origin"), row.get("node"), row.get("reason"),
+                row["id"], group.outcome, (file, at), row.get("origin"), row.get("node"), row.get("reason"),
                 row.get("instruction"), row.get("response"), row.get("image_sha256"),
                 {axis: out["score"] for axis, out in nodes.items() if out and out["score"] is not None},
                 tuple(step["node"] for step in row.get("lineage") or () if step["finish"] == "length"),
@@ -182,8 +182,9 @@ def _json_items(stream: Any, file: str) -> Iterator[Any]:
 
 
 def _lines_of_records(stream: Any, file: str) -> Iterator[Any]:
-    """The records of a .json that begins with an object: one after another, as some write them; or it is one of another
-    form, which is told.
+    """Yield the records of a .json file that begins with an object, one after another (JSON Lines under that name).
+
+    Raises JobError if the first object is not a record.
     """
     for at, item in enumerate(ijson.items(stream, "", multiple_values=True)):
         if not at and isinstance(item, Mapping) and not {"conversations", "messages"} & item.keys():
@@ -193,30 +194,30 @@ def _lines_of_records(stream: Any, file: str) -> Iterator[Any]:
 
 
 def _pairs(item: Mapping[str, Any], place: tuple[str, int]) -> Iterator[ReportRow]:
-    """A row for each question and its answer; one row without texts where there are none that can be read."""
+    """Yield a row for each question and its answer; a failed row without texts if there are none."""
     name = str(item.get("id") if item.get("id") is not None else f"{place[0].rpartition('/')[2]}:{place[1]}")
     turns = item.get("conversations") or item.get("messages")
     origin, digest = item.get("data_source"), item.get("image_sha256")
-    asked, found = None, 0
+    question, pairs = None, 0
     for turn in turns if isinstance(turns, list) else ():
-        who, said = _turn(turn)
-        if who in HUMAN:
-            asked = said
-        elif who in ASSISTANT and asked is not None:
-            found += 1
-            called = name if found == 1 else f"{name}#{found}"
+        role, text = _turn(turn)
+        if role in HUMAN:
+            question = text
+        elif role in ASSISTANT and question is not None:
+            pairs += 1
+            pair_id = name if pairs == 1 else f"{name}#{pairs}"
             yield ReportRow(
-                called, str(Outcome.ACCEPTED), place, origin, instruction=asked, response=said, image=digest
+                pair_id, str(Outcome.ACCEPTED), place, origin, instruction=question, response=text, image=digest
             )
-            asked = None
-    if not found:
+            question = None
+    if not pairs:
         yield ReportRow(name, str(Outcome.FAILED), place, origin, "report", NO_PAIR)
 
 
 def _turn(turn: Any) -> tuple[str, str]:
     if not isinstance(turn, Mapping):
         return "", ""
-    said = turn.get("value", turn.get("content"))
-    if isinstance(said, list):  # OpenAI's parts
-        said = " ".join(str(part.get("text", "")) for part in said if isinstance(part, Mapping))
-    return str(turn.get("from", turn.get("role", ""))), str(said or "").replace("<image>", "").strip()
+    text = turn.get("value", turn.get("content"))
+    if isinstance(text, list):  # content parts of OpenAI's format
+        text = " ".join(str(part.get("text", "")) for part in text if isinstance(part, Mapping))
+    return str(turn.get("from", turn.get("role", ""))), str(text or "").replace("<image>", "").strip()

@@ -1,4 +1,4 @@
-"""Counts the images of a data set, from whole parts that are drawn by their names."""
+"""Count the images of a data set, from a random sample of whole files."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -11,47 +11,47 @@ from oasis_ray.stats.sample import number
 from oasis_ray.storage import locate
 from oasis_ray.types import Outcome
 
-MOST = 20_000  # pictures that are looked at: decoding is what costs
-HELD = 16  # encoded pictures in memory at once
+MOST = 20_000  # images to decode: decoding is the expensive part
+HELD = 16  # encoded images in memory at a time
 SHOWN_OUTCOMES = (str(Outcome.ACCEPTED), str(Outcome.CAPTIONS))
 
 
-def draw(subject: Dataset) -> Iterator[FileGroup]:
-    """Pieces of one file each that hold pictures, in an order given by chance, until there are enough rows."""
-    fs, _ = locate(subject.path)
+def draw(dataset: Dataset) -> Iterator[FileGroup]:
+    """Yield files with images, one per group, in an order by hash of their names, until there are enough rows."""
+    fs, _ = locate(dataset.path)
     files = [
-        (number(file.rpartition("/")[2]), file, piece)
-        for piece in subject.pieces
-        if piece.kind != "json" and piece.outcome in SHOWN_OUTCOMES
-        for file in piece.files
+        (number(file.rpartition("/")[2]), file, group)
+        for group in dataset.pieces
+        if group.kind != "json" and group.outcome in SHOWN_OUTCOMES
+        for file in group.files
     ]
     rows = 0
-    for _, file, piece in sorted(files, key=lambda found: found[:2]):
+    for _, file, group in sorted(files, key=lambda item: item[:2]):
         if rows >= MOST:
             return
         with fs.open(file, "rb") as stream:
             rows += pq.read_metadata(stream).num_rows
-        yield FileGroup(piece.root, piece.kind, (file,), piece.outcome)
+        yield FileGroup(group.root, group.kind, (file,), group.outcome)
 
 
 class ImageCounter:
-    """Looks at the pictures of pieces."""
+    """Counts the images of file groups. Each worker process has one."""
 
-    def __call__(self, piece: FileGroup) -> ImageTotals:
-        """The totals of a piece's pictures."""
+    def __call__(self, group: FileGroup) -> ImageTotals:
+        """Return the totals of the images of a file group."""
         totals = ImageTotals()
-        for data, name in _pictures(piece):
+        for data, name in _images(group):
             totals.add(data, name)
         return totals
 
 
-def _pictures(piece: FileGroup) -> Iterator[tuple[bytes, str]]:
-    fs, _ = locate(piece.root)
-    for file in piece.files:
+def _images(group: FileGroup) -> Iterator[tuple[bytes, str]]:
+    fs, _ = locate(group.root)
+    for file in group.files:
         with fs.open(file, "rb") as stream:
             shard = pq.ParquetFile(stream)
-            held = [name for name in ("id", "image") if name in shard.schema_arrow.names]
-            for batch in shard.iter_batches(batch_size=HELD, columns=held) if "image" in held else ():
+            columns = [name for name in ("id", "image") if name in shard.schema_arrow.names]
+            for batch in shard.iter_batches(batch_size=HELD, columns=columns) if "image" in columns else ():
                 for row in batch.to_pylist():
                     data = _bytes(row["image"])
                     if data is not None:
@@ -59,5 +59,5 @@ def _pictures(piece: FileGroup) -> Iterator[tuple[bytes, str]]:
 
 
 def _bytes(image: Any) -> bytes | None:
-    found = image.get("bytes") if isinstance(image, Mapping) else image
-    return found if isinstance(found, bytes) else None
+    data = image.get("bytes") if isinstance(image, Mapping) else image
+    return data if isinstance(data, bytes) else None

@@ -3,7 +3,7 @@ const read = (id) => JSON.parse(document.getElementById(id).textContent);
 const figures = read("figures"), rows = read("rows");
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
-// Plots are drawn when they come into view, in the page's own colours.
+// Plots are drawn when they scroll into view, in the colours of the page.
 function themed(layout) {
   const style = getComputedStyle(document.documentElement), colour = (name) => style.getPropertyValue(name).trim();
   const axis = { gridcolor: colour("--line"), linecolor: colour("--line"), zerolinecolor: colour("--line"), tickcolor: colour("--line") };
@@ -26,19 +26,19 @@ plots.forEach((place) => inView.observe(place));
 dark.addEventListener("change", () => plots.filter((place) => place.childElementCount).forEach(draw));
 addEventListener("beforeprint", () => plots.forEach(draw));
 
-// Rows: everything that comes from data is put in as text, never as markup.
+// Rows: all data is inserted as text nodes, never as markup.
 function make(tag, options = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(options)) if (value != null) element[name] = value;
   element.append(...children.filter((child) => child != null));
   return element;
 }
-const picture = (row) => row.picture ? make("img", { src: row.picture, alt: "", loading: "lazy" }) : make("div", { className: "blank" }, "no picture");
-const told = (row) => [row.outcome, row.node, row.reason].filter(Boolean).join(" · ");
+const image = (row) => row.image ? make("img", { src: row.image, alt: "", loading: "lazy" }) : make("div", { className: "blank" }, "no image");
+const outcomeOf = (row) => [row.outcome, row.node, row.reason].filter(Boolean).join(" · ");
 function card(row) {
   const texts = row.said.length ? row.said[0].text : row.detail;
   const open = make("button", { type: "button", className: `card ${row.outcome}` },
-    picture(row), make("span", { className: "tag" }, told(row)),
+    image(row), make("span", { className: "tag" }, outcomeOf(row)),
     make("p", { className: "asked" }, row.instruction ?? texts ?? ""),
     make("p", {}, row.response ?? (row.instruction ? row.detail : "") ?? ""));
   open.addEventListener("click", () => show(row));
@@ -55,10 +55,10 @@ function show(row) {
   const scores = Object.entries(row.scores).map(([axis, score]) => `${axis} ${score}`).join(" · ");
   const steps = row.lineage.map((step) => [step.node, step.digest, step.seed, step.finish, step.prompt_tokens, step.cached_tokens, step.reply_tokens, Math.round(step.seconds * 100) / 100]);
   document.getElementById("row").replaceChildren(
-    make("p", { className: "kicker" }, [told(row), row.origin, row.source].filter(Boolean).join(" · ")), make("h2", {}, row.id), picture(row),
-    ...text("Instruction", row.instruction), ...text("Response", row.response), ...text("Scores", scores), ...text("Why it left", row.detail),
-    ...row.said.flatMap(({ node, text: words }) => text(`${node} wrote`, words)),
-    ...(steps.length ? [make("h3", {}, "Lineage"), table(["node", "digest", "seed", "ended by", "tokens read", "cached", "written", "seconds"], steps)] : []));
+    make("p", { className: "kicker" }, [outcomeOf(row), row.origin, row.source].filter(Boolean).join(" · ")), make("h2", {}, row.id), image(row),
+    ...text("Instruction", row.instruction), ...text("Response", row.response), ...text("Scores", scores), ...text("Reason", row.detail),
+    ...row.said.flatMap(({ node, text: words }) => text(`Output of ${node}`, words)),
+    ...(steps.length ? [make("h3", {}, "Lineage"), table(["node", "digest", "seed", "finish reason", "prompt tokens", "cached", "output tokens", "seconds"], steps)] : []));
   document.getElementById("detail").showModal();
 }
 if (rows.length) {
@@ -67,7 +67,7 @@ if (rows.length) {
   const fill = (select, values) => select.replaceChildren(make("option", { value: "" }, "all"), ...values.map((value) => make("option", { value }, value)));
   const unique = (values) => [...new Set(values.filter(Boolean))];
   const fillReasons = () => fill(reason, unique(rows.filter((row) => !outcome.value || row.outcome === outcome.value).map((row) => row.reason)).sort());
-  const words = new Map(rows.map((row) => [row, JSON.stringify({ ...row, picture: null }).toLowerCase()]));
+  const words = new Map(rows.map((row) => [row, JSON.stringify({ ...row, image: null }).toLowerCase()]));
   const update = () => {
     const found = rows.filter((row) => (!outcome.value || row.outcome === outcome.value) && (!reason.value || row.reason === reason.value) && words.get(row).includes(search.value.toLowerCase()));
     get("cards").replaceChildren(...found.slice(0, shown).map(card));

@@ -1,7 +1,7 @@
-"""The report as one HTML page that opens offline: sections, plots and rows, under a policy that runs no other script.
+"""Render the report as one HTML page that opens offline: sections, plots and rows.
 
-Texts are escaped by the template. What the page's script reads stands in it as JSON, with `<`, `>` and `&` written as
-escapes, and is put in as text. Only two scripts may run, named by their SHA-256: Plotly's, and the page's own.
+The template escapes all texts. The data of the page's script is embedded as JSON, with `<`, `>` and `&` escaped, and
+inserted as text nodes. The Content Security Policy allows two scripts by their SHA-256: Plotly's and the page's own.
 """
 
 import json
@@ -33,13 +33,13 @@ SECTIONS: tuple[Callable[[list[DatasetStatistics]], Section | None], ...] = (
 
 
 def page(statistics: Statistics, rows: Sequence[Shown]) -> str:
-    """The whole page."""
-    sections = [made for build in SECTIONS if (made := build(statistics.subjects)) is not None]
-    figures = {f"{one.name}-{at}": plot.figure for one in sections for at, plot in enumerate(one.plots)}
+    """Return the HTML of the page."""
+    sections = [section for build in SECTIONS if (section := build(statistics.subjects)) is not None]
+    figures = {f"{section.name}-{at}": plot.figure for section in sections for at, plot in enumerate(section.plots)}
     source = files(__package__)
     script, plotly = source.joinpath("page.js").read_text(encoding="utf-8"), get_plotlyjs()
     if "</script" in plotly.lower():
-        raise ValueError("this version of Plotly can't be written into a page as it is")
+        raise ValueError("this version of Plotly contains `</script`, so it can't be embedded in a page")
     trusted = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     return trusted.from_string(source.joinpath("page.html").read_text(encoding="utf-8")).render(
         title=", ".join(subject.name for subject in statistics.subjects),
@@ -58,12 +58,12 @@ def page(statistics: Statistics, rows: Sequence[Shown]) -> str:
 
 
 def _raw(text: str) -> Any:
-    """Text that the template writes as it is: ours, or made inert before."""
+    """Mark text to be inserted without escaping: our own, or already inert."""
     return Markup(text)  # noqa: S704
 
 
 def _inert(text: str) -> str:
-    """JSON in which no markup can begin or end."""
+    """Escape JSON so that no markup can begin or end in it."""
     for sign in "<>&\u2028\u2029":
         text = text.replace(sign, f"\\u{ord(sign):04x}")
     return text

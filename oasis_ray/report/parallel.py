@@ -1,6 +1,6 @@
-"""Apply a worker to every item of a list as a job of Ray Data. The only module of the report that imports Ray.
+"""Apply a worker to every item of a list as a Ray Data job. The only module of the report that imports Ray.
 
-Memory does not grow with the rows: a worker holds one piece's rows, some at a time, and its result.
+Memory does not grow with the number of rows: a worker holds one batch of rows and its result.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,24 +17,24 @@ R = TypeVar("R")
 
 
 class OneByOne:
-    """A worker as Ray Data calls it: with a batch of one item."""
+    """Adapter that Ray Data calls with batches of one item."""
 
     def __init__(self, worker: Callable[..., Callable[[Any], Any]], arguments: tuple[Any, ...]) -> None:
         self._worker = worker(*arguments)
 
     def __call__(self, batch: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
-        """One item in, what the worker made of it out."""
+        """Apply the worker to the item of a batch, and return its result or JobError."""
         (item,) = batch["item"]
         try:
             return {"result": [self._worker(item)]}
         except JobError as error:
-            return {"result": [error]}  # raised, Ray would wrap it in pages of its own
+            return {"result": [error]}  # returned, because Ray would wrap a raised one in a long traceback
 
 
 def apply_on_ray(
     worker: Callable[..., Callable[[T], R]], arguments: tuple[Any, ...], items: Sequence[T]
 ) -> Iterator[R]:
-    """One worker per CPU of the cluster, at most as many as there are items. Joins the cluster, or starts one here."""
+    """Apply up to one worker per CPU of the cluster. Joins the cluster, or starts one on this machine."""
     if not items:
         return
     connection.join()

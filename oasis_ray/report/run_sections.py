@@ -1,4 +1,4 @@
-"""The sections on what a run did: its funnel, the judges' scores, origins, and people's marks."""
+"""Report sections on a run: funnel, scores of the judges, origins of the images, and people's marks."""
 
 from oasis_ray.report.section import COLOURS, OUTCOME_COLOURS, Section, Table, count, share, stacked
 from oasis_ray.report.statistics import DatasetStatistics
@@ -7,7 +7,7 @@ OUTCOMES = tuple(OUTCOME_COLOURS)
 
 
 def funnel(subjects: list[DatasetStatistics]) -> Section | None:
-    """Rows at every node, why they left, and the published rates."""
+    """Section on rows by node, the reasons for diverting them, and the published rates."""
     runs = [subject for subject in subjects if subject.funnel]
     if not runs:
         return None
@@ -18,19 +18,19 @@ def funnel(subjects: list[DatasetStatistics]) -> Section | None:
             outcome: [sum(rows for why, rows in one.left.items() if why.startswith(outcome)) for one in run.funnel]
             for outcome in ("rejected", "failed")
         }
-        turned = [one.left.get("to route caption", 0) for one in run.funnel]
+        captions = [one.left.get("to route caption", 0) for one in run.funnel]
         parts = [
-            ("go on", [one.through for one in run.funnel], COLOURS[0]),
-            ("to captions", turned, OUTCOME_COLOURS["captions"]),
+            ("continue", [one.through for one in run.funnel], COLOURS[0]),
+            ("to captions", captions, OUTCOME_COLOURS["captions"]),
             ("rejected", left["rejected"], OUTCOME_COLOURS["rejected"]),
             ("failed", left["failed"], OUTCOME_COLOURS["failed"]),
         ]
-        label = f"Rows at every node of {run.name}: how many go on, and where the others go"
+        label = f"Rows by node of {run.name}: how many continue, and where the others go"
         plots.append(stacked(label, nodes, parts, "rows"))
         tables.append(
             Table(
-                f"The funnel of {run.name}",
-                ("node", "rows in", "left here", "why"),
+                f"Funnel of {run.name}",
+                ("node", "rows in", "diverted", "why"),
                 [
                     (
                         one.node,
@@ -55,19 +55,19 @@ def funnel(subjects: list[DatasetStatistics]) -> Section | None:
     ]
     if rates:
         tables.insert(
-            0, Table("Shares beside the published ones", ("run", "share of", "here", "rows", "published"), rates)
+            0, Table("Rates, compared with the published ones", ("run", "rate", "this run", "rows", "published"), rates)
         )
     return Section(
         "funnel",
-        "The funnel",
-        "How many rows came to each node, how many went on, and why the others left.",
+        "Funnel",
+        "How many rows reached each node, how many continued, and why the others were diverted.",
         plots,
         tables,
     )
 
 
 def scores(subjects: list[DatasetStatistics]) -> Section | None:
-    """How the judges scored, axis by axis, and how their scores go together."""
+    """Section on the scores of the judges by axis, and on their correlations."""
     judged = [subject for subject in subjects if subject.scores]
     if not judged:
         return None
@@ -83,7 +83,7 @@ def scores(subjects: list[DatasetStatistics]) -> Section | None:
             for score in range(1, 6)
         ]
         label = f"Shares of the scores 1 to 5 on each axis of {run.name}"
-        plots.append(stacked(label, axes, parts, "% of the rows that came to the judge"))
+        plots.append(stacked(label, axes, parts, "% of the rows that reached the judge"))
         rows += [
             (
                 run.name,
@@ -100,15 +100,15 @@ def scores(subjects: list[DatasetStatistics]) -> Section | None:
         ]
     return Section(
         "scores",
-        "What the judges said",
-        "Scores from 1 (worst) to 5 (best), of all rows that came to a judge, whatever became of them. A row leaves at "
-        "the first judge that turns it down, so correlations are of rows that both have seen.",
+        "Scores of the judges",
+        "Scores from 1 (worst) to 5 (best), of all rows that reached a judge, whatever their outcome. A row leaves at "
+        "the first judge that rejects it, so correlations are computed over the rows that both judges scored.",
         plots,
         [
             Table("Scores by axis", ("run", "axis", "rows", "mean", "1", "2", "3", "4", "5"), rows),
             Table(
-                "Correlation of two axes (Pearson; – where one never varies)",
-                ("run", "axis", "and", "rows on both", "r"),
+                "Correlation of two axes (Pearson; – if one of them is constant)",
+                ("run", "axis", "other axis", "rows scored on both", "r"),
                 together,
             ),
         ],
@@ -116,7 +116,7 @@ def scores(subjects: list[DatasetStatistics]) -> Section | None:
 
 
 def origins(subjects: list[DatasetStatistics]) -> Section | None:
-    """Rows and texts by where their pictures come from."""
+    """Section on rows and texts by the origin of their images."""
     known = [subject for subject in subjects if subject.origins]
     if not known:
         return None
@@ -136,24 +136,24 @@ def origins(subjects: list[DatasetStatistics]) -> Section | None:
     ]
     plots = []
     for subject in known:
-        some = subject.origins[:20]
+        origins = subject.origins[:20]
         parts = [
             (
                 outcome,
-                [100 * one.outcomes.get(outcome, 0) / sum(one.outcomes.values()) for one in some],
+                [100 * one.outcomes.get(outcome, 0) / sum(one.outcomes.values()) for one in origins],
                 OUTCOME_COLOURS[outcome],
             )
             for outcome in OUTCOMES
         ]
-        names = [one.origin or "(none)" for one in some]
+        names = [one.origin or "(none)" for one in origins]
         plots.append(stacked(f"Outcomes by origin in {subject.name}", names, parts, "% of its rows"))
-    head = ("subject", "origin", *OUTCOMES, "accepted", "words: instruction", "response", "caption")
-    lead = "What became of the rows of each origin, and how long their texts are."
-    return Section("origins", "Where the pictures come from", lead, plots, [Table("Rows by origin", head, rows)])
+    head = ("data set", "origin", *OUTCOMES, "accepted", "words: instruction", "response", "caption")
+    lead = "Outcomes of the rows of each origin, and the lengths of their texts."
+    return Section("origins", "Origins of the images", lead, plots, [Table("Rows by origin", head, rows)])
 
 
 def marks(subjects: list[DatasetStatistics]) -> Section | None:
-    """What people said of rows, beside what the judges did."""
+    """Section on people's marks, compared with the outcomes of the rows."""
     rows = [
         (subject.name, outcome, count(subject.marks.good.get(outcome, 0)), count(subject.marks.bad.get(outcome, 0)))
         for subject in subjects
@@ -162,11 +162,11 @@ def marks(subjects: list[DatasetStatistics]) -> Section | None:
     ]
     if not rows:
         return None
-    told = []
+    leads = []
     for subject in subjects:
-        if (found := subject.marks) is not None:
-            kappa = "" if found.kappa is None else f"; Cohen's kappa with the run's own verdicts is {found.kappa:.2f}"
-            told.append(f"{count(found.marks)} marks of rows of {subject.name}, made in `oasis-ray browse`{kappa}.")
-    lead = " ".join(told)
+        if (marks := subject.marks) is not None:
+            kappa = "" if marks.kappa is None else f"; Cohen's kappa with the outcomes of the run is {marks.kappa:.2f}"
+            leads.append(f"{count(marks.marks)} marks of rows of {subject.name}, from `oasis-ray browse`{kappa}.")
+    lead = " ".join(leads)
     table = Table("Marks by outcome", ("run", "outcome", "marked good", "marked bad"), rows)
     return Section("marks", "People and judges", lead, [], [table])

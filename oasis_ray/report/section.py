@@ -1,4 +1,4 @@
-"""A section of the report: what it says in a sentence or two, its plots, and the tables behind them."""
+"""Section of the report: an introduction of one or two sentences, plots, and the tables behind them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,14 +8,14 @@ import plotly.graph_objects as go
 
 from oasis_ray.report.statistics import Bin
 
-# Told apart by people who see colours differently (Okabe and Ito 2008), on light and on dark ground.
+# Distinguishable with colour vision deficiency (Okabe and Ito 2008), on light and dark backgrounds.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 OUTCOME_COLOURS = {"accepted": "#009E73", "captions": "#56B4E9", "rejected": "#E69F00", "failed": "#D55E00"}
 
 
 @dataclass(frozen=True)
 class Plot:
-    """A figure for Plotly, and what it shows, in words."""
+    """Plotly figure and its caption."""
 
     label: str
     figure: dict[str, Any]
@@ -23,7 +23,7 @@ class Plot:
 
 @dataclass(frozen=True)
 class Table:
-    """Text in rows and columns."""
+    """Table of texts."""
 
     caption: str
     head: tuple[str, ...]
@@ -31,7 +31,7 @@ class Table:
 
     @property
     def numeric(self) -> list[bool]:
-        """For each column, whether all its cells are figures; these stand on the right."""
+        """Return for each column whether all its cells are numbers, which are right-aligned."""
         return [
             all(row[at][:1].isdigit() or row[at][:1] in "-–<" for row in self.rows if row[at])
             for at in range(len(self.head))
@@ -40,7 +40,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page."""
+    """Section of the page."""
 
     name: str
     title: str
@@ -51,7 +51,7 @@ class Section:
 
 
 def plot(label: str, traces: Sequence[Any], **layout: Any) -> Plot:
-    """A plot of these traces. Colours of text and ground are the page's."""
+    """Return a plot of these traces. The page sets the colours of text and background."""
     figure = go.Figure(list(traces))
     figure.update_layout(
         template="none",
@@ -60,13 +60,13 @@ def plot(label: str, traces: Sequence[Any], **layout: Any) -> Plot:
         legend={"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "traceorder": "normal"},
         **layout,
     )
-    found = figure.to_plotly_json()
-    found["layout"].pop("template", None)
-    return Plot(label, found)
+    as_json = figure.to_plotly_json()
+    as_json["layout"].pop("template", None)
+    return Plot(label, as_json)
 
 
 def stacked(label: str, names: Sequence[str], parts: Sequence[tuple[str, Sequence[float], str]], axis: str) -> Plot:
-    """Lying bars, one a name, each of parts: what a part is called, its length in every bar, and its colour."""
+    """Return horizontal stacked bars, one per name. A part has a name, a length in each bar, and a colour."""
     bars = [
         go.Bar(y=list(names), x=list(lengths), name=part, orientation="h", marker={"color": colour})
         for part, lengths, colour in parts
@@ -81,10 +81,10 @@ def stacked(label: str, names: Sequence[str], parts: Sequence[tuple[str, Sequenc
     )
 
 
-def histogram(label: str, some: Sequence[tuple[str, Sequence[Bin]]], axis: str, what: str) -> Plot:
-    """How values are spread, in per cent of each subject's; a subject is a name and bins, of which the last is open."""
+def histogram(label: str, datasets: Sequence[tuple[str, Sequence[Bin]]], axis: str, what: str) -> Plot:
+    """Return a histogram in percent of each data set, given as name and bins. The last bin is open-ended."""
     traces = []
-    for (name, bins), colour in zip(some, COLOURS, strict=False):
+    for (name, bins), colour in zip(datasets, COLOURS, strict=False):
         width = (bins[0].high or 1) if bins else 1
         whole = sum(one.rows for one in bins)
         traces.append(
@@ -93,21 +93,21 @@ def histogram(label: str, some: Sequence[tuple[str, Sequence[Bin]]], axis: str, 
                 y=[100 * one.rows / whole for one in bins],
                 width=width,
                 name=name,
-                marker={"color": colour, "opacity": 0.85 if len(some) == 1 else 0.55},
+                marker={"color": colour, "opacity": 0.85 if len(datasets) == 1 else 0.55},
             )
         )
     titles = {
-        "xaxis": {"title": {"text": f"{axis} (last bar: and more)"}},
+        "xaxis": {"title": {"text": f"{axis} (last bar: this or more)"}},
         "yaxis": {"title": {"text": f"% of {what}"}},
     }
     return plot(label, traces, barmode="overlay", bargap=0, height=280, showlegend=True, **titles)
 
 
 def share(part: float, whole: float) -> str:
-    """A part of a whole in per cent."""
+    """Return a share in percent."""
     return f"{part / whole:.1%}" if whole else "–"
 
 
 def count(number: float) -> str:
-    """A number with its thousands set apart."""
+    """Return a number with thousands separators."""
     return f"{number:,.0f}"

@@ -1,4 +1,4 @@
-"""The schema of `statistics.json`: what a report says, as data. `version` goes up when a field changes its meaning."""
+"""Schema of `statistics.json`. `version` is incremented when the meaning of a field changes."""
 
 from datetime import UTC, datetime
 from typing import Literal
@@ -11,7 +11,7 @@ class _Part(BaseModel):
 
 
 class Passage(_Part):
-    """A node: the rows that came, those that went on, and why the others left."""
+    """Funnel of a node: rows that reached it, rows that continued, and the others by reason."""
 
     node: str
     rows: int
@@ -20,7 +20,7 @@ class Passage(_Part):
 
 
 class Rate(_Part):
-    """A share of rows that come through, beside the published one."""
+    """Share of rows that pass a section of the funnel, and the published share."""
 
     say: str
     rows: int
@@ -29,7 +29,7 @@ class Rate(_Part):
 
 
 class Bin(_Part):
-    """Texts whose length is at least `low` and below `high` (null: without end)."""
+    """Bin of a histogram: rows with a value of at least `low` and below `high` (null: unbounded)."""
 
     low: int
     high: int | None
@@ -49,7 +49,7 @@ class TextLengths(_Part):
 
 
 class Language(_Part):
-    """Sampled texts of one language; of these `unsure` are short, or not clearly of one language."""
+    """Sampled texts of one language, of which `unsure` are short or not clearly of one language."""
 
     text: str
     language: str
@@ -58,21 +58,21 @@ class Language(_Part):
 
 
 class Languages(_Part):
-    """Languages of the texts, by langdetect, of a sample."""
+    """Languages of a sample of the texts, by langdetect."""
 
     sampled: dict[str, int]
     found: list[Language]
 
 
 class Noun(_Part):
-    """A noun that a verb acts on."""
+    """Noun object of a verb."""
 
     noun: str
     rows: int
 
 
 class Verb(_Part):
-    """A root verb of instructions, and its most frequent noun objects."""
+    """Root verb of instructions, and its most frequent noun objects."""
 
     verb: str
     rows: int
@@ -89,7 +89,7 @@ class Verbs(_Part):
 
 
 class Axis(_Part):
-    """A judge's scores: rows by score."""
+    """Scores of a judge: rows by score."""
 
     axis: str
     counts: dict[int, int]
@@ -97,7 +97,7 @@ class Axis(_Part):
 
 
 class Correlation(_Part):
-    """Pearson's correlation of two axes, over the rows that were scored on both. Null where one of them is constant."""
+    """Pearson correlation of two axes, over the rows scored on both. Null if one of them is constant."""
 
     one: str
     other: str
@@ -106,18 +106,18 @@ class Correlation(_Part):
 
 
 class Duplicates(_Part):
-    """Copies among texts or images: of `sampled` rows `exact` are copies of another, and `near` nearly so."""
+    """Duplicates of texts or images: of `sampled` rows, `exact` are copies of another one, `near` are near-copies."""
 
     what: str
     rows: int
     sampled: int
     exact: int
     near: int
-    most: dict[str, int] = Field(description="The ids of texts that come most often, and how often.")
+    most: dict[str, int] = Field(description="Ids of the most frequent texts, and their counts.")
 
 
 class Finding(_Part):
-    """Rows whose text has something that should be looked at, and the ids of some."""
+    """Rows whose text has a defect, and ids of examples."""
 
     text: str
     kind: str
@@ -127,7 +127,7 @@ class Finding(_Part):
 
 
 class Overlap(_Part):
-    """Rows that share an n-gram with a benchmark."""
+    """Rows that share an n-gram with a benchmark, and ids of examples."""
 
     benchmark: str
     text: str
@@ -137,7 +137,7 @@ class Overlap(_Part):
 
 
 class Sizes(_Part):
-    """A measure of pictures."""
+    """Distribution of a measure of images."""
 
     measure: str
     mean: float
@@ -146,26 +146,26 @@ class Sizes(_Part):
 
 
 class Pictures(_Part):
-    """What the pictures are, of a sample of whole parts."""
+    """Sizes and formats of images, from a sample of whole parts."""
 
     looked_at: int
     of: int
     unreadable: int
     formats: dict[str, int]
     sizes: list[Sizes]
-    near: int = Field(description="Pictures that look like another one (equal difference hash) and are no copy of it.")
+    near: int = Field(description="Images that look like another one (equal difference hash) without being a copy.")
 
 
 class Origin(_Part):
-    """Rows by where their picture comes from."""
+    """Rows by the origin of their image."""
 
     origin: str | None
     outcomes: dict[str, int]
-    words: dict[str, float] = Field(description="The mean words of each kind of text.")
+    words: dict[str, float] = Field(description="Mean number of words of each kind of text.")
 
 
 class NodeCost(_Part):
-    """What a node asked of its pool."""
+    """Requests of a node, and their cost."""
 
     node: str
     requests: int
@@ -173,12 +173,12 @@ class NodeCost(_Part):
     cached_tokens: int
     reply_tokens: int
     seconds: float
-    gpu_seconds: float | None = Field(None, description="Its share of its pool's GPU-seconds; null: not measured.")
+    gpu_seconds: float | None = Field(None, description="Share of the GPU-seconds of its pool; null: not measured.")
     money: float | None = None
 
 
 class EndCost(_Part):
-    """What the rows that ended in one way have cost: accepted ones, or those that a node turned down for a reason."""
+    """Cost of the rows with one outcome, node and reason."""
 
     outcome: str
     node: str
@@ -190,19 +190,19 @@ class EndCost(_Part):
 
 
 class Cost(_Part):
-    """What the run took: by node, by where rows ended, and in all."""
+    """Cost of a run: by node, by outcome, and in total."""
 
     nodes: list[NodeCost]
-    seconds: float = Field(description="Of all sessions, from the first row on.")
-    seconds_loading: float = Field(description="Of all sessions, until the engines were up.")
-    gpu_seconds: float | None = Field(None, description="Of all pools; null: not measured.")
+    seconds: float = Field(description="Seconds of all sessions, from the first row on.")
+    seconds_loading: float = Field(description="Seconds of all sessions until the engines were ready.")
+    gpu_seconds: float | None = Field(None, description="GPU-seconds of all pools; null: not measured.")
     money: float | None = None
     currency: str | None = None
     ends: list[EndCost] = []
 
 
 class Predicted(_Part):
-    """A figure of the forecast that a probe had made, its interval, and what it came to."""
+    """Predicted value of a forecast, its interval, and the actual value."""
 
     what: str
     of: str
@@ -214,7 +214,7 @@ class Predicted(_Part):
 
 
 class Forecast(_Part):
-    """What a probe of so many rows had said of the run."""
+    """Forecast of the run, from a probe of `probe_rows` rows."""
 
     probe_rows: int
     confidence: float
@@ -224,16 +224,16 @@ class Forecast(_Part):
 
 
 class Marks(_Part):
-    """What people who looked at rows said, beside where the rows ended."""
+    """Marks by people, by outcome of the marked rows."""
 
     marks: int
     good: dict[str, int]
     bad: dict[str, int]
-    kappa: float | None = Field(None, description="Cohen's kappa of people and the run: good or bad, accepted or not.")
+    kappa: float | None = Field(None, description="Cohen's kappa of people (good or bad) and the run (kept or not).")
 
 
 class DatasetStatistics(_Part):
-    """All that is known of one subject. `notes` say what could not be looked at, and why."""
+    """Statistics of one run or data set. `notes` state what could not be counted, and why."""
 
     name: str
     kind: Literal["run", "data set"]
@@ -261,7 +261,7 @@ class DatasetStatistics(_Part):
 
 
 class Statistics(_Part):
-    """The whole file: one subject, or several side by side."""
+    """The whole file: one or more runs and data sets."""
 
     version: Literal[1] = 1
     made: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))

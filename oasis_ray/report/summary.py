@@ -1,4 +1,4 @@
-"""From what was counted to what the report says."""
+"""Compute the statistics of the report from the totals."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
@@ -19,25 +19,25 @@ from oasis_ray.stats.images import ImageTotals
 from oasis_ray.stats.verbs import parser_name
 from oasis_ray.types import Outcome
 
-VERB_FROM = 0.01  # the paper shows verbs that are the root of over 1% of the instructions, with three nouns each
+VERB_FROM = 0.01  # the paper shows the root verbs of over 1% of the instructions, with three nouns each
 NOUNS = 3
-MOST = 5  # texts that come most often
+MOST = 5  # most frequent texts to list
 TEXTS = ("instruction", "response", "caption")
 
 K = TypeVar("K", str, tuple[str, str])
 
 
 def summarise(
-    subject: Dataset, totals: Totals, spoken: Spoken, pictures: ImageTotals | None, notes: list[str]
+    dataset: Dataset, totals: Totals, spoken: Spoken, images: ImageTotals | None, notes: list[str]
 ) -> says.DatasetStatistics:
-    """The statistics of a subject, from its totals. `notes` say what could not be looked at."""
+    """Return the statistics of a data set. `notes` state what could not be counted."""
     outcomes: Counter[str] = Counter()
     for (_, outcome), rows in totals.outcomes.items():
         outcomes[outcome] += rows
-    shown = outcomes[Outcome.ACCEPTED] + outcomes[Outcome.CAPTIONS]
+    kept = outcomes[Outcome.ACCEPTED] + outcomes[Outcome.CAPTIONS]
     return says.DatasetStatistics(
-        name=subject.name,
-        kind="run" if subject.manifest else "data set",
+        name=dataset.name,
+        kind="run" if dataset.manifest else "data set",
         rows=outcomes.total(),
         outcomes={str(outcome): outcomes[outcome] for outcome in Outcome},
         notes=notes,
@@ -49,7 +49,7 @@ def summarise(
         ],
         languages=_languages(spoken),
         verbs=_verbs(spoken),
-        scores=_scores(totals, subject.manifest),
+        scores=_scores(totals, dataset.manifest),
         correlations=list(_correlations(totals)),
         duplicates=list(_duplicates(totals)),
         defects=[
@@ -69,15 +69,15 @@ def summarise(
             says.Overlap(benchmark=name, text=text, rows=found.rows, of=_of(totals, text), examples=_names(found))
             for (name, text), found in sorted(totals.overlaps.items())
         ],
-        pictures=_pictures(pictures, shown) if pictures else None,
+        pictures=_images(images, kept) if images else None,
         origins=_origins(totals),
         marks=_marks(totals),
-        **(_run(subject.path, subject.manifest, totals, outcomes) if subject.manifest else {}),
+        **(_run(dataset.path, dataset.manifest, totals, outcomes) if dataset.manifest else {}),
     )
 
 
 def _run(path: str, manifest: Mapping[str, Any], totals: Totals, outcomes: Counter[str]) -> dict[str, Any]:
-    """What only a run has: its funnel, the published rates, its cost."""
+    """Return the statistics that only a run has: funnel, rates, cost, forecast."""
     if "cost" in manifest and manifest["state"] == "done":
         costs = {node: Usage(**cost) for node, cost in manifest["cost"].items()}
     else:
@@ -118,15 +118,15 @@ def _spent(amount: Amount | None) -> dict[str, Any]:
 def _forecast(manifest: Mapping[str, Any]) -> says.Forecast | None:
     if "forecast" not in manifest:
         return None
-    made = Forecast.model_validate(manifest["forecast"])
-    if not made.graded:  # a probe's own, of a run that is still to come
+    forecast = Forecast.model_validate(manifest["forecast"])
+    if not forecast.graded:  # the manifest of a probe: the forecast run has not ended
         return None
     return says.Forecast(
-        probe_rows=made.probe_rows,
-        confidence=made.confidence,
-        bottleneck=made.sizes[0].bottleneck if made.sizes else None,
-        actual_bottleneck=made.actual_bottleneck,
-        figures=[says.Predicted.model_validate(one, from_attributes=True) for one in made.figures],
+        probe_rows=forecast.probe_rows,
+        confidence=forecast.confidence,
+        bottleneck=forecast.sizes[0].bottleneck if forecast.sizes else None,
+        actual_bottleneck=forecast.actual_bottleneck,
+        figures=[says.Predicted.model_validate(one, from_attributes=True) for one in forecast.figures],
     )
 
 
@@ -195,14 +195,16 @@ def _scores(totals: Totals, manifest: Mapping[str, Any] | None) -> list[says.Axi
 
 def _correlations(totals: Totals) -> Iterator[says.Correlation]:
     pairs: dict[tuple[str, str], Counter[tuple[int, int]]] = defaultdict(Counter)
-    for (one, other, score, its), rows in sorted(totals.both.items()):  # one order, one sum of floats
+    for (one, other, score, its), rows in sorted(
+        totals.both.items()
+    ):  # a fixed order, so that sums of floats are reproducible
         pairs[one, other][score, its] += rows
     for (one, other), counts in sorted(pairs.items()):
         yield says.Correlation(one=one, other=other, rows=counts.total(), pearson=pearson(counts))
 
 
 def pearson(counts: Mapping[tuple[int, int], int]) -> float | None:
-    """The correlation of two scores from how often each pair came; None where one of them never varies."""
+    """Return the Pearson correlation of two scores from the counts of pairs, None if one of them is constant."""
     rows = sum(counts.values())
     x = sum(a * n for (a, _), n in counts.items()) / rows
     y = sum(b * n for (_, b), n in counts.items()) / rows
@@ -222,13 +224,13 @@ def _duplicates(totals: Totals) -> Iterator[says.Duplicates]:
             )
 
 
-def _pictures(pictures: ImageTotals, of: int) -> says.Pictures:
+def _images(images: ImageTotals, of: int) -> says.Pictures:
     return says.Pictures(
-        looked_at=pictures.looked_at, of=of, unreadable=pictures.unreadable,
-        formats=dict(_most(pictures.formats)), near=pictures.twins.counts()[2],
+        looked_at=images.looked_at, of=of, unreadable=images.unreadable,
+        formats=dict(_most(images.formats)), near=images.twins.counts()[2],
         sizes=[
             says.Sizes(measure=measure, mean=sizes.mean, percentiles=sizes.percentiles(), histogram=_histogram(sizes))
-            for measure, sizes in pictures.sizes.items()
+            for measure, sizes in images.sizes.items()
         ],
     )  # fmt: skip
 
@@ -250,19 +252,19 @@ def _origins(totals: Totals) -> list[says.Origin]:
 
 
 def _marks(totals: Totals) -> says.Marks | None:
-    """People beside the run: their marks by outcome, and Cohen's kappa of good and bad with kept and not."""
+    """Return people's marks by outcome, and Cohen's kappa of good or bad with kept or not."""
     if not totals.marked:
         return None
-    said: dict[str, Counter[str]] = {"good": Counter(), "bad": Counter()}
+    marks: dict[str, Counter[str]] = {"good": Counter(), "bad": Counter()}
     table: Counter[tuple[bool, bool]] = Counter()
     for (outcome, mark), rows in totals.marked.items():
-        said[mark][outcome] += rows
+        marks[mark][outcome] += rows
         table[outcome in (Outcome.ACCEPTED, Outcome.CAPTIONS), mark == "good"] += rows
-    return says.Marks(marks=table.total(), good=dict(said["good"]), bad=dict(said["bad"]), kappa=kappa(table))
+    return says.Marks(marks=table.total(), good=dict(marks["good"]), bad=dict(marks["bad"]), kappa=kappa(table))
 
 
 def kappa(table: Mapping[tuple[bool, bool], int]) -> float | None:
-    """Cohen's kappa of two who say yes or no, from how often each pair came; None where chance alone decides."""
+    """Return Cohen's kappa of two binary raters from the counts of pairs, None if agreement by chance is certain."""
     rows = sum(table.values())
     agreed = sum(count for (one, other), count in table.items() if one == other) / rows
     yes = [sum(count for pair, count in table.items() if pair[who]) / rows for who in (0, 1)]
@@ -271,7 +273,7 @@ def kappa(table: Mapping[tuple[bool, bool], int]) -> float | None:
 
 
 def _most(counts: Counter[K]) -> list[tuple[K, int]]:
-    """Counts, the highest first; equal ones by name, so that the order of the rows does not matter."""
+    """Return counts in descending order, ties by name, so that the result does not depend on the order of the rows."""
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 

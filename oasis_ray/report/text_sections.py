@@ -1,4 +1,4 @@
-"""The sections on what the texts are: lengths, languages, root verbs, duplicates, defects, overlap with benchmarks."""
+"""Report sections on texts and images: lengths, languages, root verbs, duplicates, defects, benchmark overlap."""
 
 from collections import Counter
 
@@ -16,7 +16,7 @@ TEXTS = ("instruction", "response", "caption")
 
 
 def lengths(subjects: list[DatasetStatistics]) -> Section | None:
-    """How long the texts are."""
+    """Section on the lengths of the texts."""
     every = [(subject, one) for subject in subjects for one in subject.lengths]
     if not every:
         return None
@@ -32,13 +32,13 @@ def lengths(subjects: list[DatasetStatistics]) -> Section | None:
         for subject, one in every
     ]  # fmt: skip
     points = [f"{point}%" for point in sorted(every[0][1].percentiles)]
-    head = ("subject", "text", "unit", "texts", "mean", "deviation", *points)
-    lead = f"In tokens of the model that answers, words, and characters. {published.LENGTHS}"
-    return Section("lengths", "Histogram", lead, plots, [Table("Histogram and their percentiles", head, rows)])
+    head = ("data set", "text", "unit", "texts", "mean", "standard deviation", *points)
+    lead = f"In tokens, words and characters. {published.LENGTHS}"
+    return Section("lengths", "Lengths", lead, plots, [Table("Lengths and their percentiles", head, rows)])
 
 
 def languages(subjects: list[DatasetStatistics]) -> Section | None:
-    """Which languages the texts are in, beside the published mix."""
+    """Section on the languages of the texts, compared with the published ones."""
     shown = [subject for subject in subjects if subject.languages.sampled]
     if not shown:
         return None
@@ -63,17 +63,17 @@ def languages(subjects: list[DatasetStatistics]) -> Section | None:
     ]  # fmt: skip
     sampled = max(sum(subject.languages.sampled.values()) for subject in shown)
     lead = (
-        f"By langdetect, of a random sample ({count(sampled)} texts at most). “Unsure” are texts under 20 characters, "
-        "or not clearly of one language: of short texts the detector only guesses."
+        f"Detected by langdetect in a random sample of up to {count(sampled)} texts. “Unsure” are texts of under 20 "
+        "characters, or not clearly of one language: for short texts the detection is unreliable."
     )
     return Section(
         "languages", "Languages", lead, plots,
-        [Table("Languages", ("subject", "text", "language", "texts", "share", "of these unsure"), rows)],
+        [Table("Languages", ("data set", "text", "language", "texts", "share", "unsure"), rows)],
     )  # fmt: skip
 
 
 def _mix(subject: DatasetStatistics) -> Counter[str]:
-    """Shares of languages among instructions; the kinds of Chinese are one, as they are where the mix is published."""
+    """Return the shares of languages among instructions. Variants of Chinese are merged, as in the published shares."""
     mix: Counter[str] = Counter()
     for one in subject.languages.found:
         if one.text == "instruction":
@@ -82,14 +82,14 @@ def _mix(subject: DatasetStatistics) -> Counter[str]:
 
 
 def verbs(subjects: list[DatasetStatistics]) -> Section | None:
-    """What the instructions ask to do, and with what."""
+    """Section on the root verbs of instructions and their noun objects."""
     texts = [subject for subject in subjects if any(one.text == "instruction" for one in subject.lengths)]
     if not texts:
         return None
     known = [(subject, subject.verbs) for subject in texts if subject.verbs]
     lead = (
-        "The root verb of each English instruction and the noun it acts on, by spaCy, of the same sample. Shown are "
-        f"verbs of over 1% of the instructions, with their three commonest nouns. {published.VERBS}"
+        "Root verb and noun object of the English instructions in the same sample, parsed by spaCy. Verbs of over 1% "
+        f"of the instructions are shown, with their three most frequent nouns. {published.VERBS}"
     )
     plots, rows, notes = [], [], []
     for subject, found in known:
@@ -105,7 +105,7 @@ def verbs(subjects: list[DatasetStatistics]) -> Section | None:
                 parents.append(verb.verb)
                 values.append(noun.rows)
         wheel = go.Sunburst(ids=ids, labels=labels, parents=parents, values=values, branchvalues="total")
-        label = f"Root verbs of {subject.name}, and around them their nouns"
+        label = f"Root verbs of {subject.name} (inner ring) and their nouns (outer ring)"
         plots.append(plot(label, [wheel], height=420))
         rows += [
             (subject.name, verb.verb, count(verb.rows), share(verb.rows, found.parsed),
@@ -114,17 +114,17 @@ def verbs(subjects: list[DatasetStatistics]) -> Section | None:
         ]  # fmt: skip
         notes.append(
             f"{subject.name}: {count(found.parsed)} English instructions were parsed with {found.parser}; "
-            f"{count(found.verbless)} have no verb at their root."
+            f"{count(found.verbless)} have no root verb."
         )
     if not known:
         english = any(one.language == "en" for subject in texts for one in subject.languages.found)
         notes.append(ABSENT if english else "There are no English instructions to parse.")
-    head = ("subject", "verb", "instructions", "share", "nouns")
+    head = ("data set", "verb", "instructions", "share", "nouns")
     return Section("verbs", "Root verbs", lead, plots, [Table("Root verbs and their nouns", head, rows)], notes)
 
 
 def duplicates(subjects: list[DatasetStatistics]) -> Section | None:
-    """Copies and near-copies."""
+    """Section on copies and near-copies of texts and images."""
     rows = [
         (subject.name, one.what, count(one.rows), count(one.sampled), share(one.exact, one.sampled),
          share(one.near, one.sampled), ", ".join(f"{name} ×{times}" for name, times in one.most.items()))
@@ -133,11 +133,11 @@ def duplicates(subjects: list[DatasetStatistics]) -> Section | None:
     if not rows:
         return None
     lead = (
-        "Copies: the same text to the letter, the same image to the byte. Near-copies: word 5-grams that are alike to "
-        f"{ALIKE:.0%} by MinHash, which finds most but not all, so the share is a lower bound. Where fewer rows "
-        "were looked at than there are, they were drawn with all their likes, so that shares stand for the whole."
+        "Copies: identical texts, or images with identical bytes. Near-copies: texts whose word 5-grams have a "
+        f"similarity of at least {ALIKE:.0%} by MinHash, which misses some, so the share is a lower bound. Samples "
+        "are drawn by content, so a sampled text comes with all its copies, and the shares hold for all rows."
     )
-    head = ("subject", "of", "rows", "looked at", "copies", "near-copies", "most frequent (an id each)")
+    head = ("data set", "text or image", "rows", "sampled", "copies", "near-copies", "most frequent (ids)")
     parts = [("copies", 4, COLOURS[1]), ("near-copies", 5, COLOURS[4])]
     names = [f"{row[1]} · {row[0]}" for row in rows]
     shares = {
@@ -153,7 +153,7 @@ def duplicates(subjects: list[DatasetStatistics]) -> Section | None:
 
 
 def defects(subjects: list[DatasetStatistics]) -> Section | None:
-    """What should not be in a text that a model is trained on."""
+    """Section on defects of texts, such as refusals and special tokens."""
     rows = [
         (subject.name, one.text, one.kind, count(one.rows), share(one.rows, one.of), ", ".join(one.examples))
         for subject in subjects for one in subject.defects
@@ -161,28 +161,28 @@ def defects(subjects: list[DatasetStatistics]) -> Section | None:
     if not rows:
         return None
     cut = [(subject.name, node, count(times)) for subject in subjects for node, times in subject.cut_off.items()]
-    tables = [Table("Findings by rule", ("subject", "text", "finding", "rows", "share", "for example"), rows)]
+    tables = [Table("Defects by rule", ("data set", "text", "defect", "rows", "share", "examples"), rows)]
     if cut:
-        tables.append(Table("Replies that were cut off", ("run", "node", "replies"), cut))
-    lead = "By rules that can be read: " + "; ".join(f"{kind}: {what}" for kind, what in KINDS.items()) + "."
-    return Section("defects", "What should not be there", lead, [], tables)
+        tables.append(Table("Truncated replies", ("run", "node", "replies"), cut))
+    lead = "Detected by rules: " + "; ".join(f"{kind}: {what}" for kind, what in KINDS.items()) + "."
+    return Section("defects", "Defects", lead, [], tables)
 
 
 def overlaps(subjects: list[DatasetStatistics]) -> Section | None:
-    """Texts that repeat a benchmark's."""
+    """Section on texts that overlap with benchmarks."""
     rows = [
         (subject.name, one.benchmark, one.text, count(one.rows), share(one.rows, one.of), ", ".join(one.examples))
         for subject in subjects for one in subject.overlaps
     ]  # fmt: skip
     if not rows:
         return None
-    lead = f"Rows that share {GRAM} words in a row with the texts given by `--benchmark`."
-    head = ("subject", "benchmark", "text", "rows", "share", "for example")
-    return Section("overlaps", "Overlap with benchmarks", lead, [], [Table("Overlap", head, rows)])
+    lead = f"Rows that share {GRAM} consecutive words with the texts given by `--benchmark`."
+    head = ("data set", "benchmark", "text", "rows", "share", "examples")
+    return Section("overlaps", "Overlap with benchmarks", lead, [], [Table("Overlap with benchmarks", head, rows)])
 
 
 def pictures(subjects: list[DatasetStatistics]) -> Section | None:
-    """What the pictures are."""
+    """Section on sizes and formats of images."""
     known = [(subject, subject.pictures) for subject in subjects if subject.pictures and subject.pictures.looked_at]
     if not known:
         return None
@@ -190,17 +190,17 @@ def pictures(subjects: list[DatasetStatistics]) -> Section | None:
     for subject, found in known:
         for size in found.sizes:
             label = f"{size.measure[0].upper()}{size.measure[1:]}"
-            plots.append(histogram(label, [(subject.name, size.histogram)], size.measure, "pictures"))
+            plots.append(histogram(label, [(subject.name, size.histogram)], size.measure, "images"))
             rows.append(
                 (subject.name, size.measure, f"{size.mean:,.0f}",
                  *(count(size.percentiles.get(point, 0)) for point in (1, 25, 50, 75, 99)))
             )  # fmt: skip
-        told = ", ".join(f"{name} {count(times)}" for name, times in found.formats.items())
-        formats.append((subject.name, count(found.looked_at), count(found.of), told, count(found.unreadable),
+        names = ", ".join(f"{name} {count(times)}" for name, times in found.formats.items())
+        formats.append((subject.name, count(found.looked_at), count(found.of), names, count(found.unreadable),
                         share(found.near, found.looked_at)))  # fmt: skip
-    lead = "Of whole parts drawn by chance. Two pictures look alike where their difference hashes (16 × 16) are equal."
+    lead = "From a random sample of whole parts. Two images look alike if their difference hashes (16 × 16) are equal."
     return Section(
-        "pictures", "Pictures", lead, plots,
-        [Table("Pictures", ("subject", "looked at", "of", "formats", "unreadable", "look like another"), formats),
-         Table("Sizes", ("subject", "measure", "mean", "1%", "25%", "50%", "75%", "99%"), rows)],
+        "pictures", "Images", lead, plots,
+        [Table("Images", ("data set", "sampled", "total", "formats", "unreadable", "look like another"), formats),
+         Table("Sizes", ("data set", "measure", "mean", "1%", "25%", "50%", "75%", "99%"), rows)],
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Counts the tokens of texts with a model's tokenizer, as it is on this machine."""
+"""Count the tokens of texts with a model's tokenizer, from this machine only."""
 
 from pathlib import Path
 
@@ -6,15 +6,16 @@ from oasis_ray.report.totals import Tokenize
 
 
 def tokenize_with(model: str) -> Tokenize:
-    """Counts the tokens of texts as `model` cuts them. Raises OSError where its tokenizer is not on this machine, and
-    ValueError where it can't be read.
+    """Return a function that counts the tokens of texts for `model`.
+
+    Raises OSError if its tokenizer is not on this machine, ValueError if it can't be read.
     """
     file = Path(model) / "tokenizer.json"
-    if file.is_file():  # read directly: importing transformers, and torch with it, takes longer than counting a demo
+    if file.is_file():  # read directly: importing transformers and torch takes longer than counting a small run
         return _count_with(file)
     from transformers import AutoTokenizer
 
-    # Never from the hub: a report should not wait for a network that is not there.
+    # Never from the hub: a report must not wait for an unreachable network.
     tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False, local_files_only=True)
 
     def count(texts: list[str]) -> list[int]:
@@ -29,11 +30,11 @@ def _count_with(file: Path) -> Tokenize:
     try:
         tokenizer = Tokenizer.from_file(str(file))
     except Exception as error:  # the library has no narrower one
-        raise ValueError(f"{file} is no tokenizer: {error}") from error
+        raise ValueError(f"{file} is not a tokenizer: {error}") from error
     tokenizer.no_truncation()
     tokenizer.no_padding()
 
     def count(texts: list[str]) -> list[int]:
-        return [len(found.ids) for found in tokenizer.encode_batch(texts, add_special_tokens=False)]
+        return [len(encoding.ids) for encoding in tokenizer.encode_batch(texts, add_special_tokens=False)]
 
     return count

@@ -44,7 +44,7 @@ def test_rows_are_filtered_searched_and_opened(opened: OpenedRun, artifacts: Pat
     page.locator(".card").first.click()
     detail = page.inner_text("#detail")
     assert "Describe the chart in detail." in detail
-    assert "clarity wrote" in detail
+    assert "Output of clarity" in detail
     assert "Lineage" in detail
     page.locator("#detail").screenshot(path=artifacts / "report-row.png")
     page.keyboard.press("Escape")

@@ -55,7 +55,7 @@ def test_the_cost_of_a_run_is_split_by_node_and_by_where_rows_ended(probed: RunF
     section = of_cost.cost([statistics(probed)])
     assert section is not None
     each, nodes, ends = section.tables
-    assert each.head[-2:] == ("GPU-seconds each", "money each")
+    assert each.head[-2:] == ("GPU-seconds", "money")
     assert each.rows[0][-2:] == ("6", "0.005 EUR")
     assert nodes.head[-2:] == ends.head[3:5] == ("GPU-seconds", "EUR")
     assert ends.rows[0][0] == "accepted"
@@ -87,7 +87,7 @@ def test_the_forecast_is_told_with_what_it_came_to(probed: RunFolder) -> None:
     assert section is not None
     made = Forecast.model_validate(open_dataset(str(probed.path)).manifest["forecast"])  # type: ignore[index]
     inside = sum(one.inside is True for one in made.figures)
-    assert f"{inside} of {len(made.figures)} figures of run came to lie in their intervals of 95%" in section.lead
+    assert f"{inside} of {len(made.figures)} values of run fell within their 95% intervals" in section.lead
     (table,) = section.tables
     accepted = next(row for row in table.rows if row[1] == "rows accepted")
     assert (accepted[2], accepted[5:]) == ("40.0", ("40.0", "yes"))

@@ -16,12 +16,12 @@ import pytest
 
 from oasis_ray.errors import JobError
 from oasis_ray.explore import annotations as marks
-from oasis_ray.explore.row_image import Pictures
+from oasis_ray.explore.row_image import RowImages
 from oasis_ray.report.apply import apply_here
 from oasis_ray.report.build import make
 from oasis_ray.report.collect import way
 from oasis_ray.report.dataset import open_dataset
-from oasis_ray.report.gallery import picture_uri
+from oasis_ray.report.gallery import image_uri
 from oasis_ray.report.parallel import apply_on_ray
 from oasis_ray.report.statistics import DatasetStatistics, Statistics
 from tests.support.checkout import ROOT
@@ -128,7 +128,7 @@ def test_subjects_stand_side_by_side(run: RunFolder, tmp_path: Path) -> None:
     ]
     assert made.subjects[1].outcomes == {"accepted": 1, "captions": 0, "rejected": 0, "failed": 1}
     assert [one.notes for one in made.subjects] == [
-        [], ["records without a question and its answer (`conversations` or `messages`): 1"]
+        [], ["records without a question and an answer (`conversations` or `messages`): 1"]
     ]  # fmt: skip
     assert [one.model_dump() for one in made.subjects[0].overlaps] == [
         {"benchmark": "exam.txt", "text": "instruction", "rows": 1, "of": 4, "examples": ["a1"]}
@@ -182,9 +182,9 @@ def test_rows_of_all_outcomes_of_a_run_are_counted_for_that(run: RunFolder) -> N
 
 @pytest.mark.parametrize("data", [None, b"", b"<svg onload=alert(1)>", picture()[:200], "text"])
 def test_what_is_no_picture_has_no_thumbnail(data: Any) -> None:
-    assert picture_uri(Pictures({}), {"image": data}) is None
+    assert image_uri(RowImages({}), {"image": data}) is None
 
 
 def test_a_thumbnail_is_made_anew() -> None:
     for image in (picture(), {"bytes": picture(), "path": None}):
-        assert str(picture_uri(Pictures({}), {"image": image})).startswith("data:image/webp;base64,")
+        assert str(image_uri(RowImages({}), {"image": image})).startswith("data:image/webp;base64,")

@@ -60,7 +60,7 @@ def test_tokens_are_counted_as_transformers_counts_them(tmp_path: Path) -> None:
 
 def test_a_tokenizer_that_can_not_be_read_is_told(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text("{}")
-    with pytest.raises(ValueError, match=r"tokenizer\.json is no tokenizer: "):
+    with pytest.raises(ValueError, match=r"tokenizer\.json is not a tokenizer: "):
         tokenize_with(str(tmp_path))
 
 
