@@ -182,10 +182,10 @@ def browse(
     """Open a run in the browser: filter and search rows, and mark them as good or bad. Ctrl-C stops the server."""
     from oasis_ray.explore.server import serve
 
-    def tell(address: str) -> None:
+    def announce(address: str) -> None:
         out.print(f"open {address}", soft_wrap=True)
         out.print(
             "anyone on this machine who has this address can open the run; Ctrl-C stops the server", soft_wrap=True
         )
 
-    serve(run_folder, who or _login(), port, tell)
+    serve(run_folder, who or _login(), port, announce)

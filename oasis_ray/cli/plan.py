@@ -59,8 +59,8 @@ def plan(
     executor.join()
     have = executor.nodes()
     gpus = on_gpus(job.pools, have)
-    wanted = needs(job.pools, gpus)
-    for need in wanted:
+    pool_needs = needs(job.pools, gpus)
+    for need in pool_needs:
         pool = job.pools[need.pool]
         most = f", growing to {need.most}" if need.most > need.engines else ""
         out.print(f"pool {need.pool}: {pool.model} ({pool.backend}): {need}{most}", soft_wrap=True)
@@ -78,7 +78,7 @@ def plan(
             raise JobError([problem])
         return
     try:
-        fit(wanted, have)
+        fit(pool_needs, have)
     except FitError as error:
         out.print(f"{error}\nthe job is valid; the autoscaler of this cluster will be asked for more nodes")
     else:

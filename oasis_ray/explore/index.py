@@ -171,15 +171,15 @@ def _selection(schema: pa.Schema) -> tuple[str, list[Any]]:
     """Return SQL for node, reason, language, scores and said, from the columns of the schema, and its bound values."""
     written = _written(schema)
     texts = {(node, field): place for node, field, place, kind in written if _is_text(kind)}
-    said = ["instruction"] * ("instruction" in schema.names)
-    said += [place for wanted in ("instruction", "text") for (_, field), place in texts.items() if field == wanted]
+    opening = ["instruction"] * ("instruction" in schema.names)
+    opening += [place for name in ("instruction", "text") for (_, field), place in texts.items() if field == name]
     spoken = [place for (_, field), place in texts.items() if field == "language"]
     judges = {node: place for node, field, place, kind in written if field == "score" and pa.types.is_integer(kind)}
     columns = [
         *(name if name in schema.names else "NULL" for name in ("node", "reason")),
         f"coalesce({', '.join([*spoken, 'NULL'])})",
         f"map(?::VARCHAR[], [{', '.join(judges.values())}]::BIGINT[])",
-        f"left(coalesce({', '.join([*said, 'NULL'])}), {SAID_CHARS})",
+        f"left(coalesce({', '.join([*opening, 'NULL'])}), {SAID_CHARS})",
     ]
     return ", ".join(columns), [list(judges)]
 

@@ -10,9 +10,9 @@ from oasis_ray.cost.forecast import Forecast
 from oasis_ray.output.counts import Counts, Usage
 from oasis_ray.output.funnel import passages, shares
 from oasis_ray.output.ledger import counts_of
-from oasis_ray.report import statistics as says
+from oasis_ray.report import statistics as schema
 from oasis_ray.report.dataset import Dataset
-from oasis_ray.report.totals import UNITS, Found, Spoken, Totals
+from oasis_ray.report.totals import UNITS, Matches, Spoken, Totals
 from oasis_ray.stats.defects import KINDS
 from oasis_ray.stats.histogram import Histogram
 from oasis_ray.stats.images import ImageTotals
@@ -29,13 +29,13 @@ K = TypeVar("K", str, tuple[str, str])
 
 def summarise(
     dataset: Dataset, totals: Totals, spoken: Spoken, images: ImageTotals | None, notes: list[str]
-) -> says.DatasetStatistics:
+) -> schema.DatasetStatistics:
     """Return the statistics of a data set. `notes` state what could not be counted."""
     outcomes: Counter[str] = Counter()
     for (_, outcome), rows in totals.outcomes.items():
         outcomes[outcome] += rows
     kept = outcomes[Outcome.ACCEPTED] + outcomes[Outcome.CAPTIONS]
-    return says.DatasetStatistics(
+    return schema.DatasetStatistics(
         name=dataset.name,
         kind="run" if dataset.manifest else "data set",
         rows=outcomes.total(),
@@ -53,7 +53,7 @@ def summarise(
         correlations=list(_correlations(totals)),
         duplicates=list(_duplicates(totals)),
         defects=[
-            says.Finding(
+            schema.Finding(
                 text=text,
                 kind=kind,
                 rows=totals.defects[text, kind].rows,
@@ -66,8 +66,8 @@ def summarise(
         ],
         cut_off=dict(_most(totals.cut)),
         overlaps=[
-            says.Overlap(benchmark=name, text=text, rows=found.rows, of=_of(totals, text), examples=_names(found))
-            for (name, text), found in sorted(totals.overlaps.items())
+            schema.Overlap(benchmark=name, text=text, rows=matches.rows, of=_of(totals, text), examples=_names(matches))
+            for (name, text), matches in sorted(totals.overlaps.items())
         ],
         pictures=_images(images, kept) if images else None,
         origins=_origins(totals),
@@ -88,23 +88,23 @@ def _run(path: str, manifest: Mapping[str, Any], totals: Totals, outcomes: Count
         "recipe": manifest["recipe"],
         "state": manifest["state"],
         "funnel": [
-            says.Passage(node=one.node, rows=one.rows, through=one.through, left=dict(one.left))
+            schema.Passage(node=one.node, rows=one.rows, through=one.through, left=dict(one.left))
             for one in passages(manifest, tally)
         ],
         "rates": [
-            says.Rate(say=rate.say, rows=rows, of=of, published=rate.published)
+            schema.Rate(say=rate.say, rows=rows, of=of, published=rate.published)
             for rate, rows, of in shares(manifest, tally)
         ],
-        "cost": says.Cost(
+        "cost": schema.Cost(
             nodes=[
-                says.NodeCost(node=node["name"], **vars(costs[node["name"]]), **_spent(spent.nodes.get(node["name"])))
+                schema.NodeCost(node=node["name"], **vars(costs[node["name"]]), **_spent(spent.nodes.get(node["name"])))
                 for node in manifest["nodes"]
                 if node["name"] in costs
             ],
             seconds=sum(session.get("seconds", 0) for session in manifest["sessions"]),
             seconds_loading=sum(session.get("seconds_loading", 0) for session in manifest["sessions"]),
             currency=spent.currency,
-            ends=[says.EndCost.model_validate(line, from_attributes=True) for line in spent.lines],
+            ends=[schema.EndCost.model_validate(line, from_attributes=True) for line in spent.lines],
             **_spent(spent.total if spent.pools else None),
         ),
         "forecast": _forecast(manifest),
@@ -115,33 +115,33 @@ def _spent(amount: Amount | None) -> dict[str, Any]:
     return {} if amount is None else {"gpu_seconds": amount.gpu_seconds, "money": amount.money}
 
 
-def _forecast(manifest: Mapping[str, Any]) -> says.Forecast | None:
+def _forecast(manifest: Mapping[str, Any]) -> schema.Forecast | None:
     if "forecast" not in manifest:
         return None
     forecast = Forecast.model_validate(manifest["forecast"])
     if not forecast.graded:  # the manifest of a probe: the forecast run has not ended
         return None
-    return says.Forecast(
+    return schema.Forecast(
         probe_rows=forecast.probe_rows,
         confidence=forecast.confidence,
         bottleneck=forecast.sizes[0].bottleneck if forecast.sizes else None,
         actual_bottleneck=forecast.actual_bottleneck,
-        figures=[says.Predicted.model_validate(one, from_attributes=True) for one in forecast.figures],
+        figures=[schema.Predicted.model_validate(one, from_attributes=True) for one in forecast.figures],
     )
 
 
-def _lengths(text: str, unit: str, lengths: Histogram) -> says.TextLengths:
-    return says.TextLengths(
+def _lengths(text: str, unit: str, lengths: Histogram) -> schema.TextLengths:
+    return schema.TextLengths(
         text=text, unit=unit, rows=lengths.rows, mean=lengths.mean, deviation=lengths.deviation,
         percentiles=lengths.percentiles(), histogram=_histogram(lengths),
     )  # fmt: skip
 
 
-def _histogram(lengths: Histogram) -> list[says.Bin]:
-    return [says.Bin(low=low, high=high, rows=rows) for low, high, rows in lengths.histogram()]
+def _histogram(lengths: Histogram) -> list[schema.Bin]:
+    return [schema.Bin(low=low, high=high, rows=rows) for low, high, rows in lengths.histogram()]
 
 
-def _languages(spoken: Spoken) -> says.Languages:
+def _languages(spoken: Spoken) -> schema.Languages:
     sampled: Counter[str] = Counter()
     rows: Counter[tuple[str, str]] = Counter()
     unsure: Counter[tuple[str, str]] = Counter()
@@ -149,16 +149,16 @@ def _languages(spoken: Spoken) -> says.Languages:
         sampled[text] += count
         rows[text, language] += count
         unsure[text, language] += 0 if sure else count
-    return says.Languages(
+    return schema.Languages(
         sampled=dict(sampled),
         found=[
-            says.Language(text=text, language=language, rows=count, unsure=unsure[text, language])
+            schema.Language(text=text, language=language, rows=count, unsure=unsure[text, language])
             for (text, language), count in _most(rows)
         ],
     )
 
 
-def _verbs(spoken: Spoken) -> says.Verbs | None:
+def _verbs(spoken: Spoken) -> schema.Verbs | None:
     parser = parser_name()
     if parser is None or not spoken.parsed:
         return None
@@ -168,39 +168,39 @@ def _verbs(spoken: Spoken) -> says.Verbs | None:
         verbs[verb] += rows
         if noun is not None:
             nouns[verb][noun] += rows
-    return says.Verbs(
+    return schema.Verbs(
         parser=parser, parsed=spoken.parsed, verbless=spoken.verbless,
         verbs=[
-            says.Verb(verb=verb, rows=rows,
-                      nouns=[says.Noun(noun=noun, rows=count) for noun, count in _most(nouns[verb])[:NOUNS]])
+            schema.Verb(verb=verb, rows=rows,
+                      nouns=[schema.Noun(noun=noun, rows=count) for noun, count in _most(nouns[verb])[:NOUNS]])
             for verb, rows in _most(verbs) if rows > VERB_FROM * spoken.parsed
         ],
     )  # fmt: skip
 
 
-def _scores(totals: Totals, manifest: Mapping[str, Any] | None) -> list[says.Axis]:
-    found: dict[str, dict[int, int]] = {node["name"]: {} for node in (manifest or {}).get("nodes", ())}
+def _scores(totals: Totals, manifest: Mapping[str, Any] | None) -> list[schema.Axis]:
+    by_axis: dict[str, dict[int, int]] = {node["name"]: {} for node in (manifest or {}).get("nodes", ())}
     for (axis, score), rows in sorted(totals.scores.items()):
-        found.setdefault(axis, {})[score] = rows
+        by_axis.setdefault(axis, {})[score] = rows
     return [
-        says.Axis(
+        schema.Axis(
             axis=axis,
             counts=counts,
             mean=sum(score * rows for score, rows in counts.items()) / sum(counts.values()),
         )
-        for axis, counts in found.items()
+        for axis, counts in by_axis.items()
         if counts
     ]
 
 
-def _correlations(totals: Totals) -> Iterator[says.Correlation]:
+def _correlations(totals: Totals) -> Iterator[schema.Correlation]:
     pairs: dict[tuple[str, str], Counter[tuple[int, int]]] = defaultdict(Counter)
     for (one, other, score, its), rows in sorted(
         totals.both.items()
     ):  # a fixed order, so that sums of floats are reproducible
         pairs[one, other][score, its] += rows
     for (one, other), counts in sorted(pairs.items()):
-        yield says.Correlation(one=one, other=other, rows=counts.total(), pearson=pearson(counts))
+        yield schema.Correlation(one=one, other=other, rows=counts.total(), pearson=pearson(counts))
 
 
 def pearson(counts: Mapping[tuple[int, int], int]) -> float | None:
@@ -214,44 +214,44 @@ def pearson(counts: Mapping[tuple[int, int], int]) -> float | None:
     return xy / sqrt(xx * yy) if xx and yy else None
 
 
-def _duplicates(totals: Totals) -> Iterator[says.Duplicates]:
+def _duplicates(totals: Totals) -> Iterator[schema.Duplicates]:
     for what in (*TEXTS, "image"):
         if what in totals.twins:
             twins = totals.twins[what]
             sampled, exact, near = twins.counts()
-            yield says.Duplicates(
+            yield schema.Duplicates(
                 what=what, rows=twins.rows, sampled=sampled, exact=exact, near=near, most=dict(twins.most(MOST))
             )
 
 
-def _images(images: ImageTotals, of: int) -> says.Pictures:
-    return says.Pictures(
+def _images(images: ImageTotals, of: int) -> schema.Pictures:
+    return schema.Pictures(
         looked_at=images.looked_at, of=of, unreadable=images.unreadable,
         formats=dict(_most(images.formats)), near=images.twins.counts()[2],
         sizes=[
-            says.Sizes(measure=measure, mean=sizes.mean, percentiles=sizes.percentiles(), histogram=_histogram(sizes))
+            schema.Sizes(measure=measure, mean=sizes.mean, percentiles=sizes.percentiles(), histogram=_histogram(sizes))
             for measure, sizes in images.sizes.items()
         ],
     )  # fmt: skip
 
 
-def _origins(totals: Totals) -> list[says.Origin]:
+def _origins(totals: Totals) -> list[schema.Origin]:
     outcomes: dict[str | None, dict[str, int]] = defaultdict(dict)
     for (origin, outcome), rows in totals.outcomes.items():
         outcomes[origin][outcome] = rows
     if set(outcomes) <= {None}:
         return []
     return [
-        says.Origin(
+        schema.Origin(
             origin=origin,
-            outcomes=found,
+            outcomes=counts,
             words={text: totals.origins[origin, text].mean for text in TEXTS if totals.origins[origin, text].rows},
         )
-        for origin, found in sorted(outcomes.items(), key=lambda item: (-sum(item[1].values()), item[0] or ""))
+        for origin, counts in sorted(outcomes.items(), key=lambda item: (-sum(item[1].values()), item[0] or ""))
     ]
 
 
-def _marks(totals: Totals) -> says.Marks | None:
+def _marks(totals: Totals) -> schema.Marks | None:
     """Return people's marks by outcome, and Cohen's kappa of good or bad with kept or not."""
     if not totals.marked:
         return None
@@ -260,7 +260,7 @@ def _marks(totals: Totals) -> says.Marks | None:
     for (outcome, mark), rows in totals.marked.items():
         marks[mark][outcome] += rows
         table[outcome in (Outcome.ACCEPTED, Outcome.CAPTIONS), mark == "good"] += rows
-    return says.Marks(marks=table.total(), good=dict(marks["good"]), bad=dict(marks["bad"]), kappa=kappa(table))
+    return schema.Marks(marks=table.total(), good=dict(marks["good"]), bad=dict(marks["bad"]), kappa=kappa(table))
 
 
 def kappa(table: Mapping[tuple[bool, bool], int]) -> float | None:
@@ -281,5 +281,5 @@ def _of(totals: Totals, text: str) -> int:
     return totals.lengths[text, "words"].rows
 
 
-def _names(found: Found) -> list[str]:
-    return [str(name) for name in found.some.chosen()]
+def _names(matches: Matches) -> list[str]:
+    return [str(name) for name in matches.sample.chosen()]

@@ -22,9 +22,9 @@ def lengths(subjects: list[DatasetStatistics]) -> Section | None:
         return None
     plots = []
     for text in TEXTS:
-        some = [(subject, one) for subject, one in every if one.text == text and one.unit == "words"]
-        if some:
-            named = [(f"{subject.name} (mean {one.mean:.1f})", one.histogram) for subject, one in some]
+        of_kind = [(subject, one) for subject, one in every if one.text == text and one.unit == "words"]
+        if of_kind:
+            named = [(f"{subject.name} (mean {one.mean:.1f})", one.histogram) for subject, one in of_kind]
             plots.append(histogram(f"Words in each {text}", named, "words", "texts"))
     rows = [
         (subject.name, one.text, one.unit, count(one.rows), f"{one.mean:,.1f}", f"{one.deviation:,.1f}",
@@ -92,9 +92,9 @@ def verbs(subjects: list[DatasetStatistics]) -> Section | None:
         f"of the instructions are shown, with their three most frequent nouns. {published.VERBS}"
     )
     plots, rows, notes = [], [], []
-    for subject, found in known:
+    for subject, parsed in known:
         labels, parents, values, ids = [], [], [], []
-        for verb in found.verbs:
+        for verb in parsed.verbs:
             ids.append(verb.verb)
             labels.append(verb.verb)
             parents.append("")
@@ -108,13 +108,13 @@ def verbs(subjects: list[DatasetStatistics]) -> Section | None:
         label = f"Root verbs of {subject.name} (inner ring) and their nouns (outer ring)"
         plots.append(plot(label, [wheel], height=420))
         rows += [
-            (subject.name, verb.verb, count(verb.rows), share(verb.rows, found.parsed),
+            (subject.name, verb.verb, count(verb.rows), share(verb.rows, parsed.parsed),
              ", ".join(f"{noun.noun} {count(noun.rows)}" for noun in verb.nouns))
-            for verb in found.verbs
+            for verb in parsed.verbs
         ]  # fmt: skip
         notes.append(
-            f"{subject.name}: {count(found.parsed)} English instructions were parsed with {found.parser}; "
-            f"{count(found.verbless)} have no root verb."
+            f"{subject.name}: {count(parsed.parsed)} English instructions were parsed with {parsed.parser}; "
+            f"{count(parsed.verbless)} have no root verb."
         )
     if not known:
         english = any(one.language == "en" for subject in texts for one in subject.languages.found)
@@ -187,17 +187,17 @@ def pictures(subjects: list[DatasetStatistics]) -> Section | None:
     if not known:
         return None
     plots, rows, formats = [], [], []
-    for subject, found in known:
-        for size in found.sizes:
+    for subject, images in known:
+        for size in images.sizes:
             label = f"{size.measure[0].upper()}{size.measure[1:]}"
             plots.append(histogram(label, [(subject.name, size.histogram)], size.measure, "images"))
             rows.append(
                 (subject.name, size.measure, f"{size.mean:,.0f}",
                  *(count(size.percentiles.get(point, 0)) for point in (1, 25, 50, 75, 99)))
             )  # fmt: skip
-        names = ", ".join(f"{name} {count(times)}" for name, times in found.formats.items())
-        formats.append((subject.name, count(found.looked_at), count(found.of), names, count(found.unreadable),
-                        share(found.near, found.looked_at)))  # fmt: skip
+        names = ", ".join(f"{name} {count(times)}" for name, times in images.formats.items())
+        formats.append((subject.name, count(images.looked_at), count(images.of), names, count(images.unreadable),
+                        share(images.near, images.looked_at)))  # fmt: skip
     lead = "From a random sample of whole parts. Two images look alike if their difference hashes (16 × 16) are equal."
     return Section(
         "pictures", "Images", lead, plots,

@@ -30,21 +30,21 @@ Tokenize = Callable[[list[str]], list[int]]
 
 
 @dataclass
-class Found:
+class Matches:
     """Count of rows with something in common, and a sample of their ids."""
 
     rows: int = 0
-    some: HashSample = field(default_factory=partial(HashSample, SHOWN))
+    sample: HashSample = field(default_factory=partial(HashSample, SHOWN))
 
     def add(self, name: str) -> None:
         """Count a row."""
         self.rows += 1
-        self.some.add(number(name), name)
+        self.sample.add(number(name), name)
 
-    def merge(self, other: "Found") -> None:
+    def merge(self, other: "Matches") -> None:
         """Add the rows of `other`."""
         self.rows += other.rows
-        self.some.merge(other.some)
+        self.sample.merge(other.sample)
 
 
 @dataclass
@@ -61,8 +61,8 @@ class Totals:
         default_factory=Counter
     )  # two axes, and their scores of the same row
     twins: dict[str, NearDuplicates] = field(default_factory=lambda: defaultdict(NearDuplicates))
-    defects: dict[tuple[str, str], Found] = field(default_factory=lambda: defaultdict(Found))  # text, kind
-    overlaps: dict[tuple[str, str], Found] = field(default_factory=lambda: defaultdict(Found))  # benchmark, text
+    defects: dict[tuple[str, str], Matches] = field(default_factory=lambda: defaultdict(Matches))  # text, kind
+    overlaps: dict[tuple[str, str], Matches] = field(default_factory=lambda: defaultdict(Matches))  # benchmark, text
     marked: Counter[tuple[str, str]] = field(default_factory=Counter)  # outcome, mark by a person
     cut: Counter[str] = field(default_factory=Counter)  # node whose reply was truncated
     texts: dict[str, HashSample] = field(default_factory=dict)  # a sample of each kind of text
