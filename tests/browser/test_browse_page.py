@@ -1,4 +1,4 @@
-"""The page itself, in a real browser: what a person does with it, and that hostile rows do nothing to it."""
+"""Page of `browse` in a real browser: its use, and that hostile rows do not affect it."""
 
 import json
 import os
@@ -44,7 +44,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 
 @pytest.fixture(scope="module")
 def address(run: RunFolder) -> Iterator[str]:
-    """What `oasis-ray browse` prints."""
+    """Address that `oasis-ray browse` prints."""
     serving = subprocess.Popen(
         [sys.executable, "-m", "oasis_ray.cli", "browse", str(run.path), "--who", "ada"],
         cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True,
@@ -56,7 +56,7 @@ def address(run: RunFolder) -> Iterator[str]:
 
 
 class Page:
-    """A page that is open, and everything in it that should not have happened."""
+    """Open page, with a record of everything in it that should not have happened."""
 
     def __init__(self, browser: Any, address: str, **options: Any) -> None:
         self.context = browser.new_context(**options)
@@ -75,7 +75,7 @@ class Page:
             self.wrong.append(f"asked for {url}")
 
     def wait(self, script: str) -> None:
-        """Wait until the script says true. (Playwright's own way evaluates in the page, which its policy forbids.)"""
+        """Wait until the script returns true. (Playwright's wait_for_function needs `eval`: the policy forbids it.)"""
         for _ in range(1500):
             if self.page.evaluate(script):
                 return
@@ -83,7 +83,7 @@ class Page:
         state = self.page.evaluate(
             "[document.activeElement.outerHTML.slice(0, 99), at, whole?.id, asked, loading, document.body.innerText]"
         )
-        raise AssertionError(f"never came: {script}; {self.wrong}; {state}")
+        raise AssertionError(f"timeout: {script}; {self.wrong}; {state}")
 
     def press(self, key: str) -> None:
         self.page.keyboard.press(key)
@@ -157,7 +157,7 @@ def test_a_mark_never_goes_to_the_row_that_was_shown_before(opened: Page, run: R
     )
     there = "document.getElementById('row').ariaBusy === 'false' && !document.getElementById('good').disabled"
     opened.wait(there)
-    assert marks(run) == before  # the rows were not there yet, so neither was marked
+    assert marks(run) == before  # the rows were not loaded yet, so neither was marked
     opened.press("b")
     opened.wait("document.getElementById('bad').ariaPressed === 'true'")
     assert marks(run) == [*before, (opened.shown(), "bad")]
@@ -225,7 +225,7 @@ def test_a_late_search_does_not_replace_the_list_that_was_asked_for_after_it(ope
     assert page.locator("#list li").count() == 100
 
 
-def test_a_list_goes_on_as_it_is_read(opened: Page) -> None:
+def test_more_rows_are_loaded_as_the_list_is_read(opened: Page) -> None:
     opened.pick("accepted")
     for _ in range(130):
         opened.press("j")

@@ -1,4 +1,4 @@
-"""The report's page in a real browser: what a person does with it, and that hostile rows do nothing to it.
+"""Page of the report in a real browser: its use, and that hostile rows do not affect it.
 
 One page, on a desktop and in light mode; the others are in `tests/slow/test_report_page_variants.py`.
 """
@@ -21,7 +21,7 @@ def shared(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[O
 
 @pytest.fixture
 def opened(shared: OpenedRun) -> Iterator[OpenedRun]:
-    """The one page. The first test sees also what happened while it was loaded."""
+    """The one page. The first test also covers what happened while it was loaded."""
     yield shared
     shared.wrong.clear()
 
@@ -59,4 +59,4 @@ def test_only_the_named_scripts_may_run(opened: OpenedRun) -> None:
     opened.page.evaluate("document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.ran = 2\">')")
     opened.page.wait_for_timeout(200)
     assert opened.page.evaluate("window.ran") is None
-    assert any("Content Security Policy" in told for told in opened.wrong)
+    assert any("Content Security Policy" in message for message in opened.wrong)

@@ -1,4 +1,4 @@
-"""The command line: what it prints, its exit codes, and what it does without Ray."""
+"""Command line: output, exit codes, and commands without Ray."""
 
 import json
 import subprocess
@@ -19,7 +19,7 @@ JobFile = Callable[..., Path]
 MODEL = {"backend": "simulated", "model": "m", "script": "tests.support.scripts:oasis"}
 
 
-def test_a_wrong_job_is_told_whole_and_ends_with_2(job_file: JobFile) -> None:
+def test_all_problems_of_a_job_are_reported_with_code_2(job_file: JobFile) -> None:
     path = job_file(nodes={"clarety": {}}, seeds=1)
     done = call("plan", path)
     assert done.returncode == 2
@@ -30,7 +30,7 @@ def test_a_wrong_job_is_told_whole_and_ends_with_2(job_file: JobFile) -> None:
     assert done.stderr.rstrip().endswith("Did you mean 'clarity'?")
 
 
-def test_an_input_that_is_not_there_is_told_before_anything_starts(job_file: JobFile) -> None:
+def test_an_input_that_is_not_there_is_reported_before_anything_starts(job_file: JobFile) -> None:
     done = call_here("run", job_file())
     assert done.returncode == 2
     assert "input.path: there are no Parquet files at " in done.stderr
@@ -80,14 +80,14 @@ BEYOND: dict[str, tuple[str, str]] = {
 
 @pytest.mark.parametrize("command", ["run", "plan"])
 def test_what_only_a_cluster_can_do_is_refused_with_what_to_do_instead(command: str, job_file: JobFile) -> None:
-    for key, (text, told) in BEYOND.items():
+    for key, (text, problem) in BEYOND.items():
         path = job_file(executor="ray", pools={"vlm": MODEL, "llm": MODEL})
         done = call_here(command, path, "--local", "--set", text)
-        said = f"JobError: 1 problem:\n  - {path}: {told}, {ADVICE}\n"
-        assert (done.returncode, done.stdout, done.stderr) == (2, "", said), key
+        message = f"JobError: 1 problem:\n  - {path}: {problem}, {ADVICE}\n"
+        assert (done.returncode, done.stdout, done.stderr) == (2, "", message), key
 
 
-def test_all_that_only_a_cluster_can_do_is_told_at_once(job_file: JobFile) -> None:
+def test_all_that_only_a_cluster_can_do_is_reported_at_once(job_file: JobFile) -> None:
     path = job_file(pools={"vlm": MODEL | {"replicas": 2, "shared": "judge"}, "llm": MODEL}, workers=4)
     assert call_here("plan", path).stderr.splitlines() == [
         "JobError: 3 problems:",
@@ -130,7 +130,7 @@ run, found, ended = f"{folder}/run", [], threading.Event()
 
 
 def interrupt():
-    """Ctrl-C, once the page is served and until that is heard."""
+    """Send SIGINT once the page is served, until the command ends."""
     while not ended.wait(1.5):
         if "oasis_ray.explore.server" in sys.modules:
             os.kill(os.getpid(), signal.SIGINT)
@@ -186,7 +186,7 @@ def test_recipes_are_listed_with_their_nodes() -> None:
 
 
 @pytest.mark.parametrize("words", [("audit", "nowhere"), ("status", "nowhere")])
-def test_a_folder_that_is_no_run_is_told(words: tuple[str, ...]) -> None:
+def test_a_folder_that_is_no_run_is_reported(words: tuple[str, ...]) -> None:
     done = call_here(*words)
     assert (done.returncode, done.stderr) == (
         2,

@@ -1,4 +1,4 @@
-"""What the terminal shows of a forecast, as text."""
+"""Tables of a forecast on the terminal, as text."""
 
 from collections.abc import Callable, Iterable
 from io import StringIO
@@ -17,7 +17,7 @@ from tests.support.run_folders import RunFolder
 
 
 def said(things: Any) -> str:
-    """As it is printed where there is no terminal."""
+    """Return the output of rich without a terminal."""
     text = StringIO()
     console = Console(file=text, width=160)
     for thing in things if isinstance(things, Iterable) and not isinstance(things, str) else [things]:
@@ -32,31 +32,33 @@ def made(tmp_path: Path, job_file: Callable[..., Path]) -> Forecast:
     return forecast(probe.job, probe.recipe, 40_000, PRICES)
 
 
-def test_rows_and_tokens_are_told_by_node_with_their_intervals(made: Forecast) -> None:
+def test_rows_and_tokens_are_reported_by_node_with_their_intervals(made: Forecast) -> None:
     lines = said(show_forecast.nodes(made)).splitlines()
-    told = {line.split("│")[0].strip(): [cell.strip() for cell in line.split("│")[1:]] for line in lines if "│" in line}
-    assert told["admit"] == ["40k [36.5k–40k]", "", "4000 [1583–9221]", "", ""]
-    assert told["nonsense"][:3] == ["28k [21.83k–32.77k]", "8000 [4200–13.9k]", ""]
-    assert told["hook"][3] == "360k [360k–360k]"
-    assert told["accepted"][0] == "16k [10.54k–22.16k]"
+    cells = {
+        line.split("│")[0].strip(): [cell.strip() for cell in line.split("│")[1:]] for line in lines if "│" in line
+    }
+    assert cells["admit"] == ["40k [36.5k–40k]", "", "4000 [1583–9221]", "", ""]
+    assert cells["nonsense"][:3] == ["28k [21.83k–32.77k]", "8000 [4200–13.9k]", ""]
+    assert cells["hook"][3] == "360k [360k–360k]"
+    assert cells["accepted"][0] == "16k [10.54k–22.16k]"
 
 
-def test_time_and_cost_are_told_for_sizes(made: Forecast) -> None:
+def test_time_and_cost_are_reported_for_sizes(made: Forecast) -> None:
     table = said(show_forecast.sizes(made))
     assert all(word in table for word in ("engines vlm", "engines llm", "bottleneck", "wall time", "GPU-hours", "EUR"))
     assert len([line for line in table.splitlines() if "%)" in line]) == len(made.sizes)
 
 
-def test_other_prices_and_the_order_of_judges_are_told(made: Forecast) -> None:
-    told = list(show_forecast.remarks(made))
-    assert [line.partition(":")[0] for line in told if ": " in line and not line.startswith("no order")] == [
+def test_other_prices_and_the_order_of_judges_are_reported(made: Forecast) -> None:
+    remarks = list(show_forecast.remarks(made))
+    assert [line.partition(":")[0] for line in remarks if ": " in line and not line.startswith("no order")] == [
         "peak memory of this machine, MiB",
         "cost at the prices of other GPUs, assuming equal speed (EUR)",
     ]
-    assert "no order of the judges costs much less than the present one: caption_language" in told[-1]
+    assert "no order of the judges costs much less than the present one: caption_language" in remarks[-1]
 
 
-def test_the_grades_tell_the_great_sums_and_what_was_missed(made: Forecast, tmp_path: Path, job_file: Any) -> None:
+def test_grades_show_the_totals_and_missed_intervals(made: Forecast, tmp_path: Path, job_file: Any) -> None:
     run = RunFolder(tmp_path / "run", job_file(), 400)
     graded = grade(made, close(run, 400))
     table, line = said(show_forecast.grades(graded)), show_forecast.verdict(graded)

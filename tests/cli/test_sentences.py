@@ -1,4 +1,4 @@
-"""Commands end in sentences: a path that can't be, a file for a folder, a shadowed package, a reader that has gone."""
+"""Errors are messages, not tracebacks: impossible paths, a file instead of a folder, a closed output pipe."""
 
 import subprocess
 from collections.abc import Callable
@@ -35,15 +35,15 @@ def test_an_output_that_can_not_be_made_is_a_wrong_job(
     )  # fmt: skip
 
 
-def test_shards_that_can_not_be_made_are_told(tmp_path: Path) -> None:
+def test_shards_that_can_not_be_made_are_reported(tmp_path: Path) -> None:
     rows(tmp_path, "good")
     done = call("ingest", tmp_path / "shards", "/proc/x")
-    told = "JobError: 1 problem:\n  - OUT: /proc/x can't be made: /proc can't be written to\n"
-    assert (done.returncode, done.stderr) == (2, told)
+    message = "JobError: 1 problem:\n  - OUT: /proc/x can't be made: /proc can't be written to\n"
+    assert (done.returncode, done.stderr) == (2, message)
 
 
 @pytest.mark.parametrize("verb", ["status", "audit", "browse", "report"])
-def test_a_job_file_for_a_run_folder_is_told_with_its_run(verb: str, tmp_path: Path, job_file: JobFile) -> None:
+def test_a_job_file_for_a_run_folder_is_reported_with_its_run(verb: str, tmp_path: Path, job_file: JobFile) -> None:
     job = job_file()
     done = call(verb, job)
     assert done.returncode == 2
@@ -51,22 +51,24 @@ def test_a_job_file_for_a_run_folder_is_told_with_its_run(verb: str, tmp_path: P
     assert "Traceback" not in done.stderr
 
 
-def test_a_report_that_can_not_be_written_is_told_before_anything_is_counted(tmp_path: Path, job_file: JobFile) -> None:
+def test_an_output_folder_that_can_not_be_written_is_reported_before_counting(
+    tmp_path: Path, job_file: JobFile
+) -> None:
     rows(tmp_path, "good")
     execute(job_file())
     done = call("report", tmp_path / "run", "--out", tmp_path / "job.yaml")
-    told = f"JobError: 1 problem:\n  - --out: {tmp_path}/job.yaml can't be made: {tmp_path}/job.yaml is a file\n"
-    assert (done.returncode, done.stderr) == (2, told)
+    message = f"JobError: 1 problem:\n  - --out: {tmp_path}/job.yaml can't be made: {tmp_path}/job.yaml is a file\n"
+    assert (done.returncode, done.stderr) == (2, message)
 
 
-def test_a_folder_for_a_job_file_is_told(tmp_path: Path) -> None:
+def test_a_folder_for_a_job_file_is_reported(tmp_path: Path) -> None:
     done = call("run", tmp_path)
     assert (done.returncode, done.stderr) == (
         2, f"JobError: 1 problem:\n  - {tmp_path} is a folder; name the file in it\n",
     )  # fmt: skip
 
 
-def test_a_reader_that_has_gone_ends_a_command_without_a_word(tmp_path: Path, job_file: JobFile) -> None:
+def test_a_closed_output_pipe_ends_a_command_silently(tmp_path: Path, job_file: JobFile) -> None:
     rows(tmp_path, "good")
     execute(job_file())
     reading = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Marks of people: the last one of a person about a row counts, whatever else stands in the file."""
+"""Annotations: the last mark of a person counts, whatever else the file contains."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The page's server: what it gives, to whom, and that nothing in a run makes it do anything else."""
+"""Server of the browse page: what it serves and to whom, and that hostile runs can't misuse it."""
 
 import io
 import json
@@ -153,10 +153,10 @@ def test_every_answer_forbids_what_the_page_does_not_need(looking: TestClient) -
 
 
 def test_what_there_is_to_choose_from_comes_from_the_run(looking: TestClient) -> None:
-    told = looking.get("/api/run").json()
-    assert told.pop("nodes")[:2] == ["hook", "categorize"]
+    overview = looking.get("/api/run").json()
+    assert overview.pop("nodes")[:2] == ["hook", "categorize"]
     judged = ("caption_coherence", "caption_information", "caption_language")
-    assert told == {
+    assert overview == {
         "name": "runs [1]", "recipe": "oasis", "state": "done", "input_rows": 10, "who": "ada",
         "places": [
             {"outcome": "accepted", "node": None, "reason": None, "rows": 2},
@@ -292,9 +292,7 @@ def test_a_picture_is_drawn_anew_or_not_shown(
     assert (answer.status_code, answer.headers["content-type"], size) == expected
 
 
-def test_a_row_that_kept_no_picture_shows_that_of_the_input_where_it_is_still_the_same(
-    tmp_path: Path, run: RunFolder
-) -> None:
+def test_a_row_without_an_image_shows_that_of_the_input_if_it_is_unchanged(tmp_path: Path, run: RunFolder) -> None:
     shard(tmp_path / "shards/a.parquet", [{"id": "r", "bytes": picture("red")}, {"id": "s", "bytes": picture("blue")}])
     given = {"red": 0, "blue": 1, "changed": 0, "beyond": 9}
     run.part("x", *(rejected(name, image=picture(name if name != "changed" else "green"), at=at)
@@ -326,8 +324,8 @@ def test_marks_outlive_the_server_and_each_person_has_their_own(run: RunFolder) 
     for name, value in (("a1", "good"), ("a1", "bad"), ("r1", "good"), ("c1", "good"), ("c1", None)):
         assert mark(ada, name, value) == 200
     assert mark(client(run, "bo"), "a1", "good") == 200
-    told = client(run).get("/api/run").json()
-    assert told["marks"] == [
+    overview = client(run).get("/api/run").json()
+    assert overview["marks"] == [
         {"who": "ada", "mark": "bad", "rows": 1}, {"who": "ada", "mark": "good", "rows": 1},
         {"who": "bo", "mark": "good", "rows": 1},
     ]  # fmt: skip
@@ -360,7 +358,7 @@ def test_a_run_is_only_written_to_by_marks(run: RunFolder) -> None:
 # Runs that are not whole
 
 
-def test_a_run_that_goes_on_is_seen_as_it_is(run: RunFolder) -> None:
+def test_an_active_run_is_shown_in_its_current_state(run: RunFolder) -> None:
     browsing = client(run)
     assert ids(browsing, outcome="rejected", text="more") == []
     run.part("3", rejected("r2", text="more"))
@@ -374,19 +372,19 @@ def test_a_run_that_goes_on_is_seen_as_it_is(run: RunFolder) -> None:
 
 
 @pytest.mark.parametrize("whole_footer", [True, False])
-def test_a_part_that_cannot_be_read_is_left_out_and_told(run: RunFolder, whole_footer: bool) -> None:
+def test_a_part_that_cannot_be_read_is_left_out_and_reported(run: RunFolder, whole_footer: bool) -> None:
     part = (run.path / "accepted/part-1.parquet").read_bytes()
     damaged = part[:4] + b"\xff" * 2000 + part[2004:] if whole_footer else b"PAR1 garbage PAR1"
     (run.path / "accepted/part-0.parquet").write_bytes(damaged)
     browsing = client(run)
     assert ids(browsing, text="teal") == ["a1"]
-    (told,) = browsing.get("/api/run").json()["unreadable"]
-    assert told.startswith("accepted/part-0.parquet: ")
+    (message,) = browsing.get("/api/run").json()["unreadable"]
+    assert message.startswith("accepted/part-0.parquet: ")
     (run.path / "accepted/part-0.parquet").unlink()
     assert browsing.get("/api/run").json()["unreadable"] == []
 
 
-def test_texts_that_cannot_be_searched_are_told(run: RunFolder) -> None:
+def test_texts_that_cannot_be_searched_are_reported(run: RunFolder) -> None:
     part = pq.ParquetFile(run.path / "accepted/part-1.parquet")
     chunks = [part.metadata.row_group(0).column(i) for i in range(part.metadata.num_columns)]
     (begin,) = [chunk.dictionary_page_offset for chunk in chunks if chunk.path_in_schema == "nodes.respond.text"]
@@ -395,12 +393,12 @@ def test_texts_that_cannot_be_searched_are_told(run: RunFolder) -> None:
     browsing = client(run)
     assert ids(browsing, outcome="accepted") == ["a1", "a1", "a2", "a2"]
     assert ids(browsing, text="teal") == ["a1"]
-    (told,) = browsing.get("/api/run").json()["unreadable"]
-    assert told.startswith("accepted/part-0.parquet: its texts could not be searched: ")
+    (message,) = browsing.get("/api/run").json()["unreadable"]
+    assert message.startswith("accepted/part-0.parquet: its texts could not be searched: ")
 
 
-def test_parts_of_other_makes_are_read_together(run: RunFolder) -> None:
-    """A run that went on with another recipe has parts with other columns, names that need quoting among them."""
+def test_parts_with_different_columns_are_read_together(run: RunFolder) -> None:
+    """A run that was resumed with another recipe has parts with other columns, names that need quoting among them."""
     older = pa.table({"id": ["o1"], "nodes": [{'a "b"': {"score": 2, "reply": "an old word"}}], "node": ["x"]})
     pq.write_table(older, run.path / "rejected/part-0.parquet")
     pq.write_table(pa.table({"id": ["o2"]}), run.path / "failed/part-0.parquet")
@@ -414,18 +412,18 @@ def test_parts_of_other_makes_are_read_together(run: RunFolder) -> None:
 
 
 @pytest.mark.parametrize(
-    ("folder", "told"),
+    ("folder", "message"),
     [
         ("s3://bucket/run", "is not on this machine; copy the run folder to this machine"),
         ("nowhere", "it has no run.json"),
     ],
 )
-def test_a_run_that_is_not_here_is_told(folder: str, told: str) -> None:
-    with pytest.raises(JobError, match=told):
+def test_a_run_that_is_not_on_this_machine_is_reported(folder: str, message: str) -> None:
+    with pytest.raises(JobError, match=message):
         serve(folder, "ada", 0, print)
 
 
-def test_a_port_that_is_taken_is_told(still: RunFolder) -> None:
+def test_a_port_that_is_taken_is_reported(still: RunFolder) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(JobError, match=rf"--port {port} can't be listened on: .*; --port 0 picks a free one"):

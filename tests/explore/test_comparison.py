@@ -1,4 +1,4 @@
-"""Two runs side by side: what changed, who ended otherwise, and what is told where they can't be compared."""
+"""Comparison of two runs: changes, rows that ended differently, and errors."""
 
 import json
 from collections.abc import Callable
@@ -77,7 +77,7 @@ def test_examples_show_every_move_once_before_any_twice(runs: tuple[str, str]) -
     assert [example.id for example in Comparison(*runs).examples(1)] == ["up1"]
 
 
-def test_every_row_that_ended_otherwise_is_written(runs: tuple[str, str], tmp_path: Path) -> None:
+def test_every_row_that_ended_differently_is_written(runs: tuple[str, str], tmp_path: Path) -> None:
     file = tmp_path / "what's new.json"
     Comparison(*runs).write(str(file))
     written = json.loads(file.read_text())
@@ -101,11 +101,11 @@ def test_a_run_is_the_same_as_itself(runs: tuple[str, str], tmp_path: Path) -> N
     assert json.loads((tmp_path / "none.json").read_text()) == []
 
 
-def test_what_cannot_be_compared_is_told(runs: tuple[str, str], write: Write, tmp_path: Path) -> None:
+def test_what_cannot_be_compared_is_reported(runs: tuple[str, str], write: Write, tmp_path: Path) -> None:
     other = write("other", accepted("x"))
     twice = write("twice", accepted("same"), rejected("same"))
     shards = tmp_path / "shards"
-    told = {
+    messages = {
         (runs[0], "nowhere"): "nowhere is no run folder: it has no run.json",
         (
             "s3://bucket/run",
@@ -115,7 +115,7 @@ def test_what_cannot_be_compared_is_told(runs: tuple[str, str], write: Write, tm
         f"{other} has 1 row from {shards}; compare runs over the same input",
         (runs[0], str(twice)): f"{twice}: 1 id ended more than once; `oasis-ray audit` lists them",
     }
-    for pair, expected in told.items():
+    for pair, expected in messages.items():
         with pytest.raises(JobError) as error:
             Comparison(*pair)
         assert error.value.problems == (expected,)
@@ -123,7 +123,7 @@ def test_what_cannot_be_compared_is_told(runs: tuple[str, str], write: Write, tm
         Comparison(*runs).write(str(tmp_path / "no/such/folder.json"))
 
 
-def test_a_part_that_cannot_be_read_is_told(runs: tuple[str, str]) -> None:
+def test_a_part_that_cannot_be_read_is_reported(runs: tuple[str, str]) -> None:
     (Path(runs[1]) / "failed/part-4.parquet").write_bytes(b"junk")
     compared = Comparison(*runs)
     assert compared.outcomes()["accepted", None] == 1

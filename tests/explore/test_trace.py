@@ -1,4 +1,4 @@
-"""A run as a trace: every request of the chosen rows once, in its place and time, and where the time went."""
+"""Trace of a run: every request of the selected rows once, with its times, and the request times by node."""
 
 import gzip
 import json
@@ -37,7 +37,7 @@ def run(tmp_path: Path, job_file: Callable[..., Path]) -> Path:
     return folder.path
 
 
-def test_the_time_of_requests_is_told_by_node(run: Path) -> None:
+def test_the_time_of_requests_is_reported_by_node(run: Path) -> None:
     assert waited(str(run)) == [Waited("hook", 3, 5.0, 3.5), Waited("respond", 1, 4.0, 3.0)]
 
 

@@ -1,4 +1,4 @@
-"""The report's sections on cost and on the forecast, and the figures behind them."""
+"""Sections of the report on cost and forecast, and the numbers behind them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +18,7 @@ from tests.support.run_folders import RunFolder
 
 
 def statistics(run: RunFolder, **keys: Any) -> DatasetStatistics:
-    """What the report says of a run folder, its rows counted from the manifest's funnel alone."""
+    """Statistics of a run folder, with rows counted from the manifest alone."""
     subject = open_dataset(str(run.path))
     totals = Totals(10)
     for outcome, rows in (subject.manifest or {})["rows"].items():
@@ -43,12 +43,12 @@ def probed(tmp_path: Path, job_file: Callable[..., Path]) -> RunFolder:
 
 
 def test_the_cost_of_a_run_is_split_by_node_and_by_where_rows_ended(probed: RunFolder) -> None:
-    told = statistics(probed).cost
-    assert told is not None
-    assert (told.gpu_seconds, told.money, told.currency) == (240.0, pytest.approx(240 / 3600 * 3), "EUR")
-    assert sum(one.gpu_seconds or 0 for one in told.nodes) == pytest.approx(240)
-    assert sum(one.gpu_seconds for one in told.ends) == pytest.approx(240)
-    assert {(one.outcome, one.node, one.reason): one.rows for one in told.ends} == {
+    summary = statistics(probed).cost
+    assert summary is not None
+    assert (summary.gpu_seconds, summary.money, summary.currency) == (240.0, pytest.approx(240 / 3600 * 3), "EUR")
+    assert sum(one.gpu_seconds or 0 for one in summary.nodes) == pytest.approx(240)
+    assert sum(one.gpu_seconds for one in summary.ends) == pytest.approx(240)
+    assert {(one.outcome, one.node, one.reason): one.rows for one in summary.ends} == {
         ("accepted", "", ""): 40, ("captions", "", ""): 20, ("rejected", "nonsense", "score_1"): 20,
         ("rejected", "clarity", "score_1"): 10, ("failed", "admit", "image_broken"): 10,
     }  # fmt: skip
@@ -74,16 +74,16 @@ def test_a_run_of_an_older_version_has_the_cost_that_it_had(tmp_path: Path, job_
     manifest = close(run, 10)
     old = [{key: one[key] for key in ("name", "rows", "seconds", "seconds_loading")} for one in manifest["sessions"]]
     run.manifest(sessions=old, rows=manifest["rows"], reasons=manifest["reasons"], cost=manifest["cost"])
-    told = statistics(run)
-    assert told.cost is not None
-    assert (told.cost.gpu_seconds, told.cost.money, told.cost.ends, told.forecast) == (None, None, [], None)
-    assert of_cost.cost([told]) is not None
+    summary = statistics(run)
+    assert summary.cost is not None
+    assert (summary.cost.gpu_seconds, summary.cost.money, summary.cost.ends, summary.forecast) == (None, None, [], None)
+    assert of_cost.cost([summary]) is not None
 
 
-def test_the_forecast_is_told_with_what_it_came_to(probed: RunFolder) -> None:
-    told = statistics(probed)
-    assert told.forecast is not None
-    section = of_cost.forecast([told])
+def test_the_forecast_is_reported_with_the_actual_values(probed: RunFolder) -> None:
+    summary = statistics(probed)
+    assert summary.forecast is not None
+    section = of_cost.forecast([summary])
     assert section is not None
     made = Forecast.model_validate(open_dataset(str(probed.path)).manifest["forecast"])  # type: ignore[index]
     inside = sum(one.inside is True for one in made.figures)

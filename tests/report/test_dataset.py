@@ -1,4 +1,4 @@
-"""What a report can be about, and how its rows are read."""
+"""Data sets that a report accepts, and how their rows are read."""
 
 import json
 from collections.abc import Callable
@@ -93,7 +93,7 @@ def test_a_row_that_cannot_be_read_is_counted_as_failed(item: Any, expected: lis
     assert {row.reason for row in found if row.outcome == "failed"} <= {"no_pair_of_turns"}
 
 
-def test_what_is_no_subject_is_told(tmp_path: Path) -> None:
+def test_what_is_not_a_data_set_is_reported(tmp_path: Path) -> None:
     with pytest.raises(JobError, match="there is no run"):
         open_dataset(str(tmp_path))
     (tmp_path / "a.json").write_text('[{"id": 1}')

@@ -1,4 +1,4 @@
-"""What the report counts of images: it opens every image that a run admits."""
+"""Image statistics of the report: every image that a run admits is counted."""
 
 import zlib
 from collections import Counter

@@ -1,6 +1,6 @@
-"""The report of few rows, in this process: what it counts of a run, and of other people's data.
+"""Report of small data sets, counted in this process: of a run, and of other data sets.
 
-`tests/ray/test_report_on_ray.py` has the same as a job of Ray Data.
+`tests/ray/test_report_on_ray.py` covers the same as a Ray Data job.
 """
 
 import json
@@ -35,7 +35,7 @@ ASKED = ("Describe the chart in detail.", "Count the red bars of the chart, plea
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
-    """A run of nine rows, of which every text, id and picture is known."""
+    """A run of nine rows, of which every text, id and image is known."""
     folder = tmp_path_factory.mktemp("report")
     pools = scripted("oasis")
     for pool in pools.values():
@@ -57,66 +57,70 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 
 
 @pytest.fixture(scope="module")
-def told(run: RunFolder) -> DatasetStatistics:
+def statistics(run: RunFolder) -> DatasetStatistics:
     folder, _ = make([str(run.path)])
     assert folder == f"{run.path}/report"
     return Statistics.model_validate_json((run.path / "report/statistics.json").read_bytes()).subjects[0]
 
 
-def test_rows_are_counted_by_outcome_and_node(told: DatasetStatistics) -> None:
-    assert (told.rows, told.outcomes) == (9, {"accepted": 4, "captions": 1, "rejected": 3, "failed": 1})
-    clarity = next(one for one in told.funnel if one.node == "clarity")
+def test_rows_are_counted_by_outcome_and_node(statistics: DatasetStatistics) -> None:
+    assert (statistics.rows, statistics.outcomes) == (9, {"accepted": 4, "captions": 1, "rejected": 3, "failed": 1})
+    clarity = next(one for one in statistics.funnel if one.node == "clarity")
     assert clarity.left == {f"rejected: score_{score}": 1 for score in (1, 2, 3)}
-    assert told.rates[0].model_dump() == {
+    assert statistics.rates[0].model_dump() == {
         "say": "hook texts that are instructions", "rows": 7, "of": 8, "published": 0.499,
     }  # fmt: skip
 
 
-def test_lengths_are_of_each_kind_of_text_and_unit(told: DatasetStatistics) -> None:
-    found = {(one.text, one.unit): (one.rows, one.mean) for one in told.lengths}
+def test_lengths_are_of_each_kind_of_text_and_unit(statistics: DatasetStatistics) -> None:
+    found = {(one.text, one.unit): (one.rows, one.mean) for one in statistics.lengths}
     assert found["instruction", "words"] == (4, (5 + 8 + 6 + 5) / 4)
     assert found["instruction", "characters"] == (4, (29 + 40 + 28 + 29) / 4)
     assert found["caption", "words"][0] == 1
     assert {unit for _, unit in found} == {"tokens", "words", "characters"}
 
 
-def test_languages_verbs_and_scores(told: DatasetStatistics) -> None:
-    assert told.languages.sampled == {"instruction": 4, "response": 4, "caption": 1}
-    assert [(one.language, one.rows) for one in told.languages.found if one.text == "caption"] == [("zh-cn", 1)]
-    assert told.verbs is not None
-    assert told.verbs.verbs[0].model_dump() == {"verb": "describe", "rows": 2, "nouns": [{"noun": "chart", "rows": 2}]}
-    clarity = next(one for one in told.scores if one.axis == "clarity")
+def test_languages_verbs_and_scores(statistics: DatasetStatistics) -> None:
+    assert statistics.languages.sampled == {"instruction": 4, "response": 4, "caption": 1}
+    assert [(one.language, one.rows) for one in statistics.languages.found if one.text == "caption"] == [("zh-cn", 1)]
+    assert statistics.verbs is not None
+    assert statistics.verbs.verbs[0].model_dump() == {
+        "verb": "describe",
+        "rows": 2,
+        "nouns": [{"noun": "chart", "rows": 2}],
+    }
+    clarity = next(one for one in statistics.scores if one.axis == "clarity")
     assert (clarity.counts, clarity.mean) == ({1: 1, 2: 1, 3: 1, 5: 4}, 26 / 7)
 
 
-def test_copies_refusals_pictures_and_origins(told: DatasetStatistics) -> None:
-    found = {one.what: (one.rows, one.exact, one.near) for one in told.duplicates}
+def test_copies_refusals_pictures_and_origins(statistics: DatasetStatistics) -> None:
+    found = {one.what: (one.rows, one.exact, one.near) for one in statistics.duplicates}
     assert found == {"instruction": (4, 1, 0), "response": (4, 2, 0), "caption": (1, 0, 0), "image": (5, 2, 0)}
-    refused = [one for one in told.defects if one.kind == "refusal" and one.rows]
+    refused = [one for one in statistics.defects if one.kind == "refusal" and one.rows]
     assert [(one.text, one.of, one.examples) for one in refused] == [("response", 4, ["a3"])]
-    assert told.pictures is not None
-    assert (told.pictures.looked_at, told.pictures.formats) == (5, {"PNG": 4, "JPEG": 1})
-    assert {one.origin: one.outcomes for one in told.origins} == {
+    assert statistics.pictures is not None
+    assert (statistics.pictures.looked_at, statistics.pictures.formats) == (5, {"PNG": 4, "JPEG": 1})
+    assert {one.origin: one.outcomes for one in statistics.origins} == {
         "web": {"accepted": 3, "failed": 1}, None: {"accepted": 1, "captions": 1, "rejected": 3},
     }  # fmt: skip
 
 
-def test_people_are_set_beside_the_run(told: DatasetStatistics) -> None:
-    assert told.marks is not None
-    assert told.marks.model_dump() == {
+def test_marks_are_compared_with_outcomes(statistics: DatasetStatistics) -> None:
+    assert statistics.marks is not None
+    assert statistics.marks.model_dump() == {
         "marks": 4, "good": {"accepted": 2, "rejected": 1}, "bad": {"rejected": 1}, "kappa": 0.5,
     }  # fmt: skip
 
 
-def test_what_a_run_took_is_told_by_node(told: DatasetStatistics) -> None:
-    assert told.cost is not None
-    assert {one.node: one.requests for one in told.cost.nodes} == {
+def test_the_cost_of_a_run_is_reported_by_node(statistics: DatasetStatistics) -> None:
+    assert statistics.cost is not None
+    assert {one.node: one.requests for one in statistics.cost.nodes} == {
         "hook": 9, "nonsense": 4, "hallucination": 4, "solvability": 4, "clarity": 7,
         "caption_language": 1, "caption_information": 1, "caption_coherence": 1,
     }  # fmt: skip
 
 
-def test_subjects_stand_side_by_side(run: RunFolder, tmp_path: Path) -> None:
+def test_several_data_sets_are_reported_together(run: RunFolder, tmp_path: Path) -> None:
     turns = [{"from": "human", "value": "<image>\nAnswer the question."}, {"from": "gpt", "value": "No."}]
     other = tmp_path / "llava.json"
     other.write_text(json.dumps([{"id": "x", "image": "x.jpg", "conversations": turns}, {"id": "y"}]))
@@ -136,7 +140,7 @@ def test_subjects_stand_side_by_side(run: RunFolder, tmp_path: Path) -> None:
     assert {path.name for path in Path(folder).iterdir()} == {"index.html", "statistics.json"}
 
 
-def test_a_data_set_that_cannot_be_read_is_told_in_plain_words(tmp_path: Path) -> None:
+def test_a_data_set_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('[{"id": 1}')
     with pytest.raises(JobError, match=r"a\.json can't be read as JSON"):
         make([str(tmp_path / "a.json")], str(tmp_path / "out"))
@@ -158,7 +162,7 @@ def test_the_command_counts_few_rows_without_ray(run: RunFolder, tmp_path: Path)
 
 
 def items(path: Path, rows: int) -> Path:
-    """A data set of so many rows, in the format that the name of the file says."""
+    """Write a data set of `rows` rows, in the format given by the extension."""
     if path.suffix == ".parquet":
         path.mkdir()
         for name, some in (("a", rows - 900), ("b", 900)):
@@ -170,7 +174,7 @@ def items(path: Path, rows: int) -> Path:
 
 
 @pytest.mark.parametrize("name", ["a.parquet", "a.json", "a.jsonl"])
-def test_from_2001_rows_on_a_subject_is_counted_on_ray(name: str, tmp_path: Path) -> None:
+def test_more_than_2000_rows_are_counted_on_ray(name: str, tmp_path: Path) -> None:
     few, many = (items(tmp_path / f"{rows}-{name}", rows) for rows in (2000, 2001))
     assert [way(open_dataset(str(path))) for path in (few, many)] == [apply_here, apply_on_ray]
 
@@ -181,10 +185,10 @@ def test_rows_of_all_outcomes_of_a_run_are_counted_for_that(run: RunFolder) -> N
 
 
 @pytest.mark.parametrize("data", [None, b"", b"<svg onload=alert(1)>", picture()[:200], "text"])
-def test_what_is_no_picture_has_no_thumbnail(data: Any) -> None:
+def test_what_is_not_an_image_has_no_thumbnail(data: Any) -> None:
     assert image_uri(RowImages({}), {"image": data}) is None
 
 
-def test_a_thumbnail_is_made_anew() -> None:
+def test_a_thumbnail_is_re_encoded() -> None:
     for image in (picture(), {"bytes": picture(), "path": None}):
         assert str(image_uri(RowImages({}), {"image": image})).startswith("data:image/webp;base64,")

@@ -1,4 +1,4 @@
-"""What is read off texts: defects, root verbs, n-grams shared with benchmarks."""
+"""Text statistics: defects, root verbs, and n-grams shared with benchmarks."""
 
 import json
 from collections.abc import Iterator
@@ -58,7 +58,7 @@ def test_tokens_are_counted_as_transformers_counts_them(tmp_path: Path) -> None:
     assert tokenize_with(str(tmp_path))(list(TEXTS)) == [len(ids) for ids in theirs["input_ids"]]
 
 
-def test_a_tokenizer_that_can_not_be_read_is_told(tmp_path: Path) -> None:
+def test_a_tokenizer_that_can_not_be_read_is_reported(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(ValueError, match=r"tokenizer\.json is not a tokenizer: "):
         tokenize_with(str(tmp_path))
@@ -89,7 +89,7 @@ def test_the_root_verb_and_its_object(text: str, expected: Any, parser: Any) -> 
 
 
 def files(folder: Path) -> Iterator[Path]:
-    """The same line in every format that is taken."""
+    """The same line in every supported format."""
     (folder / "a.txt").write_text(f"x\n{LINE}\n")
     (folder / "b.json").write_text(json.dumps([{"turns": [{"q": LINE, "n": 1}]}]))
     (folder / "c.jsonl").write_text(json.dumps({"q": "x"}) + "\n" + json.dumps({"q": LINE}) + "\n")
@@ -118,17 +118,17 @@ def test_eight_words_in_a_row_are_shared(text: str, shares: bool, tmp_path: Path
     assert benchmark.shares(grams_of(text)) is shares
 
 
-def test_every_file_that_is_no_benchmark_is_told(tmp_path: Path) -> None:
+def test_every_file_that_is_no_benchmark_is_reported(tmp_path: Path) -> None:
     (tmp_path / "a.pdf").write_text("x")
-    with pytest.raises(JobError) as told:
+    with pytest.raises(JobError) as raised:
         read_benchmarks([tmp_path / "a.pdf", tmp_path / "b.txt"])
-    assert told.value.problems == (
+    assert raised.value.problems == (
         f"--benchmark: there is no file {tmp_path}/b.txt",
         f"--benchmark: {tmp_path}/a.pdf is none of .txt, .json, .jsonl, .parquet",
     )
 
 
-def test_a_benchmark_that_is_no_json_is_told(tmp_path: Path) -> None:
+def test_a_benchmark_that_is_no_json_is_reported(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text("{")
     with pytest.raises(JobError, match="can't be read as JSON"):
         read_benchmarks([tmp_path / "a.json"])
