@@ -1,4 +1,7 @@
-"""What a run finds in its folder when it starts: nothing, a part of itself, or a part of a run with another recipe."""
+"""Resume: what a run finds in its folder when it starts, and which rows are left to do.
+
+The folder holds nothing, a part of this run, or a part of a run with a different recipe, models or input.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,6 +9,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 
+from oasis_ray.engine.model_files import pin_revisions
 from oasis_ray.errors import JobError
 from oasis_ray.input.ids import some
 from oasis_ray.input.listing import lists
@@ -13,18 +17,57 @@ from oasis_ray.input.shards import Shards, open_shards
 from oasis_ray.job.job import Job
 from oasis_ray.output.checkpoint import clear, under_way, waits
 from oasis_ray.output.ledger import ended_ids, reopen_failed
-from oasis_ray.output.manifest import naming_of, now, read_manifest
+from oasis_ray.output.manifest import describe, naming_of, node_digests, now, read_manifest
 from oasis_ray.output.manifest_diff import changes
 from oasis_ray.output.removed import REMOVED, put_back, remove
 from oasis_ray.output.repair import repair
-from oasis_ray.storage import check_target, locate
+from oasis_ray.recipe.recipe import Recipe
+from oasis_ray.storage import check_target, locate, store_errors
 
 
 @dataclass(frozen=True)
 class OpenedRun:
-    """The manifest that the session continues, the rows that are left to do, how many had ended before, and notes for
-    the user on what was repaired or changed.
+    """A run folder that is ready for a session.
+
+    job: with the revisions of its models pinned. manifest: the one that the session continues. rows: of the input.
+    todo: the rows that are left to do. before: how many rows ended in earlier sessions. notes: for the user, on what
+    was repaired or changed.
     """
+
+    job: Job
+    manifest: dict[str, Any]
+    rows: int
+    todo: Shards
+    before: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """The digest of each node, as the manifest names it: on resuming, that of the version that began the run."""
+        return {node["name"]: node["digest"] for node in self.manifest["nodes"]}
+
+
+def open_run(job: Job, recipe: Recipe, *, retry: str | None = None, accept_changes: bool = False) -> OpenedRun:
+    """Read the input, pin the models, and repair the run folder. Raises JobError; see `open_folder` for the options."""
+    folder = job.output.path.rstrip("/")
+    with store_errors("output.path", folder, JobError):
+        earlier = recorded(folder)
+    shards = open_input(job, earlier)
+    with store_errors("output.path", folder, JobError):
+        pinned = job.model_copy(update={"pools": pin_revisions(job.pools, earlier)})
+        listing = shards.listing
+        fresh = describe(
+            job, recipe, node_digests(pinned, recipe), shards.rows, pinned.pools,
+            naming=listing.naming, from_run=listing.run,
+        )  # fmt: skip
+        found = open_folder(folder, shards, fresh, retry=retry, accept_changes=accept_changes)
+    passed_over = [f"input.path: passed over {listing}"] if listing.passed_over else []
+    return OpenedRun(pinned, found.manifest, shards.rows, found.todo, found.before, [*passed_over, *found.notes])
+
+
+@dataclass(frozen=True)
+class FoundFolder:
+    """A run folder after its repair: its manifest, the rows that are left to do, how many had ended, and notes."""
 
     manifest: dict[str, Any]
     todo: Shards
@@ -52,7 +95,7 @@ def recorded(folder: str) -> dict[str, Any]:
 
 def open_folder(
     folder: str, shards: Shards, fresh: dict[str, Any], *, retry: str | None = None, accept_changes: bool = False
-) -> OpenedRun:
+) -> FoundFolder:
     """Repair what a killed session left in `folder`, and find what is left of `shards` to do.
 
     `fresh` is the manifest of the run as it would start now. `retry` names failed rows to do again: a reason, or "" for
@@ -61,7 +104,7 @@ def open_folder(
     ended, notes = repair(folder)
     begun = bool(waits(folder))
     if not len(ended) and not begun:
-        return OpenedRun(fresh, shards, notes=notes)
+        return FoundFolder(fresh, shards, notes=notes)
     manifest = read_manifest(folder)
     changed = changes(manifest, fresh)
     given = shards.ids_todo
@@ -98,4 +141,4 @@ def open_folder(
     wait = f", {more} more wait for a later phase" if more else ""
     notes.append(f"going on: {len(ended)} of {shards.rows} rows had ended before{wait}")
     todo = shards.without(ended) if len(ended) else shards
-    return OpenedRun({**manifest, "state": "running"}, todo, len(ended), notes)
+    return FoundFolder({**manifest, "state": "running"}, todo, len(ended), notes)
