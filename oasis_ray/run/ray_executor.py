@@ -11,7 +11,7 @@ from oasis_ray.job.pool import Pool
 from oasis_ray.output.sink import PartSink
 from oasis_ray.pipeline.graph import BESIDE_A_WORKER, LIGHT_CPUS, build
 from oasis_ray.pipeline.remote_coordinator import RemoteCoordinator, start_coordinator
-from oasis_ray.pool.deployment import start_pools, stop_pools
+from oasis_ray.pool.deployment import Deployments
 from oasis_ray.pool.handle import PoolHandle
 from oasis_ray.pool.replica_groups import ReplicaGroup
 from oasis_ray.pool.status import impossible, standing, states
@@ -19,7 +19,10 @@ from oasis_ray.run.executor import Pools, Tell, Work
 
 
 class RayExecutor:
-    """The cluster that this process belongs to, else one that is started here (`cluster.join`)."""
+    """The cluster that this process belongs to, else one that is started here (`connection.join`)."""
+
+    def __init__(self) -> None:
+        self._deployments = Deployments()
 
     def join(self) -> None:
         """Join the cluster."""
@@ -41,11 +44,11 @@ class RayExecutor:
         self, pools: Mapping[str, Pool], run: str, *, gpus: Mapping[str, bool], labels: dict[str, str]
     ) -> dict[str, PoolHandle]:
         """Serve applications, one per kind of engine."""
-        return start_pools(pools, run, gpus=gpus, labels=labels)
+        return self._deployments.start(pools, run, gpus=gpus, labels=labels)
 
     def stop_pools(self, pools: Pools) -> None:
         """End the applications that no other job holds."""
-        stop_pools(_handles(pools))
+        self._deployments.stop(_handles(pools))
 
     def execute(self, work: Work) -> None:
         """Stream the rows through Ray Data."""

@@ -11,7 +11,7 @@ import pytest
 import ray
 
 from oasis_ray.job.pool import Pool
-from oasis_ray.pool.deployment import start_pools, stop_pools
+from oasis_ray.pool.deployment import Deployments
 from oasis_ray.pool.handle import PoolHandle
 from oasis_ray.types import Call, Request
 from tests.support.cluster import Cluster
@@ -26,12 +26,13 @@ def carried(ray_cluster: Cluster) -> tuple[dict[str, list[str]], set[str]]:
     """For each row the engines that answered its calls; and what is left when the engines were let go."""
     pool = Pool(model="script", backend="scripted", script="tests.support.scripts:whoami", device="cpu", replicas=3)
     before = there()
-    handles = start_pools({"vlm": pool}, RUN, gpus={"vlm": False})
+    deployments = Deployments()
+    handles = deployments.start({"vlm": pool}, RUN, gpus={"vlm": False})
     try:
         answered = asyncio.run(_carry(handles["vlm"]))
         assert len(there() - before) >= 3
     finally:
-        stop_pools(handles)
+        deployments.stop(handles)
     deadline = time.monotonic() + 30
     while (left := there() - before) and time.monotonic() < deadline:
         time.sleep(0.5)

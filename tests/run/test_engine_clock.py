@@ -6,7 +6,7 @@ from oasis_ray.run.engine_clock import EngineClock
 
 
 def pool(**keys: object) -> Pool:
-    return Pool.model_validate({"model": "m", "backend": "scripted", "script": "a:b", **keys})
+    return Pool.model_validate({"model": "m", "backend": "simulated", "script": "a:b", **keys})
 
 
 def states(running: int = 0, starting: int = 0) -> dict[str, int]:
@@ -33,7 +33,10 @@ def test_engines_that_run_at_a_look_count_since_the_look_before() -> None:
 def test_the_groups_of_a_pool_are_added_up_and_told_apart_by_their_type_of_gpu() -> None:
     pools = {"vlm": pool()}
     clock = EngineClock(pools, {"vlm": True}, 0.0)
-    groups = [ReplicaGroup("vlm", pool(gpu_type=name, tensor_parallel=size)) for name, size in (("L4", 2), ("H100", 1))]
+    groups = [
+        ReplicaGroup("vlm", pool(gpu_type=name, device="gpu", tensor_parallel=size))
+        for name, size in (("L4", 2), ("H100", 1))
+    ]
     clock.look([(groups[0], states(running=1)), (groups[1], states(running=3))], 10.0)
     assert clock.engines == {"vlm": states(running=4)}
     assert clock.measured() == {
