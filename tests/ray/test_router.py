@@ -40,7 +40,7 @@ def carried(ray_cluster: Cluster) -> tuple[dict[str, list[str]], set[str]]:
 
 
 def there() -> set[str]:
-    """The named actors of the run and its processes; and janitors and leashes, which have no run in their title."""
+    """The named actors of the run and its processes; and reapers and owners, which have no run in their title."""
     named = {actor["name"] for actor in ray.util.list_named_actors(all_namespaces=True) if RUN in actor["name"]}
     below = {f"{process.pid} {title(process)}" for process in psutil.Process().children(recursive=True)}
     return named | {text for text in below if RUN in text or "ray::_Leash" in text or "ray::_Janitor" in text}
