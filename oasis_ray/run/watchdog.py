@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from oasis_ray.errors import FAILED_BEYOND_LIMIT, FitError, OasisError, RunError, StoppedError
 from oasis_ray.job.job import Job
 from oasis_ray.pipeline.coordinator import Coordinator
-from oasis_ray.pipeline.snapshot import Snapshot, told_of
+from oasis_ray.pipeline.snapshot import Snapshot, rows_by_node
 from oasis_ray.recipe.recipe import Recipe
 
 LOOK_S = 1.0
@@ -105,7 +105,7 @@ class Watchdog:
             text = f"{failed} of {ended} rows failed ({most}){earlier}; the job allows max_failed: {limit}"
             return StoppedError(text, FAILED_BEYOND_LIMIT)
         if still > self.job.no_progress_s:
-            where = told_of(view.standing, self.recipe.pool_of)
+            where = rows_by_node(view.standing, self.recipe.pool_of)
             with suppress(Exception):
                 where += f". {self.pools()}"
             return StoppedError(f"nothing has moved for {still:.0f} s (no_progress_s): {where}")

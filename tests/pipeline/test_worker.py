@@ -269,4 +269,4 @@ def test_a_request_without_a_picture_bounds_nothing(segment: Make) -> None:
 
     made = segment(0.0, script, LocalCoordinator(CoordinatorState()), rows_in_flight=4)
     carried(made, ["a", "b", "c"])
-    assert made._places.count == 4
+    assert made._limit.count == 4

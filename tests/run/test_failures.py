@@ -51,7 +51,7 @@ OTHERS = {"accepted": ["good"], "captions": ["caption"], "failed": ["broken-imag
 FAILURES = {
     "a request is never answered": Failure(
         scripted("deaf"),
-        r"nothing has moved for \d+ s \(no_progress_s\): 1 rows at hook \(pool 'vlm'\), the longest 'stuck' for \d+ "
+        r"nothing has moved for \d+ s \(no_progress_s\): 1 row at hook \(pool 'vlm'\), the longest 'stuck' for \d+ "
         r"s\. pool 'llm': 1 running; pool 'vlm': 1 running",
         OTHERS,
         keys={"no_progress_s": 3, "drain_s": 1},
