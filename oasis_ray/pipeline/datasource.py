@@ -11,7 +11,7 @@ import pyarrow as pa
 from ray.data import Datasource, ReadTask
 from ray.data.block import BlockMetadata
 
-from oasis_ray.input.ipc import to_ipc
+from oasis_ray.input.arrow_ipc import to_ipc
 from oasis_ray.input.reader import read
 from oasis_ray.input.shards import RowGroup, Shards
 from oasis_ray.job.input import Input

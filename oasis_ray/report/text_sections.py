@@ -4,7 +4,7 @@ from collections import Counter
 
 import plotly.graph_objects as go
 
-from oasis_ray.report import published
+from oasis_ray.report import published_figures
 from oasis_ray.report.section import COLOURS, Section, Table, count, histogram, plot, share, stacked
 from oasis_ray.report.statistics import DatasetStatistics
 from oasis_ray.stats.contamination import GRAM

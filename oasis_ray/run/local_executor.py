@@ -17,8 +17,8 @@ from pathlib import Path
 import psutil
 import pyarrow as pa
 
-from oasis_ray.cluster.memory import own_mib
 from oasis_ray.cluster.nodes import Node
+from oasis_ray.cluster.process_memory import own_mib
 from oasis_ray.errors import OasisError, RunError
 from oasis_ray.input.reader import read
 from oasis_ray.job.pool import Pool

@@ -19,7 +19,7 @@ from oasis_ray.output.checkpoint import clear, under_way, waits
 from oasis_ray.output.ledger import ended_ids, reopen_failed
 from oasis_ray.output.manifest import describe, naming_of, node_digests, now, read_manifest
 from oasis_ray.output.manifest_diff import changes
-from oasis_ray.output.removed import REMOVED, put_back, remove
+from oasis_ray.output.removed_rows import REMOVED, put_back, remove
 from oasis_ray.output.repair import repair
 from oasis_ray.recipe.recipe import Recipe
 from oasis_ray.storage import check_target, locate, store_errors

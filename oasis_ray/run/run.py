@@ -149,7 +149,7 @@ class Run:
     def _check(self, opened: OpenedRun, step: Callable[[str], None]) -> None:
         """Raise RunError or JobError, before anything costs, where a server or the output can't be used."""
         if any(pool.backend == "openai" for pool in self.job.pools.values()):
-            from oasis_ray.engine.server import check_servers  # its client takes a second to import
+            from oasis_ray.engine.openai_server import check_servers  # its client takes a second to import
 
             step("checking the servers")
             check_servers(self.job.pools)

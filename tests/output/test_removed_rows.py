@@ -14,7 +14,7 @@ from oasis_ray.export.selection import choose
 from oasis_ray.job.load import load_job
 from oasis_ray.output.audit import audit
 from oasis_ray.output.manifest import read_manifest
-from oasis_ray.output.removed import REMOVED, removed_ids
+from oasis_ray.output.removed_rows import REMOVED, removed_ids
 from oasis_ray.run.run import Run
 from tests.support.command import call
 from tests.support.jobs import execute, outcomes
