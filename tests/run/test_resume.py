@@ -87,8 +87,10 @@ def test_a_run_that_differs_is_refused_with_what_changed_and_nothing_is_touched(
         opened(run, {"seed": 8}, retry="")
     assert error.value.problems == (
         f"{run.path} was created differently: seed was 0 and is 8",
-        "give this run its own folder (--set output.path=…), remove this one, or resume it with the changes "
-        "(--accept-changes)",
+        (
+            "give this run its own folder (--set output.path=…), remove this one, or resume it with the changes "
+            "(--accept-changes)"
+        ),
     )
     assert {path: path.stat().st_mtime_ns for path in run.path.rglob("*")} == before
 

@@ -129,8 +129,10 @@ def test_a_run_of_another_make_is_refused_with_what_changed(done: Path) -> None:
     assert error.value.problems == (
         f"{done} was created differently: node 'clarity': with.accept was [3, 4, 5] and is [5]",
         f"{done} was created differently: seed was 7 and is 8",
-        "give this run its own folder (--set output.path=…), remove this one, or resume it with the changes "
-        "(--accept-changes)",
+        (
+            "give this run its own folder (--set output.path=…), remove this one, or resume it with the changes "
+            "(--accept-changes)"
+        ),
     )
 
 
