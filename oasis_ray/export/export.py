@@ -20,7 +20,7 @@ from oasis_ray.export import messages
 from oasis_ray.export.card import CITE_AS, card
 from oasis_ray.export.card_facts import Facts
 from oasis_ray.export.croissant import croissant
-from oasis_ray.export.images import name_of, place
+from oasis_ray.export.images import name_of, store_image
 from oasis_ray.export.options import Options
 from oasis_ray.export.provenance import Exported, describe, rows_have, run_names
 from oasis_ray.export.selection import choose
@@ -47,7 +47,7 @@ def export(folders: list[str], out: str, options: Options) -> Exported:
         working.mkdir(parents=True)
         manifest = describe(folders, selection, options)
         packed = options.images != "none" and options.format in ("hf", "webdataset")
-        keep = None if options.images == "none" else name_of if packed else partial(place, working)
+        keep = None if options.images == "none" else name_of if packed else partial(store_image, working)
         original = options.images == "original"
         shuffle = Shuffle(selection, run_names(folders), packed=packed, keep=keep, original=original)
         buckets = working / ".buckets"

@@ -29,7 +29,7 @@ def name_of(data: bytes) -> str:
     return f"images/{digest[:2]}/{digest}.{SUFFIXES[kind]}"
 
 
-def place(folder: Path, data: bytes) -> str:
+def store_image(folder: Path, data: bytes) -> str:
     """Write an image unless it is there already, and return its path below the folder."""
     name = name_of(data)
     path = folder / name
