@@ -39,7 +39,7 @@ def row(outcome: str = "accepted", node: str = "", *, bad: tuple[str, ...] = (),
     return ProbeRow(outcome, node, "score_1" if node else "", asked, {name: name not in bad for name in JUDGES})
 
 
-def pace(vlm: Engines, llm: Engines, *, filled: float = 1.0) -> Throughput:
+def throughput(vlm: Engines, llm: Engines, *, filled: float = 1.0) -> Throughput:
     """A probe of ten rows that took 100 s with these engines."""
     return Throughput({"vlm": vlm, "llm": llm}, 10, seconds=100, loading=30, around=10, filled=filled)
 
@@ -111,7 +111,7 @@ def test_what_only_the_probe_asked_counts_as_often_as_the_job_scores_in_full(
 def test_a_job_of_the_probes_own_rows_takes_as_long_as_the_probe(manifest: dict[str, Any]) -> None:
     rows = [row()] * 10
     held = {"vlm": sum(5.0 for _ in rows), "llm": sum(2.0 for _ in rows)}
-    made = predict(rows, manifest, total=10, score_in_full=1.0, pace=pace(
+    made = predict(rows, manifest, total=10, score_in_full=1.0, throughput=throughput(
         vlm=Engines(1, 4, held["vlm"]), llm=Engines(1, 2, held["llm"])))  # fmt: skip
     size = made.sizes[0]
     assert (size.bottleneck, size.sure) == ("vlm", 1.0)
@@ -122,15 +122,15 @@ def test_a_job_of_the_probes_own_rows_takes_as_long_as_the_probe(manifest: dict[
 
 def test_ten_times_the_rows_take_ten_times_as_long_but_for_what_comes_once(manifest: dict[str, Any]) -> None:
     rows = [row()] * 10
-    given = pace(vlm=Engines(1, 4, 50.0), llm=Engines(1, 2, 20.0))
-    made = predict(rows, manifest, total=100, score_in_full=0.0, pace=given)
+    given = throughput(vlm=Engines(1, 4, 50.0), llm=Engines(1, 2, 20.0))
+    made = predict(rows, manifest, total=100, score_in_full=0.0, throughput=given)
     assert made.sizes[0].wall_s.predicted == pytest.approx(30 + 10 + 1000)
 
 
 def test_places_that_the_probe_left_empty_widen_the_time_downwards(manifest: dict[str, Any]) -> None:
     rows = [row()] * 10
-    given = pace(filled=0.5, vlm=Engines(1, 4, 50.0), llm=Engines(1, 2, 20.0))
-    wall = predict(rows, manifest, total=100, score_in_full=0.0, pace=given).sizes[0].wall_s
+    given = throughput(filled=0.5, vlm=Engines(1, 4, 50.0), llm=Engines(1, 2, 20.0))
+    wall = predict(rows, manifest, total=100, score_in_full=0.0, throughput=given).sizes[0].wall_s
     # If engines were half idle for want of rows, 100 rows need 500 s, and 50 s for running down.
     assert (wall.low, wall.high) == (pytest.approx(30 + 10 + 550), pytest.approx(30 + 10 + 1000))
     assert wall.predicted == pytest.approx((wall.low + wall.high) / 2)
@@ -139,8 +139,8 @@ def test_places_that_the_probe_left_empty_widen_the_time_downwards(manifest: dic
 def test_more_engines_help_where_the_bottleneck_is_until_it_is_elsewhere(manifest: dict[str, Any]) -> None:
     # The engine of vlm holds 9 requests at once, and is at work for 0.9 of the time; that of llm 3.6, for 0.78.
     rows = [row(seconds=18)] * 10
-    given = pace(vlm=Engines(1, 4, 900), llm=Engines(1, 2, 360))
-    made = predict(rows, manifest, total=10, score_in_full=1.0, pace=given)
+    given = throughput(vlm=Engines(1, 4, 900), llm=Engines(1, 2, 360))
+    made = predict(rows, manifest, total=10, score_in_full=1.0, throughput=given)
     assert [(size.engines["vlm"], size.engines["llm"], size.bottleneck) for size in made.sizes] == [
         (1, 1, "vlm"), (2, 1, "llm"), (2, 2, "vlm"), (3, 2, "vlm"), (4, 2, "llm"), (4, 3, "vlm"),
     ]  # fmt: skip
@@ -162,8 +162,8 @@ def test_more_engines_help_where_the_bottleneck_is_until_it_is_elsewhere(manifes
 def test_money_is_gpu_hours_times_the_price_of_the_clusters_gpus(manifest: dict[str, Any]) -> None:
     rows, prices = [row()] * 10, Prices(currency="EUR", gpu_hour=1.0, gpus={"H100": 3.0, "L4": 0.5})
     made = predict(
-        rows, manifest, total=3600, score_in_full=0.0, pace=pace(vlm=Engines(1, 4, 50), llm=Engines(1, 2, 20)),
-        prices=prices, gpu_hour=3.0,
+        rows, manifest, total=3600, score_in_full=0.0, prices=prices, gpu_hour=3.0,
+        throughput=throughput(vlm=Engines(1, 4, 50), llm=Engines(1, 2, 20)),
     )  # fmt: skip
     found = figures(made)
     hours = found["GPU-hours", ""]
@@ -173,8 +173,8 @@ def test_money_is_gpu_hours_times_the_price_of_the_clusters_gpus(manifest: dict[
 
 
 def test_without_gpus_nothing_is_said_of_gpu_hours(manifest: dict[str, Any]) -> None:
-    given = pace(vlm=Engines(1, 0, 50), llm=Engines(1, 0, 20))
-    made = predict([row()] * 10, manifest, total=100, score_in_full=0.0, pace=given,
+    given = throughput(vlm=Engines(1, 0, 50), llm=Engines(1, 0, 20))
+    made = predict([row()] * 10, manifest, total=100, score_in_full=0.0, throughput=given,
                    prices=Prices(currency="EUR", gpu_hour=1.0), gpu_hour=1.0)  # fmt: skip
     assert {one.what for one in made.figures} == {
         "rows", "rows in", "tokens read", "tokens written", "wall time, s",
@@ -184,22 +184,22 @@ def test_without_gpus_nothing_is_said_of_gpu_hours(manifest: dict[str, Any]) -> 
 def test_the_order_of_judges_that_costs_least_is_proposed_with_what_it_saves(manifest: dict[str, Any]) -> None:
     # Clarity turns half down, the others nothing: it should stand first.
     rows = [row()] * 5 + [row("rejected", "clarity", bad=("clarity",))] * 5
-    given = pace(vlm=Engines(1, 1, 45), llm=Engines(1, 1, 20))
-    made = predict(rows, manifest, total=100, score_in_full=0.0, pace=given, groups=[JUDGES])
+    given = throughput(vlm=Engines(1, 1, 45), llm=Engines(1, 1, 20))
+    made = predict(rows, manifest, total=100, score_in_full=0.0, throughput=given, groups=[JUDGES])
     (order,) = made.orders
     assert (order.judges, order.best[0]) == (JUDGES, "clarity")
     assert 0 < order.saving < 0.5
-    full = predict(rows, manifest, total=100, score_in_full=1.0, pace=given, groups=[JUDGES])
+    full = predict(rows, manifest, total=100, score_in_full=1.0, throughput=given, groups=[JUDGES])
     assert full.orders[0].saving == 0  # every judge is asked whatever the order
 
 
 def test_rows_without_a_verdict_are_left_out_of_the_comparison(manifest: dict[str, Any]) -> None:
     lost = ProbeRow("failed", "nonsense", "no_verdict", {"hook": cost(), "nonsense": cost()})
-    given = pace(vlm=Engines(1, 1, 45), llm=Engines(1, 1, 20))
-    assert predict([lost] * 3, manifest, total=9, score_in_full=0.0, pace=given, groups=[JUDGES]).orders == ()
+    given = throughput(vlm=Engines(1, 1, 45), llm=Engines(1, 1, 20))
+    assert predict([lost] * 3, manifest, total=9, score_in_full=0.0, throughput=given, groups=[JUDGES]).orders == ()
 
 
 def test_a_forecast_is_read_as_it_was_written(manifest: dict[str, Any]) -> None:
-    given = pace(vlm=Engines(1, 4, 50), llm=Engines(1, 2, 20))
-    made = predict([row()] * 10, manifest, total=100, score_in_full=0.02, pace=given, groups=[JUDGES])
+    given = throughput(vlm=Engines(1, 4, 50), llm=Engines(1, 2, 20))
+    made = predict([row()] * 10, manifest, total=100, score_in_full=0.02, throughput=given, groups=[JUDGES])
     assert Forecast.model_validate_json(made.model_dump_json()) == made

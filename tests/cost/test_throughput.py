@@ -72,9 +72,11 @@ def test_the_interval_holds_the_time_of_the_job_with_these_engines_and_with_othe
     seconds, held, at_once = queue(probe, one, 16, law)
     values = {pool: np.array([row[pool] for row in held]) for pool in one}
     pools = {pool: Engines(1, 1, float(values[pool].sum())) for pool in one}
-    pace = Throughput(pools, len(probe), seconds, loading=0, around=0, filled=at_once / 16)
+    throughput = Throughput(pools, len(probe), seconds, loading=0, around=0, filled=at_once / 16)
     for engines in (one, {"vlm": 2, "llm": 1}, {"vlm": 2, "llm": 2}):
-        told = pace.size(values, draw(len(probe)), len(rows), {pool: float(count) for pool, count in engines.items()})
+        told = throughput.size(
+            values, draw(len(probe)), len(rows), {pool: float(count) for pool, count in engines.items()}
+        )
         came, *_ = queue(rows, engines, 16 * engines["vlm"], law)
         assert told.wall_s.low <= came <= told.wall_s.high, engines
         if engines == one:
