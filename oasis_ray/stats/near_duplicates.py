@@ -7,13 +7,13 @@ agrees in at least 94 of the 128 values. So a pair of Jaccard similarity J is fo
     P(J) >= (1 - (1 - J^r)^b) * P[Binomial(128, J) >= 94]
 
 which is 0.958 at J = 0.8, 0.999 at 0.85, 0.65 at 0.75, 0.18 at 0.7 and below 0.001 at 0.6. It is a lower bound, because
-the two conditions favour each other.
+the two conditions are positively associated.
 
-Up to `size` distinct texts are kept, and counted without sampling. Of more texts, those with the lowest keys are kept,
-where the key is a hash of the two smallest-hash 5-grams: the members of a pair share it with probability J^2, so
-duplicates stay together in the sample and shares carry over to all rows. Each near-duplicate of a sample is weighted by
-the inverse of the probability that it is there together with its likes, as its signature estimates it. The result
-depends neither on the order of the rows nor on how they were divided before `merge`.
+Up to `size` distinct texts are kept, and counted without sampling. Of more texts, those with the lowest keys are kept.
+The key is a hash of the two 5-grams with the smallest hashes, which a pair shares with probability J^2. So duplicates
+tend to be sampled together, and each near-duplicate in a sample is weighted by the inverse of the probability that it
+shares its key with another member of its group, estimated from their signatures. The result depends neither on the
+order of the rows nor on their division before `merge`.
 """
 
 import re
@@ -33,9 +33,9 @@ LETTER = r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"  # of scripts without spac
 WORDS = re.compile(rf"{LETTER}|[^\W_{LETTER[1:-1]}]+")
 PERMUTATIONS, SEED, SCHEME = 128, 1, "affine32"  # of datasketch's MinHash; signatures are uint32
 BANDS, BAND_ROWS = 18, 7
-AGREEING = 94  # of the permutations: 1.9 standard deviations below SIMILARITY, so that few true pairs are missed
-AT_ONCE = 4096  # grams: datasketch holds a value for each of them and each permutation
-WITNESSES = 16  # members of a group by which a text's weight is estimated; with so many it is close to 1
+AGREEING = 94  # permutations: 1.9 standard deviations below SIMILARITY, so that few true pairs are missed
+AT_ONCE = 4096  # grams per call: datasketch needs memory for each of them and each permutation
+WITNESSES = 16  # members of a group from which a weight is estimated; with this many it is close to 1
 ODD = np.uint64(0x9E3779B97F4A7C15)  # a second order of the same hashes: times an odd number, modulo 2^64
 
 Hashes = npt.NDArray[np.uint64]
@@ -78,13 +78,15 @@ class Group:
 
     @property
     def estimate(self) -> float:
-        """The others, weighted; a group that a sample holds under several keys is so large that no text is missed."""
+        """The number of near-duplicates that the sample stands for; unweighted if the group was sampled by several keys,
+        because then texts are found whatever their key.
+        """
         return self.others if self.several_keys else self.weight
 
 
 @dataclass
 class NearDuplicates:
-    """Counts rows that are exact or near-duplicates of others."""
+    """Counter of exact duplicates and near-duplicates; `counts` gives the result."""
 
     size: int = 20_000
     rows: int = 0
@@ -92,7 +94,7 @@ class NearDuplicates:
     texts: dict[Rank, Text] = field(default_factory=dict)
 
     def add_text(self, text: str, name: str) -> None:
-        """Count a row's text. Near duplicates may differ in case, punctuation and spacing, exact ones may not."""
+        """Count a row's text. Near-duplicates may differ in case, punctuation and spacing, exact duplicates may not."""
         hashes = np.fromiter(_grams(text.lower()), np.uint64)
         if not len(hashes):
             self.rows += 1
@@ -167,7 +169,7 @@ def signature_of(hashes: Hashes) -> Signature:
 
 @cache
 def _empty() -> Any:
-    """A MinHash of nothing: its permutations take longer to draw than a text to read."""
+    """Return an empty MinHash to copy: drawing its permutations takes longer than reading a text."""
     from datasketch import MinHash  # imports parts of scipy, which takes half a second
 
     return MinHash(PERMUTATIONS, seed=SEED, hashfunc=int, scheme=SCHEME)
