@@ -2,7 +2,7 @@
 
 Ray tells a driver nothing of this: an engine that no node type can hold waits without end, in the same state as one
 whose node is booting. The autoscaler's own report does tell, and is read here from the cluster's store: a private
-interface of Ray 2.60 (docs/decisions.md).
+interface of Ray 2.60 (docs/decisions/0023-autoscaler-report.md).
 """
 
 from collections import Counter

@@ -1,6 +1,6 @@
 """The datasource: Ray Data's view of the shards.
 
-A batch is one row of Ray Data that holds the rows of one task, sealed: see docs/decisions.md.
+A batch is one row of Ray Data that holds the rows of one task, sealed: see docs/decisions/0001-batches.md.
 """
 
 from collections.abc import Iterator, Sequence

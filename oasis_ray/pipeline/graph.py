@@ -47,7 +47,7 @@ def build(
     Where `pools` has not all that the recipe asks, rows that come to a node of another go to the folder `waiting`.
     """
     context = DataContext.get_current()
-    # One block a batch, and so one task a batch: a row of Ray's is a batch of ours (docs/decisions.md).
+    # One block a batch, and so one task a batch: a row of Ray's is a batch of ours (docs/decisions/0001-batches.md).
     context.target_max_block_size = context.target_min_block_size = 1
     context.enable_progress_bars = False
     context.memory_usage_poll_interval_s = None  # else a thread of each worker looks every second, for Ray Data's table

@@ -21,7 +21,8 @@ from oasis_ray.errors import EngineLostError, ImageGoneError, OasisError, RunErr
 from oasis_ray.types import Call, Image, Reply
 
 # As Ray advises for throughput: Serve's router and a replica's engine run in the loop that is there, not in another
-# thread. Serve reads these when it is imported. With gRPC it saves a request a quarter of its CPU (docs/decisions.md).
+# thread. Serve reads these when it is imported. With gRPC it saves a request a quarter of its CPU
+# (docs/decisions/0039-grpc.md).
 # No proxy: a company's would be given what goes from a worker to a replica by gRPC (`cluster.join`).
 LEAN = {
     "RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP": "0",
