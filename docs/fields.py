@@ -38,7 +38,7 @@ MODELS: dict[str, type[BaseModel]] = {
     )
 }  # fmt: skip
 COLUMNS = {
-    "id": "The row's id: from the input's id column, else `file:row group:row`, the file by its path below `input.path`.",
+    "id": "The row's id: from the input's id column, else `file:row group:row`, the file below `input.path`.",
     "image": "The image, unchanged. For rejected and failed rows only with `output.keep_images`.",
     "origin": "The origin of the image: the value of the column `input.origin`, if the job names one.",
     "conversations": "The user's turn, which begins with `<image>`, and the assistant's.",
@@ -51,7 +51,7 @@ COLUMNS = {
     "detail": "The text that shows the reason, such as the judge's reply.",
     "error": "The evidence: the reply that could not be parsed, or the decoder's message.",
     "nodes": "The output of each node, by node; null for nodes that the row did not reach.",
-    "lineage": "One entry per request: node, its digest (see `run.json`), seed, prompt tokens and how many of them were "
+    "lineage": "One entry per request: node, its digest (see `run.json`), seed, prompt tokens and how many were "
     "cached, output tokens, when it was sent (`started`, Unix seconds), how long the worker waited (`seconds`), which "
     "engine answered and how long it had the request (`engine_seconds`), and how the reply ended (`finish`).",
     "scored_in_full": "True if the row was drawn to be judged on every axis (`score_in_full`).",
