@@ -22,7 +22,7 @@ from oasis_ray.pool.handle import PoolHandle, worker_env
 from oasis_ray.pool.lease import Lease
 from oasis_ray.pool.placement import engines_on_cpus, placement
 from oasis_ray.pool.replica import Replica
-from oasis_ray.pool.replica_groups import replica_groups
+from oasis_ray.pool.replica_groups import ReplicaGroup, replica_groups
 from oasis_ray.pool.status import app_of, apps_of, cause_of, impossible, state_of, states
 
 ROUTER = "oasis_ray.pool.router.StickyRouter"
@@ -31,58 +31,72 @@ SILENT_S = 90.0  # an autoscaler that starts no node for engines that wait has d
 UPSCALE_S = 10  # a load that has been too high for this long asks for another engine
 GRACE_S = 20  # for calls in flight when there is one engine too many
 DRAIN_S = 0.5  # between two looks of such an engine whether there are any; Serve takes four times as long
-_leases: dict[str, Lease] = {}  # of this process, by application: what is not held ends
 QUIET = LoggingConfig(enable_access_log=False, log_level="WARNING")  # a line a request cost a tenth of Serve's CPU
 
 
-def start_pools(
-    pools: Mapping[str, Pool], run: str, *, gpus: Mapping[str, bool], labels: dict[str, str] | None = None
-) -> dict[str, PoolHandle]:
-    """Start all pools at once and return when each has its least number of engines. Raises RunError where one fails.
+class Deployments:
+    """The Serve applications of a session, with a lease on each: an application that nobody holds ends."""
 
-    `labels` are those of the run's metrics.
-    """
-    if not pools:  # a recipe whose stages ask no model
-        return {}
-    serve.start(proxy_location="Disabled", logging_config=QUIET)
-    every = {app_of(run, kind): kind for kind in replica_groups(pools)}
-    handles = {
-        name: PoolHandle(
-            name,
-            {
-                app: kind.config.replicas[1] * kind.config.max_sequences
-                for app, kind in every.items()
-                if kind.pool == name
-            },
-        )
-        for name in pools
+    def __init__(self) -> None:
+        self._leases: dict[str, Lease] = {}  # by application
+
+    def start(
+        self, pools: Mapping[str, Pool], run: str, *, gpus: Mapping[str, bool], labels: dict[str, str] | None = None
+    ) -> dict[str, PoolHandle]:
+        """Start all pools at once; return when each has its least number of engines. Raises FitError or RunError.
+
+        `labels` are those of the run's metrics.
+        """
+        if not pools:  # a recipe whose stages ask no model
+            return {}
+        serve.start(proxy_location="Disabled", logging_config=QUIET)
+        groups = {app_of(run, group): group for group in replica_groups(pools)}
+        handles = {name: PoolHandle(name, _capacities(name, groups)) for name in pools}
+        labels, sharing = labels or {"run": run, "session": run}, engines_on_cpus(pools, gpus)
+        try:
+            with ThreadPoolExecutor() as threads:  # each lease starts two processes
+                list(threads.map(self._lease, groups, (group.config for group in groups.values())))
+            targets = [
+                serve.RunTarget(
+                    _application(group.config, labels | {"pool": group.pool}, gpus=gpus[group.pool], sharing=sharing),
+                    name=app,
+                    route_prefix=None,
+                )
+                for app, group in groups.items()
+                if self._leases[app].first
+            ]
+            patience_s = max(pool.start_timeout_s for pool in pools.values()) + GRACE_S
+            _wait(_begin(targets, list(groups)), handles, patience_s)
+        except RuntimeError as error:
+            cause = cause_of(handles, error)
+            self.stop(handles)
+            raise RunError(f"the pools did not come up: {cause}") from None
+        except BaseException:
+            self.stop(handles)
+            raise
+        return handles
+
+    def stop(self, handles: Mapping[str, PoolHandle]) -> None:
+        """End the engines of these pools, except those that another job holds too."""
+        with ThreadPoolExecutor() as threads:  # each waits for its engines to end
+            held = [self._leases.pop(app) for app in apps_of(handles) if app in self._leases]
+            list(threads.map(Lease.end, held))
+
+    def _lease(self, app: str, pool: Pool) -> None:
+        try:
+            self._leases[app] = Lease(app, pool.model_dump_json())
+        except ValueError as error:
+            problem = f"the engines '{pool.shared}' that run on this cluster (pools.*.shared) are configured otherwise"
+            raise JobError([f"{problem}: {error}"]) from None
+
+
+def _capacities(pool: str, groups: Mapping[str, ReplicaGroup]) -> dict[str, int]:
+    """How many sequences each application of a pool can hold."""
+    return {
+        app: group.config.replicas[1] * group.config.max_sequences
+        for app, group in groups.items()
+        if group.pool == pool
     }
-    labels, sharing = labels or {"run": run, "session": run}, engines_on_cpus(pools, gpus)
-    try:
-        with ThreadPoolExecutor() as threads:  # each starts two processes
-            list(threads.map(_take_hold, every, (kind.config for kind in every.values())))
-        targets = [
-            serve.RunTarget(
-                _application(kind.config, labels | {"pool": kind.pool}, gpus=gpus[kind.pool], sharing=sharing),
-                name=app,
-                route_prefix=None,
-            )
-            for app, kind in every.items()
-            if _leases[app].first
-        ]
-        _wait(
-            _begin(targets, list(every)),
-            handles,
-            max(pool.start_timeout_s for pool in pools.values()) + GRACE_S,
-        )
-    except RuntimeError as error:
-        cause = cause_of(handles, error)
-        stop_pools(handles)
-        raise RunError(f"the pools did not come up: {cause}") from None
-    except BaseException:
-        stop_pools(handles)
-        raise
-    return handles
 
 
 def _wait(starting: "Future[None]", handles: Mapping[str, PoolHandle], patience_s: float) -> None:
@@ -99,14 +113,6 @@ def _wait(starting: "Future[None]", handles: Mapping[str, PoolHandle], patience_
         if now - began > patience_s:
             raise RunError(f"the pools did not come up within start_timeout_s: {states(handles)}")
     starting.result()
-
-
-def _take_hold(app: str, pool: Pool) -> None:
-    try:
-        _leases[app] = Lease(app, pool.model_dump_json())
-    except ValueError as error:
-        told = f"the engines '{pool.shared}' that run on this cluster (pools.*.shared) are others: {error}"
-        raise JobError([told]) from None
 
 
 def _begin(targets: list[serve.RunTarget], apps: list[str]) -> "Future[None]":
@@ -133,13 +139,6 @@ def _start(targets: list[serve.RunTarget], apps: list[str]) -> None:
         if lost := [app for app, state in rest.items() if state in ("DEPLOY_FAILED", *late)]:
             raise RuntimeError(f"the engines that another job was to start are not there: {', '.join(lost)}")
         time.sleep(LOOK_S)
-
-
-def stop_pools(handles: Mapping[str, PoolHandle]) -> None:
-    """End the pools' engines, but for those that another job holds too, and no other application of the cluster."""
-    with ThreadPoolExecutor() as threads:  # each waits for its engines to end
-        held = [_leases.pop(app) for app in apps_of(handles) if app in _leases]
-        list(threads.map(Lease.end, held))
 
 
 def _application(pool: Pool, labels: dict[str, str], *, gpus: bool, sharing: int) -> serve.Application:

@@ -239,7 +239,9 @@ def test_a_folder_that_cannot_be_written_is_told_once_and_ends_nothing(
     gpus = dict.fromkeys(job.pools, False)
     with Reporter(job, recipe, "1a2b", LocalExecutor(), gpus=gpus, rows=3, before=0, notes=notes) as beat:
         beat.step("working")
-    assert [note.partition(": ")[0] for note in notes] == ["progress and log could not be written, the run went on"]
+    assert [note.partition(": ")[0] for note in notes] == [
+        "progress and event log could not be written; the run continued"
+    ]
 
 
 def test_a_run_leaves_its_progress_and_its_log(tmp_path: Path, job_file: Callable[..., Path]) -> None:
@@ -260,7 +262,7 @@ def test_a_run_leaves_its_progress_and_its_log(tmp_path: Path, job_file: Callabl
     events = [line["event"] for line in log]
     assert (events[0], events[-1]) == ("session_started", "session_ended")
     assert [line["text"] for line in log if line["event"] == "step"] == [
-        "starting the engines", "working", "stopping the engines", "closing the books",
+        "starting the engines", "working", "stopping the engines", "finalizing the run",
     ]  # fmt: skip
     assert [(line["row"], line["node"], line["reason"]) for line in log if line["event"] == "row_failed"] == [
         ("mute", "clarity", "no_verdict")
