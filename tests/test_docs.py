@@ -79,3 +79,13 @@ def test_every_reason_that_the_code_gives_is_documented() -> None:
     }
     assert {reason for reason in given if f"`{reason}`" not in page} == set()
     assert len(given) > 15
+
+
+def test_a_word_that_is_refused_is_in_the_glossary() -> None:
+    """`make check` runs codespell with this dictionary."""
+    lines = (ROOT / "docs/glossary.codespell").read_text(encoding="utf-8").splitlines()
+    assert lines == sorted(lines)
+    rows = re.findall(r"^\|(.+)\|.+\|(.+)\|$", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.MULTILINE)
+    replaced = {word for _, words in rows for word in re.findall(r"\w+", words)}
+    forms = {re.sub(r"(?<=sh|ch)es$|s$", "", line.partition("->")[0]) for line in lines}
+    assert forms - replaced == set()
