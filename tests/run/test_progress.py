@@ -203,17 +203,17 @@ def test_the_watch_keeps_events_until_they_are_fetched_and_may_be_asked_again() 
     watch.drain()
     watch.drain()
 
-    def store_errors(events: list[Event]) -> list[tuple[int, str, dict[str, str]]]:
+    def logged(events: list[Event]) -> list[tuple[int, str, dict[str, str]]]:
         return [(event.number, event.event, dict(event.facts)) for event in events]
 
-    assert store_errors(watch.events(0)) == [
+    assert logged(watch.events(0)) == [
         (1, "worker_lost", {"row": "b"}),
         (2, "engine_lost", {"row": "a", "pool": "vlm"}),
         (3, "row_failed", {"row": "a", "node": "respond", "reason": "poison"}),
         (4, "error", {"text": "the cable is out"}),
         (5, "draining", {}),
     ]
-    assert store_errors(watch.events(4)) == [(5, "draining", {})]
+    assert logged(watch.events(4)) == [(5, "draining", {})]
 
 
 def test_a_row_that_is_begun_again_after_it_left_has_lost_no_worker() -> None:
