@@ -67,7 +67,7 @@ class Session:
         self.record |= {"loads": dict.fromkeys(self.opened.job.pools, 0), "seconds_loading": 0.0, "seconds": 0.0}
         try:
             failed_before = sum(part.num_rows for part in read_parts(self.folder, Outcome.FAILED, ["id"]))
-            self._coordinator = self.reporter.coordinator = self.executor.start_coordinator(f"watch-oasis-{name}")
+            self._coordinator = self.reporter.coordinator = self.executor.start_coordinator(f"coordinator-oasis-{name}")
             for phase in self.phases:
                 rows = todo if phase.number == 1 else todo.without(ended_ids(self.folder))
                 rows = due(rows, read_waiting(self.folder), self.recipe, phase)
