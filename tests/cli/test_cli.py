@@ -60,7 +60,7 @@ def test_a_run_prints_its_funnel_and_too_many_failures_end_with_3(tmp_path: Path
     next((run / "accepted").glob("*.parquet")).unlink()
     broken = call_here("audit", run)
     assert broken.returncode == 1
-    assert "fault: 1 ids of the input never ended: good" in broken.stderr
+    assert "fault: 1 id of the input never ended: good" in broken.stderr
 
 
 ADVICE = "or run it on Ray: executor: ray"
@@ -190,7 +190,7 @@ def test_a_folder_that_is_no_run_is_told(words: tuple[str, ...]) -> None:
     done = call_here(*words)
     assert (done.returncode, done.stderr) == (
         2,
-        "JobError: 1 problem:\n  - nowhere is no run folder: it has no run.json\n",
+        "JobError: 1 problem:\n  - nowhere is not a run folder: it has no run.json\n",
     )
 
 

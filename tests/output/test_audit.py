@@ -78,7 +78,7 @@ def test_a_run_that_holds_has_no_faults(run: Run) -> None:
 def test_a_lost_row_is_found(run: Run) -> None:
     run.part(Route.REJECTED, IDS[1:4])
     assert run.check().faults == [
-        "1 ids of the input never ended: a",
+        "1 id of the input never ended: a",
         f"the parts hold {COUNTS | {'rejected': 3}}, the manifest says {COUNTS}",
     ]
 
@@ -93,12 +93,12 @@ def test_a_doubled_row_is_found(run: Run) -> None:
 
 def test_a_row_that_is_lost_where_another_is_doubled_is_found(run: Run) -> None:
     run.part(Route.REJECTED, ["a", "b", "c", "c"])
-    assert run.check().faults == ["1 ids ended more than once: c", "1 ids of the input never ended: d"]
+    assert run.check().faults == ["1 id ended more than once: c", "1 id of the input never ended: d"]
 
 
 def test_an_id_that_is_not_of_the_input_is_found(run: Run) -> None:
     run.part(Route.REJECTED, ["x", *IDS[1:4]])
-    assert run.check().faults == ["1 ids of the input never ended: a", "1 ids ended that the input has not: x"]
+    assert run.check().faults == ["1 id of the input never ended: a", "1 id ended but not in the input: x"]
 
 
 def test_only_some_ids_are_shown(run: Run) -> None:
@@ -109,7 +109,7 @@ def test_only_some_ids_are_shown(run: Run) -> None:
 
 def test_a_step_of_another_make_is_found(run: Run) -> None:
     run.part(Route.REJECTED, IDS[:4], hook="0123456789abcdef")
-    told = "4 steps of node 'hook' have digest 0123456789abcdef, which the manifest does not name"
+    told = "4 steps of node 'hook' with digest 0123456789abcdef, which the manifest does not list"
     assert run.check().faults == [f"{run.rejected}: {told}"]
 
 
@@ -160,7 +160,7 @@ def test_without_the_input_rows_are_only_counted(run: Run, tmp_path: Path) -> No
     (tmp_path / "shards/s.parquet").unlink()
     result = run.check()
     told = f"input.path: there are no Parquet files at {tmp_path}/shards"
-    assert result == Audit(7, COUNTS, 2, [], [f"the input is not here, so ids are only counted ({told})"])
+    assert result == Audit(7, COUNTS, 2, [], [f"the input can't be read, so rows are only counted ({told})"])
     run.part(Route.REJECTED, ["x"])
     assert run.check().faults[0] == "4 rows ended, the input had 7"
 
@@ -168,16 +168,16 @@ def test_without_the_input_rows_are_only_counted(run: Run, tmp_path: Path) -> No
 def test_an_input_that_has_grown_is_found(run: Run, tmp_path: Path) -> None:
     shard(tmp_path / "shards/t.parquet", [{"id": "h", "bytes": picture()}])
     result = run.check()
-    assert (result.rows, result.faults) == (8, ["1 ids of the input never ended: h"])
+    assert (result.rows, result.faults) == (8, ["1 id of the input never ended: h"])
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (None, "{} is no run folder: it has no run.json"),
+        (None, "{} is not a run folder: it has no run.json"),
         ("{", "{}/run.json can't be read: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"),
-        ("[]", "{}/run.json can't be read: it is no manifest of a run"),
-        ("{}", "{}/run.json can't be read: it is no manifest of a run"),
+        ("[]", "{}/run.json can't be read: it is not the manifest of a run"),
+        ("{}", "{}/run.json can't be read: it is not the manifest of a run"),
     ],
 )
 def test_a_folder_that_is_no_run_is_a_problem(text: str | None, expected: str, tmp_path: Path) -> None:

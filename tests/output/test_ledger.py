@@ -58,7 +58,7 @@ def test_of_a_row_that_was_written_twice_the_first_is_kept(tmp_path: Path) -> No
     part(tmp_path, "accepted", "old-0", "a", "b", "b")
     part(tmp_path, "captions", "new-0", "a")
     part(tmp_path, "rejected", "new-0", "c", "b")
-    told = "2 rows had been written twice; one of each is kept: a, b"
+    told = "2 rows were written twice; one copy of each is kept: a, b"
     assert mended(tmp_path) == (["a", "b", "c"], [told])
     assert held(tmp_path) == {"accepted/part-old-0.parquet": ["a", "b"], "rejected/part-new-0.parquet": ["c"]}
     assert mended(tmp_path) == (["a", "b", "c"], [])
@@ -71,7 +71,7 @@ def test_a_part_that_cannot_be_read_is_set_aside_and_its_rows_are_to_do(tmp_path
     bad.write_bytes(bad.read_bytes()[:-20] if damage is None else damage)
     ids, told = mended(tmp_path)
     place = tmp_path / "broken/accepted-part-s-1.parquet"
-    assert (len(told), told[0].startswith("set aside a part that can't be read (")) == (1, True)
+    assert (len(told), told[0].startswith("quarantined an unreadable part (")) == (1, True)
     assert told[0].endswith(f": {place}")
     assert place.exists()
     assert (ids, ended_ids(str(tmp_path)).to_pylist()) == (["a"], ["a"])

@@ -130,7 +130,7 @@ def test_an_audit_finds_a_row_that_stands_in_parts_and_among_the_removed(tmp_pat
     place = tmp_path / f"run/{REMOVED}/accepted"
     place.mkdir(parents=True)
     (place / part.name).write_bytes(part.read_bytes())
-    assert audit(str(tmp_path / "run")).faults == ["1 ids stand both in parts and in removed/: a:0:0"]
+    assert audit(str(tmp_path / "run")).faults == ["1 id both in parts and in removed/: a:0:0"]
 
 
 def test_a_run_that_reads_where_runs_lie_takes_no_part_for_input(tmp_path: Path, job: Path, job_file: JobFile) -> None:

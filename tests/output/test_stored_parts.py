@@ -71,7 +71,7 @@ def test_what_a_killed_session_left_is_mended_and_failed_rows_are_taken_back(nea
     ended, told = repair(run)
     assert ended.to_pylist() == ["a", "b", "c"]
     assert [text.split(" (")[0].split(";")[0] for text in told] == [
-        "set aside a part that can't be read", "1 rows had been written twice",
+        "quarantined an unreadable part", "1 row was written twice",
     ]  # fmt: skip
     assert reopen_failed(run, "y") == 1
     assert [name for name in near.names(RUNS) if name.startswith("torn")] == [

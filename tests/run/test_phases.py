@@ -270,7 +270,7 @@ def test_rows_go_on_from_where_they_are_whatever_was_lost_and_however_it_is_cut(
     broken = killed.folder / "phases/3/part-s-2-000002.parquet"
     broken.write_bytes(broken.read_bytes()[:-9])
     assert [line.partition(" (")[0] for line in repair(str(killed.folder))[1]] == [
-        "set aside a part that can't be read"
+        "quarantined an unreadable part"
     ]
     calls = len(killed.calls)
     further = {row["id"] for part in killed.folder.glob("phases/3/*") for row in pq.read_table(part).to_pylist()}
