@@ -102,8 +102,8 @@ def test_a_plan_says_that_the_job_fits_this_machine(tmp_path: Path, job_file: Jo
     done = call_here("plan", path, "--local")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[-4:] == [
-        "pool llm: script (scripted): 1 engine, each CPUs as they are free",
-        "pool vlm: script (scripted): 1 engine, each CPUs as they are free",
+        "pool llm: script (scripted): 1 engine, each on any free CPUs",
+        "pool vlm: script (scripted): 1 engine, each on any free CPUs",
         "the job is right and fits this machine",
         f"what it would take: oasis-ray plan {path} --local --probe 200 (runs 200 rows to know)",
     ]

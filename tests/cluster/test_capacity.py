@@ -76,7 +76,7 @@ def test_engines_on_gpus_take_no_share_of_the_cores() -> None:
         (Need("vlm", 2, ({"GPU": 1.0},) * 4, "STRICT_PACK", gpus=True), "2 engines, each 4 x GPU 1 on one node"),
         (Need("vlm", 1, ({"GPU": 1.0},) * 4, "PACK", gpus=True), "1 engine, each 4 x GPU 1"),
         (Need("vlm", 3, ({"GPU": 0.4},), "STRICT_PACK", gpus=True), "3 engines, each 1 x GPU 0.4"),
-        (Need("vlm", 2, ({"CPU": 0.1},), "PACK", gpus=False), "2 engines, each CPUs as they are free"),
+        (Need("vlm", 2, ({"CPU": 0.1},), "PACK", gpus=False), "2 engines, each on any free CPUs"),
     ],
 )
 def test_a_need_says_what_it_is(need: Need, expected: str) -> None:

@@ -21,5 +21,5 @@ def test_a_job_file_elsewhere_is_refused(tmp_path: Path) -> None:
     job = write_job(tmp_path)
     with pytest.raises(JobError) as error:
         submit(job, [], "http://127.0.0.1:1", ROOT)
-    assert error.value.args[0] == (f"{job} is not below {ROOT}, which is what is sent along (--working-dir)",)
+    assert error.value.args[0] == (f"{job} is not in {ROOT}, the folder that is uploaded (--working-dir)",)
     assert error.value.exit_code == 2

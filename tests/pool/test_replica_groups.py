@@ -77,7 +77,7 @@ def test_a_row_stays_with_the_type_that_had_the_most_room_when_it_came() -> None
     handle = PoolHandle("vlm", {"large": 30, "small": 10})
     came = []
     for row in "abcdefgh":  # none is answered
-        came.append(handle._seat(row).app)
+        came.append(handle._affinity(row).app)
         handle._asked[came[-1]] += 1
     assert came == ["large", "small", "large", "large", "large", "small", "large", "large"]
-    assert [handle._seat(row).app for row in "abcdefgh"] == came
+    assert [handle._affinity(row).app for row in "abcdefgh"] == came
