@@ -36,7 +36,7 @@ RECORD = {
 LOST = {"node": pa.string(), "reason": pa.string()}
 
 
-def made(*names: str) -> dict[str, pa.DataType]:
+def trace(*names: str) -> dict[str, pa.DataType]:
     """The columns that trace a row, with the outputs of these nodes."""
     return {
         "nodes": pa.struct({name: WRITTEN[name] for name in names}),
@@ -48,9 +48,9 @@ def made(*names: str) -> dict[str, pa.DataType]:
 @pytest.mark.parametrize(
     ("outcome", "expected"),
     [
-        (Outcome.ACCEPTED, RECORD | made("hook", "sort", "judge", "answer")),
-        (Outcome.REJECTED, LOST | {"detail": pa.string()} | made(*WRITTEN)),
-        (Outcome.FAILED, LOST | {"error": pa.string()} | made(*WRITTEN)),
+        (Outcome.ACCEPTED, RECORD | trace("hook", "sort", "judge", "answer")),
+        (Outcome.REJECTED, LOST | {"detail": pa.string()} | trace(*WRITTEN)),
+        (Outcome.FAILED, LOST | {"error": pa.string()} | trace(*WRITTEN)),
     ],
 )
 def test_an_outcome_has_its_columns(outcome: Outcome, expected: dict[str, pa.DataType]) -> None:

@@ -50,6 +50,10 @@ VALIDATION = (
     "1 validation error for ModelConfig\n  Value error, Invalid repository ID or local directory specified: 'm'\n"
     "Please verify the following requirements:\n1. Provide a valid Hugging Face repository ID."
 )
+EXPLAINED = (
+    "1 validation error for ModelConfig Value error, Invalid repository ID or local directory specified: 'm' "
+    "Please verify the following requirements:"
+)
 MEMORY = "CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has a total capacity of 79.11 GiB"
 CORE = "Engine core initialization failed. See root cause above. Failed core proc(s): {}"
 MESSAGES = {
@@ -62,16 +66,14 @@ MESSAGES = {
     ),
     "while Serve retries": (RETRYING + replica(RunError("no such model: m")), "no such model: m"),
     "an error of Python": (FAILED + replica(OSError("the cable is out")), "OSError: the cable is out"),
-    "an error of a library": (FAILED + f"ray::…\ntorch.OutOfMemoryError: {MEMORY}", f"torch.OutOfMemoryError: {MEMORY}"),
+    "an error of a library": (FAILED + f"ray::\ntorch.OutOfMemoryError: {MEMORY}", f"torch.OutOfMemoryError: {MEMORY}"),
     "the last one of a chain": (
         FAILED + replica(RunError("script 'x:y' can't be imported"), ModuleNotFoundError("No module named 'x'")),
         "script 'x:y' can't be imported",
     ),
     "an explanation of several lines": (
         FAILED + replica(ValueError(VALIDATION)),
-        "ValueError: 1 validation error for ModelConfig "
-        "Value error, Invalid repository ID or local directory specified: 'm' "
-        "Please verify the following requirements:",
+        f"ValueError: {EXPLAINED}",
     ),
     "an engine core": (
         FAILED + replica(RuntimeError(CORE)), f"RuntimeError: {CORE}",
