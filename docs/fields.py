@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from oasis_ray.cli import SHIPPED
-from oasis_ray.job.engine_type import EngineType
+from oasis_ray.job.gpu_type import EngineType
 from oasis_ray.job.input import Input, Sample
 from oasis_ray.job.job import Job
 from oasis_ray.job.latency import Latency

@@ -10,7 +10,7 @@ from contextlib import suppress
 import psutil
 import ray
 
-from oasis_ray.cluster.memory import MIB, own_mib
+from oasis_ray.cluster.process_memory import MIB, own_mib
 
 
 def used_mib() -> float:

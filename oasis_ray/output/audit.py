@@ -18,7 +18,7 @@ from oasis_ray.input.shards import open_shards
 from oasis_ray.job.input import Input
 from oasis_ray.output.manifest import naming_of, read_manifest
 from oasis_ray.output.parts import parts
-from oasis_ray.output.removed import REMOVED, removed_ids
+from oasis_ray.output.removed_rows import REMOVED, removed_ids
 from oasis_ray.output.schema import STEP
 from oasis_ray.types import Outcome
 

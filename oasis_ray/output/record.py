@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from oasis_ray.output.placeholders import PLACEHOLDER, harmless
+from oasis_ray.output.media_placeholders import PLACEHOLDER, harmless
 from oasis_ray.output.row_state import state, waiting_columns
 from oasis_ray.output.schema import columns
 from oasis_ray.recipe.recipe import Recipe

@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 from ray.data import Datasink
 
-from oasis_ray.input.ipc import from_ipc
+from oasis_ray.input.arrow_ipc import from_ipc
 from oasis_ray.output.part_writer import PartWriter
 
 

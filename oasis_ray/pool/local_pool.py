@@ -11,7 +11,7 @@ from typing import Any
 from oasis_ray.engine.engine import Engine, open_engine
 from oasis_ray.errors import EngineLostError, OasisError, RunError, ServerFailedError
 from oasis_ray.job.pool import Pool
-from oasis_ray.pool.orphans import OrphanReaper, children
+from oasis_ray.pool.orphan_reaper import OrphanReaper, children
 from oasis_ray.types import Call, Reply
 
 CHECK_S = 5.0  # interval of health checks, as in Serve

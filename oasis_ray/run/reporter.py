@@ -27,9 +27,9 @@ from oasis_ray.run.executor import Executor
 from oasis_ray.run.phases import Phase
 from oasis_ray.run.progress import Place, Progress, publish, write_progress
 
-BEAT_S = 5.0
+EVERY_S = 5.0
 STORE_S = 30.0  # between two writes to an object store
-WINDOW_S = 60.0  # what "recent" means
+WINDOW_S = 60.0  # that "recent" rates cover
 
 
 @dataclass
@@ -52,15 +52,15 @@ class Reporter:
     def __post_init__(self) -> None:
         self.folder = self.job.output.path.rstrip("/")
         self.run = self.folder.rpartition("/")[2]
-        self._every_s = STORE_S if "://" in self.folder else BEAT_S
+        self._every_s = STORE_S if "://" in self.folder else EVERY_S
         self._meter = self.executor.meter(self.run, self.session)
-        self._journal = EventLog(self.folder, run=self.run, session=self.session)
+        self._log = EventLog(self.folder, run=self.run, session=self.session)
         self._step, self._since = "", time.monotonic()
         self._clock = EngineClock(self.job.pools, self.gpus, self._since)
         self._working: float | None = None
-        self._told, self._wrote = False, float("-inf")
+        self._failed, self._wrote = False, float("-inf")
         self._events = 0
-        self._view = Snapshot()
+        self._snapshot = Snapshot()
         self._ended: deque[tuple[float, int, int]] = deque()
         self._types: set[str] = set()
         self._peak_mib = 0.0
@@ -78,12 +78,12 @@ class Reporter:
         self._thread.join()
         self._try_to_look()
         self.note("session_ended", why=f"{type(error).__name__}: {error}" if error else None)
-        self._view.standing = []
+        self._snapshot.standing = []
         self._clock.engines = {name: dict.fromkeys(states, 0) for name, states in self._clock.engines.items()}
-        self._tell(self._progress(), at_once=True)  # so that no gauge stays where it was
+        self._publish(self._progress(), at_once=True)  # so that no gauge keeps its last value
 
     def step(self, text: str) -> None:
-        """A new step of the session has begun."""
+        """Record that a step of the session begins."""
         self._step, self._since = text, time.monotonic()
         if text == "working":
             self._working = self._since
@@ -98,36 +98,36 @@ class Reporter:
         """
         self._try_to_look()
         return {
-            "seconds_of_rows": round(self._view.seconds, 1),
-            "rows_at_once": round(self._view.at_once, 2),
+            "seconds_of_rows": round(self._snapshot.seconds, 1),
+            "rows_at_once": round(self._snapshot.at_once, 2),
             **self._clock.measured(),
             "gpus": sorted(self._types),
             "peak_memory_mib": round(self._peak_mib),
         }
 
     def note(self, event: str, **facts: Any) -> None:
-        """Write an event into the session's log."""
-        self._journal.note(event, **facts)
+        """Add an event to the session's log."""
+        self._log.note(event, **facts)
 
     def _run(self) -> None:
         while True:
             self._try_to_look()
-            self._tell(self._progress())
-            if self._stop.wait(BEAT_S):
+            self._publish(self._progress())
+            if self._stop.wait(EVERY_S):
                 return
 
     def _try_to_look(self) -> None:
         try:
             with self._looking:
                 self._look()
-        except Exception as error:  # Ray may be on its way up or down, or have lost a process: the next look is soon
+        except Exception as error:  # Ray may be starting or stopping, or have lost a process: the next look comes soon
             text = (str(error).strip().splitlines() or [""])[-1]
             self.note("look_failed", text=f"{type(error).__name__}: {text}")
 
     def _look(self) -> None:
-        """See where rows, engines and nodes stand, and note what has changed."""
+        """Look at rows, engines and nodes, and note what has changed."""
         if (coordinator := self.coordinator) is not None:
-            self._view = coordinator.view()
+            self._snapshot = coordinator.view()
             for event in coordinator.events(self._events):
                 self._note_event(event)
         now, groups = time.monotonic(), self.executor.engines(f"oasis-{self.session}", self.job.pools)
@@ -144,12 +144,12 @@ class Reporter:
         self._peak_mib = max(self._peak_mib, self.executor.used_mib())
 
     def _note_event(self, event: Event) -> None:
-        self._journal.missed(event.number - self._events - 1)
+        self._log.missed(event.number - self._events - 1)
         self._events = event.number
-        self._journal.note(event.event, at=event.at, **event.facts)
+        self._log.note(event.event, at=event.at, **event.facts)
 
     def _progress(self) -> Progress:
-        now, tally = time.monotonic(), self._view.tally
+        now, tally = time.monotonic(), self._snapshot.tally
         self._ended.append((now, tally.rows, tally.reply_tokens))
         while len(self._ended) > 2 and now - self._ended[1][0] > WINDOW_S:
             self._ended.popleft()
@@ -171,11 +171,11 @@ class Reporter:
             step_s=round(now - self._since, 1),
             input_rows=self.rows,
             rows_before=self.before,
-            rows_waiting=self._view.waiting,
+            rows_waiting=self._snapshot.waiting,
             **summary(tally),
             in_flight=[
                 Place(node=one.node, pool=pools.get(one.node), rows=one.rows, oldest=one.oldest, seconds=one.seconds)
-                for one in by_node(self._view.standing)
+                for one in by_node(self._snapshot.standing)
             ],
             engines=clock.engines,
             gpu_seconds={name: round(seconds, 1) for name, seconds in clock.gpu_seconds.items()},
@@ -185,16 +185,16 @@ class Reporter:
             recent_reply_tokens_per_s=(tally.reply_tokens - tokens) / recent if recent else None,
         )
 
-    def _tell(self, progress: Progress, *, at_once: bool = False) -> None:
+    def _publish(self, progress: Progress, *, at_once: bool = False) -> None:
         if self._meter is not None:
             publish(self._meter, progress, {node.name for node in self.recipe.nodes})
-        if not at_once and time.monotonic() - self._wrote < self._every_s - BEAT_S / 2:
+        if not at_once and time.monotonic() - self._wrote < self._every_s - EVERY_S / 2:
             return
         self._wrote = time.monotonic()
         try:
             write_progress(self.folder, progress)
-            self._journal.write()
-        except Exception as error:  # a store may raise anything; the rows are what counts
-            if not self._told:
-                self.notes.append(f"progress and log could not be written, the run went on: {error}")
-                self._told = True
+            self._log.write()
+        except Exception as error:  # a store may raise anything, and the rows matter more
+            if not self._failed:
+                self.notes.append(f"progress and event log could not be written; the run continued: {error}")
+                self._failed = True

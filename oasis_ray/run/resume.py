@@ -19,7 +19,7 @@ from oasis_ray.output.checkpoint import clear, under_way, waits
 from oasis_ray.output.ledger import ended_ids, reopen_failed
 from oasis_ray.output.manifest import describe, naming_of, node_digests, now, read_manifest
 from oasis_ray.output.manifest_diff import changes
-from oasis_ray.output.removed import REMOVED, put_back, remove
+from oasis_ray.output.removed_rows import REMOVED, put_back, remove
 from oasis_ray.output.repair import repair
 from oasis_ray.recipe.recipe import Recipe
 from oasis_ray.storage import check_target, locate, store_errors
@@ -76,9 +76,9 @@ class FoundFolder:
 
 
 def open_input(job: Job, manifest: Mapping[str, Any]) -> Shards:
-    """The rows of a job's input, under the ids that the run's `manifest` gives them (empty: a new run).
+    """Return the rows of a job's input, with the ids that the run's `manifest` gives them (empty: a new run).
 
-    Raises JobError with what is wrong with the input, or where the run's own parts would be among it.
+    Raises JobError where the input is wrong, or where it would contain the run's own parts.
     """
     check_target("output.path", job.output.path)
     if lists(job.input.path, job.output.path):
@@ -88,7 +88,7 @@ def open_input(job: Job, manifest: Mapping[str, Any]) -> Shards:
 
 
 def recorded(folder: str) -> dict[str, Any]:
-    """The manifest of earlier sessions in this folder; empty where there were none."""
+    """Return the manifest of earlier sessions in this folder; empty where there were none."""
     fs, base = locate(folder)
     return read_manifest(folder) if fs.exists(f"{base.rstrip('/')}/run.json") else {}
 
@@ -96,9 +96,9 @@ def recorded(folder: str) -> dict[str, Any]:
 def open_folder(
     folder: str, shards: Shards, fresh: dict[str, Any], *, retry: str | None = None, accept_changes: bool = False
 ) -> FoundFolder:
-    """Repair what a killed session left in `folder`, and find what is left of `shards` to do.
+    """Repair what a killed session left in `folder`, and find the rows of `shards` that are left to do.
 
-    `fresh` is the manifest of the run as it would start now. `retry` names failed rows to do again: a reason, or "" for
+    `fresh` is the manifest of the run as it would start now. `retry` names failed rows to retry: a reason, or "" for
     all. Raises JobError where the folder holds rows of a run that differs, unless `accept_changes`.
     """
     ended, notes = repair(folder)
@@ -112,33 +112,34 @@ def open_folder(
     if len(gone):
         changed.append(f"{len(gone)} rows that ended are no longer in the input: {some(sorted(set(gone.to_pylist())))}")
     if changed and not accept_changes:
-        refused = [f"{folder} holds a run of another make: {change}" for change in changed]
-        advice = "give this run its own folder (--set output.path=…), remove this one, or go on as it is now"
+        refused = [f"{folder} was created differently: {change}" for change in changed]
+        advice = "give this run its own folder (--set output.path=…), remove this one, or resume it with the changes"
         raise JobError([*refused, f"{advice} (--accept-changes)"])
     if changed:
         nodes = [{"name": node["name"], "digest": node["digest"]} for node in manifest["nodes"]]
         earlier = {"until": now(), "changes": changed, "nodes": nodes}
         manifest = fresh | {"sessions": manifest["sessions"], "earlier": [*manifest["earlier"], earlier]}
-        notes.append(f"going on although {len(changed)} things changed, as run.json says under `earlier`")
+        number = "1 change" if len(changed) == 1 else f"{len(changed)} changes"
+        notes.append(f"resuming with {number}; run.json lists them under `earlier`")
     if begun and (changed or [n["name"] for n in manifest["nodes"]] != [n["name"] for n in fresh["nodes"]]):
         clear(folder)
-        notes.append("rows that waited between two phases begin again, as they are made now")
+        notes.append("rows that waited between two phases begin again with the present nodes")
     if len(gone):
         remove(folder, gone)
         notes.append(f"{len(gone)} rows that ended are no longer in the input; they are kept in {REMOVED}/")
     if back := put_back(folder, given, ended):
-        notes.append(f"{back} rows are in the input again; they were put back from {REMOVED}/")
+        notes.append(f"{back} rows are in the input again and were restored from {REMOVED}/")
     if len(gone) or back:
         ended = ended_ids(folder)
     if (new := shards.rows - manifest["input"]["rows"]) > 0:
-        notes.append(f"{new} rows of the input are new")
+        notes.append(f"{new} new rows in the input")
     manifest = {**manifest, "input": fresh["input"]}
     if retry is not None:
         count = reopen_failed(folder, retry or None)
-        notes.append(f"{count} failed rows are tried again")
+        notes.append("1 failed row is retried" if count == 1 else f"{count} failed rows are retried")
         ended = ended_ids(folder)
     more = under_way(folder, ended)
     wait = f", {more} more wait for a later phase" if more else ""
-    notes.append(f"going on: {len(ended)} of {shards.rows} rows had ended before{wait}")
+    notes.append(f"resuming: {len(ended)} of {shards.rows} rows had ended before{wait}")
     todo = shards.without(ended) if len(ended) else shards
     return FoundFolder({**manifest, "state": "running"}, todo, len(ended), notes)

@@ -113,11 +113,11 @@ class Run:
         self.rows, self.before, self.notes = opened.rows, opened.before, opened.notes
         record: dict[str, Any] = {"name": uuid4().hex[:8], "started": now(), "executor": self.job.executor}
         if not opened.todo.groups:
-            step("closing the books")
+            step("finalizing the run")
             self._close(manifest, record, None)
             return manifest
         self._check(opened, step)
-        step("joining the cluster" if self.job.executor == "ray" else "looking at this machine")
+        step("joining the cluster" if self.job.executor == "ray" else "inspecting this machine")
         try:
             gpus, phases = self._fitted()
         except OasisError as error:
@@ -142,16 +142,16 @@ class Run:
                 reason = error
                 raise
             finally:
-                announce("closing the books")
+                announce("finalizing the run")
                 self._close(manifest, record, reason)
         return manifest
 
     def _check(self, opened: OpenedRun, step: Callable[[str], None]) -> None:
         """Raise RunError or JobError, before anything costs, where a server or the output can't be used."""
         if any(pool.backend == "openai" for pool in self.job.pools.values()):
-            from oasis_ray.engine.server import check_servers  # its client takes a second to import
+            from oasis_ray.engine.openai_server import check_servers  # its client takes a second to import
 
-            step("asking the servers")
+            step("checking the servers")
             check_servers(self.job.pools)
         with store_errors("output.path", self.folder, JobError):
             write_manifest(self.folder, opened.manifest)

@@ -103,7 +103,7 @@ class Session:
             self.announce("stopping the engines")
             self.executor.stop_pools(unused)
         if self.stopping.is_set():
-            raise StoppedError("the run was told to stop")
+            raise StoppedError("the run was asked to stop")
         self.announce("starting the engines")
         needed = {name: pool for name, pool in pools.items() if name in phase.pools and name not in self._pools}
         labels = {"run": reporter.run, "session": reporter.session}

@@ -43,7 +43,7 @@ def test_a_run_prints_its_funnel_and_too_many_failures_end_with_3(tmp_path: Path
     path = job_file(max_failed=0.1)
     done = call("run", path)
     assert done.returncode == 3, done.stderr
-    assert done.stdout.startswith("reading the input …\nlooking at this machine …\nstarting the engines …\n")
+    assert done.stdout.startswith("reading the input …\ninspecting this machine …\nstarting the engines …\n")
     assert "hook texts that are instructions: 66.7% (2 of 3); published: 49.9%" in done.stdout
     assert "judged instructions that are accepted: 50.0% (1 of 2); published: 50.9%" in done.stdout
     assert "4 of 4 rows ended: 1 accepted, 1 captions, 1 rejected, 1 failed" in done.stdout

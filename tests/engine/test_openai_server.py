@@ -198,7 +198,7 @@ def test_a_server_that_fails_on_every_row_ends_the_run(
     rows(tmp_path, 6)
     server.mode = "down"
     with pytest.raises(
-        RunError, match=r"pool 'vlm' was lost on row after row, so it is not the rows: .* answers 503: "
+        RunError, match=r"pool 'vlm' was lost on row after row, so the rows are not the cause: .* answers 503: "
     ):
         execute(job(server, job_file))
     assert read_manifest(str(tmp_path / "run"))["state"] == "stopped"

@@ -9,12 +9,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from oasis_ray.pool.orphans import OrphanReaper, children
+from oasis_ray.pool.orphan_reaper import OrphanReaper, children
 from tests.support.checkout import ROOT
 
 STARTS = """
 import os, signal, subprocess, sys, time
-from oasis_ray.pool.orphans import OrphanReaper, children
+from oasis_ray.pool.orphan_reaper import OrphanReaper, children
 engine = subprocess.Popen(["sleep", "600"])
 other = subprocess.Popen(["sleep", "600"])
 reaper = OrphanReaper()

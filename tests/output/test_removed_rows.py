@@ -14,7 +14,7 @@ from oasis_ray.export.selection import choose
 from oasis_ray.job.load import load_job
 from oasis_ray.output.audit import audit
 from oasis_ray.output.manifest import read_manifest
-from oasis_ray.output.removed import REMOVED, removed_ids
+from oasis_ray.output.removed_rows import REMOVED, removed_ids
 from oasis_ray.run.run import Run
 from tests.support.command import call
 from tests.support.jobs import execute, outcomes
@@ -48,7 +48,7 @@ def test_more_shards_for_the_same_run_are_new_rows_and_no_change(tmp_path: Path,
     run(job)
     write(tmp_path, "b/2", "r2", "r3", "r4")
     manifest, notes = run(job)
-    assert notes == ["3 rows of the input are new", "going on: 2 of 5 rows had ended before"]
+    assert notes == ["3 new rows in the input", "resuming: 2 of 5 rows had ended before"]
     assert (manifest["state"], manifest["input"]["rows"], sum(manifest["rows"].values())) == ("done", 5, 5)
     assert accepted(tmp_path) == ["a/1:0:0", "a/1:0:1", "b/2:0:0", "b/2:0:1", "b/2:0:2"]
     assert audit(str(tmp_path / "run")).faults == []
@@ -62,7 +62,7 @@ def test_rows_that_are_gone_are_refused_then_kept_apart_and_left_out_of_exports(
     with pytest.raises(JobError) as error:
         execute(job)
     assert error.value.problems[0] == (
-        f"{tmp_path}/run holds a run of another make: 2 rows that ended are no longer in the input: b:0:0, b:0:1"
+        f"{tmp_path}/run was created differently: 2 rows that ended are no longer in the input: b:0:0, b:0:1"
     )
     manifest, notes = run(job, accept_changes=True)
     assert notes[1] == f"2 rows that ended are no longer in the input; they are kept in {REMOVED}/"
@@ -86,7 +86,7 @@ def test_rows_that_return_are_restored_and_not_processed_again(tmp_path: Path, j
     run(job, accept_changes=True)
     (tmp_path / "b.away").rename(gone)
     manifest, notes = run(job)
-    assert notes[0] == f"2 rows are in the input again; they were put back from {REMOVED}/"
+    assert notes[0] == f"2 rows are in the input again and were restored from {REMOVED}/"
     assert (manifest["state"], manifest["sessions"][-1]["rows"], len(whole)) == ("done", 0, 1)
     assert accepted(tmp_path) == ["a:0:0", "b:0:0", "b:0:1"]
     assert len(removed_ids(str(tmp_path / "run"))) == 0
@@ -117,7 +117,7 @@ def test_a_run_of_an_earlier_version_resumes_with_its_own_names(tmp_path: Path, 
 
     write_manifest(str(tmp_path / "run"), manifest)
     again, notes = run(job)
-    assert notes == ["going on: 1 of 2 rows had ended before"]
+    assert notes == ["resuming: 1 of 2 rows had ended before"]
     assert again["input"]["naming"] == "shared"
     assert accepted(tmp_path) == ["1:0:0", "1:0:1"]
     assert audit(str(tmp_path / "run")).faults == []

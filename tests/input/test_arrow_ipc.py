@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from oasis_ray.input.ipc import from_ipc, to_ipc
+from oasis_ray.input.arrow_ipc import from_ipc, to_ipc
 
 ROWS = pa.table({"id": ["a", None], "turns": [[{"from": "x"}], []], "image": [b"\0", b""]})
 

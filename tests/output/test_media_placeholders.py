@@ -9,7 +9,7 @@ import pytest
 from oasis_ray.engine.chat_template import Chat
 from oasis_ray.export.export import export
 from oasis_ray.export.options import read_options
-from oasis_ray.output.placeholders import ACTING, WORDS, harmless
+from oasis_ray.output.media_placeholders import ACTING, WORDS, harmless
 from tests.support.checkout import ROOT
 from tests.support.ended_rows import row, write_run
 from tests.support.shards import picture
