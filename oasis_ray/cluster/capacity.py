@@ -11,7 +11,7 @@ ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class Need:
-    """Resources of one pool's minimum number of engines. `most` is the maximum number of engines."""
+    """Resources of one pool's minimum number of engines. `most` is the maximum."""
 
     pool: str
     engines: int
@@ -37,7 +37,7 @@ def fit(wanted: list[Need], have: list[Node]) -> None:
     capacity that still holds it. A share of a GPU is a share of one GPU.
     """
     free = [
-        _Room(node.resources.get("CPU", 0), [1.0] * int(node.resources.get("GPU", 0)), frozenset(node.resources))
+        _Capacity(node.resources.get("CPU", 0), [1.0] * int(node.resources.get("GPU", 0)), frozenset(node.resources))
         for node in have
     ]
     missing = []
@@ -51,7 +51,7 @@ def fit(wanted: list[Need], have: list[Node]) -> None:
 
 
 @dataclass
-class _Room:
+class _Capacity:
     """Free capacity of a node: CPUs, the free share of each GPU, and the names of all its resources."""
 
     cpus: float
@@ -73,7 +73,7 @@ class _Room:
         return True
 
 
-def _place(need: Need, free: list[_Room]) -> bool:
+def _place(need: Need, free: list[_Capacity]) -> bool:
     groups = [need.bundles] if need.strategy == "STRICT_PACK" else [(bundle,) for bundle in need.bundles]
     before = [replace(room, gpus=list(room.gpus)) for room in free]
     for group in groups:

@@ -82,6 +82,6 @@ def nodes() -> list[Node]:
     return [Node(n["NodeManagerAddress"], n["Resources"], n["NodeID"]) for n in ray.nodes() if n["Alive"]]
 
 
-def here() -> NodeAffinitySchedulingStrategy:
+def on_this_node() -> NodeAffinitySchedulingStrategy:
     """Return the strategy that places an actor on this process's node, so that it is lost only with this process."""
     return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)

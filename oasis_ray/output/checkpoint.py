@@ -13,7 +13,7 @@ from oasis_ray.storage import locate
 PHASES = "phases"  # the folder of waiting rows in a run folder
 
 
-def waits(folder: str) -> list[str]:
+def waiting_folders(folder: str) -> list[str]:
     """Return the folders of waiting rows, relative to the run folder: `phases/2`, `phases/3`."""
     fs, base = locate(folder)
     root = f"{base.rstrip('/')}/{PHASES}"
@@ -21,7 +21,7 @@ def waits(folder: str) -> list[str]:
     return [f"{PHASES}/{name}" for name in sorted(phases)]
 
 
-def place_of(phase: int) -> str:
+def waiting_folder(phase: int) -> str:
     """Return the folder of rows that wait for this phase, relative to the run folder."""
     return f"{PHASES}/{phase}"
 
@@ -29,14 +29,14 @@ def place_of(phase: int) -> str:
 def read_waiting(folder: str) -> pa.Table:
     """Return all rows that wait or have waited, the latest state first: id, `place` (index of the node) and part."""
     tables = [EMPTY]
-    for kind in waits(folder):
+    for kind in waiting_folders(folder):
         for path, table in zip(parts(folder, kind)[1], read_parts(folder, kind, ["id", "place"]), strict=True):
             name = f"{folder}/{kind}/{path.rpartition('/')[2]}"
             tables.append(table.append_column("part", pa.array([name] * table.num_rows, pa.string())))
     return pa.concat_tables(tables).sort_by([("place", "descending")])
 
 
-def under_way(folder: str, ended: pa.ChunkedArray) -> int:
+def count_waiting(folder: str, ended: pa.ChunkedArray) -> int:
     """Count the waiting rows that are not in `ended`."""
     ids = read_waiting(folder).column("id")
     return len(pc.unique(ids.filter(pc.invert(pc.is_in(ids, value_set=ended)))))

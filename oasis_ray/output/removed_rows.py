@@ -58,9 +58,8 @@ def _move(
         table = pq.read_table(stream)
     kept = moves if but is None else pc.and_(moves, pc.invert(pc.is_in(held, value_set=pc.unique(but))))
     if pc.any(kept).as_py():
-        write_part(
-            table.filter(kept), f"{folder.rstrip('/')}/{target}", name
-        )  # before the removal, so that a kill loses no row
+        # Before the removal, so that a kill in between loses no row.
+        write_part(table.filter(kept), f"{folder.rstrip('/')}/{target}", name)
     rewrite(fs, folder, source, path, pc.invert(moves).combine_chunks())
     return int(pc.sum(kept).as_py() or 0)
 

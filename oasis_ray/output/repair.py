@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from oasis_ray.input.ids import repeated, some
-from oasis_ray.output.checkpoint import waits
+from oasis_ray.output.checkpoint import waiting_folders
 from oasis_ray.output.ledger import ended_ids
 from oasis_ray.output.parts import below, parts, read_part, rewrite, side_by_side
 from oasis_ray.storage import locate, make_folder
@@ -22,7 +22,7 @@ def repair(folder: str) -> tuple[pa.ChunkedArray, list[str]]:
     Unfinished files are removed. An unreadable part is quarantined, and its rows are processed again. Of a row that
     occurs in two parts (a write task of the old session outlived its driver) the first copy is kept.
     """
-    kinds = (*Outcome, *waits(folder))
+    kinds = (*Outcome, *waiting_folders(folder))
     notes = [f"removed an unfinished part of an earlier session: {file}" for file in _sweep(folder, kinds)]
     held: list[tuple[Outcome, str, pa.ChunkedArray]] = []
     for outcome in kinds:

@@ -14,7 +14,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayActorError
 
-from oasis_ray.cluster.connection import NAMESPACE, here
+from oasis_ray.cluster.connection import NAMESPACE, on_this_node
 from oasis_ray.cluster.nodes import NODE_TOKEN
 
 PREFIX = "oasis-"  # of the names of all our applications
@@ -88,7 +88,7 @@ class Lease:
         """Acquire a lease. Raises ValueError, with the configuration of the running engines, if it is not `config`."""
         self.app = app
         # On another node it could be lost while the job continues, and the job's engines would end.
-        self._owner = _Owner.options(scheduling_strategy=here()).remote()  # type: ignore[attr-defined]  # Ray: no types
+        self._owner = _Owner.options(scheduling_strategy=on_this_node()).remote()  # type: ignore[attr-defined]
         self._name = self._owner._actor_id.hex()
         while True:
             options = _Reaper.options(name=f"{REAPER}{app}", namespace=NAMESPACE, get_if_exists=True)  # type: ignore[attr-defined]
