@@ -83,5 +83,5 @@ def nodes() -> list[Node]:
 
 
 def on_this_node() -> NodeAffinitySchedulingStrategy:
-    """Return the strategy that places an actor on this process's node, so that it is lost only with this process."""
+    """Return the strategy that places an actor on this process's node: if the node is lost, both are lost."""
     return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)

@@ -11,11 +11,8 @@ from oasis_ray.pool.handle import PoolHandle
 from oasis_ray.pool.lease import PREFIX
 from oasis_ray.pool.replica_groups import ReplicaGroup, replica_groups
 
-STATES = {
-    "RUNNING": "running",
-    "PENDING_MIGRATION": "running",
-    "STOPPING": "stopping",
-}  # all other states of Serve are stages of starting
+# Our state of a replica by Serve's; all others of Serve's states are stages of starting.
+STATES = {"RUNNING": "running", "PENDING_MIGRATION": "running", "STOPPING": "stopping"}
 
 
 def state_of(app: str) -> str:
