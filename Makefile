@@ -51,6 +51,7 @@ test-slow: setup
 check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/codespell docs README.md $$(find oasis_ray -name '*.py')
 	$(BIN)/mypy
 
 # The service against its engines' own speed, and against the step-by-step order, two rounds of each: 85 minutes on two

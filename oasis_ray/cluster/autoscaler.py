@@ -2,7 +2,7 @@
 
 Ray's public API doesn't report this: an engine that no node type can hold waits forever, in the same state as one whose
 node is booting. The autoscaler's own report has it and is read here from the GCS, by a private interface of Ray 2.60
-(docs/decisions.md).
+(docs/decisions/0023-autoscaler-report.md).
 """
 
 from collections import Counter

@@ -22,7 +22,7 @@ from oasis_ray.types import Call, Image, Reply
 
 # As Ray advises for throughput: Serve's router and a replica's engine run in the existing event loop, not in a thread
 # of their own. Serve reads these when it is imported. With gRPC this saves 25% of the CPU per request
-# (docs/decisions.md). No proxy: gRPC would send requests to replicas through it (`connection.join`).
+# (docs/decisions/0039-grpc.md). No proxy: gRPC would send requests to replicas through it (`connection.join`).
 LEAN = {
     "RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP": "0",
     "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
