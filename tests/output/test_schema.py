@@ -139,7 +139,7 @@ def test_a_lost_row_keeps_its_reason_and_on_request_its_image(route: Route, colu
 @pytest.mark.parametrize(
     "text", ["<image>What is it?", "What is it?\n<image>", "<image><image> What is it?", "<im<image>age>What is it?"]
 )
-def test_a_conversation_shows_the_picture_once_where_there_is_one(text: str) -> None:
+def test_a_conversation_shows_its_image_once(text: str) -> None:
     row = ended(values={**ended().values, "sort": categorize.Out(text, "")})
     assert record(row, RECIPE, keep_images=False)["conversations"][0]["value"] == "<image>\nWhat is it?"
     row.digest = None

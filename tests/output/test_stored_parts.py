@@ -42,7 +42,7 @@ def near(filled: Store, store_here: Store) -> Store:
     return store_here
 
 
-def test_a_part_appears_whole_or_not_at_all(near: Store) -> None:
+def test_a_part_appears_atomically(near: Store) -> None:
     parquet_has_none = pa.table({"id": ["a"], "nothing": pa.array([{}], pa.struct([]))})
     with pytest.raises(pa.ArrowNotImplementedError):
         write_part(parquet_has_none, f"s3://{RUNS}/parts/accepted", "part-0.parquet")
