@@ -65,7 +65,7 @@ def test_of_a_row_that_was_written_twice_the_first_is_kept(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("damage", [b"", b"PAR1", b"garbage", None], ids=["empty", "head only", "garbage", "cut off"])
-def test_an_unreadable_part_is_quarantined_and_its_rows_are_processed_again(tmp_path: Path, damage: bytes | None) -> None:
+def test_an_unreadable_part_is_quarantined_and_its_rows_are_redone(tmp_path: Path, damage: bytes | None) -> None:
     part(tmp_path, "accepted", "s-0", "a")
     bad = part(tmp_path, "accepted", "s-1", "b")
     bad.write_bytes(bad.read_bytes()[:-20] if damage is None else damage)
