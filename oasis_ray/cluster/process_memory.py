@@ -1,4 +1,4 @@
-"""The memory of processes, without what they share with others."""
+"""Memory of processes, without what they share with others."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -9,7 +9,7 @@ MIB = 2**20
 
 
 def own_mib(processes: Iterable[psutil.Process]) -> float:
-    """The memory that is these processes' own, in MiB; one that has ended by now has none."""
+    """Return the unshared resident memory of these processes, in MiB. Processes that have ended count as 0."""
     return sum(map(_own, processes)) / MIB
 
 

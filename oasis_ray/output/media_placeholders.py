@@ -1,14 +1,13 @@
-"""Placeholders and special tokens of trainers: words of a text that would act as media or as the end of a turn.
+"""Placeholders and special tokens of trainers: words in a text that would act as media or as the end of a turn.
 
-LLaMA-Factory counts `<image>`, `<video>` and `<audio>` in all turns, and stops where they don't match the media; a
-tokenizer makes one special token of `<|im_end|>`. In the turns of a conversation the placeholder of the image itself is
-left out of the words; every other such word gets a space behind its first character, so it reads as before and is
-ordinary text to every tokenizer.
+LLaMA-Factory counts `<image>`, `<video>` and `<audio>` in all turns and fails if they don't match the media; a
+tokenizer turns `<|im_end|>` into one special token. In the texts of a conversation `<image>` is removed; every other
+such word gets a space after its first character, so that it stays readable and is ordinary text to every tokenizer.
 """
 
 import re
 
-PLACEHOLDER = "<image>"  # of the image that a conversation is about
+PLACEHOLDER = "<image>"  # stands for the image of a conversation
 # LLaVA, LLaMA-Factory (data/mm_plugin), ms-swift (template/base), Qwen2-VL, InternVL, Llama and Gemma.
 WORDS = (
     "<image>", "<video>", "<audio>", "<bbox>", "<ref-object>", "<cot-process>", "<img>", "</img>", "<IMG_CONTEXT>",
@@ -20,12 +19,12 @@ ACTING = re.compile("|".join([r"<\|[^<>|\s]{1,40}\|>", r"<｜[^<>\s]{1,40}｜>",
 
 
 def harmless(text: str) -> str:
-    """The text without a word that acts: `<image>` is left out, `<video>` becomes `< video>`. Twice gives the same."""
-    return ACTING.sub(lambda found: f"{found[0][0]} {found[0][1:]}", without(PLACEHOLDER, text))
+    """Return the text with such words neutralised: `<image>` is removed, `<video>` becomes `< video>`. Idempotent."""
+    return ACTING.sub(lambda match: f"{match[0][0]} {match[0][1:]}", without(PLACEHOLDER, text))
 
 
 def without(mark: str, text: str) -> str:
-    """The text without the mark, also where taking one out would make another: in one pass, however many are nested."""
+    """Return the text without `mark`, also where removing one would form another: one pass removes nested marks too."""
     if mark not in text:
         return text
     kept: list[str] = []

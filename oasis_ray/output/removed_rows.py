@@ -1,7 +1,7 @@
-"""Removed rows: rows that ended and whose images the input no longer has. They are kept apart, in `removed/<outcome>`.
+"""Removed rows: rows that ended and are no longer in the input. Their parts are in `removed/<outcome>`.
 
-They are not counted with the rows of the input, and no export has them unless it is asked to. A row that the input has
-again is put back.
+They do not count as rows of the run, and an export includes them only on request. A row that is in the input again is
+restored.
 """
 
 import pyarrow as pa
@@ -13,17 +13,17 @@ from oasis_ray.output.parts import parts, read_parts, rewrite
 from oasis_ray.types import Outcome
 
 REMOVED = "removed"
-RETURNED = "part-returned-"  # begins the names of parts that were put back
+RETURNED = "part-returned-"  # prefix of the names of restored parts
 
 
 def removed_ids(folder: str) -> pa.ChunkedArray:
-    """The ids of all removed rows of a run."""
+    """Return the ids of all removed rows of a run."""
     tables = [table for outcome in Outcome for table in read_parts(folder, f"{REMOVED}/{outcome}", ["id"])]
     return pa.chunked_array([chunk for table in tables for chunk in table.column("id").chunks], pa.string())
 
 
 def remove(folder: str, gone: pa.ChunkedArray) -> None:
-    """Move the rows with these ids out of the parts. It may be cut short and done again."""
+    """Move the rows with these ids from the parts to `removed/`. Safe to repeat after an interruption."""
     for outcome in Outcome:
         fs, paths = parts(folder, outcome)
         for path in paths:
@@ -31,8 +31,9 @@ def remove(folder: str, gone: pa.ChunkedArray) -> None:
 
 
 def put_back(folder: str, given: pa.ChunkedArray, ended: pa.ChunkedArray) -> int:
-    """Move removed rows back that the input has again (`given`); how many. Those in `ended` have been done again since,
-    and are only taken out.
+    """Restore removed rows that are in the input again (`given`). Return how many.
+
+    Rows in `ended` have been processed again since; they are only deleted from `removed/`.
     """
     count = 0
     for outcome in Outcome:
@@ -47,17 +48,18 @@ def _move(
     fs: object, folder: str, path: str, source: str, target: str, ids: pa.ChunkedArray, name: str,
     but: pa.ChunkedArray | None = None,
 ) -> int:  # fmt: skip
-    """Move the rows with these ids from a part into another one; those in `but` are only taken out."""
+    """Move the rows with these ids to another part; those in `but` are only deleted. Return how many were moved."""
     with fs.open(path, "rb") as stream:  # type: ignore[attr-defined]
-        have = pq.read_table(stream, columns=["id"]).column("id")
-    moves = pc.is_in(have, value_set=pc.unique(ids))
+        held = pq.read_table(stream, columns=["id"]).column("id")
+    moves = pc.is_in(held, value_set=pc.unique(ids))
     if not pc.any(moves).as_py():
         return 0
     with fs.open(path, "rb") as stream:  # type: ignore[attr-defined]
         table = pq.read_table(stream)
-    kept = moves if but is None else pc.and_(moves, pc.invert(pc.is_in(have, value_set=pc.unique(but))))
+    kept = moves if but is None else pc.and_(moves, pc.invert(pc.is_in(held, value_set=pc.unique(but))))
     if pc.any(kept).as_py():
-        write_part(table.filter(kept), f"{folder.rstrip('/')}/{target}", name)  # first, so that none is lost between
+        # Before the removal, so that a kill in between loses no row.
+        write_part(table.filter(kept), f"{folder.rstrip('/')}/{target}", name)
     rewrite(fs, folder, source, path, pc.invert(moves).combine_chunks())
     return int(pc.sum(kept).as_py() or 0)
 

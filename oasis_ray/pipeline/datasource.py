@@ -1,6 +1,6 @@
 """Datasource: the shards as a source of Ray Data.
 
-A batch is one row of Ray Data that holds the rows of one task as Arrow IPC bytes: see docs/decisions.md.
+A batch is one row of Ray Data that holds the rows of one task as Arrow IPC bytes: see docs/decisions/0001-batches.md.
 """
 
 from collections.abc import Iterator, Sequence

@@ -48,7 +48,8 @@ def build(
     A row whose next node asks a pool that is not in `pools` is written to the folder `waiting`.
     """
     context = DataContext.get_current()
-    # One block per batch, and so one task per batch: a row of Ray Data is a batch of ours (docs/decisions.md).
+    # One block per batch, and so one task per batch: a row of Ray Data is a batch of ours
+    # (docs/decisions/0001-batches.md).
     context.target_max_block_size = context.target_min_block_size = 1
     context.enable_progress_bars = False
     context.memory_usage_poll_interval_s = None  # else a thread of each worker polls every second

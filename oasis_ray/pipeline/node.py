@@ -7,13 +7,13 @@ import asyncio
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import Any, Protocol
 
 from oasis_ray.errors import OasisError, RowError, RunError
 from oasis_ray.recipe.recipe import Node, Ref
-from oasis_ray.recipe.row import Row
+from oasis_ray.recipe.row import Row, Step
 from oasis_ray.stage import ModelStage
 from oasis_ray.types import Call, Divert, Reply, Route
 
@@ -59,14 +59,20 @@ class NodeRunner:
         )
         seconds = time.monotonic() - start
         for reply, s in zip(replies, seeds, strict=True):
-            row.lineage.append(
-                {
-                    "node": self.node.name, "digest": self.digest, "seed": s, "finish": reply.samples[0].finish,
-                    "prompt_tokens": reply.prompt_tokens, "cached_tokens": reply.cached_tokens,
-                    "reply_tokens": sum(sample.tokens for sample in reply.samples), "started": started,
-                    "seconds": seconds / len(replies), "engine": reply.engine, "engine_seconds": reply.seconds,
-                }
-            )  # fmt: skip
+            step = Step(
+                node=self.node.name,
+                digest=self.digest,
+                seed=s,
+                finish=reply.samples[0].finish,
+                prompt_tokens=reply.prompt_tokens,
+                cached_tokens=reply.cached_tokens,
+                reply_tokens=sum(sample.tokens for sample in reply.samples),
+                started=started,
+                seconds=seconds / len(replies),
+                engine=reply.engine,
+                engine_seconds=reply.seconds,
+            )
+            row.lineage.append(asdict(step))
         return stage.parse(inputs, list(replies))
 
 

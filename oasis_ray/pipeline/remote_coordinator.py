@@ -9,7 +9,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
-from oasis_ray.cluster.connection import here
+from oasis_ray.cluster.connection import on_this_node
 from oasis_ray.errors import RunError
 from oasis_ray.output.counts import EndedRow
 from oasis_ray.pipeline.coordinator_state import CoordinatorState
@@ -25,7 +25,7 @@ def start_coordinator(name: str) -> "RemoteCoordinator":
     If its process is lost, a new one starts with an empty state.
     """
     actor = ray.remote(CoordinatorState).options(
-        name=name, num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=here()
+        name=name, num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=on_this_node()
     )
     return RemoteCoordinator(actor.remote())
 

@@ -1,7 +1,7 @@
-"""A watchdog process: it ends an engine's processes where the process that started them was killed.
+"""Orphan reaper: a process that ends an engine's processes if the process that started them is killed.
 
-A process that is killed (`kill -9`, or by the kernel when memory runs out) can't end its children, and an engine would
-keep its memory and its GPU. On Ray, the node's manager ends them; a local run has this instead.
+A killed process (`kill -9`, out of memory) can't end its children, and an engine would keep its memory and its GPU. On
+Ray the node's raylet ends them; a local run uses this reaper.
 """
 
 import os
@@ -13,24 +13,24 @@ from contextlib import suppress
 
 import psutil
 
-LOOK_S = 0.5  # between two looks whether the parent lives
+LOOK_S = 0.5  # interval of checks on the parent
 END_S = 5.0
 
 
 class OrphanReaper:
-    """Ends the processes given to `watch` when this process is gone, or closes it."""
+    """Ends the processes given to `watch` when this process ends or calls `close`."""
 
     def __init__(self) -> None:
-        # A session of its own: a Ctrl-C at the terminal goes to the run, which then closes it.
+        # In a session of its own, so that Ctrl-C at the terminal reaches only the run, which then closes it.
         self._process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-P", __file__, str(os.getpid())],  # -P: our `trace` and others are not Python's
+            [sys.executable, "-P", __file__, str(os.getpid())],  # -P: no module of this folder replaces one of Python's
             stdin=subprocess.PIPE,
             start_new_session=True,
             text=True,
         )
 
     def watch(self, processes: Iterable[psutil.Process]) -> None:
-        """Take these processes into its care. By their start too, since a number may come again."""
+        """Watch these processes. They are identified by pid and start time, because pids are reused."""
         stream = self._process.stdin
         with suppress(BrokenPipeError):
             for process in processes:
@@ -39,7 +39,7 @@ class OrphanReaper:
                 stream.flush()
 
     def close(self) -> None:
-        """End what is left of the processes, and the watchdog."""
+        """End the watched processes and the reaper."""
         with suppress(BrokenPipeError, subprocess.TimeoutExpired):
             self._process.communicate(timeout=END_S)
         self._process.kill()
@@ -47,7 +47,7 @@ class OrphanReaper:
 
 
 def children() -> set[psutil.Process]:
-    """The processes that this one has started, and theirs. Python's own helpers end by themselves."""
+    """Return all descendants of this process, except Python's helper processes, which end on their own."""
     return {child for child in psutil.Process().children(recursive=True) if not _helper(child)}
 
 
@@ -58,21 +58,21 @@ def _helper(process: psutil.Process) -> bool:
 
 
 def _main(parent: int) -> None:
-    """Wait until the parent is gone or has closed its end, then end the processes that it has named."""
-    held, text, lives = sys.stdin.fileno(), "", True
-    # A process that was forked may hold the other end too, so that it is not closed when the parent is gone.
-    while lives:
-        lives = os.getppid() == parent
-        while select.select([held], [], [], LOOK_S if lives else 0)[0]:
-            read = os.read(held, 65536).decode()
+    """Wait until the parent is gone or has closed the pipe, then kill the processes that it has named."""
+    stdin, text, running = sys.stdin.fileno(), "", True
+    # The pipe alone is not enough: a forked process may hold its other end open after the parent is gone.
+    while running:
+        running = os.getppid() == parent
+        while select.select([stdin], [], [], LOOK_S if running else 0)[0]:
+            read = os.read(stdin, 65536).decode()
             text += read
             if not read:
-                lives = False
+                running = False
                 break
     for line in text.splitlines():
-        number, started = line.split()
+        pid, started = line.split()
         with suppress(psutil.Error):
-            process = psutil.Process(int(number))
+            process = psutil.Process(int(pid))
             if process.create_time() == float(started):
                 process.kill()
 

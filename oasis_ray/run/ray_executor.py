@@ -14,7 +14,7 @@ from oasis_ray.pipeline.remote_coordinator import RemoteCoordinator, start_coord
 from oasis_ray.pool.deployment import Deployments
 from oasis_ray.pool.handle import PoolHandle
 from oasis_ray.pool.replica_groups import ReplicaGroup
-from oasis_ray.pool.status import impossible, standing, states
+from oasis_ray.pool.status import engine_counts, impossible, states
 from oasis_ray.run.executor import Pools, Tell, Work
 
 
@@ -59,7 +59,7 @@ class RayExecutor:
 
     def engines(self, run: str, pools: Mapping[str, Pool]) -> list[tuple[ReplicaGroup, dict[str, int]]]:
         """Return the number of replicas by state, per replica group."""
-        return standing(run, pools)
+        return engine_counts(run, pools)
 
     def states(self, pools: Pools) -> str:
         """Return what Serve and the autoscaler report on the pools."""
@@ -75,7 +75,7 @@ class RayExecutor:
 
     def meter(self, run: str, session: str) -> Tell:
         """Return metrics that Ray's node agents export to Prometheus."""
-        return Metrics(run=run, session=session).tell
+        return Metrics(run=run, session=session).record
 
 
 def _handles(pools: Pools) -> dict[str, PoolHandle]:

@@ -15,7 +15,7 @@ from oasis_ray.input.ids import some
 from oasis_ray.input.listing import lists
 from oasis_ray.input.shards import Shards, open_shards
 from oasis_ray.job.job import Job
-from oasis_ray.output.checkpoint import clear, under_way, waits
+from oasis_ray.output.checkpoint import clear, count_waiting, waiting_folders
 from oasis_ray.output.ledger import ended_ids, reopen_failed
 from oasis_ray.output.manifest import describe, naming_of, node_digests, now, read_manifest
 from oasis_ray.output.manifest_diff import changes
@@ -102,7 +102,7 @@ def open_folder(
     all. Raises JobError where the folder holds rows of a run that differs, unless `accept_changes`.
     """
     ended, notes = repair(folder)
-    begun = bool(waits(folder))
+    begun = bool(waiting_folders(folder))
     if not len(ended) and not begun:
         return FoundFolder(fresh, shards, notes=notes)
     manifest = read_manifest(folder)
@@ -138,7 +138,7 @@ def open_folder(
         count = reopen_failed(folder, retry or None)
         notes.append("1 failed row is retried" if count == 1 else f"{count} failed rows are retried")
         ended = ended_ids(folder)
-    more = under_way(folder, ended)
+    more = count_waiting(folder, ended)
     wait = f", {more} more wait for a later phase" if more else ""
     notes.append(f"resuming: {len(ended)} of {shards.rows} rows had ended before{wait}")
     todo = shards.without(ended) if len(ended) else shards

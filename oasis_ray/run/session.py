@@ -9,7 +9,7 @@ from typing import Any
 
 from oasis_ray.errors import OasisError, RunError, StoppedError, first_cause
 from oasis_ray.input.shards import Shards
-from oasis_ray.output.checkpoint import place_of, read_waiting
+from oasis_ray.output.checkpoint import read_waiting, waiting_folder
 from oasis_ray.output.counts import Counts
 from oasis_ray.output.ledger import ended_ids
 from oasis_ray.output.parts import read_parts
@@ -67,7 +67,7 @@ class Session:
         self.record |= {"loads": dict.fromkeys(self.opened.job.pools, 0), "seconds_loading": 0.0, "seconds": 0.0}
         try:
             failed_before = sum(part.num_rows for part in read_parts(self.folder, Outcome.FAILED, ["id"]))
-            self._coordinator = self.reporter.coordinator = self.executor.start_coordinator(f"watch-oasis-{name}")
+            self._coordinator = self.reporter.coordinator = self.executor.start_coordinator(f"coordinator-oasis-{name}")
             for phase in self.phases:
                 rows = todo if phase.number == 1 else todo.without(ended_ids(self.folder))
                 rows = due(rows, read_waiting(self.folder), self.recipe, phase)
@@ -91,7 +91,7 @@ class Session:
         work = Work(
             rows, opened.job, self.recipe, self._pools, opened.digests, coordinator,
             session=session if phase.of == 1 else f"{session}-{phase.number}",
-            waiting=None if phase.number == phase.of else place_of(phase.number + 1),
+            waiting=None if phase.number == phase.of else waiting_folder(phase.number + 1),
         )  # fmt: skip
         with self._timed("seconds"):
             self._stream(work, failed_before)

@@ -78,8 +78,8 @@ class Group:
 
     @property
     def estimate(self) -> float:
-        """The number of near-duplicates that the sample stands for; unweighted if the group was sampled by several keys,
-        because then texts are found whatever their key.
+        """The estimated number of near-duplicates; unweighted for a group that was sampled by several keys, whose texts
+        are found whatever their key.
         """
         return self.others if self.several_keys else self.weight
 

@@ -261,7 +261,7 @@ def test_an_export_that_is_refused_leaves_nothing_behind(make: Make, tmp_path: P
         ([run], f"{tmp_path}/\0", {}, f"--out: {tmp_path}/\0 can't be made: embedded null byte"),
         ([run], "x" * 300, {}, f"--out: {'x' * 300} can't be made: File name too long"),
         ([run, run], tmp_path / "o", {}, f"{run} is given twice"),
-        ([full], tmp_path / "o", {}, f"{full} is no run folder: it has no run.json"),
+        ([full], tmp_path / "o", {}, f"{full} is not a run folder: it has no run.json"),
         ([empty], tmp_path / "o", {}, "nothing to export: these runs have no accepted rows and no captions"),
         ([run], tmp_path / "o", {"split": "a=0.999999,b=0.000001"}, "--split: too few rows (6): b would be empty"),
     ):

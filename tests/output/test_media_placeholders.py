@@ -1,4 +1,4 @@
-"""Words that act on trainers: none is left in a turn but the placeholder of the row's image, and they are counted."""
+"""Placeholders and special tokens: a turn has none but the placeholder of its image, and changed rows are counted."""
 
 import json
 from collections.abc import Callable
@@ -37,7 +37,7 @@ ANSWERED = "It is shown as <|vision_start|><|image_pad|><|vision_end|> and <vide
         ("<s>a</s>", "< s>a< /s>"),
     ],
 )
-def test_a_word_that_acts_is_ordinary_text_afterwards(text: str, expected: str) -> None:
+def test_a_special_word_becomes_ordinary_text(text: str, expected: str) -> None:
     assert harmless(text) == expected
     assert harmless(harmless(text)) == harmless(text)
 
@@ -47,7 +47,7 @@ def test_no_word_of_the_list_is_left(word: str) -> None:
     assert ACTING.search(harmless(f"a{word}b{word[:3]}{word}{word[3:]}")) is None
 
 
-def test_a_long_text_of_nested_words_takes_no_long_time() -> None:
+def test_a_long_text_of_nested_words_is_fast() -> None:
     assert len(harmless("<|" * 200_000 + "|>" * 200_000)) >= 800_000
 
 
@@ -74,7 +74,7 @@ def test_an_export_has_as_many_placeholders_as_images_and_counts_what_it_changed
     )
 
 
-def test_no_text_of_a_turn_becomes_a_special_token_of_the_demos_models() -> None:
+def test_no_text_of_a_turn_becomes_a_special_token_of_the_demo_models() -> None:
     tokenizer = Chat.load(str(ROOT / "benchmarks/models/vlm")).tokenizer
     special = set(tokenizer.all_special_ids) | set(tokenizer.added_tokens_decoder)
     assert special & set(tokenizer(ANSWERED, add_special_tokens=False)["input_ids"])

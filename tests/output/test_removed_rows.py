@@ -1,4 +1,4 @@
-"""Inputs that grow, shrink and move: each row of the input ends once, and rows that are gone are counted apart."""
+"""Inputs that grow, shrink and move: each row of the input ends once, and removed rows are counted separately."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -24,18 +24,18 @@ JobFile = Callable[..., Path]
 
 
 def write(folder: Path, name: str, *ids: str) -> Path:
-    return shard(folder / f"in/{name}.parquet", [{"id": one, "bytes": picture()} for one in ids])
+    return shard(folder / f"in/{name}.parquet", [{"id": name, "bytes": picture()} for name in ids])
 
 
 def run(path: Path, **options: Any) -> tuple[dict[str, Any], list[str]]:
-    """Run a job; its manifest and notes."""
-    made = Run(*load_job(path, SHIPPED), **options)
-    return made.execute(), made.notes
+    """Run a job; return its manifest and notes."""
+    execution = Run(*load_job(path, SHIPPED), **options)
+    return execution.execute(), execution.notes
 
 
 @pytest.fixture
 def job(tmp_path: Path, job_file: JobFile) -> Path:
-    """A job whose ids come from where rows lie."""
+    """A job whose ids are derived from the rows' addresses."""
     return job_file(input={"path": str(tmp_path / "in")})
 
 
@@ -77,7 +77,7 @@ def test_rows_that_are_gone_are_refused_then_kept_apart_and_left_out_of_exports(
         assert choose([str(tmp_path / "run")], options).rows.num_rows == expected
 
 
-def test_rows_that_come_back_are_put_back_and_not_computed_again(tmp_path: Path, job: Path) -> None:
+def test_rows_that_return_are_restored_and_not_processed_again(tmp_path: Path, job: Path) -> None:
     write(tmp_path, "a", "r0")
     gone = write(tmp_path, "b", "r1", "r2")
     execute(job)
@@ -103,10 +103,10 @@ def test_a_move_of_all_shards_keeps_the_ids(tmp_path: Path, job: Path, job_file:
     assert len(removed_ids(str(tmp_path / "run"))) == 0
 
 
-def test_a_run_of_before_this_rule_resumes_with_its_own_names(tmp_path: Path, job: Path) -> None:
+def test_a_run_of_an_earlier_version_resumes_with_its_own_names(tmp_path: Path, job: Path) -> None:
     write(tmp_path, "deep/1", "r0", "r1")
     execute(job)
-    # As such a run left it: its ids count from the folder that all files share, and it says nothing of names.
+    # As such a run left it: ids are relative to the folder that all files share, and the manifest has no `naming`.
     manifest = read_manifest(str(tmp_path / "run"))
     del manifest["input"]["naming"]
     (part,) = (tmp_path / "run/accepted").iterdir()
@@ -123,17 +123,19 @@ def test_a_run_of_before_this_rule_resumes_with_its_own_names(tmp_path: Path, jo
     assert audit(str(tmp_path / "run")).faults == []
 
 
-def test_an_audit_finds_a_row_that_stands_in_parts_and_among_the_removed(tmp_path: Path, job: Path) -> None:
+def test_an_audit_finds_a_row_both_in_parts_and_in_removed(tmp_path: Path, job: Path) -> None:
     write(tmp_path, "a", "r0")
     execute(job)
     (part,) = (tmp_path / "run/accepted").iterdir()
-    place = tmp_path / f"run/{REMOVED}/accepted"
-    place.mkdir(parents=True)
-    (place / part.name).write_bytes(part.read_bytes())
-    assert audit(str(tmp_path / "run")).faults == ["1 ids stand both in parts and in removed/: a:0:0"]
+    removed = tmp_path / f"run/{REMOVED}/accepted"
+    removed.mkdir(parents=True)
+    (removed / part.name).write_bytes(part.read_bytes())
+    assert audit(str(tmp_path / "run")).faults == ["1 id both in parts and in removed/: a:0:0"]
 
 
-def test_a_run_that_reads_where_runs_lie_takes_no_part_for_input(tmp_path: Path, job: Path, job_file: JobFile) -> None:
+def test_an_input_folder_that_contains_runs_does_not_include_their_parts(
+    tmp_path: Path, job: Path, job_file: JobFile
+) -> None:
     write(tmp_path, "a", "r0", "r1")
     execute(job_file(input={"path": f"{tmp_path}/in/*.parquet"}, output={"path": f"{tmp_path}/in/old"}))
     done = call("run", job_file(input={"path": str(tmp_path / "in")}), PYTHONPATH=str(Path.cwd()))

@@ -169,7 +169,7 @@ def test_every_ended_row_is_counted_once_in_the_metrics() -> None:
 
 def test_a_meter_refuses_a_metric_that_is_not_there() -> None:
     with pytest.raises(KeyError):
-        Metrics(run="r", session="s").tell("oasis_row_total", 1)
+        Metrics(run="r", session="s").record("oasis_row_total", 1)
 
 
 def lines(folder: Path) -> list[dict[str, Any]]:

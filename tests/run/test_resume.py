@@ -63,8 +63,8 @@ def test_what_a_killed_session_left_is_repaired_and_reported(run: RunFolder) -> 
     assert (todo(found.todo), found.before) == (["c", "d"], 2)
     assert [note.split(":")[0].split(" (")[0] for note in found.notes] == [
         "removed an unfinished part of an earlier session",
-        "set aside a part that can't be read",
-        "1 rows had been written twice; one of each is kept",
+        "quarantined an unreadable part",
+        "1 row was written twice; one copy of each is kept",
         "resuming",
     ]
 
