@@ -55,7 +55,7 @@ def clean(
 ) -> None:
     """Shut down engines whose job has ended. Engines of running jobs and other applications are not touched."""
     from oasis_ray.cluster.connection import attach
-    from oasis_ray.pool.lease import sweep
+    from oasis_ray.pool.reaper import sweep
 
     attach(address)
     ended, in_use = sweep()

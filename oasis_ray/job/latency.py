@@ -4,7 +4,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Latency(BaseModel):
-    """How fast a simulated engine is. The defaults are of a model of 72B on four GPUs of 80 GB: see docs/scaling.md."""
+    """How fast a simulated engine is. The defaults are of a model of 72B on four GPUs of 80 GB:
+    see docs/performance.md.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -4,12 +4,12 @@ from collections import Counter
 
 import plotly.graph_objects as go
 
-from oasis_ray.report import published
+from oasis_ray.report import published_figures as published
 from oasis_ray.report.section import COLOURS, Section, Table, count, histogram, plot, share, stacked
 from oasis_ray.report.statistics import DatasetStatistics
 from oasis_ray.stats.contamination import GRAM
 from oasis_ray.stats.defects import KINDS
-from oasis_ray.stats.near_duplicates import ALIKE
+from oasis_ray.stats.near_duplicates import SIMILARITY
 from oasis_ray.stats.verbs import ABSENT
 
 TEXTS = ("instruction", "response", "caption")
@@ -134,8 +134,9 @@ def duplicates(subjects: list[DatasetStatistics]) -> Section | None:
         return None
     lead = (
         "Copies: identical texts, or images with identical bytes. Near-copies: texts whose word 5-grams have a "
-        f"similarity of at least {ALIKE:.0%} by MinHash, which misses some, so the share is a lower bound. Samples "
-        "are drawn by content, so a sampled text comes with all its copies, and the shares hold for all rows."
+        f"similarity of at least {SIMILARITY:.0%} by MinHash, which finds 96% of the pairs at that bound and more "
+        "above it. Samples are drawn by content, so a sampled text comes with all its copies, and the shares hold for "
+        "all rows."
     )
     head = ("data set", "text or image", "rows", "sampled", "copies", "near-copies", "most frequent (ids)")
     parts = [("copies", 4, COLOURS[1]), ("near-copies", 5, COLOURS[4])]
