@@ -4,6 +4,7 @@ from oasis_ray.report.section import COLOURS, OUTCOME_COLOURS, Plot, Section, Ta
 from oasis_ray.report.statistics import Cost, DatasetStatistics, EndCost, NodeCost
 
 ENDS = 12  # outcomes (by node and reason) that the plot of costs shows
+QUANTITIES = {"tokens read": "prompt tokens", "tokens written": "output tokens"}  # names in the forecast → shown
 
 
 def cost(subjects: list[DatasetStatistics]) -> Section | None:
@@ -46,7 +47,8 @@ def forecast(subjects: list[DatasetStatistics]) -> Section | None:
             )
         leads.append(f"{lead}.")
         rows += [
-            (run.name, f"{one.what} {one.of}".strip(), *(_figure(x) for x in (one.predicted, one.low, one.high)),
+            (run.name, f"{QUANTITIES.get(one.what, one.what)} {one.of}".strip(),
+             *(_figure(value) for value in (one.predicted, one.low, one.high)),
              _figure(one.actual or 0), "yes" if one.inside else "no")
             for one in graded
         ]  # fmt: skip
