@@ -1,4 +1,4 @@
-"""Turn pydantic's errors into sentences: where, what, what was possible, what may have been meant."""
+"""Validation: documents as pydantic models, and their errors as sentences (where, what, what is possible, a hint)."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ from oasis_ray.text_files import read_text, read_yaml_text
 
 
 def explain(error: ValidationError, model: type[BaseModel], where: str) -> list[str]:
-    """One sentence a problem, each beginning with `where` and the path of the key inside it."""
+    """Return one sentence per problem, each beginning with `where` and the path of the key."""
     return [_sentence(problem, model, where) for problem in error.errors()]
 
 
@@ -25,7 +25,7 @@ def _sentence(problem: Any, model: type[BaseModel], where: str) -> str:
             keys = _keys(model, path[:-1])
             return f"{at}: unknown key (known: {', '.join(keys)}).{nearest(path[-1], keys)}"
         case "missing":
-            return f"{at}: this key is needed"
+            return f"{at}: this key is required"
         case "value_error":
             return f"{at}: {problem['ctx']['error']}"
         case _:
@@ -34,7 +34,7 @@ def _sentence(problem: Any, model: type[BaseModel], where: str) -> str:
 
 
 def _keys(kind: Any, path: list[str]) -> list[str]:
-    """The keys that the model at `path` knows, as they are written in YAML."""
+    """Return the keys of the model at `path`, as they are written in YAML."""
     for part in path:
         kind = _step(kind, part)
     models = [k for k in _alternatives(kind) if isinstance(k, type) and issubclass(k, BaseModel)]
@@ -60,33 +60,33 @@ def _alternatives(kind: Any) -> tuple[Any, ...]:
 
 
 def patch(document: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """`document` with `changes` laid over it, mapping by mapping."""
-    both = {**document}
+    """Return `document` with `changes` merged into it, mapping by mapping."""
+    merged = {**document}
     for key, value in changes.items():
-        old = both.get(key)
-        both[key] = patch(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
-    return both
+        old = merged.get(key)
+        merged[key] = patch(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged
 
 
 M = TypeVar("M", bound=BaseModel)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file. Raises JobError where there is none."""
+    """Read the mapping in a YAML file. Raises JobError if the file is missing or holds no mapping."""
     if path.is_dir():
-        raise JobError([f"{path} is a folder; name the file in it"])
+        raise JobError([f"{path} is a folder; name a file in it"])
     if not path.is_file():
         near = sorted(file.name for file in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
         shown = f" (in that folder: {', '.join(near)})" if near else ""
         raise JobError([f"there is no file {path}{shown}.{nearest(path.name, near)}"])
     document = read_yaml_text(read_text(path), str(path))
     if not isinstance(document, dict):
-        raise JobError([f"{path} holds no mapping of keys to values"])
+        raise JobError([f"{path} is not a mapping of keys to values"])
     return document
 
 
 def validated(model: type[M], document: Mapping[str, Any], where: str, problems: list[str]) -> M | None:
-    """The document as a model; None where it is none, with what is wrong added to `problems`."""
+    """Return the document as a model, or None if it is invalid; then its problems are appended to `problems`."""
     try:
         return model.model_validate(document)
     except ValidationError as error:

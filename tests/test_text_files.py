@@ -44,7 +44,7 @@ def test_a_text_is_the_same_whatever_wrote_it(data: bytes, expected: str) -> Non
         ("a: 1".encode("utf-16"), "is UTF-16; save it as UTF-8"),
         ("a: 1".encode("utf-16-le"), "is UTF-16; save it as UTF-8"),
         ("a: 1".encode("utf-16-be"), "is UTF-16; save it as UTF-8"),
-        (b"caf\xe9", "is not UTF-8 (byte 0xe9 at 3); save it as UTF-8"),
+        (b"caf\xe9", "is not UTF-8 (byte 0xe9 at position 3); save it as UTF-8"),
     ],
 )
 def test_what_is_not_utf_8_is_refused_by_name(data: bytes, why: str) -> None:
@@ -78,13 +78,13 @@ def test_yaml_is_read_as_it_looks(text: str, expected: Any) -> None:
 @pytest.mark.parametrize(
     ("text", "problems"),
     [
-        ("a: 1\nb: 2\na: 3", ["x, line 3: key 'a' is there twice (before in line 1)"]),
-        ("a:\n  b: 1\n  b: 2\nc: {d: 1, d: 2}", ["x, line 3: key 'b' is there twice (before in line 2)",
-                                                 "x, line 4: key 'd' is there twice (before in line 4)"]),
-        ("a: [{b: 1, b: 1}]", ["x, line 1: key 'b' is there twice (before in line 1)"]),
-        ("1: a\n'1': b", ["x, line 2: key '1' is there twice (before in line 1)"]),
-        ("a: 1\na: 2\na: 3", ["x, line 2: key 'a' is there twice (before in line 1)",
-                              "x, line 3: key 'a' is there twice (before in line 1)"]),
+        ("a: 1\nb: 2\na: 3", ["x, line 3: duplicate key 'a' (first in line 1)"]),
+        ("a:\n  b: 1\n  b: 2\nc: {d: 1, d: 2}", ["x, line 3: duplicate key 'b' (first in line 2)",
+                                                 "x, line 4: duplicate key 'd' (first in line 4)"]),
+        ("a: [{b: 1, b: 1}]", ["x, line 1: duplicate key 'b' (first in line 1)"]),
+        ("1: a\n'1': b", ["x, line 2: duplicate key '1' (first in line 1)"]),
+        ("a: 1\na: 2\na: 3", ["x, line 2: duplicate key 'a' (first in line 1)",
+                              "x, line 3: duplicate key 'a' (first in line 1)"]),
     ],
 )  # fmt: skip
 def test_a_key_that_is_there_twice_is_told_with_its_lines(text: str, problems: list[str]) -> None:
@@ -133,8 +133,8 @@ def test_two_blocks_of_one_key_in_a_job_and_a_recipe_are_told(tmp_path: Path, jo
         load_job(path, SHIPPED)
     at = len(lines)
     assert list(error.value.problems) == [
-        f"{path}, line {at + 2}: key 'seed' is there twice (before in line {at + 1})",
-        f"{path}, line {at + 3}: key 'max_failed' is there twice (before in line {first})",
+        f"{path}, line {at + 2}: duplicate key 'seed' (first in line {at + 1})",
+        f"{path}, line {at + 3}: duplicate key 'max_failed' (first in line {first})",
     ]
 
 

@@ -14,7 +14,7 @@ from oasis_ray.recipe.binding import bind
 from oasis_ray.recipe.recipe import Recipe
 from oasis_ray.recipe.spec import RecipeSpec
 from oasis_ray.stage import Stage
-from oasis_ray.storage import expand, texts_here
+from oasis_ray.storage import expand, local_texts
 from oasis_ray.text_files import read_yaml_text
 from oasis_ray.types import Image
 from oasis_ray.validation import patch, read_yaml, validated
@@ -114,7 +114,7 @@ def _load_recipe(name: str, document: Mapping[str, Any], where: str, shipped: Sh
         raise JobError(problems)
     prompts = document.get("prompts")
     try:
-        with texts_here(str(prompts)) if prompts else nullcontext(shipped.prompts) as folder:
+        with local_texts(str(prompts)) if prompts else nullcontext(shipped.prompts) as folder:
             if not folder.is_dir():
                 problems.append(f"{where}: prompts: there is no folder {folder}")
             bound = bind(

@@ -107,7 +107,7 @@ def test_where_there_is_no_model_it_is_told(filled: Store, tmp_path: Path) -> No
     given = {"none": f"s3://{bucket(tmp_path)}/none", "pickled": f"s3://{bucket(tmp_path)}/pickled"}
     with pytest.raises(JobError) as error:
         pin_revisions({name: Pool(model=model) for name, model in given.items()}, {})
-    hint = "is the name right, and is there such a bucket at this endpoint?"
+    hint = "is the name right, and does the bucket exist at this endpoint?"
     assert error.value.problems == (
         f"pools.none.model: {given['none']}: {bucket(tmp_path)}/none; {hint}",
         f"pools.pickled.model: there is no model at {given['pickled']} (a folder with config.json and *.safetensors)",

@@ -83,7 +83,7 @@ def test_all_problems_of_job_and_recipe_are_told_together(job_file: Write) -> No
         sede=1, prompts="no/such", nodes={"hok": {}, "clarity": {"stage": "scor"}}, pools={"vlm": {}, "llm": POOL}
     )
     assert problems(path, "rows_in_flight=0") == [
-        "job.yaml: pools.vlm.model: this key is needed",
+        "job.yaml: pools.vlm.model: this key is required",
         "job.yaml: rows_in_flight: input should be greater than or equal to 1, not 0",
         "job.yaml: sede: unknown key (…). Did you mean 'seed'?",
         "job.yaml: nodes: the recipe has no node 'hok' (…). Did you mean 'hook'?",
@@ -95,8 +95,8 @@ def test_all_problems_of_job_and_recipe_are_told_together(job_file: Write) -> No
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", "job.yaml holds no mapping of keys to values"),
-        ("[1]", "job.yaml holds no mapping of keys to values"),
+        ("", "job.yaml is not a mapping of keys to values"),
+        ("[1]", "job.yaml is not a mapping of keys to values"),
         ("a: [1", "job.yaml is not YAML: while parsing a flow sequence"),
         ("a:\tb: 1", "job.yaml is not YAML: while scanning for the next token"),
         ("seed: *nothing", "job.yaml is not YAML: found undefined alias 'nothing'"),

@@ -17,7 +17,7 @@ from tests.support.problems import problems
 PRICES = Prices(currency="EUR", gpu_hour=2.0, gpus={"H100": 3.0, "A100-80G": 1.5, "L4": 0.0})
 
 BROKEN: dict[str, tuple[Any, list[str]]] = {
-    "nothing in it": ({}, ["currency: this key is needed", "gpu_hour: this key is needed"]),
+    "nothing in it": ({}, ["currency: this key is required", "gpu_hour: this key is required"]),
     "a misspelt key": (
         {"currency": "EUR", "gpu_hour": 1, "gpu": {}},
         ["gpu: unknown key (…). Did you mean 'gpus'?"],
