@@ -1,11 +1,14 @@
 """Validation: documents as pydantic models, and their errors as sentences (where, what, what is possible, a hint)."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import AliasChoices, BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from oasis_ray.errors import JobError, nearest
 from oasis_ray.text_files import read_text, read_yaml_text
@@ -45,7 +48,7 @@ def _step(kind: Any, part: str) -> Any:
     for option in _alternatives(kind):
         if isinstance(option, type) and issubclass(option, BaseModel):
             for name, field in option.model_fields.items():
-                if part in (name, field.alias):
+                if part in (name, field.alias, *_old_names(field)):
                     return field.annotation
         if get_origin(option) in (dict, tuple, list):
             args = get_args(option)
@@ -88,7 +91,38 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def validated(model: type[M], document: Mapping[str, Any], where: str, problems: list[str]) -> M | None:
     """Return the document as a model, or None if it is invalid; then its problems are appended to `problems`."""
     try:
-        return model.model_validate(document)
+        value = model.model_validate(document)
     except ValidationError as error:
         problems.extend(explain(error, model, where))
         return None
+    for old, new in _renamed(model, document):
+        _note_deprecated(where, old, new)
+    return value
+
+
+def _old_names(field: FieldInfo) -> list[str]:
+    """Return the deprecated names of a key: all `AliasChoices` of its field but the first."""
+    alias = field.validation_alias
+    return [str(name) for name in alias.choices[1:]] if isinstance(alias, AliasChoices) else []
+
+
+def _renamed(kind: Any, value: Any) -> Iterator[tuple[str, str]]:
+    """Yield the deprecated keys in a valid document, each with its current name."""
+    for option in _alternatives(kind):
+        if isinstance(value, Mapping) and isinstance(option, type) and issubclass(option, BaseModel):
+            for name, field in option.model_fields.items():
+                old_names = _old_names(field)
+                yield from ((old, name) for old in old_names if old in value)
+                for key in {name, field.alias, *old_names} & value.keys():
+                    yield from _renamed(field.annotation, value[key])
+        elif isinstance(value, Mapping) and get_origin(option) is dict:
+            for inner in value.values():
+                yield from _renamed(get_args(option)[1], inner)
+        elif isinstance(value, list | tuple) and get_origin(option) in (list, tuple):
+            for inner in value:
+                yield from _renamed(get_args(option)[0], inner)
+
+
+@cache  # one note per file and key
+def _note_deprecated(where: str, old: str, new: str) -> None:
+    logging.getLogger(__name__).warning("%s: the key `%s` is deprecated; use `%s`", where, old, new)

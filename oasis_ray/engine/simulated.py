@@ -37,7 +37,7 @@ class SimulatedEngine:
         self._writing += 1
         try:
             tokens = max(sample.tokens for sample in reply.samples)
-            await asyncio.sleep(tokens * (self._latency.token_s + self._latency.token_s_a_reply * self._writing))
+            await asyncio.sleep(tokens * (self._latency.token_s + self._latency.token_s_per_reply * self._writing))
         finally:
             self._writing -= 1
         holds = self._latency.cached_images
@@ -51,7 +51,7 @@ class SimulatedEngine:
 
     def _read(self, request: Request) -> tuple[int, int]:
         """The tokens of a prompt, and how many of them are in the cache."""
-        text = int(len(request.text) / self._latency.characters_a_token)
+        text = int(len(request.text) / self._latency.characters_per_token)
         cached = 0
         for image in request.images:
             if image.digest in self._images:

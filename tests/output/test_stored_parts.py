@@ -15,7 +15,7 @@ from oasis_ray.output.record import batch
 from oasis_ray.output.repair import repair
 from oasis_ray.pipeline.walk import settle
 from oasis_ray.recipe.row import Row
-from oasis_ray.storage import locate, local_texts
+from oasis_ray.storage import local_texts, locate
 from oasis_ray.types import Divert, Route
 from tests.support.jobs import write_job
 from tests.support.s3 import Store

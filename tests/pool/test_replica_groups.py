@@ -21,7 +21,7 @@ def pool(**keys: Any) -> Pool:
 
 
 def test_a_pool_of_several_types_is_a_pool_for_each_with_what_the_type_changes() -> None:
-    made = pool(types=TYPES, tensor_parallel=4, max_sequences=64)
+    made = pool(gpu_types=TYPES, tensor_parallel=4, max_sequences=64)
     assert made.replicas == (3, 5)
     assert [
         (
@@ -30,7 +30,7 @@ def test_a_pool_of_several_types_is_a_pool_for_each_with_what_the_type_changes()
             kind.config.replicas,
             kind.config.tensor_parallel,
             kind.config.max_sequences,
-            kind.config.types,
+            kind.config.gpu_types,
         )
         for kind in replica_groups({"vlm": made, "llm": pool(), "old": pool(gpu_type="V100")})
     ] == [
@@ -45,11 +45,11 @@ def test_a_pool_of_several_types_is_a_pool_for_each_with_what_the_type_changes()
 @pytest.mark.parametrize(
     ("keys", "problem"),
     [
-        ({"types": TYPES, "replicas": 2}, "say `replicas` for each of `types`, not for all of them"),
-        ({"types": TYPES, "device": "auto"}, "`types` and `gpu_type` are for engines on GPUs: `device: gpu`"),
+        ({"gpu_types": TYPES, "replicas": 2}, "set `replicas` for each of `gpu_types`, not for the pool"),
+        ({"gpu_types": TYPES, "device": "auto"}, "`gpu_types` and `gpu_type` are for engines on GPUs: `device: gpu`"),
         ({"gpu_type": "H100", "backend": "openai", "url": "http://x/v1"}, "are for engines on GPUs"),
-        ({"types": TYPES, "gpu_type": "H100"}, "`gpu_type` is for a pool with one type; take it out, or `types`"),
-        ({"types": {"H100": {"replicas": 0}}}, "the most at least 1, not [0, 0]"),
+        ({"gpu_types": TYPES, "gpu_type": "H100"}, "`gpu_type` is for a pool with one type; remove it, or `gpu_types`"),
+        ({"gpu_types": {"H100": {"replicas": 0}}}, "maximum >= 1, not [0, 0]"),
     ],
 )
 def test_types_that_contradict_the_pool_are_refused(keys: dict[str, Any], problem: str) -> None:
@@ -63,7 +63,7 @@ def node(name: str, gpus: int, kind: str) -> Node:
 
 
 def test_each_type_needs_room_on_nodes_of_its_own() -> None:
-    wanted = needs({"vlm": pool(types=TYPES)}, {"vlm": True})
+    wanted = needs({"vlm": pool(gpu_types=TYPES)}, {"vlm": True})
     fit(wanted, [node("a", 4, "H100"), node("b", 1, "A100")])
     with pytest.raises(FitError) as error:
         fit(wanted, [node("a", 1, "H100"), node("b", 8, "A100")])
