@@ -198,4 +198,4 @@ def test_what_a_name_says_is_printed_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(picture())
     (tmp_path / "in.jsonl").write_text('{"image": "a.png"}\n{"image": "[red]b[/x].png"}\n')
     done = call_here("ingest", tmp_path / "in.jsonl", tmp_path / "shards")
-    assert done.stderr == "passed over in.jsonl, line 2: a path to no file: '[red]b[/x].png'\n"
+    assert done.stderr == "passed over in.jsonl, line 2: no such file: '[red]b[/x].png'\n"

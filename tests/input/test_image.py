@@ -17,7 +17,7 @@ from tests.support.shards import picture
 
 RED, BLUE, WHITE, BLACK, GREY = (255, 0, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0), (90, 90, 90)
 ANIMATED = ("GIF", "WEBP", "PNG", "TIFF")
-TAKEN = "taken: JPEG, PNG, WEBP, GIF, BMP, TIFF"
+TAKEN = "accepted: JPEG, PNG, WEBP, GIF, BMP, TIFF"
 
 
 def encoded(image: PIL.Image.Image, kind: str = "PNG", **options: Any) -> bytes:
@@ -58,17 +58,22 @@ LIMITS = {
     "no bytes": (None, {}, "image_missing", "the row has no image"),
     "empty": (b"", {}, "image_missing", "the row has no image"),
     "bytes": (b"x" * 11, {"max_bytes": 10}, "image_too_many_bytes", "11 bytes, the limit is 10"),
-    "a web page": (b"<html>404", {}, "image_format", f"it is the text '<html>404' in place of an image; {TAKEN}"),
-    "a drawing": (b"<svg>", {}, "image_format", f"it is the text '<svg>' in place of an image; {TAKEN}"),
+    "a web page": (b"<html>404", {}, "image_format", f"it is the text '<html>404' instead of an image; {TAKEN}"),
+    "a drawing": (b"<svg>", {}, "image_format", f"it is the text '<svg>' instead of an image; {TAKEN}"),
     "not listed": (
         b"BM" + bytes(16),
         {"formats": ("PNG",)},
         "image_format",
-        f"it begins with {b'BM' + bytes(10)}; taken: PNG",
+        f"it begins with {b'BM' + bytes(10)}; accepted: PNG",
     ),
     "pixels": (picture(size=(10, 10)), {"max_pixels": 99}, "image_too_many_pixels", "10 x 10, the limit is 99 pixels"),
-    "one wide": (picture(size=(1, 9)), {}, "image_too_small", "1 x 9, the shorter side must have 4 pixels"),
-    "a thread": (picture(size=(801, 4)), {}, "image_too_long", "801 x 4, the longer side may be 200 times the other"),
+    "one wide": (picture(size=(1, 9)), {}, "image_too_small", "1 x 9, the shorter side must have at least 4 pixels"),
+    "a thread": (
+        picture(size=(801, 4)),
+        {},
+        "image_too_long",
+        "801 x 4, the longer side may be at most 200 times the shorter",
+    ),
     **{kind: (frames(kind), {}, "image_animated", "more frames than the limit of 1") for kind in ANIMATED},
 }
 

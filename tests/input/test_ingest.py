@@ -128,7 +128,7 @@ def test_a_folder_that_looks_empty_says_what_is_in_it(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in/x.jpg").write_bytes(LFS)
     assert problems(tmp_path / "in", tmp_path / "out") == (
-        f"{tmp_path}/in holds no images", f"x.jpg: {POINTER}",
+        f"{tmp_path}/in contains no images", f"x.jpg: {POINTER}",
     )  # fmt: skip
     assert not (tmp_path / "out").exists()
 
@@ -220,7 +220,7 @@ def test_an_archive_without_an_end_says_so(tmp_path: Path) -> None:
     (tmp_path / "cut.tar").write_bytes(whole[:end])
     made = ingest(tmp_path / "cut.tar", tmp_path / "out")
     assert (made.rows, dict(made.names)) == (
-        1, {"cut.tar": "an archive without an end: it may have been cut off"},
+        1, {"cut.tar": "an archive without an end marker: it may be truncated"},
     )  # fmt: skip
 
 
@@ -236,11 +236,11 @@ def test_a_tar_that_is_cut_off_is_a_problem(name: str, mode: str, tmp_path: Path
     ("line", "reason"),
     [
         ("nope", f"{NO_LINE}: Expecting value: line 1 column 1 (char 0)"),
-        ("[]", f"{NO_LINE}: it is no object"),
-        ('{"id": 1}', f'{NO_LINE}: it has no "image"'),
-        ('{"image": 5}', f"{NO_LINE}: its image is no text"),
-        ('{"image": []}', f"{NO_LINE}: its image is no text"),
-        ('{"image": ["b.PNG", "sub/a.jpg"]}', "several images in one line: write a line for each"),
+        ("[]", f"{NO_LINE}: not an object"),
+        ('{"id": 1}', f'{NO_LINE}: no key "image"'),
+        ('{"image": 5}', f"{NO_LINE}: its image is not a string"),
+        ('{"image": []}', f"{NO_LINE}: its image is not a string"),
+        ('{"image": ["b.PNG", "sub/a.jpg"]}', "several images in one line: write one line per image"),
         ('{"image": "../secret.png"}', f"{LEADS_OUT}: '../secret.png'"),
         ('{"image": "/etc/passwd"}', f"{LEADS_OUT}: '/etc/passwd'"),
         ('{"image": "out.png"}', f"{LEADS_OUT}: 'out.png'"),
@@ -282,8 +282,8 @@ def test_a_list_that_is_one_json_says_how_to_make_lines_of_it(folder: Path, tmp_
     (folder / "list.json").write_text("[]")
     (problem,) = problems(folder / "list.json", tmp_path / "out")
     assert problem == (
-        f"{folder}/list.json is a JSON file; write its records one per line (jq -c '.[]' list.json > list.jsonl) and "
-        "take the .jsonl"
+        f"{folder}/list.json is a JSON file; write one record per line (jq -c '.[]' list.json > list.jsonl) and "
+        "ingest the .jsonl"
     )
 
 
@@ -303,15 +303,17 @@ def test_the_command_counts_by_reason_and_names_the_first_few(tmp_path: Path) ->
 def test_what_cannot_be_taken_is_a_problem(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     none, text = tmp_path / "none.jsonl", folder / "notes.txt"
-    assert problems(tmp_path / "empty", tmp_path / "out") == (f"{tmp_path}/empty holds no images",)
-    assert problems(text, tmp_path / "out") == (f"{text} is none of: a folder, a tar, a .jsonl",)
-    assert problems(none, tmp_path / "out") == (f"{none} is none of: a folder, a tar, a .jsonl",)
+    assert problems(tmp_path / "empty", tmp_path / "out") == (f"{tmp_path}/empty contains no images",)
+    assert problems(text, tmp_path / "out") == (f"{text} is not a folder, a tar or a .jsonl",)
+    assert problems(none, tmp_path / "out") == (f"{none} is not a folder, a tar or a .jsonl",)
 
 
 def test_shards_that_are_there_are_not_written_over(folder: Path, tmp_path: Path) -> None:
     ingest(folder, tmp_path / "out")
     before = (tmp_path / "out/shard-00000.parquet").read_bytes()
-    assert problems(folder, tmp_path / "out") == (f"{tmp_path}/out holds Parquet files already; name another folder",)
+    assert problems(folder, tmp_path / "out") == (
+        f"{tmp_path}/out already contains Parquet files; name another folder",
+    )
     assert (tmp_path / "out/shard-00000.parquet").read_bytes() == before
 
 

@@ -110,7 +110,7 @@ def test_a_run_folder_as_input_is_told_with_the_way_to_its_records(folder: Path)
         open_shards(Input(path=f"{folder}/run", id="id"))
     (problem,) = error.value.problems
     assert problem == (
-        f"input.path: there are no Parquet files at {folder}/run (passed over: 2 {PARTS_OF_RUNS}); to read a run's "
+        f"input.path: there are no Parquet files at {folder}/run (skipped: 2 {PARTS_OF_RUNS}); to read a run's "
         f"records, name their folder ({folder}/run/accepted)"
     )
 

@@ -63,7 +63,7 @@ def test_pixels_without_a_number_are_black() -> None:
 
 
 def test_an_image_in_which_no_pixel_holds_a_number_is_broken() -> None:
-    with pytest.raises(RowError, match="image_broken: ValueError: no pixel holds a number"):
+    with pytest.raises(RowError, match="image_broken: ValueError: no pixel is a finite number"):
         admit(tiff(np.full((8, 8), np.nan, np.float32)), Limits())
 
 

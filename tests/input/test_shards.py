@@ -180,23 +180,21 @@ def test_an_empty_shard_beside_others_is_no_fault(tmp_path: Path) -> None:
     assert ids(str(tmp_path), id="id") == ["a", "b", "c"]
 
 
-IMAGES = "images are binary, struct<bytes, path>, or a path (string)"
-NO_ID = (
-    "1 rows have no id in column 'id'; fill it in, or leave `input.id` out, and ids are made of file, row group and row"
-)
+IMAGES = "images must be binary, struct<bytes, path>, or a path (string)"
+NO_ID = "1 row has no id in column 'id'; fill in the ids, or remove `input.id` to make ids of file, row group and row"
 UNLIKE: dict[str, tuple[Any, dict[str, Any], str]] = {
     "no id column": (ROWS, {"id": "ID"}, " has no column 'ID' (input.id); it has: id, image, text, source."),
     "null ids": ({"id": ["a", None]}, {"id": "id"}, f": {NO_ID}"),
-    "list ids": ({"id": [[1]]}, {"id": "id"}, ": column 'id' is list<element: int64>; ids are text or numbers"),
+    "list ids": ({"id": [[1]]}, {"id": "id"}, ": column 'id' is list<element: int64>; ids must be text or numbers"),
     "number images": ({"image": [1]}, {"image": "image"}, f": column 'image' is int64; {IMAGES}"),
     "number bytes": ({"image": [{"bytes": 1, "path": "x"}]}, {"image": "image"},
                      f": column 'image' is struct<bytes: int64, path: string>; {IMAGES}"),
     "paths without root": ({"image": ["a.png"]}, {"image": "image"},
-                           ": column 'image' holds paths; say in `input.root` which folder they are below"),
+                           ": column 'image' contains paths; set `input.root` to their base folder"),
     "no text": (ROWS, {"image": None, "columns": ("image",)},
-                ": column 'image' is binary; columns of `input.columns` hold text"),
+                ": column 'image' is binary; columns of `input.columns` must be text"),
     "numbers for origin": ({"image": [b"1"], "set": [1]}, {"image": "image", "origin": "set"},
-                           ": column 'set' is int64; columns of `input.origin` hold text"),
+                           ": column 'set' is int64; columns of `input.origin` must be text"),
 }  # fmt: skip
 
 
@@ -210,9 +208,9 @@ def test_a_shard_that_cannot_be_read_says_what_to_do(
 
 def test_repeated_ids_are_a_problem_that_shows_some(tmp_path: Path) -> None:
     path = write(tmp_path / "a.parquet", {"id": list("abcdefgabcdef")})
-    shown = "input.id: 6 ids of column 'id' come more than once ('a', 'b', 'c', 'd', 'e', …)"
+    shown = "input.id: 6 ids of column 'id' occur more than once ('a', 'b', 'c', 'd', 'e', …)"
     (problem,) = problems(path, id="id", image=None)
-    assert problem == f"{shown}; make them unique, or say `input.repeated_ids: number`"
+    assert problem == f"{shown}; make them unique, or set `input.repeated_ids: number`"
 
 
 def test_all_problems_of_all_shards_are_told_together(tmp_path: Path) -> None:
@@ -228,7 +226,7 @@ def test_all_problems_of_all_shards_are_told_together(tmp_path: Path) -> None:
     assert second == f"{tmp_path}/b.parquet: {NO_ID}"
     assert third.startswith(f"{tmp_path}/c.parquet can't be read as Parquet: ")
     assert fourth.startswith(f"{tmp_path}/d.parquet can't be read as Parquet: ")
-    pointer = "is a Git LFS pointer in place of the file; run git lfs pull, or hf download"
+    pointer = "is a Git LFS pointer instead of the file; run git lfs pull, or hf download"
     assert fifth == f"{tmp_path}/e.parquet {pointer}"
 
 
@@ -237,7 +235,7 @@ def test_all_problems_of_all_shards_are_told_together(tmp_path: Path) -> None:
     [
         ("{}/none", "there are no Parquet files at {}/none"),
         ("{}/x*.parquet", "there are no Parquet files at {}/x*.parquet"),
-        ("{}/empty.parquet", "the 1 Parquet files at {}/empty.parquet hold no rows"),
+        ("{}/empty.parquet", "the 1 Parquet files at {}/empty.parquet have no rows"),
         ("nosuch://x/a.parquet", "nosuch://x/a.parquet: Protocol not known: nosuch; see docs/storage.md"),
     ],
 )
@@ -265,4 +263,4 @@ def test_text_and_paths_that_are_no_utf8_are_read_with_a_sign_for_what_is_odd(tm
 
 def test_ids_that_are_no_utf8_are_a_problem_of_the_input(tmp_path: Path) -> None:
     path = write(tmp_path / "s.parquet", {"id": BAD.drop_null(), "image": [b"", b"", b""]})
-    assert problems(path, id="id") == (f"{path}: column 'id' holds bytes that are no UTF-8; write the ids anew",)
+    assert problems(path, id="id") == (f"{path}: column 'id' contains invalid UTF-8; rewrite the ids as UTF-8",)

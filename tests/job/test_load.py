@@ -31,14 +31,14 @@ BROKEN: dict[str, tuple[dict[str, Any], list[str]]] = {
     "no server": ({"pools": {"vlm": {**POOL, "backend": "openai"}, "llm": POOL}},
                   ["job.yaml: pools.vlm: backend openai needs `url`, the server's base URL (http://host:8000/v1)"]),
     "no model folder": ({"pools": {"vlm": {"model": "./no/model"}, "llm": POOL}},
-        ["job.yaml: pools.vlm: model: there is no model folder 'no/model' (a folder with config.json) on this "
-         "machine"]),
+        [("job.yaml: pools.vlm: model: there is no model folder 'no/model' (a folder with config.json) on this "
+         "machine")]),
     "engines": ({"pools": {"vlm": {**POOL, "replicas": [3, 1]}, "llm": {**POOL, "replicas": 0}}},
                 ["job.yaml: pools.vlm.replicas: expected minimum <= maximum and maximum >= 1, not [3, 1]",
                  "job.yaml: pools.llm.replicas: expected minimum <= maximum and maximum >= 1, not [0, 0]"]),
     "a share of a wide engine": ({"pools": {"vlm": {**POOL, "gpu_share": 0.5, "tensor_parallel": 2}, "llm": POOL}},
-        ["job.yaml: pools.vlm: gpu_share below 1 is for engines on one GPU; remove it, or tensor_parallel "
-         "and pipeline_parallel"]),
+        [("job.yaml: pools.vlm: gpu_share below 1 is for engines on one GPU; remove it, or tensor_parallel "
+         "and pipeline_parallel")]),
     "a recipe": ({"recipe": "oassis"}, ["job.yaml: there is no recipe 'oassis' (…). Did you mean 'oasis'?"]),
     "a recipe file": ({"recipe": "no/such.yaml"}, ["there is no file no/such.yaml."]),
     "prompts": ({"prompts": "no/such"}, ["job.yaml: prompts: there is no folder no/such"]),

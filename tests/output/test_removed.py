@@ -138,7 +138,7 @@ def test_a_run_that_reads_where_runs_lie_takes_no_part_for_input(tmp_path: Path,
     execute(job_file(input={"path": f"{tmp_path}/in/*.parquet"}, output={"path": f"{tmp_path}/in/old"}))
     done = call("run", job_file(input={"path": str(tmp_path / "in")}), PYTHONPATH=str(Path.cwd()))
     assert done.returncode == 0, done.stderr
-    assert "input.path: passed over 1 in the folder of a run (it has a run.json)" in done.stdout
+    assert "input.path: passed over 1 in a run folder (it has a run.json)" in done.stdout
     assert "2 of 2 rows ended: 2 accepted" in done.stdout
 
 
