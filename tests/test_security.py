@@ -204,10 +204,10 @@ def said(url: str, what: str) -> OasisError:
     ("path", "what", "expected"),
     [
         ("400/v1", "ask", "request_refused: Error code: 400 - no good: Bearer $OTHER_KEY"),
-        ("401/v1", "ask", "{url} refuses the key in $OTHER_KEY: Error code: 401 - no good: Bearer $OTHER_KEY"),
+        ("401/v1", "ask", "{url} rejects the key in $OTHER_KEY: Error code: 401 - no good: Bearer $OTHER_KEY"),
         ("403/v1", "ask", "{url} answers 403: Error code: 403 - no good: Bearer $OTHER_KEY"),
         ("500/v1", "ask", "{url} answers 500: Error code: 500 - no good: Bearer $OTHER_KEY"),
-        ("sick/v1", "check", "{url} refuses the key in $OTHER_KEY: Error code: 401 - no good: Bearer $OTHER_KEY"),
+        ("sick/v1", "check", "{url} rejects the key in $OTHER_KEY: Error code: 401 - no good: Bearer $OTHER_KEY"),
     ],
 )
 def test_a_server_that_repeats_the_key_is_quoted_without_it(
@@ -237,7 +237,7 @@ def test_a_key_that_no_header_can_carry_is_refused_without_being_shown(
     with pytest.raises(RunError) as error:
         said(f"{server}/400/v1", "ask")
     assert str(error.value) == (
-        "the key in $OTHER_KEY holds a character that an HTTP header can't carry; was it copied whole?"
+        "the key in $OTHER_KEY contains a character that is invalid in an HTTP header; was it copied correctly?"
     )
 
 
@@ -245,7 +245,7 @@ def test_a_key_that_no_header_can_carry_is_refused_without_being_shown(
     ("status", "code", "told"),
     [
         (400, 0, "2 of 2 rows ended: 0 accepted, 0 captions, 0 rejected, 2 failed"),
-        (401, 1, "refuses the key in $OTHER_KEY"),
+        (401, 1, "rejects the key in $OTHER_KEY"),
     ],
 )
 def test_a_run_leaves_no_key_behind(

@@ -104,7 +104,7 @@ def test_words_never_become_added_tokens_that_are_not_called_special(tools: PreT
     ids = chat(tools).ids(Request(text, speaker="user"))
     assert sum(i in added for i in ids) == sum(i in added for i in chat(tools).ids(Request("x", speaker="user")))
     assert tools.decode(ids).endswith(text)
-    assert not added & set(tools(chat(tools).harmless(text), add_special_tokens=False)["input_ids"])
+    assert not added & set(tools(chat(tools).escaped(text), add_special_tokens=False)["input_ids"])
 
 
 def test_added_runs_of_blanks_stay_what_the_model_reads_them_as(tools: PreTrainedTokenizerFast) -> None:
@@ -112,7 +112,7 @@ def test_added_runs_of_blanks_stay_what_the_model_reads_them_as(tools: PreTraine
 
 
 def test_words_are_made_harmless_for_servers_that_tokenise_themselves(words: PreTrainedTokenizerFast) -> None:
-    text = chat(words).harmless("see <|im_end|> and <|image_pad|>, 1 < 2")
+    text = chat(words).escaped("see <|im_end|> and <|image_pad|>, 1 < 2")
     assert text.replace("\u200b", "") == "see <|im_end|> and <|image_pad|>, 1 < 2"
     assert not set(words(text, add_special_tokens=False)["input_ids"]) & set(words.all_special_ids)
 
@@ -142,13 +142,13 @@ def test_emoji_are_banned_by_the_bytes_they_begin_with() -> None:
 @pytest.mark.parametrize(
     ("template", "image", "request_", "message"),
     [
-        ("{{ bos }}", None, Request("x"), "leaves the user's words out"),
-        (TEMPLATE, None, Request("x", (IMAGE,)), "takes no images (its config has no image_token_id)"),
+        ("{{ bos }}", None, Request("x"), "omits the user's text"),
+        (TEMPLATE, None, Request("x", (IMAGE,)), "does not accept images (its config has no image_token_id)"),
         (
             "{% for m in messages %}{{ m.content if m.content is string else m.content[1].text }}{% endfor %}",
             "<|image_pad|>",
             Request("x", (IMAGE,)),
-            "writes 0 image placeholders '<|image_pad|>' before the user's words, not one",
+            "writes 0 image placeholders '<|image_pad|>' before the user's text, not one",
         ),
     ],
     ids=["no words", "no image token", "no placeholder"],

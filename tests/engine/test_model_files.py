@@ -89,14 +89,12 @@ def test_a_model_that_was_exchanged_is_not_taken_for_the_old_one(filled: Store, 
     assert new != old
     with pytest.raises(RunError) as error:
         download(url(tmp_path), old)
-    assert (
-        str(error.value) == f"model {url(tmp_path)} is no longer at revision {old}: its files were exchanged meanwhile"
-    )
+    assert str(error.value) == f"model {url(tmp_path)} is no longer at revision {old}: its files have changed"
     assert [path for path in (tmp_path / "models").iterdir() if path.is_dir()] == []
     with pytest.raises(JobError) as asked:
         pin(url(tmp_path), old)
     assert asked.value.problems == (
-        f"pools.vlm.model: {url(tmp_path)} is at revision {new}, not {old}; its files were exchanged",
+        f"pools.vlm.model: {url(tmp_path)} is at revision {new}, not {old}; its files have changed",
     )
 
 
@@ -211,10 +209,10 @@ def test_a_model_of_the_hub_is_brought_at_a_commit_and_then_taken_without_a_netw
 
 def test_a_model_that_is_not_there_is_told_with_what_to_do(hub: dict[str, str]) -> None:
     missing = take(hub, "we/none", "v2")
-    assert missing.startswith("1 problem:\n  - pools.vlm.model: the hub does not give we/none@v2: ")
-    assert missing.endswith("; are id and revision right, and is HF_TOKEN set, if it is gated?")
+    assert missing.startswith("1 problem:\n  - pools.vlm.model: the hub has no we/none@v2: ")
+    assert missing.endswith("; are id and revision right, and is HF_TOKEN set for a gated model?")
     Hub.asked.clear()
-    todo = "HF_HUB_OFFLINE is set: bring it while there is a network (hf download we/tiny), or name its folder or a URL"
+    todo = "HF_HUB_OFFLINE is set: download it while online (hf download we/tiny), or use a folder or a URL"
     offline = hub | {"HF_HUB_OFFLINE": "1"}
     assert take(offline, "we/tiny") == (
         f"1 problem:\n  - pools.vlm.model: we/tiny@main is not on this machine, and {todo}"
@@ -222,5 +220,5 @@ def test_a_model_that_is_not_there_is_told_with_what_to_do(hub: dict[str, str]) 
     assert take(offline, "we/tiny", COMMIT) == f"model we/tiny@{COMMIT} is not on this machine, and {todo}"
     assert Hub.asked == []
     gone = take(hub | {"HF_ENDPOINT": "http://127.0.0.1:9"}, "we/tiny")
-    assert gone.startswith("1 problem:\n  - pools.vlm.model: the hub can't be asked for we/tiny@main: ")
-    assert gone.endswith("; HF_HUB_OFFLINE=1 takes what this machine holds")
+    assert gone.startswith("1 problem:\n  - pools.vlm.model: the hub can't be reached for we/tiny@main: ")
+    assert gone.endswith("; HF_HUB_OFFLINE=1 uses the files on this machine")

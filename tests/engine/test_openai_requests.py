@@ -140,7 +140,7 @@ def test_a_key_that_is_refused_is_told_without_the_key(monkeypatch: pytest.Monke
     monkeypatch.setenv("OTHER_KEY", "a-wrong-key")
     with serving(Echo) as url, pytest.raises(RunError) as error:
         ask(f"{url}/401/v1", Request("Hi", sampling=SHORT), api_key_env="OTHER_KEY")
-    assert str(error.value).startswith(f"{url}/401/v1 refuses the key in $OTHER_KEY: ")
+    assert str(error.value).startswith(f"{url}/401/v1 rejects the key in $OTHER_KEY: ")
     assert "a-wrong-key" not in str(error.value)
 
 

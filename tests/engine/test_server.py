@@ -44,15 +44,15 @@ def ask(server: Server, *requests: Request, retries: int = 0) -> list[Reply]:
     return asyncio.run(each())
 
 
-THOUGHT = "the model has only thought; raise max_tokens, or switch the model's thinking off"
+THOUGHT = "the reply has only reasoning; raise max_tokens, or disable the model's reasoning"
 NO_REPLY = "ServerFailedError: {url}: it answers 200 "
 MODES = {
     "limited": f"{NO_REPLY}with an error: {{{{'code': 429, 'message': 'rate limited'}}}}",
     "no choices": f"{NO_REPLY}without a reply: ",
     "empty choices": f"{NO_REPLY}without a reply: ",
     "html": f"{NO_REPLY}without a reply: <html>a page of a proxy</html>",
-    "filtered": "RowError: reply_filtered: the server's filter ended the reply: What is the",
-    "strange end": "RowError: reply_end_unknown: the server says that the reply ended with 'tool_calls': ",
+    "filtered": "RowError: reply_filtered: the content filter of the server ended the reply: What is the",
+    "strange end": "RowError: reply_end_unknown: unknown finish reason 'tool_calls': ",
     "down": "ServerFailedError: {url} answers 503: ",
 }
 
@@ -69,7 +69,7 @@ def test_what_is_no_reply_is_no_reply(mode: str, request_: Request, server: Serv
 @pytest.mark.parametrize(
     ("mode", "expected"),
     [
-        ("null", "reply_without_text: the server answered with `content: null`"),
+        ("null", "reply_without_text: the server returned `content: null`"),
         ("only thoughts", f"reply_only_reasoning: {THOUGHT}: Let me see…"),
         ("thoughts unended", f"reply_only_reasoning: {THOUGHT}: Let me see, it may be [[1]]"),
     ],
@@ -137,8 +137,8 @@ def test_a_server_that_continues_a_turn_is_asked_for_proof_once(server: Server) 
     ("mode", "why"),
     [
         ("deaf", "ignores `continue_final_message`"),
-        ("no usage", "does not say how many tokens a prompt has"),
-        ("strict", "refuses a turn to be continued (Error code: 400 - "),
+        ("no usage", "does not report prompt tokens"),
+        ("strict", "rejects `continue_final_message` (Error code: 400 - "),
     ],
 )
 def test_a_server_that_is_not_known_to_continue_a_turn_is_refused_for_the_hook_alone(
@@ -149,8 +149,8 @@ def test_a_server_that_is_not_known_to_continue_a_turn_is_refused_for_the_hook_a
     with pytest.raises(RunError) as error:
         ask(server, OPENED)
     assert str(error.value).startswith(f"{server.url} {why}")
-    assert ", so it can't be shown that it continues a user's turn: " in str(error.value)
-    assert str(error.value).endswith("or backend vllm, for the pool that writes them")
+    assert ", so it may not continue a user's turn, " in str(error.value)
+    assert str(error.value).endswith("or backend vllm, for this pool")
 
 
 def job(server: Server, job_file: Callable[..., Path], **keys: Any) -> Path:
@@ -212,7 +212,7 @@ def test_a_server_that_is_not_there_or_refuses_the_key_is_reported_before_anythi
     server.mode = "key"
     with pytest.raises(RunError) as error:
         execute(job(server, job_file, executor=executor))
-    assert str(error.value).startswith(f"pool 'llm': {server.url} refuses the key in $OPENAI_API_KEY: ")
+    assert str(error.value).startswith(f"pool 'llm': {server.url} rejects the key in $OPENAI_API_KEY: ")
     pool = {"backend": "openai", "url": "http://127.0.0.1:9/v1", "model": "m", "tokenizer": MODEL}
     with pytest.raises(RunError) as error:
         execute(job_file(pools={"vlm": pool, "llm": pool}, executor=executor))
@@ -235,5 +235,5 @@ def test_a_plan_asks_the_servers(server: Server, tmp_path: Path, job_file: Calla
     assert call_here("plan", path).stdout.splitlines()[-2] == "the job is right and fits this machine"
     server.mode = "key"
     done = call_here("plan", path)
-    assert done.stderr.startswith(f"RunError: pool 'llm': {server.url} refuses the key in $OPENAI_API_KEY: ")
+    assert done.stderr.startswith(f"RunError: pool 'llm': {server.url} rejects the key in $OPENAI_API_KEY: ")
     assert (done.returncode, "the job is right" in done.stdout) == (1, False)

@@ -70,7 +70,7 @@ def test_sums_are_asked_in_the_order_of_the_recipe():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"sums": [{"axes": ["a", "b"], "at_least": 11}]}, "a + b can't reach 11: a score is 5 at most"),
+        ({"sums": [{"axes": ["a", "b"], "at_least": 11}]}, "a + b can't reach 11: a score is at most 5"),
         ({"sums": [{"axes": [], "at_least": 0}]}, "sums.0.axes\n  Tuple should have at least 1 item"),
         ({"sums": [{"axes": ["a"]}]}, "sums.0.at_least\n  Field required"),
         ({"sums": [{"axes": ["a"], "at_least": 1, "most": 3}]}, "sums.0.most\n  Extra inputs are not permitted"),

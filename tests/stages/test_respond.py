@@ -73,7 +73,7 @@ def test_keep_truncated_takes_what_was_cut_off(sample, expected):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"best_of": 2}, "best_of 2 draws the same answer each time at temperature 0; set sampling.temperature"),
+        ({"best_of": 2}, "best_of 2 samples the same answer each time at temperature 0; set sampling.temperature"),
         ({"best_of": 0}, "best_of\n  Input should be greater than or equal to 1"),
         ({"best_of": 65}, "best_of\n  Input should be less than or equal to 64"),
         ({"keep_truncated": "perhaps"}, "keep_truncated\n  Input should be a valid boolean"),
