@@ -1,4 +1,4 @@
-"""A job file is read with all it names, or everything wrong with it is told at once, before anything starts."""
+"""A job file is loaded with the files that it names, or all its problems are reported before anything starts."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -76,11 +76,11 @@ IMPOSSIBLE: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize(("keys", "where"), IMPOSSIBLE.values(), ids=IMPOSSIBLE)
-def test_what_would_fail_every_row_is_told_at_load(keys: dict[str, Any], where: str, job_file: Write) -> None:
+def test_what_would_fail_every_row_is_reported_at_load(keys: dict[str, Any], where: str, job_file: Write) -> None:
     assert [text[: len(where)] for text in problems(job_file(**keys))] == [where]
 
 
-def test_all_problems_of_job_and_recipe_are_told_together(job_file: Write) -> None:
+def test_all_problems_of_job_and_recipe_are_reported_together(job_file: Write) -> None:
     path = job_file(
         sede=1, prompts="no/such", nodes={"hok": {}, "clarity": {"stage": "scor"}}, pools={"vlm": {}, "llm": POOL}
     )
@@ -104,7 +104,7 @@ def test_all_problems_of_job_and_recipe_are_told_together(job_file: Write) -> No
         ("seed: *nothing", "job.yaml is not YAML: found undefined alias 'nothing'"),
     ],
 )
-def test_a_file_that_is_no_mapping_is_told(text: str, expected: str, tmp_path: Path) -> None:
+def test_a_file_that_is_no_mapping_is_reported(text: str, expected: str, tmp_path: Path) -> None:
     (tmp_path / "job.yaml").write_text(text)
     (problem,) = problems(tmp_path / "job.yaml")
     assert problem.splitlines()[0] == expected
@@ -130,14 +130,14 @@ def test_a_file_that_is_not_there_names_its_neighbours(job_file: Write) -> None:
         ("input.limits.formats=[PNG]", ("PNG",)),
     ],
 )
-def test_a_set_lays_a_value_over_a_key(text: str, expected: Any, job_file: Write) -> None:
+def test_set_overrides_a_key(text: str, expected: Any, job_file: Write) -> None:
     found: Any = load_job(job_file(executor="ray"), SHIPPED, ["seed=1", text])[0].model_dump()
     for part in text.partition("=")[0].split("."):
         found = found[part]
     assert found == expected
 
 
-def test_a_set_of_another_form_is_refused_with_all_the_rest(job_file: Write) -> None:
+def test_a_malformed_set_is_reported_with_all_other_problems(job_file: Write) -> None:
     form = "write it as key.key=value, such as --set pools.vlm.replicas=2"
     assert problems(job_file(), "seed") == [f"--set seed: {form}"]
     assert problems(job_file(), "=5") == [f"--set =5: {form}"]
@@ -148,7 +148,7 @@ def test_a_set_of_another_form_is_refused_with_all_the_rest(job_file: Write) -> 
     ]
 
 
-def test_a_job_changes_nodes_and_brings_prompts(job_file: Write, tmp_path: Path) -> None:
+def test_a_job_changes_nodes_and_prompts(job_file: Write, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/clarity.txt").write_text("Is {{instruction}} clear? [[1]] to [[5]]\n")
     nodes = {"hook": {"with": {"sampling": {"max_tokens": 64}}}, "helpful": {"enabled": True}}

@@ -1,4 +1,4 @@
-"""A recipe is bound, or every problem of it is told: where, what, what was possible, what may have been meant."""
+"""A recipe is bound, or all its problems are reported: where, what, what is possible, and a hint."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -49,7 +49,7 @@ def bound(text: str = RECIPE, /, stages: dict[str, Any] | None = None, **source:
 
 
 def problems(old: str, new: str, /, **keys: Any) -> list[str]:
-    """What is said of the recipe where `new` stands for `old`; each names the file."""
+    """Return the problems of the recipe with `old` replaced by `new`; each names the file."""
     assert old in RECIPE
     with pytest.raises(JobError) as error:
         bound(RECIPE.replace(old, new), **keys)
@@ -57,7 +57,7 @@ def problems(old: str, new: str, /, **keys: Any) -> list[str]:
     return [problem.removeprefix("r.yaml, ") for problem in error.value.problems]
 
 
-def test_a_recipe_is_bound_without_what_is_switched_off() -> None:
+def test_a_recipe_is_bound_without_disabled_nodes() -> None:
     recipe = bound()
     assert [(node.name, node.pool, node.route) for node in recipe.nodes] == [
         ("hook", "vlm", "main"), ("sort", "llm", "main"), ("judge", "llm", "main"), ("gate", None, "main"),
@@ -83,13 +83,13 @@ def test_a_recipe_is_bound_without_what_is_switched_off() -> None:
         ("source.imgae", "but 'source' writes: image. Did you mean 'source.image'?"),
     ],
 )
-def test_a_wire_that_leads_nowhere_says_what_is_there(wire: str, problem: str) -> None:
+def test_an_invalid_reference_is_reported_with_what_is_possible(wire: str, problem: str) -> None:
     found = problems("{text: hook.text}, with", f"{{text: {wire}}}, with")
     assert found == [f"node 'sort': input 'text' is bound to '{wire}', {problem}"]
 
 
 @pytest.mark.parametrize("node", ["answer", "sort", "judge"])
-def test_a_caption_has_not_what_nodes_of_the_main_route_write(node: str) -> None:
+def test_a_caption_has_no_outputs_of_nodes_on_the_main_route(node: str) -> None:
     found = problems("language: hook.text", f"language: {node}.reply")
     why = f"rows on route 'caption' do not pass node '{node}' (possible: source, hook, tidy)."
     assert found == [f"node 'pair': input 'language' is bound to '{node}.reply', but {why}"]
@@ -139,17 +139,17 @@ def test_a_broken_recipe_says_where_what_and_what_was_possible(old: str, new: st
 
 
 @pytest.mark.parametrize("name", ["judge", "source", "admit"])
-def test_a_name_that_is_taken_is_refused(name: str) -> None:
+def test_a_duplicate_name_is_rejected(name: str) -> None:
     found = problems("name: answer", f"name: {name}")
     assert f"node '{name}': the name is already in use; give each node a unique name" in found
 
 
-def test_a_record_is_made_of_what_nodes_of_its_route_wrote() -> None:
+def test_a_record_uses_outputs_of_nodes_on_its_route() -> None:
     at, passed = "records, route 'main': 'response' is bound to", "hook, sort, judge, gate, answer"
     assert problems("response: answer.text", "response: idle.reply") == [
         f"{at} 'idle.reply', but node 'idle' is disabled (possible: {passed})."
     ]
-    # A row keeps no columns of the source to its end, so this can't be written.
+    # A row does not keep columns of the source until its end, so they can't be in a record.
     (found,) = problems("response: answer.text", "response: source.text", text=str, image=Image)
     assert found.startswith(f"{at} 'source.text'")
 
@@ -179,19 +179,19 @@ class Unsaid(RowStage[Seen, Seen]):
         return row
 
 
-def test_a_stage_that_does_not_say_what_it_reads_and_writes_is_refused() -> None:
+def test_a_stage_without_annotations_is_rejected() -> None:
     assert problems("stage: clean", "stage: unsaid", stages={"unsaid": Unsaid}) == [
         "node 'tidy': stage Unsaid: annotate parse() or apply() with dataclasses: row: In -> Out | Divert"
     ]
 
 
-def test_a_stage_whose_out_cannot_be_written_is_refused() -> None:
+def test_a_stage_whose_out_cannot_be_written_is_rejected() -> None:
     (found,) = problems("stage: clean", "stage: odd", stages={"odd": Odd})
     assert found.startswith("node 'tidy': ")
     assert "an Out may hold str, int, float, bool, lists of these, and None" in found
 
 
-def test_all_problems_are_told_at_once_and_none_that_only_follows() -> None:
+def test_all_problems_are_reported_at_once_without_consequential_ones() -> None:
     broken = RECIPE.replace("stage: hook", "stage: hok").replace(
         "pool: llm, inputs: {text", "pool: lllm, inputs: {text"
     )
