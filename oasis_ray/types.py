@@ -117,8 +117,8 @@ class Sample:
     def __post_init__(self) -> None:
         # A server's JSON may hold a lone surrogate, which can't be encoded as UTF-8 and would fail when written.
         for name in ("text", "reasoning"):
-            whole = getattr(self, name).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-            object.__setattr__(self, name, whole)
+            valid = getattr(self, name).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+            object.__setattr__(self, name, valid)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ IMAGE = pa.struct({"bytes": pa.binary(), "path": pa.string()})  # the type that 
 ADDRESS = pa.struct({"file": pa.string(), "row_group": pa.int32(), "row": pa.int64()})
 
 
-def wrong_columns(schema: pa.Schema, given: Input, file: str) -> list[str]:
+def wrong_columns(schema: pa.Schema, config: Input, file: str) -> list[str]:
     """Return the problems of a shard's columns."""
-    columns = {"input.id": given.id, "input.image": given.image, "input.origin": given.origin} | {
-        f"input.columns: {c}": c for c in given.columns
+    columns = {"input.id": config.id, "input.image": config.image, "input.origin": config.origin} | {
+        f"input.columns: {c}": c for c in config.columns
     }
     problems = []
     for key, column in columns.items():
@@ -30,7 +30,7 @@ def wrong_columns(schema: pa.Schema, given: Input, file: str) -> list[str]:
             problems.append(
                 f"{file}: column '{column}' is {kind}; images must be binary, struct<bytes, path>, or a path (string)"
             )
-        elif key == "input.image" and is_text(kind) and given.root is None:
+        elif key == "input.image" and is_text(kind) and config.root is None:
             problems.append(f"{file}: column '{column}' contains paths; set `input.root` to their base folder")
         elif key.startswith(("input.columns", "input.origin")) and not is_text(kind):
             problems.append(f"{file}: column '{column}' is {kind}; columns of `{key.split(':')[0]}` must be text")

@@ -18,14 +18,14 @@ def repeated(ids: pa.ChunkedArray) -> pa.Array:
     return counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
 
 
-def numbered(name: str, again: dict[str, int], taken: set[str]) -> str:
+def numbered(name: str, counts: dict[str, int], used: set[str]) -> str:
     """Return a unique id: the first `id` stays, the next are `id#2`, `id#3`, skipping ids that the input uses."""
-    if name not in again:
+    if name not in counts:
         return name
-    again[name] += 1
-    while again[name] > 1 and f"{name}#{again[name]}" in taken:
-        again[name] += 1
-    return name if again[name] == 1 else f"{name}#{again[name]}"
+    counts[name] += 1
+    while counts[name] > 1 and f"{name}#{counts[name]}" in used:
+        counts[name] += 1
+    return name if counts[name] == 1 else f"{name}#{counts[name]}"
 
 
 def some(names: Sequence[str]) -> str:

@@ -93,18 +93,18 @@ class Shards:
         return self.only(pa.array(chosen))
 
 
-def open_shards(given: Input, naming: Naming = "path") -> Shards:
+def open_shards(config: Input, naming: Naming = "path") -> Shards:
     """Find the shards, check their columns, and read their ids. Raises JobError with all problems of all shards."""
-    listing = list_files(given.path, naming)
+    listing = list_files(config.path, naming)
     if not listing.names:
-        raise JobError([_nothing(given.path, listing)])
+        raise JobError([_nothing(config.path, listing)])
     fs, problems = listing.fs, list[str]()
-    if given.root is not None and not is_folder("input.root", given.root):
-        problems.append(f"input.root: there is no folder {given.root}")
+    if config.root is not None and not is_folder("input.root", config.root):
+        problems.append(f"input.root: there is no folder {config.root}")
     groups: list[RowGroup] = []
     for file, name in listing.names.items():
         try:
-            with store_errors("input.path", given.path, JobError), fs.open(file, "rb") as stream:
+            with store_errors("input.path", config.path, JobError), fs.open(file, "rb") as stream:
                 if stream.read(len(LFS)) == LFS:
                     problems.append(
                         f"{file} is a Git LFS pointer instead of the file; run git lfs pull, or hf download"
@@ -112,20 +112,20 @@ def open_shards(given: Input, naming: Naming = "path") -> Shards:
                     continue
                 stream.seek(0)
                 shard = pq.ParquetFile(stream)
-                wrong = wrong_columns(shard.schema_arrow, given, file)
+                wrong = wrong_columns(shard.schema_arrow, config, file)
                 problems.extend(wrong)
                 if not wrong:
-                    groups.extend(_groups(shard, given, file, name, problems))
+                    groups.extend(_groups(shard, config, file, name, problems))
         except (pa.ArrowException, OSError) as error:
             problems.append(f"{file} can't be read as Parquet: {error}")
     if not problems:
-        groups = _with_unique_ids(groups, given, problems)
+        groups = _with_unique_ids(groups, config, problems)
     if not problems and not sum(len(group.ids) for group in groups):
-        problems.append(f"input.path: the {len(listing.names)} Parquet files at {given.path} have no rows")
+        problems.append(f"input.path: the {len(listing.names)} Parquet files at {config.path} have no rows")
     if problems:
         raise JobError(problems)
-    shards = Shards(given, tuple(groups), listing)
-    return shards if given.sample is None else shards.sampled(given.sample)
+    shards = Shards(config, tuple(groups), listing)
+    return shards if config.sample is None else shards.sampled(config.sample)
 
 
 def _nothing(path: str, listing: Listing) -> str:
@@ -136,37 +136,37 @@ def _nothing(path: str, listing: Listing) -> str:
     return f"{text} (skipped: {listing})" + (advice if PARTS_OF_RUNS in listing.passed_over else "")
 
 
-def _groups(shard: pq.ParquetFile, given: Input, file: str, name: str, problems: list[str]) -> Iterator[RowGroup]:
+def _groups(shard: pq.ParquetFile, config: Input, file: str, name: str, problems: list[str]) -> Iterator[RowGroup]:
     for index in range(shard.num_row_groups):
         count = shard.metadata.row_group(index).num_rows
-        if given.id is None:
+        if config.id is None:
             ids = pa.array([f"{name}:{index}:{row}" for row in range(count)], pa.string())
         else:
-            column = shard.read_row_group(index, columns=[given.id]).column(0)
+            column = shard.read_row_group(index, columns=[config.id]).column(0)
             if column.null_count:
                 missing = "1 row has" if column.null_count == 1 else f"{column.null_count} rows have"
                 problems.append(
-                    f"{file}: {missing} no id in column '{given.id}'; fill in the ids, or remove "
+                    f"{file}: {missing} no id in column '{config.id}'; fill in the ids, or remove "
                     "`input.id` to make ids of file, row group and row"
                 )
                 continue
             if not is_utf8(column):
-                problems.append(f"{file}: column '{given.id}' contains invalid UTF-8; rewrite the ids as UTF-8")
+                problems.append(f"{file}: column '{config.id}' contains invalid UTF-8; rewrite the ids as UTF-8")
                 continue
             ids = pa.concat_arrays(column.cast(pa.string()).chunks) if count else pa.array([], pa.string())
         yield RowGroup(file, name, index, ids)
 
 
-def _with_unique_ids(groups: list[RowGroup], given: Input, problems: list[str]) -> list[RowGroup]:
+def _with_unique_ids(groups: list[RowGroup], config: Input, problems: list[str]) -> list[RowGroup]:
     """Return the groups with unique ids: duplicates are numbered, or reported in `problems`."""
     ids = pa.chunked_array([group.ids for group in groups], pa.string())
     duplicates = repeated(ids)
     if not len(duplicates):
         return groups
-    if given.repeated_ids == "error":
+    if config.repeated_ids == "error":
         shown = ", ".join(repr(value) for value in duplicates[:5].to_pylist()) + ", …" * (len(duplicates) > 5)
         problems.append(
-            f"input.id: {len(duplicates)} ids of column '{given.id}' occur more than once ({shown}); "
+            f"input.id: {len(duplicates)} ids of column '{config.id}' occur more than once ({shown}); "
             "make them unique, or set `input.repeated_ids: number`"
         )
         return groups

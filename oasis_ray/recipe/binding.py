@@ -89,9 +89,8 @@ class _Binder:
         self.check_pool(node, stage, at)
         inputs = self.inputs(node, stage, at)
         self.check_prompt(node, stage, at)
-        if set(inputs) == set(
-            node.inputs
-        ):  # else the problem is already reported, and others would only follow from it
+        # If an input is invalid, that is already reported, and further problems would only follow from it.
+        if set(inputs) == set(node.inputs):
             self.problems.extend(f"{at}: {problem}" for problem in stage.problems(inputs))
         self.nodes.append(Node(node.name, node.stage, stage, node.pool, route, inputs))
 
@@ -130,21 +129,21 @@ class _Binder:
 
     def inputs(self, node: NodeSpec, stage: Stage, at: str) -> Inputs:
         in_type = contract(type(stage))[0]
-        wanted, bound = types_of(in_type), {}
+        expected, bound = types_of(in_type), {}
         for name, wiring in node.inputs.items():
             key = f"{at}: input '{name}'"
-            if name not in wanted:
-                reads = ", ".join(wanted)
+            if name not in expected:
+                reads = ", ".join(expected)
                 self.problems.append(
-                    f"{key} is not one of stage '{node.stage}' (it reads: {reads}).{nearest(name, wanted)}"
+                    f"{key} is not one of stage '{node.stage}' (it reads: {reads}).{nearest(name, expected)}"
                 )
-            elif (mapping := get_origin(wanted[name]) is dict) != isinstance(wiring, dict):
+            elif (mapping := get_origin(expected[name]) is dict) != isinstance(wiring, dict):
                 form = "a mapping of names to `node.field`" if mapping else "a single `node.field`"
                 self.problems.append(f"{key} takes {form}, not {wiring!r}")
             else:
-                bound[name] = self.wire(wiring, wanted[name], key, Route(node.route))
+                bound[name] = self.wire(wiring, expected[name], key, Route(node.route))
         for name in sorted(required(in_type) - set(node.inputs)):
-            kind = name_of(wanted[name])
+            kind = name_of(expected[name])
             self.problems.append(f"{at}: input '{name}' ({kind}) is not bound; add `{name}: node.field`")
         return bound
 
@@ -198,17 +197,17 @@ class _Binder:
 
     def check_prompt(self, node: NodeSpec, stage: Stage, at: str) -> None:
         """Check that every slot of the prompt is bound, and that the prompt reads every bound text."""
-        prompt, wanted = getattr(stage, "prompt", None), types_of(contract(type(stage))[0])
+        prompt, expected = getattr(stage, "prompt", None), types_of(contract(type(stage))[0])
         if not isinstance(prompt, Prompt):
             return
-        texts = {name for name in node.inputs if name in wanted and accepts(wanted[name], str)}
+        texts = {name for name in node.inputs if name in expected and accepts(expected[name], str)}
         for slot in sorted(set(prompt.slots) - texts):
             reads = f"{at}: prompt '{prompt.name}' reads {{{{{slot}}}}}"
-            if slot in wanted:
+            if slot in expected:
                 self.problems.append(f"{reads}, which is not bound; add `{slot}: node.field`")
             else:
-                has = f"stage '{node.stage}' has no such input (it reads: {', '.join(wanted)})"
-                self.problems.append(f"{reads}, but {has}.{nearest(slot, wanted)}")
+                has = f"stage '{node.stage}' has no such input (it reads: {', '.join(expected)})"
+                self.problems.append(f"{reads}, but {has}.{nearest(slot, expected)}")
         for name in sorted(texts - set(prompt.slots)):
             self.problems.append(f"{at}: prompt '{prompt.name}' does not read {{{{{name}}}}}; "
                                  "remove the input, or use another prompt")  # fmt: skip
