@@ -51,9 +51,10 @@ test-slow: setup
 check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/codespell docs README.md $$(find oasis_ray -name '*.py')
 	$(BIN)/mypy
 
-# The service against its engines' own speed, and against the step-by-step order, two rounds of each: 85 minutes on two
+# The service against its engines' own speed, and against the step-by-step order, two rounds of each: some two hours on two
 # cores (`python -m benchmarks.speed --rounds 1 documents` for one round of one workload).
 bench: setup
 	$(BIN)/python -m benchmarks.speed

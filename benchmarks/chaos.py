@@ -37,7 +37,7 @@ IN_FLIGHT, A_PART = 64, 16
 # What is killed, how often among ten kills, and how Ray titles its process.
 VICTIMS = {
     "engine": (4, "ray::ServeReplica:oasis-"),
-    "worker": (3, "ray::MapWorker(MapBatches(Segment))"),
+    "worker": (3, "ray::MapWorker(MapBatches(RowWorker))"),
     "writer": (2, "ray::Write"),
     "driver": (1, ""),
 }

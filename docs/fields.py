@@ -1,8 +1,10 @@
-"""Write the tables of docs/*.md from the code: `make docs`. A test holds that they are up to date.
+"""Generates the tables of docs/*.md from the code: `make docs`. A test checks that they are up to date.
 
-A page marks a table's place with `<!-- fields: Pool -->` or `<!-- columns: accepted -->` … `<!-- end -->`.
+A table in a page stands between a mark, `<!-- fields: Pool -->`, `<!-- columns: accepted -->` or `<!-- rooms: all -->`,
+and `<!-- end -->`.
 """
 
+import ast
 import json
 import re
 from pathlib import Path
@@ -13,7 +15,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from oasis_ray.cli import SHIPPED
-from oasis_ray.job.engine_type import EngineType
+from oasis_ray.job.gpu_type import EngineType
 from oasis_ray.job.input import Input, Sample
 from oasis_ray.job.job import Job
 from oasis_ray.job.latency import Latency
@@ -36,31 +38,33 @@ MODELS: dict[str, type[BaseModel]] = {
     )
 }  # fmt: skip
 COLUMNS = {
-    "id": "The row's id: from the input's id column, else `file:row group:row`, the file as named below `input.path`.",
-    "image": "The picture as it came. In rejected and failed rows only with `output.keep_images`.",
-    "origin": "Where the picture comes from: the text of the column `input.origin`, where the job names one.",
-    "conversations": "The human's turn, which begins with `<image>`, and the assistant's.",
+    "id": "The row's id: from the input's id column, else `file:row group:row`, the file below `input.path`.",
+    "image": "The image, unchanged. For rejected and failed rows only with `output.keep_images`.",
+    "origin": "The origin of the image: the value of the column `input.origin`, if the job names one.",
+    "conversations": "The user's turn, which begins with `<image>`, and the assistant's.",
     "data_source": "The kind of record, from the recipe: `oasis` or `oasis_caption`.",
-    "instruction": "What is asked.",
-    "response": "What is answered; in `captions`, the cleaned caption.",
+    "instruction": "The user's text.",
+    "response": "The answer; in `captions`, the cleaned caption.",
     "scores": "The judges' scores, 1 to 5, by axis.",
     "node": "The node at which the row left; `admit` where its image was refused.",
-    "reason": "Why, as one fixed word.",
-    "detail": "The text that shows why, such as the judge's reply.",
-    "error": "What was seen: the reply that could not be read, the decoder's message.",
-    "nodes": "What each node wrote, by node; null where the row did not come to it.",
-    "lineage": "One entry a request: node, its digest (see `run.json`), seed, tokens read (and of these cached), "
-    "tokens written, when it was asked (`started`, Unix seconds) and how long it was waited for (`seconds`), which "
-    "engine answered and how long it had the request (`engine_seconds`), and how the reply ended.",
-    "scored_in_full": "True where the row was drawn to be judged on every axis (`score_in_full`).",
+    "reason": "The reason, one of a fixed list of words.",
+    "detail": "The text that shows the reason, such as the judge's reply.",
+    "error": "The evidence: the reply that could not be parsed, or the decoder's message.",
+    "nodes": "The output of each node, by node; null for nodes that the row did not reach.",
+    "lineage": "One entry per request: node, its digest (see `run.json`), seed, prompt tokens and how many were "
+    "cached, output tokens, when it was sent (`started`, Unix seconds), how long the worker waited (`seconds`), which "
+    "engine answered and how long it had the request (`engine_seconds`), and how the reply ended (`finish`).",
+    "scored_in_full": "True if the row was drawn to be judged on every axis (`score_in_full`).",
     "image_sha256": "The SHA-256 of the image's bytes.",
-    "source": "Where the row stands in the input: shard, row group, row.",
+    "source": "The row's address in the input: shard, row group, row.",
 }
-MARK = re.compile(r"(<!-- (fields|columns): (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+# Each room may import only the rooms to its left (tests/test_layering.py), and `cli` the shipped content.
+ROOMS = "cluster stage recipe job input engine stats output pool cost export explore pipeline report run cli content"
+MARK = re.compile(r"(<!-- (fields|columns|rooms): (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def fields(model: type[BaseModel]) -> str:
-    """A model's fields as a table."""
+    """Return a model's fields as a table."""
     lines = ["| key | value | default | |", "|---|---|---|---|"]
     for name, field in model.model_fields.items():
         kind = _kind(field.annotation)
@@ -92,7 +96,7 @@ def _yaml(value: Any) -> str:
 
 
 def parts(outcome: str) -> str:
-    """The columns of an outcome's parts, of the recipe oasis."""
+    """Return the columns of an outcome's parts, for the recipe oasis."""
     schema = columns(load_job(EXAMPLE, SHIPPED)[1], Outcome(outcome))
     lines = ["| column | type | |", "|---|---|---|"]
     lines += [f"| `{column.name}` | {_type(column.type)} | {COLUMNS[column.name]} |" for column in schema]
@@ -104,17 +108,28 @@ def _type(kind: pa.DataType) -> str:
     return f"`{text}`" if len(text) < 60 else f"`{text.split('<')[0]}<…>`"
 
 
+def rooms() -> str:
+    """Return the table of rooms: each room's law, from the docstring of its `__init__.py`."""
+    lines = ["| room | law |", "|---|---|"]
+    for room in ROOMS.split():
+        text = (Path(__file__).parents[1] / f"oasis_ray/{room}/__init__.py").read_text(encoding="utf-8")
+        law = " ".join((ast.get_docstring(ast.parse(text)) or "").split()).removeprefix(f"{room.capitalize()}: ")
+        lines.append(f"| `{room}` | {law[:1].upper()}{law[1:]} |")
+    return "\n".join(lines) + "\n"
+
+
 def written(page: str) -> str:
-    """A page with its tables as the code says them now."""
+    """Return a page with its tables as the code has them now."""
 
     def table(mark: re.Match[str]) -> str:
-        return mark[1] + (fields(MODELS[mark[3]]) if mark[2] == "fields" else parts(mark[3])) + mark[4]
+        tables = {"fields": lambda: fields(MODELS[mark[3]]), "columns": lambda: parts(mark[3]), "rooms": rooms}
+        return mark[1] + tables[mark[2]]() + mark[4]
 
     return MARK.sub(table, page)
 
 
 def schema() -> str:
-    """The schema of a report's statistics.json."""
+    """Return the JSON schema of a report's statistics.json."""
     return json.dumps(Statistics.model_json_schema(), indent=2) + "\n"
 
 

@@ -83,13 +83,14 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple["Kept", 
 @pytest.fixture(scope="session")
 def llm_on_ray(ray_cluster: Cluster) -> Iterator["PoolHandle"]:
     """An engine of vLLM on the cluster, which may be killed: another takes its place."""
-    from oasis_ray.pool.deployment import start_pools, stop_pools
+    from oasis_ray.pool.deployment import Deployments
     from tests.support.engines import small_llm
 
     pool = small_llm()
-    handles = start_pools({"llm": pool}, "shared-vllm", gpus={"llm": pool.device == "gpu"})
+    deployments = Deployments()
+    handles = deployments.start({"llm": pool}, "shared-vllm", gpus={"llm": pool.device == "gpu"})
     yield handles["llm"]
-    stop_pools(handles)
+    deployments.stop(handles)
 
 
 @pytest.fixture(scope="session")

@@ -112,7 +112,7 @@ def test_a_run_that_was_killed_goes_on_in_the_store_and_every_row_ends_once(
 ) -> None:
     assert done.said.returncode == 0, done.said.stderr
     kept = sum(len(read(filled, name)) for name in done.left)
-    assert f"going on: {kept} of 34 rows had ended before" in done.said.stdout
+    assert f"resuming: {kept} of 34 rows had ended before" in done.said.stdout
     assert 0 < kept < 34
     names = parts(filled)
     ids = {

@@ -17,7 +17,7 @@ from oasis_ray.cli import SHIPPED
 from oasis_ray.cluster import connection
 from oasis_ray.job.job import Job
 from oasis_ray.job.load import load_job
-from oasis_ray.pool.deployment import start_pools
+from oasis_ray.pool.deployment import Deployments
 from oasis_ray.run.run import Run
 
 LOOK_S = 0.5  # a look costs the driver and the watch some milliseconds, which would be counted as the service's
@@ -50,7 +50,8 @@ class Holder:
 
     def hold(self, job: Job) -> None:
         """Start them, and return when they are up."""
-        start_pools(job.pools, "oasis-speed", gpus=dict.fromkeys(job.pools, False))
+        self._deployments = Deployments()  # kept: its leases end with it
+        self._deployments.start(job.pools, "oasis-speed", gpus=dict.fromkeys(job.pools, False))
 
 
 def measure(path: Path, ended: Callable[[], None] = lambda: None) -> Round:

@@ -50,7 +50,7 @@ def plan(
         out.print(f"\ninput: there are no Parquet files yet at {job.input.path} (input.path)", soft_wrap=True)
     out.print(f"output: {job.output.path}", soft_wrap=True)
     if any(pool.backend == "openai" for pool in job.pools.values()):
-        from oasis_ray.engine.server import check_servers  # its client takes a second to import
+        from oasis_ray.engine.openai_server import check_servers  # its client takes a second to import
 
         check_servers(job.pools)
     executor = executor_of(job)

@@ -1,4 +1,4 @@
-"""Cluster: the machines. Nodes are counted, capacity is measured, jobs are submitted; no job or recipe is known here.
+"""Cluster: nodes, capacity, job submission and metrics. It knows nothing of jobs' contents or recipes.
 
 Only `connection`, `autoscaler`, `metrics`, `cluster_memory` and `job_submission` import Ray.
 """

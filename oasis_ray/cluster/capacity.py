@@ -1,4 +1,4 @@
-"""Capacity: what the engines of a job need, what machines have, and whether the one fits into the other."""
+"""Capacity: the resources that a job's engines need, and whether they fit on the nodes of a cluster."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class Need:
-    """What the least number of engines of one pool asks for."""
+    """Resources of one pool's minimum number of engines. `most` is the maximum."""
 
     pool: str
     engines: int
@@ -24,22 +24,20 @@ class Need:
     def __str__(self) -> str:
         kind = f" ({self.gpu_type})" if self.gpu_type else ""
         each = (
-            f"{len(self.bundles)} x {_shown(_countable(self.bundles[0]))}{kind}"
-            if self.gpus
-            else "CPUs as they are free"
+            f"{len(self.bundles)} x {_amounts(_countable(self.bundles[0]))}{kind}" if self.gpus else "on any free CPUs"
         )
         packed = " on one node" if self.gpus and len(self.bundles) > 1 and self.strategy == "STRICT_PACK" else ""
         return f"{self.engines} engine{'s' * (self.engines > 1)}, each {each}{packed}"
 
 
 def fit(wanted: list[Need], have: list[Node]) -> None:
-    """Return if all needs fit together on these nodes. Raises FitError with what is lacking.
+    """Return if all needs fit together on these nodes. Raises FitError, with the pools that don't fit.
 
-    Engines are laid one by one, the widest first, on the node with the least room that still holds them, as Ray packs
-    them. A share of a GPU is a share of one GPU.
+    Best fit, as Ray packs them: engines are placed one by one, the widest first, each on the node with the least free
+    capacity that still holds it. A share of a GPU is a share of one GPU.
     """
     free = [
-        _Room(node.resources.get("CPU", 0), [1.0] * int(node.resources.get("GPU", 0)), frozenset(node.resources))
+        _Capacity(node.resources.get("CPU", 0), [1.0] * int(node.resources.get("GPU", 0)), frozenset(node.resources))
         for node in have
     ]
     missing = []
@@ -48,25 +46,25 @@ def fit(wanted: list[Need], have: list[Node]) -> None:
         if placed < need.engines:
             missing.append(f"pool '{need.pool}' needs {need}; there is room for {placed}")
     if missing:
-        has = "; ".join(_told(node) for node in have)
-        raise FitError("\n".join([*missing, f"available: {has}"]))
+        available = "; ".join(_describe(node) for node in have)
+        raise FitError("\n".join([*missing, f"available: {available}"]))
 
 
 @dataclass
-class _Room:
-    """What is free on a node: CPUs, and the free share of each GPU; and the names of all that it has."""
+class _Capacity:
+    """Free capacity of a node: CPUs, the free share of each GPU, and the names of all its resources."""
 
     cpus: float
     gpus: list[float]
     names: frozenset[str]
 
     def take(self, bundles: Iterable[Mapping[str, float]]) -> bool:
-        """Take all bundles if there is room for them, else none."""
+        """Reserve all bundles if they fit, else none. Return whether they fit."""
         cpus, gpus = self.cpus, list(self.gpus)
         for bundle in bundles:
             cpus -= bundle.get("CPU", 0)
             share = bundle.get("GPU", 0)
-            fitting = [place for place, rest in enumerate(gpus) if rest >= share - ROUNDING]
+            fitting = [gpu for gpu, free in enumerate(gpus) if free >= share - ROUNDING]
             if cpus < -ROUNDING or (share and not fitting) or not self.names >= {n for n in bundle if n not in COUNTED}:
                 return False
             if share:
@@ -75,7 +73,7 @@ class _Room:
         return True
 
 
-def _place(need: Need, free: list[_Room]) -> bool:
+def _place(need: Need, free: list[_Capacity]) -> bool:
     groups = [need.bundles] if need.strategy == "STRICT_PACK" else [(bundle,) for bundle in need.bundles]
     before = [replace(room, gpus=list(room.gpus)) for room in free]
     for group in groups:
@@ -85,9 +83,9 @@ def _place(need: Need, free: list[_Room]) -> bool:
     return True
 
 
-def _told(node: Node) -> str:
+def _describe(node: Node) -> str:
     types = gpu_types(node.resources)
-    return f"{node.name}: {_shown({name: node.resources.get(name, 0) for name in COUNTED})}" + (
+    return f"{node.name}: {_amounts({name: node.resources.get(name, 0) for name in COUNTED})}" + (
         f" ({', '.join(types)})" if types else ""
     )
 
@@ -96,5 +94,5 @@ def _countable(resources: Mapping[str, float]) -> dict[str, float]:
     return {name: amount for name, amount in resources.items() if name in COUNTED}
 
 
-def _shown(resources: Mapping[str, float]) -> str:
+def _amounts(resources: Mapping[str, float]) -> str:
     return ", ".join(f"{key} {amount:g}" for key, amount in resources.items())

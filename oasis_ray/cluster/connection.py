@@ -1,11 +1,11 @@
-"""The connection to a Ray cluster: join one or start one here, and list its nodes."""
+"""Connection to a Ray cluster: join one or start one on this machine, and list its nodes."""
 
 import logging
 import os
 import socket
 
 import ray
-import ray.data  # configures its logger, which `join` quietens
+import ray.data  # configures its logger, which `join` silences
 import ray.serve
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -14,23 +14,23 @@ from oasis_ray.errors import RunError
 
 NAMESPACE = "oasis_ray"
 
-CONNECT_S = 8.0  # for a cluster's head to take a connection
+CONNECT_S = 8.0  # timeout for a connection to a cluster's head
 
 
 def join(cpus: int | None = None) -> None:
-    """Join the cluster that this process belongs to (a submitted job, RAY_ADDRESS), else start one here.
+    """Join the cluster that this process belongs to (a submitted job, RAY_ADDRESS), else start one on this machine.
 
-    One that is started has this machine's CPUs, or is told that it has `cpus`.
+    A cluster that is started has `cpus` CPUs (default: those of this machine). Raises RunError if Ray does not start.
     """
     if not ray.is_initialized():
-        # Replicas are asked by gRPC, which would send what goes from node to node through a company's proxy.
+        # Requests to replicas use gRPC, which would send traffic between nodes through an HTTP proxy.
         os.environ.setdefault("grpc_proxy", "")
         try:
-            _refuse_absent(os.environ.get("RAY_ADDRESS", ""))
+            _check_listening(os.environ.get("RAY_ADDRESS", ""))
             if os.environ.get("RAY_ADDRESS") or os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR"):
                 ray.init(namespace=NAMESPACE, logging_level=logging.ERROR, log_to_driver=False)
             else:
-                # Ray warns of more worker processes than cores, which is as it should be here.
+                # Ray warns of more worker processes than cores, but here that is intended.
                 os.environ.setdefault("RAY_worker_maximum_startup_concurrency", "16")
                 ray.init(
                     address="local",
@@ -43,44 +43,45 @@ def join(cpus: int | None = None) -> None:
             raise RunError(_why(error)) from error
     for name in ("ray.data", "ray.serve"):
         for handler in logging.getLogger(name).handlers:
-            # Their log files keep everything; on the terminal a run tells its own errors, once and in plain words.
+            # Their log files keep everything; on the terminal a run reports its errors itself, once.
             if type(handler).__module__ in ("logging", "ray._private.log"):
                 handler.setLevel(logging.CRITICAL)
 
 
-def _refuse_absent(address: str) -> None:
-    """Raise ConnectionError where nobody listens at `HOST:PORT`: Ray would try again and again without a word."""
+def _check_listening(address: str) -> None:
+    """Raise OSError if nothing listens at `HOST:PORT`, where Ray would retry silently."""
     host, _, port = address.rpartition(":")
     if host and port.isdecimal() and "/" not in host:
         socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_S).close()
 
 
 def _why(error: Exception) -> str:
-    """Why Ray did not start, and what to do."""
-    said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    """Return why Ray did not start, and what to do."""
+    message = (str(error).strip().splitlines() or [type(error).__name__])[0]
     if "AF_UNIX path length" in str(error):
-        return f"the temporary folder is too long for Ray's sockets; name a shorter one in RAY_TMPDIR ({said})"
+        what = "the path of the temporary folder is too long for Ray's sockets"
+        return f"{what}; set RAY_TMPDIR to a shorter one ({message})"
     if isinstance(error, PermissionError | FileNotFoundError | NotADirectoryError):
-        return f"Ray can't write its token and logs ({said}); set HOME to a folder that can be written to"
+        return f"Ray can't write its token and logs ({message}); set HOME to a writable folder"
     if address := os.environ.get("RAY_ADDRESS"):
-        return f"there is no cluster to join at {address} (RAY_ADDRESS): {said}"
-    return f"Ray did not start here: {said}"
+        return f"can't join a cluster at {address} (RAY_ADDRESS): {message}"
+    return f"Ray did not start: {message}"
 
 
 def attach(address: str | None) -> None:
-    """Join a cluster that is there. Raises RunError where none is."""
+    """Join a running cluster. Raises RunError if there is none."""
     try:
         ray.init(address=address or "auto", namespace=NAMESPACE, logging_level=logging.ERROR, log_to_driver=False)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        said = str(error).strip().splitlines()[0]
-        raise RunError(f"there is no cluster to join at {address or 'this machine'}: {said}") from None
+        message = str(error).strip().splitlines()[0]
+        raise RunError(f"can't join a cluster at {address or 'this machine'}: {message}") from None
 
 
 def nodes() -> list[Node]:
-    """The nodes that are up."""
+    """Return the nodes that are up."""
     return [Node(n["NodeManagerAddress"], n["Resources"], n["NodeID"]) for n in ray.nodes() if n["Alive"]]
 
 
-def here() -> NodeAffinitySchedulingStrategy:
-    """This process's node: what a driver starts there is lost with it, or not at all."""
+def on_this_node() -> NodeAffinitySchedulingStrategy:
+    """Return the strategy that places an actor on this process's node: if the node is lost, both are lost."""
     return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)

@@ -1,7 +1,7 @@
-"""The metrics of a run, each defined once. Ray's node agents show them to Prometheus, with `ray_` before the name.
+"""Metrics of a run. Ray's node agents export them to Prometheus, with the prefix `ray_`.
 
-Labels are few: every metric has `run` (the run folder's name) and `session` (as in the names of its engines and parts),
-and those below. No row has a label. A name that ends in `_total` is a counter, all others are gauges.
+Every metric has the labels `run` (the run folder's name) and `session` (as in the names of its engines and parts), and
+those below. There are no labels per row. Names that end in `_total` are counters, all others gauges.
 """
 
 import time
@@ -13,65 +13,65 @@ from ray.util.metrics import Counter, Gauge
 
 METRICS: dict[str, tuple[str, tuple[str, ...]]] = {
     "oasis_rows_total": (
-        "Rows that have ended, by outcome; node and reason are empty where no node sent the row away.",
+        "Rows that have ended, by outcome; node and reason are set for rejected and failed rows only.",
         ("outcome", "node", "reason"),
     ),
-    "oasis_rows_in_flight": ("Rows that are being worked on, by the node at which they stand.", ("node",)),
-    "oasis_oldest_row_seconds": ("For how long the longest of them has stood there.", ("node",)),
-    "oasis_rows_left": ("Rows of the input that have not ended, those in flight among them.", ()),
-    "oasis_requests_total": ("Requests that were answered, of rows that have ended.", ("node",)),
-    "oasis_request_seconds_total": ("Seconds for which they were waited for; many wait at once.", ("node",)),
+    "oasis_rows_in_flight": ("Rows in flight, by the node that they are at.", ("node",)),
+    "oasis_oldest_row_seconds": ("For how long the oldest of these rows has been at its node.", ("node",)),
+    "oasis_rows_left": ("Rows of the input that have not ended, including those in flight.", ()),
+    "oasis_requests_total": ("Answered requests of rows that have ended.", ("node",)),
+    "oasis_request_seconds_total": ("Seconds spent waiting for these requests; many wait at the same time.", ("node",)),
     "oasis_tokens_total": (
-        "Tokens of rows that have ended, by kind: prompt (read), cached (of these known already), reply (written).",
+        "Tokens of rows that have ended, by kind: prompt, cached (part of the prompt tokens), reply (output).",
         ("node", "kind"),
     ),
     "oasis_engines": ("Engines of a pool, by the state of their Serve replica.", ("pool", "state")),
-    "oasis_gpu_seconds_total": ("Seconds of running engines times the GPUs that each holds.", ("pool",)),
+    "oasis_gpu_seconds_total": ("Seconds of running engines, times the GPUs of each.", ("pool",)),
     "oasis_gpu_seconds_per_accepted_row": ("GPU-seconds of all pools, divided by the accepted rows.", ()),
-    "oasis_engine_requests": ("Requests in one engine, waiting or being answered.", ("pool",)),
-    "oasis_engine_seconds_total": ("Seconds for which one engine has been up.", ("pool",)),
-    "oasis_engine_busy_seconds_total": ("Of these the seconds in which it had at least one request.", ("pool",)),
+    "oasis_engine_requests": ("Requests in one engine, waiting or running.", ("pool",)),
+    "oasis_engine_seconds_total": ("Seconds that one engine has been up.", ("pool",)),
+    "oasis_engine_busy_seconds_total": ("Seconds in which this engine had at least one request.", ("pool",)),
 }
 
 
 class Metrics:
-    """The metrics as one process tells them; `always` are the labels that all its figures have."""
+    """The metrics of one process; `labels` are set on all of them."""
 
-    def __init__(self, **always: str) -> None:
-        self._always = always
-        self._made: dict[str, Any] = {}
-        self._told: dict[tuple[str, ...], float] = {}
+    def __init__(self, **labels: str) -> None:
+        self._labels = labels
+        self._metrics: dict[str, Any] = {}
+        self._totals: dict[tuple[str, ...], float] = {}  # of counters, by name and labels
 
-    def tell(self, name: str, value: float, **labels: str) -> None:
-        """What a metric stands at now, a counter too. Raises KeyError where there is no such metric."""
-        help_, keys = METRICS[name]
-        counts = name.endswith("_total")
-        if name not in self._made:
-            tags = tuple(dict.fromkeys((*self._always, *keys)))
-            self._made[name] = (Counter if counts else Gauge)(name, description=help_, tag_keys=tags)
-        tags_now = self._always | labels
-        if not counts:
-            self._made[name].set(value, tags=tags_now)
+    def record(self, name: str, value: float, **labels: str) -> None:
+        """Set a metric, or a counter's total, to `value`. Raises KeyError if there is no such metric."""
+        description, keys = METRICS[name]
+        is_counter = name.endswith("_total")
+        if name not in self._metrics:
+            keys = tuple(dict.fromkeys((*self._labels, *keys)))
+            self._metrics[name] = (Counter if is_counter else Gauge)(name, description=description, tag_keys=keys)
+        tags = self._labels | labels
+        if not is_counter:
+            self._metrics[name].set(value, tags=tags)
             return
         series = (name, *labels.values())
-        # Ray is told by how much a counter has grown. Where it shrank, a watch was lost and begins anew.
-        more = value - self._told.get(series, 0.0)
-        if more > 0:
-            self._made[name].inc(more, tags=tags_now)
-            self._told[series] = value
+        # Ray's counters take increments. A total that shrank is that of a coordinator that was lost and restarted.
+        increment = value - self._totals.get(series, 0.0)
+        if increment > 0:
+            self._metrics[name].inc(increment, tags=tags)
+            self._totals[series] = value
 
 
 class BusyTime:
-    """How busy one engine is. Whoever holds the engine tells it now and then: see `pool.Replica`."""
+    """Busy time of one engine, from its requests. `pool.replica` reports it at every health check."""
 
-    def __init__(self, meter: Metrics) -> None:
-        self._meter = meter
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
         self._up = self._since = time.monotonic()
         self._requests, self._busy_s = 0, 0.0
 
     @contextmanager
     def request(self) -> Iterator[None]:
-        """While a request is in the engine."""
+        """Context of one request in the engine."""
         if not self._requests:
             self._since = time.monotonic()
         self._requests += 1
@@ -82,10 +82,10 @@ class BusyTime:
             if not self._requests:
                 self._busy_s += time.monotonic() - self._since
 
-    def tell(self) -> None:
+    def report(self) -> None:
         """Set the engine's metrics."""
         now = time.monotonic()
         busy = self._busy_s + (now - self._since if self._requests else 0.0)
-        self._meter.tell("oasis_engine_requests", self._requests)
-        self._meter.tell("oasis_engine_seconds_total", now - self._up)
-        self._meter.tell("oasis_engine_busy_seconds_total", busy)
+        self._metrics.record("oasis_engine_requests", self._requests)
+        self._metrics.record("oasis_engine_seconds_total", now - self._up)
+        self._metrics.record("oasis_engine_busy_seconds_total", busy)

@@ -16,8 +16,8 @@ from typing import Any
 import openai
 
 from oasis_ray.engine.chat_template import Chat
-from oasis_ray.engine.server import LOOK_S, UNLISTED, Server
-from oasis_ray.engine.server_reply import reply_of
+from oasis_ray.engine.openai_reply import reply_of
+from oasis_ray.engine.openai_server import LOOK_S, UNLISTED, Server
 from oasis_ray.errors import RowError, RunError, ServerFailedError
 from oasis_ray.input.image import portable
 from oasis_ray.job.pool import Pool

@@ -1,4 +1,4 @@
-"""vLLM metrics: a heartbeat at each step of the engine, and vLLM's metrics exported by Ray."""
+"""vLLM metrics: a callback at each step of the engine, and vLLM's metrics exported by Ray."""
 
 import sys
 from collections.abc import Callable
@@ -7,18 +7,18 @@ from typing import Any
 
 
 def loggers(beat: Callable[[], None]) -> list[Any]:
-    """Return vLLM's stat loggers: the heartbeat, and in a Ray process vLLM's metrics, which Ray exports."""
+    """Return vLLM's stat loggers: the callback, and in a Ray process vLLM's metrics, which Ray exports."""
     ray = sys.modules.get("ray")
     if ray is None or not ray.is_initialized():
-        return [_heartbeat(beat)]
-    return [_heartbeat(beat), _metrics()]
+        return [_step_callback(beat)]
+    return [_step_callback(beat), _metrics()]
 
 
-def _heartbeat(beat: Callable[[], None]) -> Any:
+def _step_callback(beat: Callable[[], None]) -> Any:
     """Return a stat logger that calls `beat` at every step of the engine."""
     from vllm.v1.metrics.loggers import StatLoggerBase
 
-    class Heartbeat(StatLoggerBase):  # type: ignore[misc]  # mypy runs without vLLM
+    class StepCallback(StatLoggerBase):  # type: ignore[misc]  # mypy runs without vLLM
         def __init__(self, vllm_config: Any, engine_index: int = 0) -> None:
             pass
 
@@ -28,7 +28,7 @@ def _heartbeat(beat: Callable[[], None]) -> Any:
         def log_engine_initialized(self) -> None:
             pass
 
-    return Heartbeat
+    return StepCallback
 
 
 def _metrics() -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from oasis_ray.output.placeholders import PLACEHOLDER
+from oasis_ray.output.media_placeholders import PLACEHOLDER
 
 ROLES = {"human": "user", "gpt": "assistant", "system": "system"}
 # Unicode's other ends of lines: they are one character to JSON, and end a line to some who read a file line by line.

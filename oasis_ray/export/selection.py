@@ -21,7 +21,7 @@ from oasis_ray.export.language import detect, node_of, written
 from oasis_ray.export.options import Options
 from oasis_ray.input.ids import numbered, repeated
 from oasis_ray.output.parts import parts
-from oasis_ray.output.removed import REMOVED
+from oasis_ray.output.removed_rows import REMOVED
 from oasis_ray.types import Outcome
 
 UNKNOWN = "unknown"  # the origin of a row that has none

@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 from oasis_ray.errors import RunError
 from oasis_ray.export.images import reference
 from oasis_ray.export.selection import Part, Selection
-from oasis_ray.input.raster import as_seen
-from oasis_ray.output.placeholders import PLACEHOLDER, harmless
+from oasis_ray.input.decoding import as_seen
+from oasis_ray.output.media_placeholders import PLACEHOLDER, harmless
 from oasis_ray.output.schema import TURN
 
 BUCKET_BYTES = 128 * 2**20

@@ -9,7 +9,7 @@ from hashlib import sha256
 import PIL.Image
 
 from oasis_ray.errors import RowError
-from oasis_ray.input.raster import open_image, upright
+from oasis_ray.input.decoding import open_image, upright
 from oasis_ray.job.limits import Limits
 from oasis_ray.types import Image
 

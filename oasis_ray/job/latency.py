@@ -4,7 +4,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 
 class Latency(BaseModel):
-    """Latency model of a simulated engine. The defaults match a 72B model on four 80 GB GPUs: see docs/scaling.md."""
+    """Latency model of a simulated engine. The defaults match a 72B model on four 80 GB GPUs (docs/performance.md)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

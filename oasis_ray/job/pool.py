@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from oasis_ray.job.engine_type import EngineType, Replicas
+from oasis_ray.job.gpu_type import EngineType, Replicas
 from oasis_ray.job.latency import Latency
 from oasis_ray.job.security import harmless_engine_args, refuse_pickles, variable_name, without_secret
 

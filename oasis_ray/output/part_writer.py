@@ -1,8 +1,8 @@
-"""Parts: the Parquet files of a run folder, one folder per outcome, each part appearing atomically.
+"""Part writer: writes Parquet parts to a run folder, one folder per outcome, each part atomically.
 
-A part is named after the session and the task that wrote it. A task that runs again replaces its own parts: those of
-outcomes that no longer occur are removed first, because a row that is carried again may end differently. On a local
-disk a part is written beside its final path and renamed; an object store shows an object only when its upload is
+A part is named after the session and the task that wrote it. A task that runs again replaces its own parts. Parts of
+outcomes that no longer occur are removed first, because a row that is processed again may end differently. On a local
+disk a part is written next to its final path and renamed; an object store shows an object only when its upload is
 complete.
 """
 
@@ -38,9 +38,9 @@ class PartWriter:
             self._schemas[waiting] = waiting_columns(recipe)
 
     def write(self, batches: Sequence[pa.Table], task: int) -> dict[str, int]:
-        """Write the rows of these batches (`schema.batch`) as the parts of task number `task`, one part per outcome.
+        """Write the rows of these batches (`record.batch`) as the parts of task number `task`, one part per outcome.
 
-        Returns the rows by outcome. Raises RunError where the folder can't be written to.
+        Returns the number of rows by outcome. Raises RunError if the folder can't be written to.
         """
         tables = dict(unpack(batches, self._schemas))
         name = f"part-{self._session}-{task:06d}.parquet"
@@ -52,43 +52,43 @@ class PartWriter:
                 for outcome, table in tables.items():
                     write_part(table, f"{self._folder}/{outcome}", name)
         except OSError as error:
-            raise RunError(f"{self._folder} can't be written to: {error}") from error
+            raise RunError(f"can't write to {self._folder}: {error}") from error
         return {outcome: table.num_rows for outcome, table in tables.items()}
 
 
 def unpack(batches: Sequence[pa.Table], schemas: Mapping[N, pa.Schema]) -> Iterator[tuple[N, pa.Table]]:
-    """The rows in batches, one table per outcome that occurs. Raises KeyError for an outcome without a schema."""
-    if strange := {name for batch in batches for name in batch.column_names} - {str(outcome) for outcome in schemas}:
-        raise KeyError(*sorted(strange))
+    """Yield one table of rows per outcome that occurs in `batches`. Raises KeyError for an outcome without a schema."""
+    if unknown := {name for batch in batches for name in batch.column_names} - {str(outcome) for outcome in schemas}:
+        raise KeyError(*sorted(unknown))
     for outcome, schema in schemas.items():
-        having = [batch.column(str(outcome)) for batch in batches if str(outcome) in batch.column_names]
-        # Batch by batch: their images in one array could be more than Arrow's 2 GiB.
-        lists = [chunk.flatten() for column in having for chunk in column.chunks]
-        tables = [pa.Table.from_arrays(rows.flatten(), names=rows.type.names) for rows in lists if len(rows)]
+        lists = [batch.column(str(outcome)) for batch in batches if str(outcome) in batch.column_names]
+        # One table per batch: all images in one array could exceed Arrow's 2 GiB.
+        structs = [chunk.flatten() for column in lists for chunk in column.chunks]
+        tables = [pa.Table.from_arrays(rows.flatten(), names=rows.type.names) for rows in structs if len(rows)]
         if tables:
             yield outcome, pa.concat_tables(tables).cast(schema)
 
 
 def remove_part(folder: str, name: str) -> None:
-    """Remove `folder/name` where it is there."""
+    """Remove `folder/name` if it exists."""
     fs, base = locate(folder)
     with suppress(FileNotFoundError):
         fs.rm_file(f"{base}/{name}")
 
 
 def write_part(table: pa.Table, folder: str, name: str) -> None:
-    """Write a table as `folder/name`, whole or not at all."""
+    """Write a table as `folder/name`, atomically."""
     fs, base = locate(folder)
     make_folder(fs, base)
     if not on_disk(fs):
-        # In one go: a file that is left half-way by an exception is closed, and so uploaded, half.
-        whole = io.BytesIO()
-        pq.write_table(table, whole, compression="zstd")
-        fs.pipe_file(f"{base}/{name}", whole.getvalue())
+        # In one call: an exception in the middle would close a stream, which uploads what it has so far.
+        buffer = io.BytesIO()
+        pq.write_table(table, buffer, compression="zstd")
+        fs.pipe_file(f"{base}/{name}", buffer.getvalue())
         return
     hidden = f"{base}/.{name}.{os.getpid()}"
     try:
-        with open(hidden, "wb") as stream:  # noqa: PTH123  (its descriptor is needed)
+        with open(hidden, "wb") as stream:  # noqa: PTH123  (fsync needs its descriptor)
             pq.write_table(table, stream, compression="zstd")
             stream.flush()
             os.fsync(stream.fileno())

@@ -1,4 +1,4 @@
-"""Records: rows as the parts of a run hold them."""
+"""Records: the conversion of ended rows to rows of the parts."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, is_dataclass
@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from oasis_ray.output.placeholders import PLACEHOLDER, harmless
+from oasis_ray.output.media_placeholders import PLACEHOLDER, harmless
 from oasis_ray.output.row_state import state, waiting_columns
 from oasis_ray.output.schema import columns
 from oasis_ray.recipe.recipe import Recipe
@@ -15,11 +15,11 @@ from oasis_ray.types import Outcome
 
 
 def record(ended: Row, recipe: Recipe, *, keep_images: bool) -> dict[str, Any]:
-    """One row of a part, as a mapping of its columns."""
-    made = recipe.records.get(ended.route)
+    """Return one row of a part: its values by column."""
+    spec = recipe.records.get(ended.route)
     row: dict[str, Any] = {
         "id": ended.id,
-        "image": ended.image if made or keep_images else None,
+        "image": ended.image if spec or keep_images else None,
         "nodes": {name: asdict(out) for name, out in ended.values.items() if is_dataclass(out)},  # type: ignore[arg-type]
         "lineage": ended.lineage,
         "scored_in_full": ended.in_full,
@@ -27,27 +27,27 @@ def record(ended: Row, recipe: Recipe, *, keep_images: bool) -> dict[str, Any]:
         "origin": ended.origin,
         "source": ended.address,
     }
-    if made is None:
-        told = "error" if ended.outcome is Outcome.FAILED else "detail"
-        return {**row, "node": ended.node, "reason": ended.reason, told: ended.detail}
-    instruction, response = ended.value(made.instruction), ended.value(made.response)
-    # A placeholder in the text would stand for a second picture wherever the record is loaded.
-    asked, answered = (harmless(text).strip() for text in (instruction, response))
+    if spec is None:
+        column = "error" if ended.outcome is Outcome.FAILED else "detail"
+        return {**row, "node": ended.node, "reason": ended.reason, column: ended.detail}
+    instruction, response = ended.value(spec.instruction), ended.value(spec.response)
+    # A placeholder in the text would stand for a second image in every program that loads the record.
+    question, answer = (harmless(text).strip() for text in (instruction, response))
     opening = f"{PLACEHOLDER}\n" if ended.digest else ""
     return {
         **row,
-        "conversations": [{"from": "human", "value": opening + asked}, {"from": "gpt", "value": answered}],
-        "data_source": made.data_source,
+        "conversations": [{"from": "human", "value": opening + question}, {"from": "gpt", "value": answer}],
+        "data_source": spec.data_source,
         "instruction": instruction,
         "response": response,
-        "scores": {axis: ended.value(ref) for axis, ref in made.scores.items()},
+        "scores": {axis: ended.value(ref) for axis, ref in spec.scores.items()},
     }
 
 
 def batch(rows: Iterable[Row], recipe: Recipe, *, keep_images: bool, waiting: str | None = None) -> pa.Table:
-    """Rows as one row with a list column for each outcome that occurs: the form in which they go to `sink.unpack`.
+    """Return rows as a table of one row, with a list column per outcome that occurs (`part_writer.unpack` reads it).
 
-    Rows that wait travel in one more column, named after the folder `waiting` that they go to.
+    Rows that wait for a later phase have one more column, named after their folder, `waiting`.
     """
     names = [*Outcome] if waiting is None else [*Outcome, waiting]
     rows_of: dict[str | None, list[dict[str, Any]]] = {name: [] for name in names}
@@ -56,6 +56,10 @@ def batch(rows: Iterable[Row], recipe: Recipe, *, keep_images: bool, waiting: st
             rows_of[waiting].append(state(row, recipe))
         else:
             rows_of[row.outcome].append(record(row, recipe, keep_images=keep_images))
-    occur = [name for name in names if rows_of[name]]
-    schemas = {name: columns(recipe, name) if isinstance(name, Outcome) else waiting_columns(recipe) for name in occur}
-    return pa.table({str(name): pa.array([rows_of[name]], pa.list_(pa.struct(list(schemas[name])))) for name in occur})
+    occurring = [name for name in names if rows_of[name]]
+    schemas = {
+        name: columns(recipe, name) if isinstance(name, Outcome) else waiting_columns(recipe) for name in occurring
+    }
+    return pa.table(
+        {str(name): pa.array([rows_of[name]], pa.list_(pa.struct(list(schemas[name])))) for name in occurring}
+    )

@@ -1,4 +1,4 @@
-"""The state of a row that waits for a later phase: what it is made of so far, without its image."""
+"""State of a row that waits for a later phase: all that is needed to resume it, except its image."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -15,7 +15,7 @@ FIRST = pa.struct({"node": pa.string(), "reason": pa.string(), "detail": pa.stri
 
 
 def waiting_columns(recipe: Recipe) -> pa.Schema:
-    """The columns of a part of rows that wait for a later phase. The picture is not among them."""
+    """Return the schema of the parts of waiting rows. It has no image."""
     text = dict.fromkeys(("at", "route", "node", "reason", "detail"), pa.string())
     nodes = pa.struct([(node.name, written_by(node)) for node in recipe.nodes])
     state = {
@@ -29,15 +29,15 @@ def waiting_columns(recipe: Recipe) -> pa.Schema:
 
 
 def state(row: Row, recipe: Recipe) -> dict[str, Any]:
-    """One row of such a part: `place` is the number of the node `at` which the row goes on, so more is further."""
-    places = {node.name: place for place, node in enumerate(recipe.nodes)}
+    """Return one row of such a part. `place` is the index of the node `at` which the row resumes."""
+    indices = {node.name: index for index, node in enumerate(recipe.nodes)}
     first = (
         dict(zip(FIRST.names, (row.first[0], row.first[1].reason, row.first[1].detail), strict=True))
         if row.first
         else None
     )
     return {
-        "id": row.id, "at": row.at, "place": places[row.at], "route": str(row.route), "first": first,
+        "id": row.id, "at": row.at, "place": indices[row.at], "route": str(row.route), "first": first,
         "node": row.node, "reason": row.reason, "detail": row.detail,
         "nodes": {name: asdict(out) for name, out in row.values.items()},
         "lineage": row.lineage, "image_sha256": row.digest,
@@ -45,7 +45,7 @@ def state(row: Row, recipe: Recipe) -> dict[str, Any]:
 
 
 def resume(row: Row, state: Mapping[str, Any], recipe: Recipe) -> None:
-    """Bring a row to where it stood when `state` was taken of it."""
+    """Restore a row from its `state`."""
     row.at, row.route, row.lineage, row.digest = (
         state["at"], Route(state["route"]), state["lineage"], state["image_sha256"]
     )  # fmt: skip
@@ -53,7 +53,5 @@ def resume(row: Row, state: Mapping[str, Any], recipe: Recipe) -> None:
     if (first := state["first"]) is not None:
         row.first = first["node"], Divert(Route.REJECTED, first["reason"], first["detail"])
     row.values = {
-        node.name: node.out_type(**written)
-        for node in recipe.nodes
-        if (written := state["nodes"][node.name]) is not None
+        node.name: node.out_type(**output) for node in recipe.nodes if (output := state["nodes"][node.name]) is not None
     }

@@ -1,27 +1,29 @@
-"""The columns of a run's Parquet parts, one schema an outcome. `docs/run-folder.md` describes each.
+"""Schemas of a run's Parquet parts: one per outcome. `docs/run-folder.md` describes each column.
 
-A row that waits for a later phase (`phases`) is written with all that is needed to go on: `state`, and back: `resume`.
+Rows that wait for a later phase have a schema of their own: see `row_state`.
 """
 
 import pyarrow as pa
 
 from oasis_ray.input.columns import ADDRESS, IMAGE
 from oasis_ray.recipe.recipe import Node, Recipe, passed
+from oasis_ray.recipe.row import Step
 from oasis_ray.stage.signature import arrow, types_of
 from oasis_ray.types import OUTCOME_OF, Outcome
 
 TURN = pa.struct({"from": pa.string(), "value": pa.string()})
-STEP = pa.struct(
-    {
-        "node": pa.string(), "digest": pa.string(), "seed": pa.int64(), "finish": pa.string(),
-        "prompt_tokens": pa.int64(), "cached_tokens": pa.int64(), "reply_tokens": pa.int64(),
-        "started": pa.float64(), "seconds": pa.float64(), "engine": pa.string(), "engine_seconds": pa.float64(),
-    }
-)  # fmt: skip
+
+
+def struct_of(dataclass: type) -> pa.StructType:
+    """Return the Arrow struct of a dataclass: one field per field. Raises TypeError as `signature.arrow` does."""
+    return pa.struct([(name, arrow(kind)) for name, kind in types_of(dataclass).items()])
+
+
+STEP = struct_of(Step)
 
 
 def columns(recipe: Recipe, outcome: Outcome) -> pa.Schema:
-    """The columns of a part of `outcome`."""
+    """Return the schema of the parts of `outcome`."""
     common = {"id": pa.string(), "image": IMAGE}
     route = next(route for route, name in OUTCOME_OF.items() if name is outcome)
     if route in recipe.records:
@@ -30,7 +32,7 @@ def columns(recipe: Recipe, outcome: Outcome) -> pa.Schema:
         ending = {
             "conversations": pa.list_(TURN), "data_source": pa.string(), "instruction": pa.string(),
             "response": pa.string(),
-        } | ({"scores": scores} if len(scores) else {})  # fmt: skip  # Parquet knows no empty struct
+        } | ({"scores": scores} if len(scores) else {})  # fmt: skip  # Parquet has no empty struct
     else:
         nodes = list(recipe.nodes)
         ending = {"node": pa.string(), "reason": pa.string(), "detail": pa.string()}
@@ -44,6 +46,6 @@ def columns(recipe: Recipe, outcome: Outcome) -> pa.Schema:
     return pa.schema({**common, **ending, **trace})
 
 
-def written_by(node: Node) -> pa.DataType:
-    """The Arrow type of what a node writes."""
-    return pa.struct([(name, arrow(kind)) for name, kind in types_of(node.out_type).items()])
+def written_by(node: Node) -> pa.StructType:
+    """Return the Arrow type of a node's output."""
+    return struct_of(node.out_type)

@@ -1,6 +1,6 @@
-"""The coordinator: how workers and the driver of a run reach its watch (`watch`), in this process or on a cluster."""
+"""Coordinator: knows which rows of a run are in flight. Workers and the driver reach it here or as an actor."""
 
-# ruff: noqa: D102  (the methods are documented by `watch.CoordinatorState`)
+# ruff: noqa: D102  (the methods are documented by `CoordinatorState`)
 
 import threading
 from collections.abc import Sequence
@@ -17,8 +17,8 @@ class Coordinator(Protocol):
     """One run's coordinator.
 
     Workers await `begin`, `lost` and `verdict` in their event loop; `cleared`, `ended`, `stand` and `fail` don't wait.
-    `draining`, `turn`, `drain`, `view` and `events` are for threads: they wait for the answer, and raise RunError where
-    none comes within half a minute. `watch.CoordinatorState` says what each of them means.
+    `draining`, `turn`, `drain`, `view` and `events` are for threads: they wait for the answer, and raise RunError after
+    30 seconds without one. `CoordinatorState` documents each method.
     """
 
     async def begin(self, rows: list[str]) -> list[str] | None: ...
@@ -32,7 +32,7 @@ class Coordinator(Protocol):
     def ended(
         self,
         rows: list[str],
-        told: list[EndedRow],
+        counted: list[EndedRow],
         failed: Sequence[tuple[str, str, str]],
         waiting: int,
         seconds: float,
@@ -54,61 +54,61 @@ class Coordinator(Protocol):
 
 
 class LocalCoordinator:
-    """A watch in this process, which the threads of a run take turns to use."""
+    """A coordinator in this process, used by the threads of a run one at a time."""
 
-    def __init__(self, watch: CoordinatorState | None = None) -> None:
-        self._watch, self._lock = watch or CoordinatorState(), threading.RLock()
+    def __init__(self, state: CoordinatorState | None = None) -> None:
+        self._state, self._lock = state or CoordinatorState(), threading.RLock()
 
     async def begin(self, rows: list[str]) -> list[str] | None:
         with self._lock:
-            return self._watch.begin(rows)
+            return self._state.begin(rows)
 
     async def lost(self, place: str, row: str) -> None:
         with self._lock:
-            self._watch.lost(place, row)
+            self._state.lost(place, row)
 
     async def verdict(self, place: str, row: str) -> Verdict:
         with self._lock:
-            return self._watch.verdict(place, row)
+            return self._state.verdict(place, row)
 
     def cleared(self, place: str, row: str) -> None:
         with self._lock:
-            self._watch.cleared(place, row)
+            self._state.cleared(place, row)
 
     def ended(
         self,
         rows: list[str],
-        told: list[EndedRow],
+        counted: list[EndedRow],
         failed: Sequence[tuple[str, str, str]],
         waiting: int,
         seconds: float,
     ) -> None:
         with self._lock:
-            self._watch.ended(rows, told, failed, waiting, seconds)
+            self._state.ended(rows, counted, failed, waiting, seconds)
 
     def stand(self, worker: str, steps: int, standing: list[RowsAtNode]) -> None:
         with self._lock:
-            self._watch.stand(worker, steps, standing)
+            self._state.stand(worker, steps, standing)
 
     def fail(self, error: str) -> None:
         with self._lock:
-            self._watch.fail(error)
+            self._state.fail(error)
 
     def draining(self) -> bool:
-        return self._watch.draining()
+        return self._state.draining()
 
     def turn(self) -> None:
         with self._lock:
-            self._watch.turn()
+            self._state.turn()
 
     def drain(self) -> None:
         with self._lock:
-            self._watch.drain()
+            self._state.drain()
 
     def view(self) -> Snapshot:
         with self._lock:
-            return deepcopy(self._watch.view())
+            return deepcopy(self._state.view())
 
     def events(self, after: int) -> list[Event]:
         with self._lock:
-            return self._watch.events(after)
+            return self._state.events(after)

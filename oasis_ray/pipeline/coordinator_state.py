@@ -1,10 +1,10 @@
-"""The watch over a run that goes on: workers report to it what they begin and end, and the driver asks it.
+"""The state of a coordinator: which rows are in flight, what has ended, what failed, and what is suspected.
 
-It is a plain object. `coordinator` says how it is reached: in this process, or as an actor of a cluster.
-
-It knows which rows are in flight, so it notices rows that were begun and never ended: their worker was lost. It holds
-the suspects of every place, so that one at a time is tried in the whole cluster. It carries the word to stop from the
-driver to the workers, and a failure of the machinery from the workers to the driver.
+A plain object; `coordinator` says how it is reached, in this process or as an actor of a cluster. Workers report to it
+what they begin and end, and the driver queries it. Because it knows which rows are in flight, it notices rows that were
+begun and begin again: their worker was lost. It holds the suspected rows of every place, so that one at a time is tried
+in the whole cluster. It passes the request to drain from the driver to the workers, and infrastructure failures from
+the workers to the driver.
 """
 
 import time
@@ -15,15 +15,15 @@ from oasis_ray.output.counts import Counts, EndedRow
 from oasis_ray.pipeline.poison import PoisonDetector, Verdict
 from oasis_ray.pipeline.snapshot import Event, RowsAtNode, Snapshot
 
-WORKERS = "workers"  # the place where a row is carried; the other places are pools
-KEPT = 10_000  # events that wait for the driver to fetch them
+WORKERS = "workers"  # the place of losses of workers; the other places are pools
+KEPT = 10_000  # events, until the driver fetches them
 
 
 class CoordinatorState:
-    """One run's watch. What a lost worker had told may be counted twice in the tally; the parts are not."""
+    """The state of one run's coordinator. Rows of a lost worker may be counted twice here; parts hold them once."""
 
     def __init__(self) -> None:
-        self._tally, self._steps, self._errors = Counts(), dict[str, int](), list[str]()
+        self._counts, self._steps, self._errors = Counts(), dict[str, int](), list[str]()
         self._standing = dict[str, tuple[float, list[RowsAtNode]]]()
         self._flying: set[str] = set()
         self._begun, self._waiting, self._draining = 0, 0, False
@@ -33,7 +33,7 @@ class CoordinatorState:
         self._noted = 0
 
     def begin(self, rows: list[str]) -> list[str] | None:
-        """A worker takes these rows up: those of them that are suspects, or None where no row is to be begun."""
+        """Record that a worker begins these rows. Return those that are suspected, or None where the run drains."""
         if self._draining:
             return None
         self._begun += len(rows)
@@ -47,7 +47,7 @@ class CoordinatorState:
         return [row for row in rows if self._at(WORKERS).suspected(row)]
 
     def lost(self, place: str, row: str) -> None:
-        """What worked on this row was lost: an engine of the pool `place`, or a worker."""
+        """Record that what worked on this row was lost: an engine of the pool `place`, or a worker."""
         self._at(place).lost(row)
         if place == WORKERS:
             self._note("worker_lost", row=row)
@@ -55,27 +55,27 @@ class CoordinatorState:
             self._note("engine_lost", row=row, pool=place)
 
     def verdict(self, place: str, row: str) -> Verdict:
-        """How a suspect may be tried again, now."""
+        """Return how a suspected row may be tried again now."""
         return self._at(place).verdict(row)
 
     def cleared(self, place: str, row: str) -> None:
-        """A suspect's work was done."""
+        """Record that the work on a suspected row succeeded."""
         self._at(place).cleared(row)
 
     def ended(
         self,
         rows: list[str],
-        told: list[EndedRow],
+        counted: list[EndedRow],
         failed: Sequence[tuple[str, str, str]] = (),
         waiting: int = 0,
         seconds: float = 0.0,
     ) -> None:
-        """These rows are no longer in flight; `told` counts those of them that have ended.
+        """Record that these rows are no longer in flight.
 
-        `failed` names the failed ones: row, node and reason. So many of the rows are `waiting` for the next phase.
-        `seconds` is the sum of the times that they were on their way.
+        counted: the rows among them that have ended. failed: row, node and reason of each failed row. waiting: how many
+        wait for the next phase. seconds: the sum of the times that the rows were in flight.
         """
-        self._tally.add(told)
+        self._counts.add(counted)
         self._waiting += waiting
         self._flown += seconds
         self._pass()
@@ -87,40 +87,40 @@ class CoordinatorState:
                 suspects.forget(row)
 
     def stand(self, worker: str, steps: int, standing: list[RowsAtNode]) -> None:
-        """A worker tells how many requests it has had answered, and where its rows stand."""
+        """Record how many requests a worker has had answered, and at which nodes its rows are."""
         self._steps[worker], self._standing[worker] = steps, (time.monotonic(), standing)
 
     def fail(self, error: str) -> None:
-        """The machinery failed for a row."""
+        """Record an infrastructure failure."""
         self._errors.append(error)
         self._note("error", text=error)
 
     def turn(self) -> None:
-        """Another phase begins: nothing waits for it any more, and its workers are new."""
+        """Begin another phase: no row waits for it any more, and its workers are new."""
         self._waiting, self._standing = 0, {}
 
     def drain(self) -> None:
-        """From now on no row is begun."""
+        """Begin no further row."""
         if not self._draining:
             self._note("draining")
         self._draining = True
 
     def draining(self) -> bool:
-        """Whether the rows that are in flight are the last."""
+        """Whether the run drains: no further row is begun."""
         return self._draining
 
     def view(self) -> Snapshot:
-        """Where the run stands."""
-        # A worker that has not told anything for long is gone, and its rows stand elsewhere by now.
-        fresh = [told for at, told in self._standing.values() if time.monotonic() - at < 60]
-        standing = [one for told in fresh for one in told]
-        moved = self._tally.rows + sum(self._steps.values())
+        """Return a snapshot of the run."""
+        # A worker that has not reported for a minute is gone, and its rows are with another one.
+        fresh = [rows for at, rows in self._standing.values() if time.monotonic() - at < 60]
+        standing = [rows for report in fresh for rows in report]
+        moved = self._counts.rows + sum(self._steps.values())
         seconds = self._last - self._first
         at_once = self._flown / seconds if seconds else 0.0
-        return Snapshot(self._tally, moved, self._begun, self._errors, standing, self._waiting, seconds, at_once)
+        return Snapshot(self._counts, moved, self._begun, self._errors, standing, self._waiting, seconds, at_once)
 
     def events(self, after: int) -> list[Event]:
-        """What has happened after the event of this number, as far as it is still kept."""
+        """Return the events after the one with this number, as far as they are still kept."""
         return [event for event in self._events if event.number > after]
 
     def _pass(self) -> None:

@@ -1,4 +1,4 @@
-"""The graph: source, segment, sink, streaming through Ray Data with nothing materialised between them."""
+"""Graph: source, row workers and sink as a stream of Ray Data, with nothing materialised between them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,19 +15,20 @@ from oasis_ray.pipeline.worker import RowWorker, batches_at_once
 from oasis_ray.pool.handle import PoolHandle, worker_env
 from oasis_ray.recipe.recipe import Recipe
 
-# Reading and writing wait more than they compute; a whole CPU each would starve the engines of a small machine.
+# Reading and writing mostly wait; a whole CPU each would starve the engines on a small machine.
 LIGHT_CPUS = 0.1
-# Readers and writers for each worker. Ray would start one for every task that there is, and each is a process.
+# Readers and writers per worker. Ray would start one process for every task.
 BESIDE_A_WORKER = 2
 
 
 class DropBlockStats(ExecutionCallback):  # type: ignore[misc]  # Ray ships no types
-    """Lets go of what Ray Data would keep of every block, for a table in its log at the end: some 3 KB a batch, which
-    are gigabytes in the driver of ten million rows.
+    """Drops the statistics that Ray Data keeps of every block for its log.
+
+    They are about 3 KB per batch, which would be gigabytes in the driver of a run over ten million rows.
     """
 
     def on_execution_step(self, executor: Any) -> None:
-        """Ray Data calls this each time that it has looked what there is to do."""
+        """Called by Ray Data after each scheduling step."""
         for operator in executor._topology:
             for blocks in operator.get_stats().values():
                 blocks.clear()
@@ -42,15 +43,16 @@ def build(
     coordinator: Coordinator,
     waiting: str | None = None,
 ) -> Dataset:
-    """Batches of ended rows, lazily: nothing runs until they are written.
+    """Return batches of ended rows, lazily: nothing runs until they are written.
 
-    Where `pools` has not all that the recipe asks, rows that come to a node of another go to the folder `waiting`.
+    A row whose next node asks a pool that is not in `pools` is written to the folder `waiting`.
     """
     context = DataContext.get_current()
-    # One block a batch, and so one task a batch: a row of Ray's is a batch of ours (docs/decisions.md).
+    # One block per batch, and so one task per batch: a row of Ray Data is a batch of ours
+    # (docs/decisions/0001-batches.md).
     context.target_max_block_size = context.target_min_block_size = 1
     context.enable_progress_bars = False
-    context.memory_usage_poll_interval_s = None  # else a thread of each worker looks every second, for Ray Data's table
+    context.memory_usage_poll_interval_s = None  # else a thread of each worker polls every second
     context.custom_execution_callback_classes = [DropBlockStats]
     batches = batches_at_once(job)
     source = ShardSource(shards, job.rows_per_task, coordinator)
@@ -60,7 +62,7 @@ def build(
         num_cpus=LIGHT_CPUS,
         compute=TaskPoolStrategy(BESIDE_A_WORKER * job.workers),
     )
-    rows.set_name(job.output.path.rstrip("/").rpartition("/")[2])  # as Ray's dashboard shows it
+    rows.set_name(job.output.path.rstrip("/").rpartition("/")[2])  # shown on Ray's dashboard
     return rows.map_batches(
         RowWorker,
         fn_constructor_args=(job, recipe, dict(pools), dict(digests), coordinator, waiting),

@@ -1,8 +1,8 @@
-"""Places for rows in a worker: as many as the job says, or fewer where the engines' caches have no room for so many.
+"""In-flight limit: how many rows a worker carries at once.
 
-A row that waits for its next request keeps its picture in its engine's KV cache only as long as there is room. With
-more rows than fit, each request finds its picture gone and reads it again: that costs more than it gains that more
-replies are written side by side. Engines say with each reply how many rows of its kind they hold.
+The limit is the job's `rows_in_flight`, or less where the KV caches of the engines hold fewer rows. With more rows than
+fit, a row's image is evicted between two of its requests and has to be encoded again, which costs more than the larger
+batch gains. Each reply says how many rows like its own the engine can hold.
 """
 
 import asyncio
@@ -12,16 +12,16 @@ from dataclasses import dataclass, field
 from oasis_ray.pipeline.node import Asked
 from oasis_ray.types import Call, Reply
 
-LAST = 100  # requests, over which a mean is taken
+LAST = 100  # requests that the running mean covers
 
 
 @dataclass
 class CapacityGauge:
-    """A pool, of so many `engines` at most, that notes how many rows its engines hold."""
+    """A pool of at most `engines` engines, with a running mean of how many rows they can hold."""
 
     pool: Asked
     engines: int
-    share: float = 0.0  # of an engine's cache that a row takes, by the last requests with a picture; 0: not known
+    share: float = 0.0  # of an engine's cache that one row takes, over the last requests with an image; 0: not known
 
     async def ask(self, call: Call) -> Reply:
         """Answer one call."""
@@ -32,44 +32,44 @@ class CapacityGauge:
 
     @property
     def rows(self) -> float:
-        """The rows that all engines hold, once all of them are there."""
+        """The number of rows that all engines together can hold, once all of them are up."""
         return self.engines / self.share if self.share else math.inf
 
 
 @dataclass
 class InFlightLimit:
-    """The places of one of `workers`: together they have as many as the job says, or as there is room for."""
+    """The in-flight limit of one of `workers` workers, which together carry at most `most` rows."""
 
     most: int
     workers: int
-    rooms: list[CapacityGauge] = field(default_factory=list)
+    gauges: list[CapacityGauge] = field(default_factory=list)
     taken: int = 0
 
     def __post_init__(self) -> None:
         self._left = asyncio.Event()
 
-    def room(self, pool: Asked, engines: int) -> CapacityGauge:
-        """The pool, which from now on bounds these places by what its engines hold."""
-        self.rooms.append(CapacityGauge(pool, engines))
-        return self.rooms[-1]
+    def gauge(self, pool: Asked, engines: int) -> CapacityGauge:
+        """Return the pool with a gauge, which from now on lowers this limit."""
+        self.gauges.append(CapacityGauge(pool, engines))
+        return self.gauges[-1]
 
     @property
     def count(self) -> int:
-        """How many places there are now; those that rows have taken stay theirs."""
-        return max(1, int(min([self.most, *(room.rows for room in self.rooms)]) / self.workers))
+        """The limit now. Rows that are in flight already stay so where it falls."""
+        return max(1, int(min([self.most, *(gauge.rows for gauge in self.gauges)]) / self.workers))
 
     async def free(self) -> None:
-        """Wait until a place is free."""
+        """Wait until fewer rows than the limit are in flight."""
         while self.taken >= self.count:
             self._left.clear()
             await self._left.wait()
 
     async def take(self) -> None:
-        """Take a place as soon as one is free."""
+        """Take a slot for a row, as soon as one is free."""
         await self.free()
         self.taken += 1
 
     def leave(self) -> None:
-        """Give a place back."""
+        """Release the slot of a row."""
         self.taken -= 1
         self._left.set()

@@ -1,22 +1,25 @@
-"""Run one node on one row: bind its inputs, ask its pool, read the replies. The one boundary stands here."""
+"""Node runner: runs one node on one row. It binds the inputs, asks the pool and reads the replies.
+
+`boundary` is the one place that gives unknown exceptions their kind.
+"""
 
 import asyncio
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import Any, Protocol
 
 from oasis_ray.errors import OasisError, RowError, RunError
 from oasis_ray.recipe.recipe import Node, Ref
-from oasis_ray.recipe.row import Row
+from oasis_ray.recipe.row import Row, Step
 from oasis_ray.stage import ModelStage
 from oasis_ray.types import Call, Divert, Reply, Route
 
 
 class Asked(Protocol):
-    """What answers calls: a pool's handle, or an engine itself."""
+    """Anything that answers calls: a pool's handle, or an engine itself."""
 
     async def ask(self, call: Call) -> Reply:
         """Answer one call."""
@@ -25,7 +28,7 @@ class Asked(Protocol):
 
 @dataclass(frozen=True)
 class NodeRunner:
-    """A node with the pool that answers it. `priority` is lower for later nodes: rows finish rather than pile up."""
+    """A node with its pool. `priority` is lower for later nodes, so that rows finish rather than pile up."""
 
     node: Node
     pool: Asked | None
@@ -34,52 +37,58 @@ class NodeRunner:
     priority: int
 
     async def run(self, row: Row, source: Mapping[str, Any]) -> Any:
-        """What the node makes of the row: its stage's `Out`, or a `Divert`. Adds to the row's lineage.
+        """Return what the node's stage returns for the row: its `Out` or a `Divert`. Appends to the row's lineage.
 
-        A bad row comes back as `Divert(FAILED, …)`. Raises RunError where the machinery failed, or the stage itself.
+        A bad row gives `Divert(FAILED, …)`. Raises RunError on an infrastructure failure, or where the stage raised.
         """
         try:
             with boundary(self.node.name, row.id):
-                given = self.node.in_type(**{k: _value(w, row, source) for k, w in self.node.inputs.items()})
+                inputs = self.node.in_type(**{k: _value(w, row, source) for k, w in self.node.inputs.items()})
                 if isinstance(self.node.stage, ModelStage) and self.pool is not None:
-                    return await self._ask(self.node.stage, self.pool, given, row)
-                return self.node.stage.apply(given)  # type: ignore[attr-defined]
+                    return await self._ask(self.node.stage, self.pool, inputs, row)
+                return self.node.stage.apply(inputs)  # type: ignore[attr-defined]
         except RowError as error:
             return Divert(Route.FAILED, error.reason, error.detail)
 
-    async def _ask(self, stage: ModelStage[Any, Any], pool: Asked, given: Any, row: Row) -> Any:
-        asked = stage.requests(given)
-        seeds = [seed(self.seed, row.id, self.node.name, attempt) for attempt in range(len(asked))]
+    async def _ask(self, stage: ModelStage[Any, Any], pool: Asked, inputs: Any, row: Row) -> Any:
+        requests = stage.requests(inputs)
+        seeds = [seed(self.seed, row.id, self.node.name, attempt) for attempt in range(len(requests))]
         started, start = time.time(), time.monotonic()
         replies = await asyncio.gather(
-            *(pool.ask(Call(request, row.id, s, self.priority)) for request, s in zip(asked, seeds, strict=True))
+            *(pool.ask(Call(request, row.id, s, self.priority)) for request, s in zip(requests, seeds, strict=True))
         )
         seconds = time.monotonic() - start
         for reply, s in zip(replies, seeds, strict=True):
-            row.lineage.append(
-                {
-                    "node": self.node.name, "digest": self.digest, "seed": s, "finish": reply.samples[0].finish,
-                    "prompt_tokens": reply.prompt_tokens, "cached_tokens": reply.cached_tokens,
-                    "reply_tokens": sum(sample.tokens for sample in reply.samples), "started": started,
-                    "seconds": seconds / len(replies), "engine": reply.engine, "engine_seconds": reply.seconds,
-                }
-            )  # fmt: skip
-        return stage.parse(given, list(replies))
+            step = Step(
+                node=self.node.name,
+                digest=self.digest,
+                seed=s,
+                finish=reply.samples[0].finish,
+                prompt_tokens=reply.prompt_tokens,
+                cached_tokens=reply.cached_tokens,
+                reply_tokens=sum(sample.tokens for sample in reply.samples),
+                started=started,
+                seconds=seconds / len(replies),
+                engine=reply.engine,
+                engine_seconds=reply.seconds,
+            )
+            row.lineage.append(asdict(step))
+        return stage.parse(inputs, list(replies))
 
 
 def seed(run: int, row: str, node: str, attempt: int) -> int:
-    """A seed of 31 bits that depends on these alone: the same row gets the same sample whatever the cluster's shape."""
+    """Return a seed of 31 bits that depends on these values alone: a row gets the same sample on any cluster."""
     return int.from_bytes(sha256(f"{run}\0{row}\0{node}\0{attempt}".encode()).digest()[:4], "big") >> 1
 
 
 def drawn(run: int, row: str, share: float) -> bool:
-    """Whether this row is among a `share` of all rows, drawn by the run's seed."""
+    """Whether this row is in a random `share` (0 to 1) of all rows, drawn with the run's seed."""
     return seed(run, row, "drawn", 0) < share * 2**31
 
 
 @contextmanager
 def boundary(node: str, row: str) -> Iterator[None]:
-    """Give an exception its kind: what is not an OasisError already is a failure of the machinery."""
+    """Turn an exception that is not an OasisError into a RunError that names the node and the row."""
     try:
         yield
     except OasisError:

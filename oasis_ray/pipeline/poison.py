@@ -1,25 +1,26 @@
-"""Which row did it? When an engine or a worker is lost, every row that was with it is a possible cause.
+"""Poison rows: finds the row that ends every engine or worker that works on it.
 
-A row that was there twice is a suspect: it is tried alone among suspects, one at a time, while other rows go on. A
-suspect whose trial ends well is cleared; one that is lost twice on trial is poison. So a row that kills what works on
-it costs four engines, rows that merely stood beside it cost a trial each, and a machine that fails by itself, which
-loses every suspect, is told from a poison row after three.
+When an engine or a worker is lost, every row that was with it is a possible cause. A row that was there twice is
+suspected: it is tried without other suspected rows beside it, one at a time, while all other rows continue. A suspected
+row whose trial succeeds is cleared; one that is lost twice on trial is poison. So a poison row costs four engines, and
+a row that was only near it costs one trial. A place that fails on its own loses every suspected row; it is recognised
+after three.
 """
 
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Literal
 
-IN_COMPANY = 2  # losses after which a row is a suspect
+IN_COMPANY = 2  # losses after which a row is suspected
 ON_TRIAL = 2  # losses on trial after which it is poison
-IN_A_ROW = 3  # poison rows with no cleared one between them: it is not the rows
+IN_A_ROW = 3  # poison rows with no cleared row between them, after which the place is at fault
 
 Verdict = Literal["free", "wait", "trial", "poison", "broken"]
 
 
 @dataclass
 class PoisonDetector:
-    """The rows that were lost at one place, a pool or the workers."""
+    """The losses at one place: a pool, or the workers."""
 
     losses: Counter[str] = field(default_factory=Counter)
     on_trial: Counter[str] = field(default_factory=Counter)
@@ -27,20 +28,21 @@ class PoisonDetector:
     poisoned: int = 0
 
     def lost(self, row: str) -> None:
-        """What worked on this row was lost."""
+        """Record that what worked on this row was lost."""
         if self.trial == row:
             self.trial = None
             self.on_trial[row] += 1
         self.losses[row] += 1
 
     def suspected(self, row: str) -> bool:
-        """Whether the row was lost too often to be tried beside others."""
+        """Whether the row was there at so many losses that it must be tried alone."""
         return self.losses[row] >= IN_COMPANY
 
     def verdict(self, row: str) -> Verdict:
-        """How a row may be tried again: `free` beside all others, on `trial` now, after a `wait`, or never.
+        """Return how a row may be tried again.
 
-        `broken` where row after row was lost on trial: then the place fails by itself.
+        `free`: beside all others. `trial`: now, alone among suspected rows. `wait`: ask again later. `poison`: never.
+        `broken`: row after row was lost on trial, so the place itself is at fault.
         """
         if not self.suspected(row):
             return "free"
@@ -54,13 +56,13 @@ class PoisonDetector:
         return "trial"
 
     def cleared(self, row: str) -> None:
-        """A suspect's work was done."""
+        """Record that the work on a suspected row succeeded."""
         if self.trial == row:
             self.poisoned = 0
         self.forget(row)
 
     def forget(self, row: str) -> None:
-        """The row has ended, or is tried by somebody else from its beginning."""
+        """Forget a row that has ended, or that another worker starts again."""
         if self.trial == row:
             self.trial = None
         self.losses.pop(row, None)

@@ -1,6 +1,6 @@
-"""The coordinator of a run on a cluster: an actor on the driver's node that holds the watch."""
+"""The coordinator of a run on a cluster: an actor on the driver's node."""
 
-# ruff: noqa: D102  (the methods are documented by `watch.CoordinatorState`)
+# ruff: noqa: D102  (the methods are documented by `CoordinatorState`)
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
-from oasis_ray.cluster.connection import here
+from oasis_ray.cluster.connection import on_this_node
 from oasis_ray.errors import RunError
 from oasis_ray.output.counts import EndedRow
 from oasis_ray.pipeline.coordinator_state import CoordinatorState
@@ -20,19 +20,19 @@ TIMEOUT_S = 30.0
 
 
 def start_coordinator(name: str) -> "RemoteCoordinator":
-    """Start the actor under this name on the driver's node: without that node there would be no run.
+    """Start the actor under this name on the driver's node, without which there would be no run.
 
-    If its process is lost, a new one begins with an empty book.
+    If its process is lost, a new one starts with an empty state.
     """
     actor = ray.remote(CoordinatorState).options(
-        name=name, num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=here()
+        name=name, num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=on_this_node()
     )
     return RemoteCoordinator(actor.remote())
 
 
 @dataclass(frozen=True)
 class RemoteCoordinator:
-    """The actor's handle as a `coordinator.Coordinator`; it may travel to any process of the cluster."""
+    """The actor's handle as a `coordinator.Coordinator`; it can be sent to any process of the cluster."""
 
     actor: Any
 
@@ -53,12 +53,12 @@ class RemoteCoordinator:
     def ended(
         self,
         rows: list[str],
-        told: list[EndedRow],
+        counted: list[EndedRow],
         failed: Sequence[tuple[str, str, str]],
         waiting: int,
         seconds: float,
     ) -> None:
-        self.actor.ended.remote(rows, told, failed, waiting, seconds)
+        self.actor.ended.remote(rows, counted, failed, waiting, seconds)
 
     def stand(self, worker: str, steps: int, standing: list[RowsAtNode]) -> None:
         self.actor.stand.remote(worker, steps, standing)

@@ -1,4 +1,4 @@
-"""A pool as rows ask it: an engine that is lost is asked again, and a row that loses one after the other is stopped."""
+"""Retry: asks a pool again when an engine is lost, until the row itself is found to be the cause."""
 
 import asyncio
 from dataclasses import dataclass
@@ -9,22 +9,22 @@ from oasis_ray.pipeline.node import Asked
 from oasis_ray.pipeline.poison import Verdict
 from oasis_ray.types import Call, Reply
 
-PATIENCE_S = 0.5  # between two looks whether a suspect's turn has come
+PATIENCE_S = 0.5  # between two questions whether it is a suspected row's turn
 
 
 @dataclass(frozen=True)
 class RetryingPool:
-    """The pool `place`, with the coordinator that knows who else was there."""
+    """A pool with retries. `place` is its name, by which the coordinator counts its losses."""
 
     place: str
     pool: Asked
     coordinator: Coordinator
 
     async def ask(self, call: Call) -> Reply:
-        """Answer one call. A call is a pure function of row, node and seed, so it may be asked again.
+        """Answer one call. A call is a pure function of row, node and seed, so it can be retried.
 
-        Raises RowError `poison` where this row has lost every engine that worked on it, RunError where no row at all
-        gets through, and whatever else the pool raises.
+        Raises RowError `poison` where every engine that worked on this row was lost, RunError where engines are lost
+        row after row, and whatever else the pool raises.
         """
         verdict: Verdict = "free"
         while True:
@@ -41,7 +41,7 @@ class RetryingPool:
 
 
 async def turn(coordinator: Coordinator, place: str, row: str) -> Verdict:
-    """The verdict on a row that may be a suspect, once it is its turn."""
+    """Return the verdict on a row, once it is no longer `wait`."""
     while True:
         verdict: Verdict = await coordinator.verdict(place, row)
         if verdict != "wait":
@@ -50,14 +50,14 @@ async def turn(coordinator: Coordinator, place: str, row: str) -> Verdict:
 
 
 def blame(verdict: Verdict, place: str, lost: EngineLostError | str) -> None:
-    """Return where the row may be tried again.
+    """Return if the row may be tried again.
 
-    Raises RowError (`poison`, or `server_failed` where it was a server), or RunError where the place is broken.
+    Raises RowError (`poison`, or `server_failed` for a server), or RunError where the place itself is faulty.
     """
     if isinstance(lost, ServerFailedError) and (verdict == "poison" or (verdict == "broken" and lost.healthy)):
         raise RowError("server_failed", str(lost))
     if verdict == "poison":
-        told = f"{place} was lost each time it worked on this row, the last times on no other suspect: {lost}"
-        raise RowError("poison", told)
+        message = f"{place} was lost each time it worked on this row, the last times on no other suspected row: {lost}"
+        raise RowError("poison", message)
     if verdict == "broken":
-        raise RunError(f"{place} was lost on row after row, so it is not the rows: {lost}")
+        raise RunError(f"{place} was lost on row after row, so the rows are not the cause: {lost}")

@@ -8,7 +8,7 @@ from oasis_ray.output.counts import Counts
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something for the session's log, counted from 1: what, when (seconds since 1970), and its facts."""
+    """An event for the session's log, numbered from 1; `at` is in seconds since 1970."""
 
     number: int
     at: float
@@ -18,7 +18,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class RowsAtNode:
-    """Rows of one worker that stand at one node: how many, which of them the longest, and since how many seconds."""
+    """Rows of one worker at one node: how many, and the id and the seconds of the one that has been there longest."""
 
     node: str
     rows: int
@@ -28,10 +28,11 @@ class RowsAtNode:
 
 @dataclass
 class Snapshot:
-    """What the driver sees: the tally, a count that grows as long as anything moves, where rows stand, what failed; the
-    seconds from the first row that was begun to the last one that ended, and how many were in flight, on average.
+    """What the driver sees of a run.
 
-    `waiting` counts the rows that have come to the end of this phase and wait for the next.
+    moved: a number that grows as long as requests are answered or rows end. begun: rows. errors: infrastructure
+    failures. standing: rows by worker and node. waiting: rows at the end of this phase that wait for the next.
+    seconds: from the first row that was begun to the last that ended. at_once: rows in flight, on average.
     """
 
     tally: Counts = field(default_factory=Counts)
@@ -45,19 +46,20 @@ class Snapshot:
 
 
 def by_node(standing: list[RowsAtNode]) -> list[RowsAtNode]:
-    """Where rows stand, all workers together: a value a node, the most rows first."""
-    found: dict[str, RowsAtNode] = {}
-    for one in standing:
-        other = found.get(one.node, RowsAtNode(one.node, 0, "", -1.0))
-        longest = max(one, other, key=lambda each: each.seconds)
-        found[one.node] = RowsAtNode(one.node, one.rows + other.rows, longest.oldest, longest.seconds)
-    return sorted(found.values(), key=lambda one: -one.rows)
+    """Return the rows of all workers together, one value per node, the most rows first."""
+    totals: dict[str, RowsAtNode] = {}
+    for rows in standing:
+        total = totals.get(rows.node, RowsAtNode(rows.node, 0, "", -1.0))
+        longest = max(rows, total, key=lambda each: each.seconds)
+        totals[rows.node] = RowsAtNode(rows.node, rows.rows + total.rows, longest.oldest, longest.seconds)
+    return sorted(totals.values(), key=lambda rows: -rows.rows)
 
 
-def told_of(standing: list[RowsAtNode], pools: Mapping[str, str | None]) -> str:
-    """In plain words where rows stand, the most first: `96 rows at respond (pool vlm), the longest 'a' for 90 s`."""
+def rows_by_node(standing: list[RowsAtNode], pools: Mapping[str, str | None]) -> str:
+    """Return where rows are as a message: `96 rows at respond (pool vlm), the longest 'a' for 90 s`."""
     lines = []
-    for one in by_node(standing):
-        where = f" (pool '{pools[one.node]}')" if pools.get(one.node) else ""
-        lines.append(f"{one.rows} rows at {one.node}{where}, the longest '{one.oldest}' for {one.seconds:.0f} s")
+    for rows in by_node(standing):
+        pool = f" (pool '{pools[rows.node]}')" if pools.get(rows.node) else ""
+        count = "1 row" if rows.rows == 1 else f"{rows.rows} rows"
+        lines.append(f"{count} at {rows.node}{pool}, the longest '{rows.oldest}' for {rows.seconds:.0f} s")
     return "; ".join(lines) or "no row is in flight"

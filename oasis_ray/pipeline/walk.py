@@ -1,4 +1,4 @@
-"""The walk of a row: from node to node until it has an outcome or waits for a later phase."""
+"""Walk: takes a row from node to node until it has an outcome or waits for a later phase."""
 
 import time
 from collections.abc import Mapping
@@ -9,44 +9,44 @@ from oasis_ray.recipe.row import Row
 from oasis_ray.types import Divert, Route
 
 
-def fresh_row(row: Mapping[str, Any]) -> Row:
-    """A row of the source that nothing was done with."""
-    return Row(row["id"], row["source"], row.get("image"), None, origin=row.get("origin"))
+def fresh_row(source: Mapping[str, Any]) -> Row:
+    """Return a row of the source that no node has worked on."""
+    return Row(source["id"], source["source"], source.get("image"), None, origin=source.get("origin"))
 
 
-async def walk(ended: Row, source: Mapping[str, Any], runners: list[NodeRunner], *, in_full: bool) -> None:
-    """Take a row through the nodes of its route until one sends it to an end, none is left, or it has to wait.
+async def walk(row: Row, source: Mapping[str, Any], runners: list[NodeRunner], *, in_full: bool) -> None:
+    """Take a row through the nodes of its route, until a node diverts it to an outcome or its next pool is not up.
 
-    A row that is drawn to be scored in full goes on past a judge that rejects it, as far as the judges go; it still
-    ends by the first of them, so the accepted set is the same.
+    A row that is drawn to be scored in full (`in_full`) continues past a judge that rejects it, through the judges that
+    follow. Its outcome is still that of the first rejection, so the accepted set is the same.
     """
     names = [runner.node.name for runner in runners]
-    for runner in runners[names.index(ended.at) if ended.at in names else 0 :]:
+    for runner in runners[names.index(row.at) if row.at in names else 0 :]:
         node = runner.node
-        if node.route is not ended.route:
+        if node.route is not row.route:
             continue
-        if ended.first is not None and not node.stage.judges:
+        if row.first is not None and not node.stage.judges:
             break
-        ended.at, ended.since = node.name, time.monotonic()
+        row.at, row.since = node.name, time.monotonic()
         if node.pool is not None and runner.pool is None:
-            ended.waits = True
+            row.waits = True
             return
-        result = await runner.run(ended, source)
+        result = await runner.run(row, source)
         if not isinstance(result, Divert):
-            ended.values[node.name] = result
+            row.values[node.name] = result
             continue
         if result.out is not None:
-            ended.values[node.name] = result.out
+            row.values[node.name] = result.out
         if result.route is Route.REJECTED and node.stage.judges and in_full:
-            ended.first = ended.first or (node.name, result)
-        elif ended.first is None:
-            settle(ended, node.name, result)
-    ended.in_full = in_full and any(runner.node.stage.judges and runner.node.name in ended.values for runner in runners)
-    if ended.first is not None:
-        settle(ended, *ended.first)
+            row.first = row.first or (node.name, result)
+        elif row.first is None:
+            settle(row, node.name, result)
+    row.in_full = in_full and any(runner.node.stage.judges and runner.node.name in row.values for runner in runners)
+    if row.first is not None:
+        settle(row, *row.first)
 
 
-def settle(ended: Row, node: str, divert: Divert) -> Row:
-    """Send a row where `divert` says, with the node and the reason."""
-    ended.route, ended.node, ended.reason, ended.detail = divert.route, node, divert.reason, divert.detail
-    return ended
+def settle(row: Row, node: str, divert: Divert) -> Row:
+    """Send a row to the route of `divert`, and record the node and the reason."""
+    row.route, row.node, row.reason, row.detail = divert.route, node, divert.reason, divert.detail
+    return row

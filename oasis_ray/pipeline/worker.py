@@ -1,14 +1,14 @@
-"""A segment: one operator of the graph, whose workers carry each row through the nodes as a coroutine.
+"""Row worker: the operator of the graph that carries rows through the nodes, each row as a coroutine.
 
-A batch comes in, its rows go their ways at the same time, and a batch of ended rows goes out, in input order. A
-worker has places for so many rows, and more batches than fill them: a place that a row leaves goes to the next row, of
-whatever batch, so the engines never wait for a batch's slowest row. The order within a batch is fixed: Ray replays a
-lost task by position, and rows that come back in another order would be lost and doubled.
+A batch of rows comes in, its rows are worked on concurrently, and a batch of ended rows goes out, in input order. A
+worker accepts more batches than its in-flight limit needs, so a slot that one row frees is taken by the next row of any
+batch, and engines never wait for the slowest row of a batch. The order within a batch is fixed because Ray replays a
+lost task by position: rows in another order would be lost and duplicated.
 
-A row whose next node asks a pool that is not up in this phase goes out as it is, to wait for it (`phases`).
+A row whose next node asks a pool that is not up in this phase goes out unfinished, to wait for a later phase.
 
-Rows that have neither ended nor wait are left out of the batch that goes out: no part holds them, so the next session
-has them to do. That is what becomes of rows for which the machinery failed, and of those that are not begun any more.
+Rows that neither ended nor wait are left out of the outgoing batch: no part holds them, so the next session works on
+them. This happens to rows for which the infrastructure failed, and to rows that are no longer begun while draining.
 """
 
 import asyncio
@@ -22,8 +22,8 @@ import pyarrow as pa
 
 from oasis_ray.errors import OasisError, RowError
 from oasis_ray.input.admission import admit
+from oasis_ray.input.arrow_ipc import from_ipc, to_ipc
 from oasis_ray.input.image_file import fetch
-from oasis_ray.input.ipc import from_ipc, to_ipc
 from oasis_ray.job.job import Job
 from oasis_ray.output.counts import EndedRow
 from oasis_ray.output.record import batch as to_batch
@@ -40,24 +40,25 @@ from oasis_ray.recipe.recipe import Recipe
 from oasis_ray.recipe.row import Row
 from oasis_ray.types import Divert, Image, Outcome, Route
 
-TELL_S = 2.0
+REPORT_S = 2.0  # between two reports to the coordinator
 
 
 @dataclass
 class RowWorker:
-    """Carries rows through all nodes of a recipe. Ray Data makes one in each worker, from these values."""
+    """Row worker. Ray Data makes one in each worker process, from these values."""
 
     job: Job
     recipe: Recipe
     pools: Mapping[str, Asked]
     digests: Mapping[str, str]
     coordinator: Coordinator | None = None  # None: only `carry` is called
-    waiting: str | None = None  # the folder of rows that go on in the next phase
+    waiting: str | None = None  # the folder for rows that continue in the next phase
 
     def __post_init__(self) -> None:
-        self._places = InFlightLimit(self.job.rows_in_flight, self.job.workers)
+        self._limit = InFlightLimit(self.job.rows_in_flight, self.job.workers)
         engines = most_engines(self.job.pools)
-        pools: Mapping[str, Asked] = {name: self._places.room(pool, engines[name]) for name, pool in self.pools.items()}
+        # A request passes retry -> capacity gauge -> handle of the pool -> router -> replica -> engine.
+        pools: Mapping[str, Asked] = {name: self._limit.gauge(pool, engines[name]) for name, pool in self.pools.items()}
         if self.coordinator is not None:
             pools = {name: RetryingPool(name, pool, self.coordinator) for name, pool in pools.items()}
         self._runners = [
@@ -65,14 +66,14 @@ class RowWorker:
             for place, node in enumerate(self.recipe.nodes)
         ]
         self._flying: dict[str, Row] = {}
-        self._door = asyncio.Lock()
+        self._turnstile = asyncio.Lock()
         self._steps, self._name = 0, uuid4().hex
-        self._telling: asyncio.Future[None] | None = None
+        self._reporting: asyncio.Future[None] | None = None
 
     def close(self) -> None:
-        """Report no more."""
-        if self._telling is not None:
-            self._telling.cancel()
+        """Stop reporting to the coordinator."""
+        if self._reporting is not None:
+            self._reporting.cancel()
 
     @property
     def _coordinator(self) -> Coordinator:
@@ -80,43 +81,44 @@ class RowWorker:
         return self.coordinator
 
     async def __call__(self, block: pa.Table) -> AsyncIterator[pa.Table]:
-        """One batch of rows in, one batch of the rows that have ended out."""
+        """Yield one batch of ended rows for one batch of rows; both as Arrow IPC bytes."""
         for rows in from_ipc(block):
             yield to_ipc(await self.carry_batch(rows))
 
     async def carry_batch(self, batch: pa.Table) -> pa.Table:
-        """A batch of the input's rows (`reader.read`) as one of the rows that have ended or wait, in input order."""
-        self._telling = self._telling or asyncio.ensure_future(self._tell())
+        """Carry a batch of input rows (`reader.read`); return those that have ended or wait, in input order."""
+        self._reporting = self._reporting or asyncio.ensure_future(self._report())
         ended = await self._carry_all(batch.to_pylist())
         return to_batch(ended, self.recipe, keep_images=self.job.output.keep_images, waiting=self.waiting)
 
     async def _carry_all(self, rows: list[dict[str, Any]]) -> list[Row]:
-        """The rows that have ended or wait, in input order."""
+        """Carry these rows; return those that have ended or wait, in input order."""
         coordinator, ids = self._coordinator, [row["id"] for row in rows]
-        async with self._door:  # batch by batch: one that has no place for its first row is not begun yet
-            await self._places.free()
+        async with self._turnstile:  # batch by batch: one that has no slot for its first row is not begun yet
+            await self._limit.free()
             suspects = await coordinator.begin(ids)
             if suspects is None:
                 return []
             begun = [await self._begin(row) for row in rows if row["id"] not in suspects]
-        found = await asyncio.gather(*begun)
-        found += [await self._try_alone(row) for row in rows if row["id"] in suspects]
-        out = sorted((row for row in found if row is not None), key=lambda row: ids.index(row.id))
-        ended = [row for row in out if not row.waits]
-        told: list[EndedRow] = [(row.outcome, row.node, row.reason, row.lineage) for row in ended]
+        carried = await asyncio.gather(*begun)
+        carried += [await self._try_alone(row) for row in rows if row["id"] in suspects]
+        position = {name: index for index, name in enumerate(ids)}
+        finished = sorted((row for row in carried if row is not None), key=lambda row: position[row.id])
+        ended = [row for row in finished if not row.waits]
+        counted: list[EndedRow] = [(row.outcome, row.node, row.reason, row.lineage) for row in ended]
         failed = [(row.id, row.node or "", row.reason or "") for row in ended if row.outcome is Outcome.FAILED]
-        coordinator.ended(ids, told, failed, len(out) - len(ended), sum(row.seconds for row in out))
-        return out
+        coordinator.ended(ids, counted, failed, len(finished) - len(ended), sum(row.seconds for row in finished))
+        return finished
 
     async def _begin(self, row: Mapping[str, Any]) -> "asyncio.Task[Row | None]":
-        """Carry a row as soon as there is a place for it."""
-        await self._places.take()
+        """Carry a row as soon as the in-flight limit allows it."""
+        await self._limit.take()
         task = asyncio.ensure_future(self._try(row))
-        task.add_done_callback(lambda _: self._places.leave())
+        task.add_done_callback(lambda _: self._limit.leave())
         return task
 
     async def _try(self, row: Mapping[str, Any]) -> Row | None:
-        """The row at its end, or None where the machinery failed, which is reported to the coordinator."""
+        """Carry a row; return None on an infrastructure failure, which is reported to the coordinator."""
         try:
             return await self.carry(row)
         except OasisError as error:
@@ -126,7 +128,7 @@ class RowWorker:
         return None
 
     async def _try_alone(self, row: Mapping[str, Any]) -> Row | None:
-        """The same for a row that was there when workers were lost, when its turn comes."""
+        """Carry a suspected row, which was with workers that were lost, when its turn comes."""
         try:
             blame(await turn(self._coordinator, WORKERS, row["id"]), "a worker", "its process ended")
         except RowError as error:
@@ -138,60 +140,61 @@ class RowWorker:
         self._coordinator.cleared(WORKERS, row["id"])
         return ended
 
-    async def _tell(self) -> None:
-        """Report every few seconds what was answered and where rows stand."""
+    async def _report(self) -> None:
+        """Report every few seconds how many requests were answered and at which node each row is."""
         while True:
-            await asyncio.sleep(TELL_S)
+            await asyncio.sleep(REPORT_S)
             nodes: dict[str, list[Row]] = {}
             for row in self._flying.values():
                 nodes.setdefault(row.at, []).append(row)
-            now, standing = time.monotonic(), []
+            now, at_nodes = time.monotonic(), []
             for node, rows in nodes.items():
                 oldest = min(rows, key=lambda row: row.since)
-                standing.append(RowsAtNode(node, len(rows), oldest.id, now - oldest.since))
+                at_nodes.append(RowsAtNode(node, len(rows), oldest.id, now - oldest.since))
             steps = self._steps + sum(len(row.lineage) for row in self._flying.values())
-            self._coordinator.stand(self._name, steps, standing)
+            self._coordinator.stand(self._name, steps, at_nodes)
 
-    async def carry(self, row: Mapping[str, Any]) -> Row:
-        """One row from the source, or from where it stood, to its end, or to where it waits."""
-        ended, begun = fresh_row(row), time.monotonic()
-        self._flying[ended.id] = ended
-        if row.get("state") is not None:
-            resume(ended, row["state"], self.recipe)
+    async def carry(self, source: Mapping[str, Any]) -> Row:
+        """Carry one row, from the source or from its saved state, until it has an outcome or waits."""
+        row, begun = fresh_row(source), time.monotonic()
+        self._flying[row.id] = row
+        if source.get("state") is not None:
+            resume(row, source["state"], self.recipe)
         try:
-            await self._carry(ended, row)
+            await self._carry(row, source)
         finally:
-            self._flying.pop(ended.id)
-            ended.seconds = time.monotonic() - begun
-            self._steps += len(ended.lineage)
-        return ended
+            self._flying.pop(row.id)
+            row.seconds = time.monotonic() - begun
+            self._steps += len(row.lineage)
+        return row
 
-    async def _carry(self, ended: Row, row: Mapping[str, Any]) -> None:
-        source: dict[str, Any] = dict(row.get("texts") or {})
+    async def _carry(self, row: Row, source: Mapping[str, Any]) -> None:
+        values: dict[str, Any] = dict(source.get("texts") or {})
         if self.job.input.image is not None:
             try:
-                image = await asyncio.to_thread(self._admit, row["image"])
+                image = await asyncio.to_thread(self._admit, source["image"])
             except RowError as error:
-                settle(ended, "admit", Divert(Route.FAILED, error.reason, error.detail))
+                settle(row, "admit", Divert(Route.FAILED, error.reason, error.detail))
                 return
-            if ended.digest not in (None, image.digest):
-                text = "the picture is another than the one that the row began with"
-                settle(ended, "admit", Divert(Route.FAILED, "image_changed", text))
+            if row.digest not in (None, image.digest):
+                detail = "the image differs from the one that the row began with"
+                settle(row, "admit", Divert(Route.FAILED, "image_changed", detail))
                 return
-            source["image"], ended.digest = image, image.digest
-            ended.image = {"bytes": image.data, "path": (row["image"] or {}).get("path")}
-        await walk(ended, source, self._runners, in_full=drawn(self.job.seed, ended.id, self.job.score_in_full))
+            values["image"], row.digest = image, image.digest
+            row.image = {"bytes": image.data, "path": (source["image"] or {}).get("path")}
+        await walk(row, values, self._runners, in_full=drawn(self.job.seed, row.id, self.job.score_in_full))
 
     def _admit(self, image: Mapping[str, Any] | None) -> Image:
-        given = self.job.input
+        config = self.job.input
         data, path = (image or {}).get("bytes"), (image or {}).get("path")
-        if data is None and path and given.root is not None:
-            data = fetch(given.root, path, given.limits.max_bytes, given.links)
-        return admit(data, given.limits)
+        if data is None and path and config.root is not None:
+            data = fetch(config.root, path, config.limits.max_bytes, config.links)
+        return admit(data, config.limits)
 
 
 def batches_at_once(job: Job) -> int:
-    """Batches that a worker holds at once: twice what its slots hold. The slowest row of a batch keeps the batch, and
-    the slots of its other rows are filled from the next.
+    """Return how many batches a worker holds at once: twice what its in-flight limit needs, and one.
+
+    The slowest row of a batch keeps the batch; the slots of its other rows are filled from the next batches.
     """
     return 2 * max(1, job.rows_in_flight // job.rows_per_task // job.workers) + 1

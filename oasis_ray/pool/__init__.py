@@ -1,1 +1,1 @@
-"""Pool: engines as replicas that are placed, leased and routed to. It knows requests, not recipes."""
+"""Pool: placement, leases and routing of replicas. It handles requests and knows nothing of recipes."""

@@ -1,8 +1,8 @@
-"""The way from a node to a pool.
+"""Pool handle: sends requests from the nodes of a recipe to a pool.
 
-All requests of a row carry its id as session, so the router (`router`) sends them to the replica that has its image in
-the prefix and encoder caches; where a pool has several kinds of engine, they all go to one kind. A picture goes there
-once: the requests after it name its digest alone, and bring its bytes again only to an engine that does not have it.
+All requests of a row have its id as session, so that the router (`router`) sends them to the replica that has the row's
+image in its prefix and encoder caches. If a pool has several replica groups, they all go to the same group. Each image
+is sent to an engine only once: later requests have only its digest, and its bytes only if the engine has dropped it.
 """
 
 import asyncio
@@ -20,31 +20,31 @@ from ray.serve.exceptions import BackPressureError, ReplicaUnavailableError
 from oasis_ray.errors import EngineLostError, ImageGoneError, OasisError, RunError
 from oasis_ray.types import Call, Image, Reply
 
-# As Ray advises for throughput: Serve's router and a replica's engine run in the loop that is there, not in another
-# thread. Serve reads these when it is imported. With gRPC it saves a request a quarter of its CPU (docs/decisions.md).
-# No proxy: a company's would be given what goes from a worker to a replica by gRPC (`cluster.join`).
+# As Ray advises for throughput: Serve's router and a replica's engine run in the existing event loop, not in a thread
+# of their own. Serve reads these when it is imported. With gRPC this saves 25% of the CPU per request
+# (docs/decisions/0039-grpc.md). No proxy: gRPC would send requests to replicas through it (`connection.join`).
 LEAN = {
     "RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP": "0",
     "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
     "grpc_proxy": "",
 }
-# A call of up to so many bytes goes to its engine by gRPC, which costs half of what an actor's task does; a larger one
-# through Ray's object store (Serve's servers take no message of more than 4 MB).
+# Calls of up to this many bytes are sent by gRPC, at half the cost of an actor task; larger ones through Ray's object
+# store (Serve's gRPC servers accept messages of up to 4 MB).
 DIRECT = 1 << 20
-# Calls and replies are values of modules that both sides have; cloudpickle, for all else, takes longer.
+# Calls and replies are instances of classes that both sides can import; cloudpickle would be slower.
 PICKLED = {"request_serialization": "pickle", "response_serialization": "pickle"}
-ROWS = 10_000  # whose engine is remembered: many times what one process carries at once
+ROWS = 10_000  # whose engine is remembered: many times the in-flight limit of a process
 
 
 def worker_env() -> dict[str, Any]:
-    """The runtime environment of the processes that ask engines or hold them: the job's own, with `LEAN` in it."""
+    """Return the runtime environment of workers and replicas: the job's own with `LEAN` merged in."""
     job = dict(ray.get_runtime_context().runtime_env)
     return job | {"env_vars": job.get("env_vars", {}) | LEAN}
 
 
 @dataclass
 class Affinity:
-    """Where a row is answered, and which pictures the engine there knows by their digests."""
+    """A row's replica group, and the digests of the images that its engine has."""
 
     app: str
     known: set[str] = field(default_factory=set)
@@ -52,49 +52,51 @@ class Affinity:
 
 @dataclass
 class PoolHandle:
-    """The way from a node to a pool, from any process of the cluster.
+    """Client of a pool, usable in any process of the cluster.
 
-    `apps` are the Serve applications of its kinds of engine, each with how many requests all its engines can take.
+    `apps` are the Serve applications of its replica groups, each with the number of requests it can process at once.
     """
 
     name: str
     apps: Mapping[str, int]
     _handles: dict[str, Any] = field(default_factory=dict)
-    _asked: Counter[str] = field(default_factory=Counter)  # by application, requests that are not answered
-    _seats: OrderedDict[str, Affinity] = field(default_factory=OrderedDict)  # by row
+    _asked: Counter[str] = field(default_factory=Counter)  # by application, requests without a reply yet
+    _affinities: OrderedDict[str, Affinity] = field(default_factory=OrderedDict)  # by row
 
     async def ask(self, call: Call) -> Reply:
-        """Answer one call on the replica that its row sticks to.
+        """Answer one call on the replica of its row.
 
-        Raises what the engine raised, or EngineLostError where the replica has died: it takes its calls with it.
+        Raises the engine's error, or EngineLostError if the replica has died, which fails all its calls.
         """
-        seat = self._seat(call.row)
-        self._asked[seat.app] += 1
+        affinity = self._affinity(call.row)
+        self._asked[affinity.app] += 1
         try:
             try:
-                reply = await self._ask(seat.app, _brief(call, seat.known))
-            except ImageGoneError:  # the engine has forgotten it, or the row has moved to another
-                reply = await self._ask(seat.app, call)
+                reply = await self._ask(affinity.app, _brief(call, affinity.known))
+            except ImageGoneError:  # the engine has dropped the image, or the row has moved to another engine
+                reply = await self._ask(affinity.app, call)
         finally:
-            self._asked[seat.app] -= 1
-        seat.known.update(image.digest for image in call.request.images if reply.keeps)
+            self._asked[affinity.app] -= 1
+        affinity.known.update(image.digest for image in call.request.images if reply.keeps)
         return reply
 
-    def _seat(self, row: str) -> Affinity:
-        """At a row's first call the kind of engine that has the most room left, and the same one from then on."""
-        seat = self._seats.pop(row, None) or Affinity(min(self.apps, key=lambda app: self._asked[app] / self.apps[app]))
-        self._seats[row] = seat
-        if len(self._seats) > ROWS:
-            self._seats.popitem(last=False)
-        return seat
+    def _affinity(self, row: str) -> Affinity:
+        """Return the row's affinity: from its first call on, the replica group that had the lowest load then."""
+        affinity = self._affinities.pop(row, None) or Affinity(
+            min(self.apps, key=lambda app: self._asked[app] / self.apps[app])
+        )
+        self._affinities[row] = affinity
+        if len(self._affinities) > ROWS:
+            self._affinities.popitem(last=False)
+        return affinity
 
     async def _ask(self, app: str, call: Call) -> Reply:
         if app not in self._handles:
             self._handles[app] = serve.get_app_handle(app)
-        way = self._handles[app].options(session_id=call.row, _by_reference=_size(call) > DIRECT, **PICKLED)
+        handle = self._handles[app].options(session_id=call.row, _by_reference=_size(call) > DIRECT, **PICKLED)
         while True:
             try:
-                reply: Reply = await way.ask.remote(call)
+                reply: Reply = await handle.ask.remote(call)
             except (RayActorError, AioRpcError) as error:
                 raise EngineLostError(str(error).strip().splitlines()[0]) from None
             except (BackPressureError, ReplicaUnavailableError):
@@ -109,13 +111,13 @@ class PoolHandle:
 
 
 def _brief(call: Call, known: set[str]) -> Call:
-    """The call without the bytes of pictures that are known where it goes."""
+    """Return the call without the bytes of images that its engine has (`known`, by digest)."""
     if not known:
         return call
-    images = tuple(Image(b"", one.digest) if one.digest in known else one for one in call.request.images)
+    images = tuple(Image(b"", image.digest) if image.digest in known else image for image in call.request.images)
     return replace(call, request=replace(call.request, images=images))
 
 
 def _size(call: Call) -> int:
-    """About how many bytes a call has."""
+    """Return the approximate size of a call in bytes."""
     return len(call.request.text) + sum(len(image.data) for image in call.request.images)

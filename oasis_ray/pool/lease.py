@@ -1,9 +1,9 @@
-"""Who ends engines when their run has ended, however it ended.
+"""Leases on Serve applications: end engines when their run has ended, however it ended.
 
-Serve keeps applications when their driver exits, is killed, or loses its node. So each application has a reaper: an
-actor outside all jobs that holds the owners of the jobs that use the engines. An owner is an actor inside a job and
-dies with it. When the last owner is gone, the reaper deletes the application, and ends. A job that ends in order does
-so itself: it has Serve imported, which takes a reaper's process seconds.
+Serve keeps applications when their driver exits, is killed, or loses its node. So each application has a reaper: a
+detached actor that waits for the owners of all jobs that use the engines. An owner is an actor of a job and dies with
+it. When the last owner is gone, the reaper deletes the application and exits. A job that ends normally deletes the
+application itself, because importing Serve would take the reaper's process seconds.
 """
 
 import asyncio
@@ -14,28 +14,28 @@ from typing import Any
 import ray
 from ray.exceptions import RayActorError
 
-from oasis_ray.cluster.connection import NAMESPACE, here
+from oasis_ray.cluster.connection import NAMESPACE, on_this_node
 from oasis_ray.cluster.nodes import NODE_TOKEN
 
-PREFIX = "oasis-"  # of the name of every application of ours
+PREFIX = "oasis-"  # of the names of all our applications
 REAPER = "reaper-"
-HEAD = "node:__internal_head__"  # Ray's mark of the head
-ENDING_S = 0.5  # between two looks whether engines that are being deleted are gone
+HEAD = "node:__internal_head__"  # Ray's resource of the head node
+ENDING_S = 0.5  # interval of retries while the engines are being deleted
 
 
 @ray.remote(num_cpus=0)
 class _Owner:
-    """Lives as long as the driver's job."""
+    """Owner of a lease: an actor that lives as long as its driver's job."""
 
     async def hold(self) -> None:
         await asyncio.Event().wait()
 
 
-# On the head, which no cluster outlives. Not restarted: a new one would know no owner. If the head is lost and comes
-# again, `sweep` sees that nobody holds the engines.
+# On the head node, which lives as long as the cluster. Not restarted: a new one would have no owners. If the head is
+# lost and returns, `sweep` finds the engines without a reaper.
 @ray.remote(num_cpus=0, resources={HEAD: NODE_TOKEN}, lifetime="detached", max_restarts=0)
 class _Reaper:
-    """Deletes an application when the last owner is gone, and ends. `config` is what its engines are."""
+    """Reaper of an application: deletes it when the last owner is gone, then exits. `config` is that of its engines."""
 
     def __init__(self, app: str, config: str) -> None:
         self._app, self._config = app, config
@@ -43,9 +43,10 @@ class _Reaper:
         self._ending = False
 
     async def join(self, name: str, owner: Any, config: str) -> bool | None:
-        """Take an owner; whether it is the first, whose job starts the engines. Raises ValueError: others run.
+        """Add an owner. Return whether it is the first, whose job starts the engines; None if they are being deleted.
 
-        None where these engines are being deleted. (To wait for that here would keep this actor from ending.)
+        Does not wait for the deletion, which would keep this actor from exiting. Raises ValueError with the running
+        configuration if `config` differs.
         """
         if self._ending:
             return None
@@ -56,9 +57,9 @@ class _Reaper:
         return first
 
     async def leave(self, name: str) -> bool:
-        """Let an owner go whose job goes on; whether it is the last, whose job then deletes the application.
+        """Remove an owner whose job continues. Return whether it is the last, whose job then deletes the application.
 
-        The last one is held on to: should its job die over it, the application is deleted here.
+        The last owner is kept until `end`: if its job dies before, the reaper deletes the application.
         """
         self._ending = len(self._owners) == 1
         if not self._ending:
@@ -66,7 +67,7 @@ class _Reaper:
         return self._ending
 
     async def end(self, name: str) -> None:
-        """The application is deleted: let the last owner go, and end."""
+        """Remove the last owner after its job has deleted the application, and exit."""
         self._owners.pop(name).cancel()
         ray.actor.exit_actor()
 
@@ -81,13 +82,13 @@ class _Reaper:
 
 
 class Lease:
-    """This process's hold on an application. Held as long as the process lives, or until `end`."""
+    """Lease on a Serve application, held until `end` or the end of this process."""
 
     def __init__(self, app: str, config: str) -> None:
-        """Take hold. Raises ValueError where the application's engines are others than `config`, with what they are."""
+        """Acquire a lease. Raises ValueError, with the configuration of the running engines, if it is not `config`."""
         self.app = app
-        # Elsewhere it could be lost with a node while the job goes on, and its engines would be ended.
-        self._owner = _Owner.options(scheduling_strategy=here()).remote()  # type: ignore[attr-defined]  # Ray: no types
+        # On another node it could be lost while the job continues, and the job's engines would end.
+        self._owner = _Owner.options(scheduling_strategy=on_this_node()).remote()  # type: ignore[attr-defined]
         self._name = self._owner._actor_id.hex()
         while True:
             options = _Reaper.options(name=f"{REAPER}{app}", namespace=NAMESPACE, get_if_exists=True)  # type: ignore[attr-defined]
@@ -95,7 +96,7 @@ class Lease:
             try:
                 first = ray.get(self._reaper.join.remote(self._name, self._owner, config))
             except RayActorError:
-                continue  # it has just ended
+                continue  # the reaper has just exited
             except ray.exceptions.RayTaskError as error:
                 raise error.cause from None
             if first is not None:
@@ -104,34 +105,34 @@ class Lease:
             time.sleep(ENDING_S)
 
     def end(self) -> None:
-        """Let go, and return when the engines have ended, if nobody else holds them."""
+        """Release the lease. If it was the last one, return when the engines have ended."""
         try:
             with suppress(RayActorError):
                 if ray.get(self._reaper.leave.remote(self._name)):
                     delete(self.app)
                     ray.get(self._reaper.end.remote(self._name))
         finally:
-            # The reaper waits on it still, and would not end, nor free its name for the next one of this application.
-            # Where the deletion failed, it now tries it itself.
+            # The reaper still waits for the owner, so it would not exit and free its name for the application's next
+            # reaper. If the deletion failed, the reaper now retries it.
             ray.kill(self._owner)
 
 
 def delete(app: str) -> None:
-    """Delete an application, and no other one of the cluster; return when its engines have ended."""
+    """Delete one application; return when its engines have ended."""
     from ray import serve
 
-    with suppress(TimeoutError):  # then the controller goes on with it by itself
+    with suppress(TimeoutError):  # then Serve's controller continues on its own
         serve.delete(app)
 
 
 def sweep() -> tuple[list[str], list[str]]:
-    """Delete the applications of ours that nobody holds: what was deleted, and what is in use."""
+    """Delete our applications that have no reaper. Return the deleted ones and those in use."""
     from ray import serve
 
-    every = {actor["name"] for actor in ray.util.list_named_actors(all_namespaces=True)}
+    actors = {actor["name"] for actor in ray.util.list_named_actors(all_namespaces=True)}
     apps = [app for app in serve.status().applications if app.startswith(PREFIX)]
-    used = [app for app in apps if f"{REAPER}{app}" in every]
-    left = [app for app in apps if app not in used]
-    for app in left:
+    used = [app for app in apps if f"{REAPER}{app}" in actors]
+    unused = [app for app in apps if app not in used]
+    for app in unused:
         delete(app)
-    return left, used
+    return unused, used

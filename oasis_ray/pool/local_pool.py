@@ -1,4 +1,4 @@
-"""A pool of a local run: one engine in this process, which is opened again where it is lost."""
+"""Local pool: one engine in this process for a local run, reopened when it is lost."""
 
 import asyncio
 import os
@@ -11,14 +11,14 @@ from typing import Any
 from oasis_ray.engine.engine import Engine, open_engine
 from oasis_ray.errors import EngineLostError, OasisError, RunError, ServerFailedError
 from oasis_ray.job.pool import Pool
-from oasis_ray.pool.orphans import OrphanReaper, children
+from oasis_ray.pool.orphan_reaper import OrphanReaper, children
 from oasis_ray.types import Call, Reply
 
-CHECK_S = 5.0  # between two looks whether the engine is well; Serve looks as often
+CHECK_S = 5.0  # interval of health checks, as in Serve
 
 
 class LocalPool:
-    """The engine of one pool. `devices` are the GPUs it may see, as CUDA_VISIBLE_DEVICES names them."""
+    """Pool of one engine. `devices` is the value of CUDA_VISIBLE_DEVICES for it."""
 
     def __init__(
         self, name: str, pool: Pool, *, gpus: bool, sharing: int, devices: str | None = None, check_s: float = CHECK_S
@@ -28,29 +28,29 @@ class LocalPool:
         self._check_s = check_s
         self._engine: Engine | None = None
         self._lost: asyncio.Future[EngineLostError] | None = None
-        self._watchdog: OrphanReaper | None = None
+        self._reaper: OrphanReaper | None = None
 
     def open(self) -> None:
-        """Start the engine. Raises what the engine raises."""
+        """Start the engine. Raises the engine's errors."""
         variables = {} if self._devices is None else {"CUDA_VISIBLE_DEVICES": self._devices}
         if "VLLM_LOGGING_LEVEL" not in os.environ:
-            variables["VLLM_LOGGING_LEVEL"] = "ERROR"  # the terminal is the run's; in a cluster this goes to log files
+            variables["VLLM_LOGGING_LEVEL"] = "ERROR"  # keeps the terminal free; on a cluster this goes to log files
         before = children()
         with _own_environment(variables):
             self._engine = open_engine(self._pool, gpus=self._gpus, sharing=self._sharing, placed=False)
         if started := children() - before:
-            self._watchdog = OrphanReaper()
-            self._watchdog.watch(started)
+            self._reaper = OrphanReaper()
+            self._reaper.watch(started)
 
     def close(self) -> None:
-        """End the engine and the processes that it has started."""
+        """Close the engine and end the processes that it has started."""
         engine, self._engine, self._lost = self._engine, None, None
         if engine is not None:
-            with suppress(Exception):  # one that is lost may not be able to
+            with suppress(Exception):  # a lost engine may fail to close
                 engine.close()
-        if self._watchdog is not None:
-            self._watchdog.close()
-            self._watchdog = None
+        if self._reaper is not None:
+            self._reaper.close()
+            self._reaper = None
 
     @property
     def up(self) -> bool:
@@ -60,8 +60,8 @@ class LocalPool:
     async def ask(self, call: Call) -> Reply:
         """Answer one call.
 
-        Raises EngineLostError where the engine was lost meanwhile: it takes its calls with it, and the next call opens
-        another. Other exceptions of the engine that are not ours become RunError.
+        Raises EngineLostError if the engine is lost meanwhile, which fails all its calls; the next call opens another
+        engine. Exceptions that are not OasisErrors become RunErrors.
         """
         engine, lost = self._opened()
         began = time.monotonic()
@@ -86,20 +86,20 @@ class LocalPool:
         return replace(reply, engine=self.name, seconds=time.monotonic() - began)
 
     async def watch(self) -> None:
-        """Look every few seconds whether the engine is well, until cancelled."""
+        """Check the engine's health every few seconds, until cancelled."""
         while True:
             await asyncio.sleep(self._check_s)
             if (engine := self._engine) is not None:
                 try:
                     await engine.check()
                 except ServerFailedError:
-                    continue  # what the server does with requests shows when it is asked
+                    continue  # the next request will show whether the server works
                 except EngineLostError as error:
                     self._lose(engine, error)
 
     def _opened(self) -> tuple[Engine, "asyncio.Future[EngineLostError]"]:
         if self._engine is None:
-            self.open()  # all rows wait: another engine is needed before any of them can go on
+            self.open()  # blocks the event loop: no row can continue without an engine
         if self._lost is None:
             self._lost = asyncio.get_running_loop().create_future()
         assert self._engine is not None  # noqa: S101
@@ -107,7 +107,7 @@ class LocalPool:
 
     def _lose(self, engine: Engine, error: EngineLostError) -> None:
         if self._engine is not engine:
-            return  # another call has seen it before
+            return  # another call has noticed it before
         if self._lost is not None:
             self._lost.set_result(error)
         self.close()
@@ -115,7 +115,7 @@ class LocalPool:
 
 @contextmanager
 def _own_environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Engines set variables for the processes that they start (threads, caches, GPUs): each sets its own."""
+    """Context with these variables that restores the environment: engines set variables for their own processes."""
     before = dict(os.environ)
     os.environ.update(variables)
     try:

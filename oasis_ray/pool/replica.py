@@ -1,4 +1,4 @@
-"""A replica of a pool: one engine in a process of its own, which ends with its engine."""
+"""Replica of a pool: one engine in a process of its own, which exits when the engine is lost."""
 
 import logging
 import os
@@ -18,18 +18,18 @@ from oasis_ray.types import Call, Reply
 
 
 class Replica:
-    """A Serve replica: one engine. It starts when the replica does, so a replica that runs is ready."""
+    """Serve replica with one engine. The engine starts with the replica, so a running replica is ready."""
 
     def __init__(self, pool: Pool, labels: Mapping[str, str], *, gpus: bool, sharing: int) -> None:
         self._engine = open_engine(pool, gpus=gpus, sharing=sharing)
-        self._duty = BusyTime(Metrics(**labels))
+        self._busy_time = BusyTime(Metrics(**labels))
         self._name = serve.get_replica_context().replica_id.unique_id
 
     async def ask(self, call: Call) -> Reply:
-        """Answer one call. A replica whose engine is lost ends at once, and Serve starts another."""
+        """Answer one call. If its engine is lost, the replica exits at once, and Serve starts another."""
         try:
             began = time.monotonic()
-            with self._duty.request():
+            with self._busy_time.request():
                 reply = await self._engine.ask(call)
             return replace(reply, engine=self._name, seconds=time.monotonic() - began)
         except ServerFailedError:
@@ -39,19 +39,19 @@ class Replica:
             raise
 
     async def check_health(self) -> None:
-        """Serve asks this every few seconds."""
-        self._duty.tell()
+        """Check the engine; Serve calls this every few seconds."""
+        self._busy_time.report()
         try:
             await self._engine.check()
         except ServerFailedError:
-            return  # what the server does with requests shows when it is asked
+            return  # the next request will show whether the server works
         except EngineLostError as error:
             _end(error)
 
 
 def _end(reason: EngineLostError) -> None:
-    """End this process and what it has started, at once: those who wait for it are to hear of it."""
-    logging.getLogger("ray.serve").error("this engine is given up: %s", reason)
+    """Kill this process and its children at once, so that pending calls fail now."""
+    logging.getLogger("ray.serve").error("this replica exits because its engine is lost: %s", reason)
     for child in psutil.Process().children(recursive=True):
         with suppress(psutil.NoSuchProcess):
             child.kill()

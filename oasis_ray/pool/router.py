@@ -1,9 +1,9 @@
-"""Which engine of a pool answers a row: the least loaded at its first call, and the same one for all that follow.
+"""Router: sends a row's first request to the least loaded replica of its pool, and all later ones to the same replica.
 
-An engine that has read a row's picture has it in its caches, so the row goes back there. Consistent hashing would send
-it back too, but spreads rows unevenly (135, 85 and 80 of 300 over three engines) and moves rows of healthy engines
-whenever an engine comes or goes. Here a row moves only if its own engine is gone. Each process that carries rows has a
-router of its own, and each row is carried by one process, so nothing needs to be agreed upon.
+That replica has the row's image in its caches. Consistent hashing would also keep rows on their replica, but spreads
+them unevenly (135, 85 and 80 of 300 over three replicas) and moves rows between healthy replicas whenever one starts or
+ends. Here a row moves only if its own replica is gone. Each worker has its own router, and each row is processed by one
+worker, so routers need no coordination.
 """
 
 from collections import Counter, OrderedDict
@@ -15,43 +15,43 @@ from oasis_ray.pool.handle import ROWS
 
 
 class StickyRouter(ConsistentHashRouter):  # type: ignore[misc]  # Ray ships no types; the base routes sessions in order
-    """A Serve router by row (`session_id`). It sends a first call where the fewest of its requests are."""
+    """Serve router by row (`session_id`). A first call goes to the replica with the fewest of its pending requests."""
 
     def initialize_state(self, **_: Any) -> None:
-        """Serve calls this once."""
+        """Create the state; Serve calls this once."""
         super().initialize_state()
-        self._engine_of: OrderedDict[str, Any] = OrderedDict()  # by row
-        self._asked: dict[str, Any] = {}  # the engine of each request that is not answered
-        self._requests: Counter[Any] = Counter()  # such requests, by engine
-        self._rows: Counter[Any] = Counter()
+        self._replica_of: OrderedDict[str, Any] = OrderedDict()  # by row
+        self._asked: dict[str, Any] = {}  # the replica of each pending request
+        self._requests: Counter[Any] = Counter()  # pending requests, by replica
+        self._rows: Counter[Any] = Counter()  # by replica
 
     async def choose_replicas(self, candidate_replicas: list[Any], pending_request: Any = None) -> list[list[Any]]:
-        """The one replica to ask. Serve asks again while that one takes no more requests."""
+        """Return the one replica of the row. Serve calls this again while the replica accepts no more requests."""
         if pending_request is None or not candidate_replicas:
             return [candidate_replicas]
         pending_request.routing_context.should_backoff = True
-        there = {replica.replica_id: replica for replica in candidate_replicas}
+        candidates = {replica.replica_id: replica for replica in candidate_replicas}
         request, row = pending_request.metadata.internal_request_id, pending_request.metadata.session_id
         self._forget(request)
-        engine = self._engine_of.get(row)
-        if engine not in there:
-            engine = min(there, key=lambda one: (self._requests[one], self._rows[one]))
-        # Counted from here on, not from when the replica has taken it: requests come in bursts.
-        self._asked[request] = engine
-        self._requests[engine] += 1
-        return [[there[engine]]]
+        replica = self._replica_of.get(row)
+        if replica not in candidates:
+            replica = min(candidates, key=lambda name: (self._requests[name], self._rows[name]))
+        # Counted from now, not from when the replica accepts it, because requests come in bursts.
+        self._asked[request] = replica
+        self._requests[replica] += 1
+        return [[candidates[replica]]]
 
     def on_request_routed(self, pending_request: Any, replica_id: Any, result: Any) -> None:
-        """Serve calls this when a replica has taken a request: from now on the row belongs to it."""
+        """Assign the row to its replica; Serve calls this when the replica has accepted the request."""
         row = pending_request.metadata.session_id
-        if self._engine_of.pop(row, None) != replica_id:
+        if self._replica_of.pop(row, None) != replica_id:
             self._rows[replica_id] += 1
-        self._engine_of[row] = replica_id
-        if len(self._engine_of) > ROWS:
-            self._engine_of.popitem(last=False)
+        self._replica_of[row] = replica_id
+        if len(self._replica_of) > ROWS:
+            self._replica_of.popitem(last=False)
 
     def on_request_completed(self, replica_id: Any, internal_request_id: str) -> None:
-        """Serve calls this when a request has been answered, or its replica is lost."""
+        """Forget a request; Serve calls this when it has been answered or its replica is lost."""
         self._forget(internal_request_id)
 
     def _forget(self, request: str) -> None:

@@ -9,6 +9,26 @@ from oasis_ray.recipe.recipe import Ref
 from oasis_ray.types import OUTCOME_OF, Divert, Outcome, Route
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One request of a row, as its lineage keeps it: where it went, with which seed, and what it took.
+
+    The order and types of the fields are those of the column `lineage` (`output.schema.STEP`).
+    """
+
+    node: str
+    digest: str
+    seed: int
+    finish: str
+    prompt_tokens: int
+    cached_tokens: int
+    reply_tokens: int
+    started: float  # UNIX time
+    seconds: float
+    engine: str
+    engine_seconds: float
+
+
 @dataclass(slots=True)
 class Row:
     """A row in flight: its source, the outputs of its nodes, its current node, and how it ended.

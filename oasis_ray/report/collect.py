@@ -12,7 +12,7 @@ from oasis_ray.report.image_counter import ImageCounter, draw
 from oasis_ray.report.tokens import tokenize_with
 from oasis_ray.report.totals import Spoken, Totals
 from oasis_ray.stats.contamination import Benchmark
-from oasis_ray.stats.images import ImageTotals
+from oasis_ray.stats.image_measures import ImageTotals
 from oasis_ray.storage import expand
 
 SAMPLE = 20_000  # rows whose language and verbs are looked at: a share is then right to 0.7 points

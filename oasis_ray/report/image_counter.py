@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from oasis_ray.report.dataset import Dataset, FileGroup
-from oasis_ray.stats.images import ImageTotals
+from oasis_ray.stats.image_measures import ImageTotals
 from oasis_ray.stats.sample import number
 from oasis_ray.storage import locate
 from oasis_ray.types import Outcome

@@ -15,7 +15,7 @@ from oasis_ray.report.dataset import Dataset
 from oasis_ray.report.totals import UNITS, Found, Spoken, Totals
 from oasis_ray.stats.defects import KINDS
 from oasis_ray.stats.histogram import Histogram
-from oasis_ray.stats.images import ImageTotals
+from oasis_ray.stats.image_measures import ImageTotals
 from oasis_ray.stats.verbs import parser_name
 from oasis_ray.types import Outcome
 

@@ -4,7 +4,7 @@ from collections import Counter
 
 import plotly.graph_objects as go
 
-from oasis_ray.report import published
+from oasis_ray.report import published_figures as published
 from oasis_ray.report.section import COLOURS, Section, Table, count, histogram, plot, share, stacked
 from oasis_ray.report.statistics import DatasetStatistics
 from oasis_ray.stats.contamination import GRAM
@@ -34,7 +34,7 @@ def lengths(subjects: list[DatasetStatistics]) -> Section | None:
     points = [f"{point}%" for point in sorted(every[0][1].percentiles)]
     head = ("subject", "text", "unit", "texts", "mean", "deviation", *points)
     lead = f"In tokens of the model that answers, words, and characters. {published.LENGTHS}"
-    return Section("lengths", "Histogram", lead, plots, [Table("Histogram and their percentiles", head, rows)])
+    return Section("lengths", "Lengths", lead, plots, [Table("Lengths and their percentiles", head, rows)])
 
 
 def languages(subjects: list[DatasetStatistics]) -> Section | None:

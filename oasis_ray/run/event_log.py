@@ -1,7 +1,7 @@
-"""The log of a session, for who looks into it at night: what happened to engines, nodes and rows, a line of JSON each.
+"""Event log: what happened to engines, machines and rows in a session, as JSON lines for on-call engineers.
 
-It holds ids, names and reasons, never what a model said. Only the last lines are kept; what had to go is
-counted in the first. The file is written anew each time, whole or not at all, so a store that can't append serves too.
+It holds ids, names and reasons, never texts of models. Only the last lines are kept; the first line counts those that
+were dropped. The file is replaced atomically, so it also works on stores that can't append.
 """
 
 import json
@@ -11,7 +11,7 @@ from typing import Any
 
 from oasis_ray.storage import write_atomically
 
-KEPT = 10_000  # lines, some 2 MB
+KEPT = 10_000  # lines, about 2 MB
 
 
 class EventLog:
@@ -24,7 +24,7 @@ class EventLog:
         self._noted = self._written = self._gone = 0
 
     def note(self, event: str, *, at: float | None = None, **facts: Any) -> None:
-        """Keep an event that happened at `at` (seconds since 1970; left out: now). Facts that are None are left out."""
+        """Add an event that happened at `at` (seconds since 1970; default: now). Facts that are None are omitted."""
         when = datetime.now(UTC) if at is None else datetime.fromtimestamp(at, UTC)
         known = {key: value for key, value in facts.items() if value is not None}
         line = {"time": when.isoformat(timespec="milliseconds"), "event": event, **self._always, **known}
@@ -32,11 +32,11 @@ class EventLog:
         self._noted += 1
 
     def missed(self, events: int) -> None:
-        """Count events that came too fast to be kept."""
+        """Count events that were dropped before they could be fetched."""
         self._gone += events
 
     def write(self) -> None:
-        """Write the file where there is anything new. Raises what the file system raises."""
+        """Write the file if there are new events. Raises what the file system raises."""
         noted, lines = self._noted, list(self._lines)
         if noted == self._written:
             return

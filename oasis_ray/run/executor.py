@@ -1,7 +1,7 @@
-"""The executor: where a run's engines live and its rows travel.
+"""Executor: where the engines of a run live and its rows are carried.
 
-`ray_executor` is a Ray cluster, `local_executor` is this process. All that decides what becomes of a row is the same
-for both: source, worker, parts, ledger, manifest, monitor. A run that one of them began is resumed by the other.
+`ray_executor` uses a Ray cluster, `local_executor` this process. Both share everything that decides about a row: input,
+worker, parts, ledger, manifest, watchdog. A run that one of them began can be resumed by the other.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,7 +24,7 @@ Tell = Callable[..., None]  # a metric's name, its value, its labels
 
 @dataclass(frozen=True)
 class Work:
-    """The rows of one phase and what it takes to bring them to their parts. `session` is in the names of the parts."""
+    """The rows of one phase, and what is needed to carry them. `session` is in the names of the parts."""
 
     shards: Shards
     job: Job
@@ -37,47 +37,47 @@ class Work:
 
     @property
     def writer(self) -> PartWriter:
-        """What writes the rows that end, and those that wait for the next phase."""
+        """The writer of rows that end, and of those that wait for the next phase."""
         return PartWriter(self.job.output.path.rstrip("/"), self.recipe, session=self.session, waiting=self.waiting)
 
 
 class Executor(Protocol):
-    """What a run asks for. `run` is the name of a session's engines: `oasis-` and the session."""
+    """What a run needs. `run` is the name of a session's engines: `oasis-` and the session."""
 
     def join(self) -> None:
-        """Come to where the run is executed. Nothing else is called before."""
+        """Join the cluster, if there is one. Called before all other methods."""
 
     def nodes(self) -> list[Node]:
-        """The machines that are there now."""
+        """Return the machines that are up now."""
 
     def grows(self) -> bool:
-        """Whether more machines come when engines need them."""
+        """Whether an autoscaler adds machines when engines need them."""
 
     def start_coordinator(self, name: str) -> Coordinator:
-        """Begin to coordinate a session."""
+        """Start the coordinator of a session."""
 
     def start_pools(
         self, pools: Mapping[str, Pool], run: str, *, gpus: Mapping[str, bool], labels: dict[str, str]
     ) -> Pools:
-        """Start engines and return when all are up. Raises FitError or RunError."""
+        """Start engines; return when all are up. Raises FitError or RunError."""
 
     def stop_pools(self, pools: Pools) -> None:
-        """End the engines of these pools."""
+        """Stop the engines of these pools."""
 
     def execute(self, work: Work) -> None:
-        """Carry all rows to their parts, until they have ended or the coordinator drains."""
+        """Carry all rows and write their parts, until they have ended or the coordinator drains."""
 
     def engines(self, run: str, pools: Mapping[str, Pool]) -> list[tuple[ReplicaGroup, dict[str, int]]]:
-        """For each kind of engine how many are starting, running and stopping."""
+        """Return how many engines of each replica group are starting, running and stopping."""
 
     def states(self, pools: Pools) -> str:
-        """How each pool stands, for a message."""
+        """Return the status of each pool, for a message."""
 
     def impossible(self, pools: Pools) -> str:
-        """Which pools will never have an engine here, for a message; empty where there are none."""
+        """Return the pools that will never have an engine here, for a message; empty where there are none."""
 
     def used_mib(self) -> float:
-        """The memory in use on the driver's machine, in MiB."""
+        """Return the memory in use on the driver's machine, in MiB."""
 
     def meter(self, run: str, session: str) -> Tell | None:
-        """What takes the run's metrics (`metrics.METRICS`); None where nobody collects them."""
+        """Return what sets the run's metrics (`metrics.METRICS`); None where nobody collects them."""

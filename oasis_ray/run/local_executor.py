@@ -1,7 +1,7 @@
-"""A run in this process: one event loop carries the rows, each pool is one engine, and Ray is not imported.
+"""Local executor: runs a job in this process, with one event loop and one engine per pool, without Ray.
 
-A stage can be stepped through in a debugger, and a small job starts in a second. What needs a cluster is refused when
-the job is loaded (`load.beyond_local`).
+Breakpoints in a stage work, and a small job starts in a second. Jobs that need a cluster are refused when they are
+loaded (`load.beyond_local`).
 """
 
 import asyncio
@@ -17,8 +17,8 @@ from pathlib import Path
 import psutil
 import pyarrow as pa
 
-from oasis_ray.cluster.memory import own_mib
 from oasis_ray.cluster.nodes import Node
+from oasis_ray.cluster.process_memory import own_mib
 from oasis_ray.errors import OasisError, RunError
 from oasis_ray.input.reader import read
 from oasis_ray.job.pool import Pool
@@ -29,52 +29,52 @@ from oasis_ray.pool.placement import engines_on_cpus
 from oasis_ray.pool.replica_groups import ReplicaGroup, replica_groups
 from oasis_ray.run.executor import Pools, Work
 
-LOOK_S = 0.2  # between two looks at an engine that starts, so that Ctrl-C is heard
+LOOK_S = 0.2  # between two looks at an engine that starts, so that Ctrl-C takes effect
 GPU_FILES = ("nvidia[0-9]*", "kfd", "dxg")  # below /dev, where there is a GPU: NVIDIA's, AMD's, and under WSL
 
 
 class LocalExecutor:
-    """This process and this machine."""
+    """The executor of this process, on this machine."""
 
     def __init__(self) -> None:
-        self._loop: asyncio.AbstractEventLoop | None = None  # the engines' own from the first rows on
+        self._loop: asyncio.AbstractEventLoop | None = None  # used by the engines too, from the first rows on
         self._pools: dict[str, LocalPool] = {}
         self._starting = ""
 
     def join(self) -> None:
-        """Nothing to join."""
+        """Do nothing: there is no cluster to join."""
 
     def nodes(self) -> list[Node]:
-        """This machine."""
+        """Return this machine."""
         return [Node(platform.node(), {"CPU": float(os.cpu_count() or 1), "GPU": float(gpu_count())}, "local")]
 
     def grows(self) -> bool:
-        """It does not."""
+        """Return False: no machine is added."""
         return False
 
     def start_coordinator(self, name: str) -> LocalCoordinator:
-        """A watch in this process."""
+        """Return a coordinator in this process."""
         return LocalCoordinator()
 
     def start_pools(
         self, pools: Mapping[str, Pool], run: str, *, gpus: Mapping[str, bool], labels: dict[str, str]
     ) -> dict[str, LocalPool]:
-        """Open the engines one after another, as each sets variables for the processes that it starts."""
+        """Open the engines one after another, because each sets environment variables for its child processes."""
         sharing, devices = max(1, engines_on_cpus(pools, gpus)), gpus_of(pools, gpus)
         for name, pool in pools.items():
-            made = LocalPool(name, pool, gpus=gpus[name], sharing=sharing, devices=devices.get(name))
+            opened = LocalPool(name, pool, gpus=gpus[name], sharing=sharing, devices=devices.get(name))
             self._starting = name
             try:
-                self._open(made, pool.start_timeout_s)
+                self._open(opened, pool.start_timeout_s)
             except BaseException:
                 self.stop_pools(self._pools)
                 raise
-            self._pools[name] = made
+            self._pools[name] = opened
         self._starting = ""
         return {name: self._pools[name] for name in pools}
 
     def _open(self, pool: LocalPool, patience_s: float) -> None:
-        """Open an engine in a thread, which a signal and a timeout need not wait for."""
+        """Open an engine in a thread, so that signals and the timeout take effect meanwhile."""
         opened: Future[None] = Future()
 
         def work() -> None:
@@ -97,7 +97,7 @@ class LocalExecutor:
             raise RunError(f"the pools did not come up: {text}") from error
 
     def stop_pools(self, pools: Pools) -> None:
-        """Close the engines, side by side, as each waits for its processes to end; and the event loop with the last."""
+        """Close the engines concurrently, and the event loop after the last one."""
         closing = [pool for name in list(pools) if (pool := self._pools.pop(name, None)) is not None]
         if closing:
             with ThreadPoolExecutor(len(closing)) as threads:
@@ -108,7 +108,7 @@ class LocalExecutor:
             self._loop = None
 
     def execute(self, work: Work) -> None:
-        """Carry the rows, and write those that have ended also where this is interrupted."""
+        """Carry the rows; those that have ended are written even if this is interrupted."""
         loop = self._loop = self._loop or asyncio.new_event_loop()
         stream = loop.create_task(self._stream(work))
         try:
@@ -145,7 +145,7 @@ class LocalExecutor:
             parts.write()
 
     def engines(self, run: str, pools: Mapping[str, Pool]) -> list[tuple[ReplicaGroup, dict[str, int]]]:
-        """One engine per pool, once it has started."""
+        """Return one engine per pool, once it has started."""
         found = []
         for kind in replica_groups(pools):
             pool = self._pools.get(kind.pool)
@@ -154,24 +154,24 @@ class LocalExecutor:
         return found
 
     def states(self, pools: Pools) -> str:
-        """Which engines run."""
+        """Return which engines run."""
         return "; ".join(f"pool '{name}': {'1 running' if self._pools[name].up else 'no engine'}" for name in pools)
 
     def impossible(self, pools: Pools) -> str:
-        """None is: they were opened before the rows were."""
+        """Return an empty text: all engines were opened before the first row."""
         return ""
 
     def used_mib(self) -> float:
-        """The memory of this process and of those that its engines have started."""
+        """Return the memory of this process and of its child processes, in MiB."""
         this = psutil.Process()
         return own_mib([this, *this.children(recursive=True)])
 
     def meter(self, run: str, session: str) -> None:
-        """Nobody collects metrics from this process."""
+        """Return None: nobody collects metrics from this process."""
 
 
 class _Parts:
-    """Gathers batches of ended rows until they make a part."""
+    """Collects batches of ended rows until they fill a part."""
 
     def __init__(self, work: Work) -> None:
         self._writer, self._most = work.writer, work.job.output.rows_per_part
@@ -180,16 +180,16 @@ class _Parts:
 
     @property
     def full(self) -> bool:
-        """Whether a part's rows are there."""
+        """Whether there are enough rows for a part."""
         return self._rows >= self._most
 
     def add(self, batch: pa.Table, rows: int) -> None:
-        """Gather a batch of `rows` rows."""
+        """Add a batch of `rows` rows."""
         self._batches.append(batch)
         self._rows += rows
 
     def write(self) -> None:
-        """Write what was gathered; what comes meanwhile is for the next part."""
+        """Write the collected rows; rows that are added meanwhile belong to the next part."""
         batches, self._batches, self._rows = self._batches, [], 0
         if batches:
             self._writer.write(batches, self._written)
@@ -197,7 +197,7 @@ class _Parts:
 
 
 def _batches(work: Work) -> Iterator[pa.Table]:
-    """The rows of the input, a few at a time, until the run drains."""
+    """Yield the rows of the input in batches, until the run drains."""
     for group in work.shards.groups:
         for batch in read(group, work.job.input, work.job.rows_per_task):
             if work.coordinator.draining():
@@ -206,7 +206,7 @@ def _batches(work: Work) -> Iterator[pa.Table]:
 
 
 async def _first(flying: "set[asyncio.Task[None]]") -> "set[asyncio.Task[None]]":
-    """Wait until one of the tasks has ended; the others. Raises what it raised."""
+    """Wait until one of the tasks has ended; return the others. Raises what it raised."""
     done, left = await asyncio.wait(flying, return_when=asyncio.FIRST_COMPLETED)
     for task in done:
         task.result()
@@ -215,7 +215,7 @@ async def _first(flying: "set[asyncio.Task[None]]") -> "set[asyncio.Task[None]]"
 
 @cache
 def gpu_count() -> int:
-    """How many GPUs torch sees. It is imported only where a device file says that there are any: that takes seconds."""
+    """Return the number of GPUs that torch sees. It is imported only where a device file exists: that takes seconds."""
     if not any(path for name in GPU_FILES for path in Path("/dev").glob(name)):
         return 0
     import torch
@@ -224,9 +224,9 @@ def gpu_count() -> int:
 
 
 def gpus_of(pools: Mapping[str, Pool], gpus: Mapping[str, bool]) -> dict[str, str]:
-    """For each pool on GPUs those that its engine may see: whole ones in order, and shares of one beside each other.
+    """Return for each pool on GPUs which of them its engine may see. Engines that share a GPU see the same one.
 
-    The pools fit (`capacity.fit`). A pool sees GPUs of CUDA_VISIBLE_DEVICES alone, where that is set.
+    The pools fit (`capacity.fit`). Only GPUs in CUDA_VISIBLE_DEVICES are used, where that is set.
     """
     names = os.environ.get("CUDA_VISIBLE_DEVICES", "")
     known = [name.strip() for name in names.split(",") if name.strip()]

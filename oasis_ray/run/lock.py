@@ -12,7 +12,7 @@ from oasis_ray.storage import expand
 
 @contextmanager
 def locked(folder: str) -> Iterator[None]:
-    """Keep a second run out of a local folder. An object store knows no locks: see docs/failures.md."""
+    """Lock a local run folder against a second run. Object stores have no locks: see docs/failures.md."""
     if "://" in folder:
         yield
         return

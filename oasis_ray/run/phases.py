@@ -1,8 +1,8 @@
-"""Phases: the pools of a job one after another, where the cluster can't hold them all at once.
+"""Phases: runs the pools of a job one after another where the cluster can't hold them all at once.
 
-In a phase some pools are up, and each row goes as far through its route as their nodes lead; then it waits. Rows don't
-wait for each other, so a phase takes in what any route has for its pools. The order is searched that loads engines
-least often, and among these the one with the fewest phases. Where all pools fit together, that is one phase.
+In a phase some pools are up. Each row passes the nodes of its route that these pools answer, and then waits. Rows don't
+wait for each other, so a phase serves all routes. The search finds the order that loads engines least often, and among
+these the one with the fewest phases. Where all pools fit together, there is one phase.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -28,7 +28,7 @@ Path = tuple[Node, ...]
 
 @dataclass(frozen=True)
 class Phase:
-    """One of a run's phases: its number, counted from 1, the pools that are up, and the nodes that rows then pass."""
+    """One phase of a run: its number, from 1, the pools that are up, and the nodes that rows pass in it."""
 
     number: int
     of: int
@@ -42,10 +42,10 @@ class Phase:
 def plan(
     job: Job, recipe: Recipe, gpus: Mapping[str, bool], have: list[ClusterNode], *, grows: bool
 ) -> tuple[Phase, ...]:
-    """The phases of a job on these nodes; where the cluster `grows`, nodes come for all pools at once.
+    """Return the phases of a job on these nodes: one phase where the cluster `grows`, since nodes come for all pools.
 
-    Raises FitError where the pools won't fit; with `phases: auto` only where one of them does not by itself. A pool
-    that may have no engine counts with one there: it needs room as soon as a row comes to it.
+    Raises FitError where the pools don't fit; with `phases: auto` only where a pool alone does not fit. A pool that may
+    scale to zero counts with one engine, because it needs room as soon as a row reaches it.
     """
     wanted = needs(job.pools, gpus)
     if grows:
@@ -53,7 +53,7 @@ def plan(
     if job.phases == "off":
         fit(wanted, have)
         return together(recipe, job.pools)
-    # Of a pool of several types the first counts with one engine, where none need be there.
+    # Of a pool with several types of GPU, the first counts with one engine where none is required.
     least: dict[str, list[Need]] = {}
     for need in wanted:
         least.setdefault(need.pool, []).append(need)
@@ -73,24 +73,24 @@ def plan(
 
 
 def together(recipe: Recipe, pools: Collection[str]) -> tuple[Phase, ...]:
-    """All pools in one phase."""
+    """Return one phase with all pools."""
     return _named(recipe, (frozenset(pools),))
 
 
 def cut(
     recipe: Recipe, pools: Collection[str], fits: Callable[[Collection[str]], bool], free: Collection[str] = ()
 ) -> tuple[Phase, ...]:
-    """The phases with the fewest loads, of these the fewest phases.
+    """Return the phases with the fewest loads of engines, and among these the fewest phases.
 
-    `fits` tells which pools can be up together; those that are `free` (servers) are no load, and up in each phase that
-    has a node of theirs. Raises FitError where no order of what fits will do.
+    `fits` says which pools can be up together. Pools that are `free` (servers) are no load, and are up in each phase
+    that has one of their nodes. Raises FitError where no order of the pools brings every row to its end.
     """
     heavy = sorted(set(pools) - set(free))
     sets = (frozenset((*some, *free)) for size in range(len(heavy) + 1) for some in combinations(heavy, size))
     possible = [some for some in sets if fits(some)]
     begin = tuple(_onward(path, frozenset()) for path in _paths(recipe))
-    # Dijkstra over what each kind of row still has before it and what is up. An entry is what it has cost to come
-    # there (loads, then phases); between equals the one found first is taken, so a job's phases are always the same.
+    # Dijkstra over the rest of each path and the pools that are up. The cost of an entry is (loads, phases); between
+    # equals the one found first is taken, so a job's phases are always the same.
     queue: list[tuple[int, int, int, tuple[Path, ...], tuple[Pools, ...]]] = [(0, 0, 0, begin, ())]
     seen, found = set(), count(1)
     while queue:
@@ -109,9 +109,9 @@ def cut(
 
 
 def due(shards: Shards, waiting: pa.Table, recipe: Recipe, phase: Phase) -> Shards:
-    """Of what is to be done in `shards`, the rows whose turn is in `phase`, and the parts that have their states.
+    """Return the rows of `shards` that are due in `phase`, with the parts that hold their states.
 
-    A row that waits (`waiting.read_waiting`) goes on in the phase of its node; the others begin in phase 1.
+    A row that waits (`checkpoint.read_waiting`) continues in the phase of its node; the others begin in phase 1.
     """
     here = pa.array([node.name in phase.nodes for node in recipe.nodes], pa.bool_())
     if not waiting.num_rows:
@@ -129,7 +129,7 @@ def due(shards: Shards, waiting: pa.Table, recipe: Recipe, phase: Phase) -> Shar
 
 
 def _paths(recipe: Recipe) -> tuple[Path, ...]:
-    """The ways that rows can take: the main route, and from each node that diverts, the route that it sends to."""
+    """Return the paths that rows can take: the main route, and one path for each route that a node diverts to."""
     main = tuple(node for node in recipe.nodes if node.route is Route.MAIN)
     found = [main]
     for place, node in enumerate(recipe.nodes):
@@ -140,15 +140,15 @@ def _paths(recipe: Recipe) -> tuple[Path, ...]:
 
 
 def _onward(path: Path, up: Pools) -> Path:
-    """What is left of a path when a row has gone as far as these pools let it."""
+    """Return the rest of a path after the nodes that these pools answer."""
     stop = next((place for place, node in enumerate(path) if node.pool is not None and node.pool not in up), len(path))
     return path[stop:]
 
 
 def _named(recipe: Recipe, chosen: Sequence[Pools]) -> tuple[Phase, ...]:
-    """The phases with their nodes. A node that rows come to by several paths belongs to the last of their phases.
+    """Return the phases with their nodes. A node on several paths belongs to the last of their phases.
 
-    A pool is up from the first phase that has a node of it to the last, but for those in which others need its room.
+    A pool is up from the first phase with one of its nodes to the last, except where other pools need its room.
     """
     turn: dict[str, int] = {}
     for path in _paths(recipe):

@@ -1,4 +1,4 @@
-"""A run on a Ray cluster: Ray Data streams the rows, Ray Serve holds the engines."""
+"""Ray executor: runs a job on a Ray cluster, with Ray Data for the rows and Ray Serve for the engines."""
 
 from collections.abc import Mapping
 
@@ -11,22 +11,25 @@ from oasis_ray.job.pool import Pool
 from oasis_ray.output.sink import PartSink
 from oasis_ray.pipeline.graph import BESIDE_A_WORKER, LIGHT_CPUS, build
 from oasis_ray.pipeline.remote_coordinator import RemoteCoordinator, start_coordinator
-from oasis_ray.pool.deployment import start_pools, stop_pools
+from oasis_ray.pool.deployment import Deployments
 from oasis_ray.pool.handle import PoolHandle
 from oasis_ray.pool.replica_groups import ReplicaGroup
-from oasis_ray.pool.status import impossible, standing, states
+from oasis_ray.pool.status import engine_counts, impossible, states
 from oasis_ray.run.executor import Pools, Tell, Work
 
 
 class RayExecutor:
-    """The cluster that this process belongs to, else one that is started here (`cluster.join`)."""
+    """The executor of the cluster that this process belongs to, else of one that is started here."""
+
+    def __init__(self) -> None:
+        self._deployments = Deployments()
 
     def join(self) -> None:
         """Join the cluster."""
         connection.join()
 
     def nodes(self) -> list[Node]:
-        """The nodes that are up."""
+        """Return the nodes that are up."""
         return connection.nodes()
 
     def grows(self) -> bool:
@@ -34,18 +37,18 @@ class RayExecutor:
         return verdict() is not None
 
     def start_coordinator(self, name: str) -> RemoteCoordinator:
-        """An actor on the driver's node."""
+        """Start the coordinator as an actor on the driver's node."""
         return start_coordinator(name)
 
     def start_pools(
         self, pools: Mapping[str, Pool], run: str, *, gpus: Mapping[str, bool], labels: dict[str, str]
     ) -> dict[str, PoolHandle]:
-        """Serve applications, one per kind of engine."""
-        return start_pools(pools, run, gpus=gpus, labels=labels)
+        """Start Serve applications, one per replica group."""
+        return self._deployments.start(pools, run, gpus=gpus, labels=labels)
 
     def stop_pools(self, pools: Pools) -> None:
-        """End the applications that no other job holds."""
-        stop_pools(_handles(pools))
+        """Stop the applications that no other job holds."""
+        self._deployments.stop(_handles(pools))
 
     def execute(self, work: Work) -> None:
         """Stream the rows through Ray Data."""
@@ -55,24 +58,24 @@ class RayExecutor:
         rows.write_datasink(sink, ray_remote_args={"num_cpus": LIGHT_CPUS}, concurrency=BESIDE_A_WORKER * job.workers)
 
     def engines(self, run: str, pools: Mapping[str, Pool]) -> list[tuple[ReplicaGroup, dict[str, int]]]:
-        """Replicas by state."""
-        return standing(run, pools)
+        """Return the number of replicas by state, per replica group."""
+        return engine_counts(run, pools)
 
     def states(self, pools: Pools) -> str:
-        """What Serve and the autoscaler say of the pools."""
+        """Return what Serve and the autoscaler report on the pools."""
         return states(_handles(pools))
 
     def impossible(self, pools: Pools) -> str:
-        """Pools whose engines no node type can hold."""
+        """Return the pools whose engines no node type can hold."""
         return impossible(_handles(pools), verdict())
 
     def used_mib(self) -> float:
-        """The memory of this machine's part of the cluster."""
+        """Return the memory of the cluster's processes on this machine, in MiB."""
         return used_mib()
 
     def meter(self, run: str, session: str) -> Tell:
-        """Metrics that Ray's node agents show to Prometheus."""
-        return Metrics(run=run, session=session).tell
+        """Return metrics that Ray's node agents export to Prometheus."""
+        return Metrics(run=run, session=session).record
 
 
 def _handles(pools: Pools) -> dict[str, PoolHandle]:

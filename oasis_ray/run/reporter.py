@@ -1,13 +1,13 @@
-"""The heartbeat of a session: every few seconds the driver tells how it stands, to all who can't ask it.
+"""Reporter: publishes the progress of a session every few seconds.
 
-A thread of the driver looks at the coordinator, the engines and the nodes. What it sees becomes the run's metrics, the
-file `progress.json` and lines in the session's log: the same figures, from one look. Telling is best effort: a file
-that can't be written is noted once, and the run goes on.
+A thread of the driver looks at the coordinator, the engines and the nodes. The same figures, from one look, become the
+run's metrics, the file `progress.json` and lines in the session's event log. A file that can't be written is noted
+once; the run continues.
 """
 
 import threading
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,19 +21,20 @@ from oasis_ray.output.manifest import summary
 from oasis_ray.pipeline.coordinator import Coordinator
 from oasis_ray.pipeline.snapshot import Event, Snapshot, by_node
 from oasis_ray.recipe.recipe import Recipe
+from oasis_ray.run.engine_clock import EngineClock
 from oasis_ray.run.event_log import EventLog
 from oasis_ray.run.executor import Executor
 from oasis_ray.run.phases import Phase
 from oasis_ray.run.progress import Place, Progress, publish, write_progress
 
-BEAT_S = 5.0
+EVERY_S = 5.0
 STORE_S = 30.0  # between two writes to an object store
-WINDOW_S = 60.0  # what "recent" means
+WINDOW_S = 60.0  # that "recent" rates cover
 
 
 @dataclass
 class Reporter:
-    """Beats until it is left. The `coordinator` is asked once it is there; `notes` are shown when the run ends."""
+    """Reporter of one session; a context manager. `coordinator` is set once it runs; `notes` are for the user."""
 
     job: Job
     recipe: Recipe
@@ -51,23 +52,19 @@ class Reporter:
     def __post_init__(self) -> None:
         self.folder = self.job.output.path.rstrip("/")
         self.run = self.folder.rpartition("/")[2]
-        self._every_s = STORE_S if "://" in self.folder else BEAT_S
+        self._every_s = STORE_S if "://" in self.folder else EVERY_S
         self._meter = self.executor.meter(self.run, self.session)
-        self._journal = EventLog(self.folder, run=self.run, session=self.session)
+        self._log = EventLog(self.folder, run=self.run, session=self.session)
         self._step, self._since = "", time.monotonic()
-        self._looked = self._since
+        self._clock = EngineClock(self.job.pools, self.gpus, self._since)
         self._working: float | None = None
-        self._told, self._wrote = False, float("-inf")
+        self._failed, self._wrote = False, float("-inf")
         self._events = 0
-        self._view = Snapshot()
+        self._snapshot = Snapshot()
         self._ended: deque[tuple[float, int, int]] = deque()
-        self._engine_s = dict.fromkeys(self.job.pools, 0.0)
-        self._gpu_s = dict.fromkeys(self.job.pools, 0.0)
-        self._typed_s: dict[str, dict[str, float]] = {}  # of them those on a type that the pool names
         self._types: set[str] = set()
         self._peak_mib = 0.0
         self._looking = threading.Lock()
-        self._engines: dict[str, dict[str, int]] = {}
         self._machines: dict[str, str] = {}
 
     def __enter__(self) -> "Reporter":
@@ -81,79 +78,61 @@ class Reporter:
         self._thread.join()
         self._try_to_look()
         self.note("session_ended", why=f"{type(error).__name__}: {error}" if error else None)
-        self._view.standing, self._engines = (
-            [],
-            {name: dict.fromkeys(found, 0) for name, found in self._engines.items()},
-        )
-        self._tell(self._progress(), at_once=True)  # so that no gauge stays where it was
+        self._snapshot.standing = []
+        self._clock.engines = {name: dict.fromkeys(states, 0) for name, states in self._clock.engines.items()}
+        self._publish(self._progress(), at_once=True)  # so that no gauge keeps its last value
 
     def step(self, text: str) -> None:
-        """A new step of the session has begun."""
+        """Record that a step of the session begins."""
         self._step, self._since = text, time.monotonic()
         if text == "working":
             self._working = self._since
         self.note("step", text=text, **({} if self.phase is None else {"phase": str(self.phase)}))
 
     def measured(self) -> dict[str, Any]:
-        """For the manifest, as of now: the seconds from the first row begun to the last one ended, and the rows in
-        flight on average; by pool the seconds of running engines, and of their GPUs, and of these by the type that
-        the pool names; the types of GPU of the cluster; the most memory that was in use on this machine at any look.
+        """What the manifest says of the session, as of now.
+
+        seconds_of_rows: from the first row that began to the last that ended. rows_at_once: rows in flight, on average.
+        engine_seconds, gpu_seconds, gpu_seconds_of_types: by pool, see `EngineClock`. gpus: the types of GPU of the
+        cluster. peak_memory_mib: the most memory in use on this machine at any look.
         """
         self._try_to_look()
         return {
-            "seconds_of_rows": round(self._view.seconds, 1),
-            "rows_at_once": round(self._view.at_once, 2),
-            "engine_seconds": {name: round(seconds, 1) for name, seconds in self._engine_s.items()},
-            "gpu_seconds": {name: round(seconds, 1) for name, seconds in self._gpu_s.items()},
-            "gpu_seconds_of_types": {
-                pool: {name: round(seconds, 1) for name, seconds in typed.items()}
-                for pool, typed in self._typed_s.items()
-            },
+            "seconds_of_rows": round(self._snapshot.seconds, 1),
+            "rows_at_once": round(self._snapshot.at_once, 2),
+            **self._clock.measured(),
             "gpus": sorted(self._types),
             "peak_memory_mib": round(self._peak_mib),
         }
 
     def note(self, event: str, **facts: Any) -> None:
-        """Write an event into the session's log."""
-        self._journal.note(event, **facts)
+        """Add an event to the session's log."""
+        self._log.note(event, **facts)
 
     def _run(self) -> None:
         while True:
             self._try_to_look()
-            self._tell(self._progress())
-            if self._stop.wait(BEAT_S):
+            self._publish(self._progress())
+            if self._stop.wait(EVERY_S):
                 return
 
     def _try_to_look(self) -> None:
         try:
             with self._looking:
                 self._look()
-        except Exception as error:  # Ray may be on its way up or down, or have lost a process: the next look is soon
+        except Exception as error:  # Ray may be starting or stopping, or have lost a process: the next look comes soon
             text = (str(error).strip().splitlines() or [""])[-1]
             self.note("look_failed", text=f"{type(error).__name__}: {text}")
 
     def _look(self) -> None:
-        """See where rows, engines and nodes stand, and note what has changed."""
+        """Look at rows, engines and nodes, and note what has changed."""
         if (coordinator := self.coordinator) is not None:
-            self._view = coordinator.view()
+            self._snapshot = coordinator.view()
             for event in coordinator.events(self._events):
                 self._note_event(event)
-        now, found = time.monotonic(), self.executor.engines(f"oasis-{self.session}", self.job.pools)
-        engines: dict[str, Counter[str]] = {name: Counter() for name in self.job.pools}
-        for kind, counts in found:
-            engines[kind.pool].update(counts)
-            seconds = counts["running"] * (now - self._looked)
-            self._engine_s[kind.pool] += seconds
-            if self.gpus[kind.pool]:
-                seconds *= kind.config.gpus_per_engine * kind.config.gpu_share
-                self._gpu_s[kind.pool] += seconds
-                if (name := kind.config.gpu_type) is not None:
-                    typed = self._typed_s.setdefault(kind.pool, {})
-                    typed[name] = typed.get(name, 0.0) + seconds
-        for name in self.job.pools:
-            if engines[name] != self._engines.get(name):
-                self.note("engines", pool=name, **engines[name])
-        self._engines, self._looked = {name: dict(counts) for name, counts in engines.items()}, now
+        now, groups = time.monotonic(), self.executor.engines(f"oasis-{self.session}", self.job.pools)
+        for name, counts in self._clock.look(groups, now).items():
+            self.note("engines", pool=name, **counts)
         alive = self.executor.nodes()
         self._types.update(name for node in alive for name in gpu_types(node.resources))
         machines = {node.id: node.name for node in alive}
@@ -165,19 +144,22 @@ class Reporter:
         self._peak_mib = max(self._peak_mib, self.executor.used_mib())
 
     def _note_event(self, event: Event) -> None:
-        self._journal.missed(event.number - self._events - 1)
+        self._log.missed(event.number - self._events - 1)
         self._events = event.number
-        self._journal.note(event.event, at=event.at, **event.facts)
+        self._log.note(event.event, at=event.at, **event.facts)
 
     def _progress(self) -> Progress:
-        now, tally = time.monotonic(), self._view.tally
+        now, tally = time.monotonic(), self._snapshot.tally
         self._ended.append((now, tally.rows, tally.reply_tokens))
         while len(self._ended) > 2 and now - self._ended[1][0] > WINDOW_S:
             self._ended.popleft()
         at, rows, tokens = self._ended[0]
         recent = now - at
         pools = self.recipe.pool_of
-        session = {"gpu_seconds": self._gpu_s, "gpu_seconds_of_types": self._typed_s, "gpus": self._types}
+        clock = self._clock
+        session = {
+            "gpu_seconds": clock.gpu_seconds, "gpu_seconds_of_types": clock.gpu_seconds_of_types, "gpus": self._types,
+        }  # fmt: skip
         currency = self.prices.currency if self.prices else None
         return Progress(
             run=self.run,
@@ -189,30 +171,30 @@ class Reporter:
             step_s=round(now - self._since, 1),
             input_rows=self.rows,
             rows_before=self.before,
-            rows_waiting=self._view.waiting,
+            rows_waiting=self._snapshot.waiting,
             **summary(tally),
             in_flight=[
                 Place(node=one.node, pool=pools.get(one.node), rows=one.rows, oldest=one.oldest, seconds=one.seconds)
-                for one in by_node(self._view.standing)
+                for one in by_node(self._snapshot.standing)
             ],
-            engines=self._engines,
-            gpu_seconds={name: round(seconds, 1) for name, seconds in self._gpu_s.items()},
+            engines=clock.engines,
+            gpu_seconds={name: round(seconds, 1) for name, seconds in clock.gpu_seconds.items()},
             bill=bill(tally, pools, spent_by([session], self.prices), currency),
             rows_per_s=tally.rows / max(now - self._working, 1.0) if self._working else None,
             recent_rows_per_s=(tally.rows - rows) / recent if recent else None,
             recent_reply_tokens_per_s=(tally.reply_tokens - tokens) / recent if recent else None,
         )
 
-    def _tell(self, progress: Progress, *, at_once: bool = False) -> None:
+    def _publish(self, progress: Progress, *, at_once: bool = False) -> None:
         if self._meter is not None:
             publish(self._meter, progress, {node.name for node in self.recipe.nodes})
-        if not at_once and time.monotonic() - self._wrote < self._every_s - BEAT_S / 2:
+        if not at_once and time.monotonic() - self._wrote < self._every_s - EVERY_S / 2:
             return
         self._wrote = time.monotonic()
         try:
             write_progress(self.folder, progress)
-            self._journal.write()
-        except Exception as error:  # a store may raise anything; the rows are what counts
-            if not self._told:
-                self.notes.append(f"progress and log could not be written, the run went on: {error}")
-                self._told = True
+            self._log.write()
+        except Exception as error:  # a store may raise anything, and the rows matter more
+            if not self._failed:
+                self.notes.append(f"progress and event log could not be written; the run continued: {error}")
+                self._failed = True

@@ -1,4 +1,7 @@
-"""What a run finds in its folder when it starts: nothing, a part of itself, or a part of a run with another recipe."""
+"""Resume: what a run finds in its folder when it starts, and which rows are left to do.
+
+The folder holds nothing, a part of this run, or a part of a run with a different recipe, models or input.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,25 +9,65 @@ from typing import Any
 
 import pyarrow.compute as pc
 
+from oasis_ray.engine.model_files import pin_revisions
 from oasis_ray.errors import JobError
 from oasis_ray.input.ids import some
 from oasis_ray.input.listing import lists
 from oasis_ray.input.shards import Shards, open_shards
 from oasis_ray.job.job import Job
-from oasis_ray.output.checkpoint import clear, under_way, waits
+from oasis_ray.output.checkpoint import clear, count_waiting, waiting_folders
 from oasis_ray.output.ledger import ended_ids, reopen_failed
-from oasis_ray.output.manifest import naming_of, now, read_manifest
+from oasis_ray.output.manifest import describe, naming_of, node_digests, now, read_manifest
 from oasis_ray.output.manifest_diff import changes
-from oasis_ray.output.removed import REMOVED, put_back, remove
+from oasis_ray.output.removed_rows import REMOVED, put_back, remove
 from oasis_ray.output.repair import repair
-from oasis_ray.storage import check_target, locate
+from oasis_ray.recipe.recipe import Recipe
+from oasis_ray.storage import check_target, locate, store_errors
 
 
 @dataclass(frozen=True)
 class OpenedRun:
-    """The manifest that the session continues, the rows that are left to do, how many had ended before, and notes for
-    the user on what was repaired or changed.
+    """A run folder that is ready for a session.
+
+    job: with the revisions of its models pinned. manifest: the one that the session continues. rows: of the input.
+    todo: the rows that are left to do. before: how many rows ended in earlier sessions. notes: for the user, on what
+    was repaired or changed.
     """
+
+    job: Job
+    manifest: dict[str, Any]
+    rows: int
+    todo: Shards
+    before: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """The digest of each node, as the manifest names it: on resuming, that of the version that began the run."""
+        return {node["name"]: node["digest"] for node in self.manifest["nodes"]}
+
+
+def open_run(job: Job, recipe: Recipe, *, retry: str | None = None, accept_changes: bool = False) -> OpenedRun:
+    """Read the input, pin the models, and repair the run folder. Raises JobError; see `open_folder` for the options."""
+    folder = job.output.path.rstrip("/")
+    with store_errors("output.path", folder, JobError):
+        earlier = recorded(folder)
+    shards = open_input(job, earlier)
+    with store_errors("output.path", folder, JobError):
+        pinned = job.model_copy(update={"pools": pin_revisions(job.pools, earlier)})
+        listing = shards.listing
+        fresh = describe(
+            job, recipe, node_digests(pinned, recipe), shards.rows, pinned.pools,
+            naming=listing.naming, from_run=listing.run,
+        )  # fmt: skip
+        found = open_folder(folder, shards, fresh, retry=retry, accept_changes=accept_changes)
+    passed_over = [f"input.path: passed over {listing}"] if listing.passed_over else []
+    return OpenedRun(pinned, found.manifest, shards.rows, found.todo, found.before, [*passed_over, *found.notes])
+
+
+@dataclass(frozen=True)
+class FoundFolder:
+    """A run folder after its repair: its manifest, the rows that are left to do, how many had ended, and notes."""
 
     manifest: dict[str, Any]
     todo: Shards
@@ -33,9 +76,9 @@ class OpenedRun:
 
 
 def open_input(job: Job, manifest: Mapping[str, Any]) -> Shards:
-    """The rows of a job's input, under the ids that the run's `manifest` gives them (empty: a new run).
+    """Return the rows of a job's input, with the ids that the run's `manifest` gives them (empty: a new run).
 
-    Raises JobError with what is wrong with the input, or where the run's own parts would be among it.
+    Raises JobError where the input is wrong, or where it would contain the run's own parts.
     """
     check_target("output.path", job.output.path)
     if lists(job.input.path, job.output.path):
@@ -45,23 +88,23 @@ def open_input(job: Job, manifest: Mapping[str, Any]) -> Shards:
 
 
 def recorded(folder: str) -> dict[str, Any]:
-    """The manifest of earlier sessions in this folder; empty where there were none."""
+    """Return the manifest of earlier sessions in this folder; empty where there were none."""
     fs, base = locate(folder)
     return read_manifest(folder) if fs.exists(f"{base.rstrip('/')}/run.json") else {}
 
 
 def open_folder(
     folder: str, shards: Shards, fresh: dict[str, Any], *, retry: str | None = None, accept_changes: bool = False
-) -> OpenedRun:
-    """Repair what a killed session left in `folder`, and find what is left of `shards` to do.
+) -> FoundFolder:
+    """Repair what a killed session left in `folder`, and find the rows of `shards` that are left to do.
 
-    `fresh` is the manifest of the run as it would start now. `retry` names failed rows to do again: a reason, or "" for
+    `fresh` is the manifest of the run as it would start now. `retry` names failed rows to retry: a reason, or "" for
     all. Raises JobError where the folder holds rows of a run that differs, unless `accept_changes`.
     """
     ended, notes = repair(folder)
-    begun = bool(waits(folder))
+    begun = bool(waiting_folders(folder))
     if not len(ended) and not begun:
-        return OpenedRun(fresh, shards, notes=notes)
+        return FoundFolder(fresh, shards, notes=notes)
     manifest = read_manifest(folder)
     changed = changes(manifest, fresh)
     given = shards.ids_todo
@@ -69,33 +112,34 @@ def open_folder(
     if len(gone):
         changed.append(f"{len(gone)} rows that ended are no longer in the input: {some(sorted(set(gone.to_pylist())))}")
     if changed and not accept_changes:
-        refused = [f"{folder} holds a run of another make: {change}" for change in changed]
-        advice = "give this run its own folder (--set output.path=…), remove this one, or go on as it is now"
+        refused = [f"{folder} was created differently: {change}" for change in changed]
+        advice = "give this run its own folder (--set output.path=…), remove this one, or resume it with the changes"
         raise JobError([*refused, f"{advice} (--accept-changes)"])
     if changed:
         nodes = [{"name": node["name"], "digest": node["digest"]} for node in manifest["nodes"]]
         earlier = {"until": now(), "changes": changed, "nodes": nodes}
         manifest = fresh | {"sessions": manifest["sessions"], "earlier": [*manifest["earlier"], earlier]}
-        notes.append(f"going on although {len(changed)} things changed, as run.json says under `earlier`")
+        number = "1 change" if len(changed) == 1 else f"{len(changed)} changes"
+        notes.append(f"resuming with {number}; run.json lists them under `earlier`")
     if begun and (changed or [n["name"] for n in manifest["nodes"]] != [n["name"] for n in fresh["nodes"]]):
         clear(folder)
-        notes.append("rows that waited between two phases begin again, as they are made now")
+        notes.append("rows that waited between two phases begin again with the present nodes")
     if len(gone):
         remove(folder, gone)
         notes.append(f"{len(gone)} rows that ended are no longer in the input; they are kept in {REMOVED}/")
     if back := put_back(folder, given, ended):
-        notes.append(f"{back} rows are in the input again; they were put back from {REMOVED}/")
+        notes.append(f"{back} rows are in the input again and were restored from {REMOVED}/")
     if len(gone) or back:
         ended = ended_ids(folder)
     if (new := shards.rows - manifest["input"]["rows"]) > 0:
-        notes.append(f"{new} rows of the input are new")
+        notes.append(f"{new} new rows in the input")
     manifest = {**manifest, "input": fresh["input"]}
     if retry is not None:
         count = reopen_failed(folder, retry or None)
-        notes.append(f"{count} failed rows are tried again")
+        notes.append("1 failed row is retried" if count == 1 else f"{count} failed rows are retried")
         ended = ended_ids(folder)
-    more = under_way(folder, ended)
+    more = count_waiting(folder, ended)
     wait = f", {more} more wait for a later phase" if more else ""
-    notes.append(f"going on: {len(ended)} of {shards.rows} rows had ended before{wait}")
+    notes.append(f"resuming: {len(ended)} of {shards.rows} rows had ended before{wait}")
     todo = shards.without(ended) if len(ended) else shards
-    return OpenedRun({**manifest, "state": "running"}, todo, len(ended), notes)
+    return FoundFolder({**manifest, "state": "running"}, todo, len(ended), notes)

@@ -43,7 +43,7 @@ def test_a_run_prints_its_funnel_and_too_many_failures_end_with_3(tmp_path: Path
     path = job_file(max_failed=0.1)
     done = call("run", path)
     assert done.returncode == 3, done.stderr
-    assert done.stdout.startswith("reading the input …\nlooking at this machine …\nstarting the engines …\n")
+    assert done.stdout.startswith("reading the input …\ninspecting this machine …\nstarting the engines …\n")
     assert "hook texts that are instructions: 66.7% (2 of 3); published: 49.9%" in done.stdout
     assert "judged instructions that are accepted: 50.0% (1 of 2); published: 50.9%" in done.stdout
     assert "4 of 4 rows ended: 1 accepted, 1 captions, 1 rejected, 1 failed" in done.stdout
@@ -60,7 +60,7 @@ def test_a_run_prints_its_funnel_and_too_many_failures_end_with_3(tmp_path: Path
     next((run / "accepted").glob("*.parquet")).unlink()
     broken = call_here("audit", run)
     assert broken.returncode == 1
-    assert "fault: 1 ids of the input never ended: good" in broken.stderr
+    assert "fault: 1 id of the input never ended: good" in broken.stderr
 
 
 ADVICE = "or use Ray: executor: ray"
@@ -102,8 +102,8 @@ def test_a_plan_says_that_the_job_fits_this_machine(tmp_path: Path, job_file: Jo
     done = call_here("plan", path, "--local")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[-4:] == [
-        "pool llm: script (scripted): 1 engine, each CPUs as they are free",
-        "pool vlm: script (scripted): 1 engine, each CPUs as they are free",
+        "pool llm: script (scripted): 1 engine, each on any free CPUs",
+        "pool vlm: script (scripted): 1 engine, each on any free CPUs",
         "the job is right and fits this machine",
         f"what it would take: oasis-ray plan {path} --local --probe 200 (runs 200 rows to know)",
     ]
@@ -190,7 +190,7 @@ def test_a_folder_that_is_no_run_is_told(words: tuple[str, ...]) -> None:
     done = call_here(*words)
     assert (done.returncode, done.stderr) == (
         2,
-        "JobError: 1 problem:\n  - nowhere is no run folder: it has no run.json\n",
+        "JobError: 1 problem:\n  - nowhere is not a run folder: it has no run.json\n",
     )
 
 

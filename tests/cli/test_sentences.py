@@ -47,7 +47,7 @@ def test_a_job_file_for_a_run_folder_is_told_with_its_run(verb: str, tmp_path: P
     job = job_file()
     done = call(verb, job)
     assert done.returncode == 2
-    assert f"{job} is a file, not a run folder; as a job file, its run is {tmp_path}/run" in done.stderr
+    assert f"{job} is a file, not a run folder; if it is a job file, its run folder is {tmp_path}/run" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -1,4 +1,4 @@
-"""What pools need and whether nodes have it, from values alone: no cluster is started."""
+"""Capacity: the resources that pools need, and whether they fit on nodes. No cluster is started."""
 
 from typing import Any
 
@@ -12,12 +12,12 @@ from oasis_ray.pool.placement import engines_on_cpus, needs, on_gpus
 
 
 def cluster(*gpus: float) -> list[Node]:
-    return [Node(f"n{place}", {"CPU": 8.0, **({"GPU": count} if count else {})}) for place, count in enumerate(gpus)]
+    return [Node(f"n{number}", {"CPU": 8.0, **({"GPU": count} if count else {})}) for number, count in enumerate(gpus)]
 
 
-def wanted(pools: dict[str, dict[str, Any]], have: list[Node]) -> list[Need]:
-    made = {name: Pool(model="some/model", **keys) for name, keys in pools.items()}
-    return needs(made, on_gpus(made, have))
+def needs_of(pools: dict[str, dict[str, Any]], have: list[Node]) -> list[Need]:
+    by_name = {name: Pool(model="some/model", **keys) for name, keys in pools.items()}
+    return needs(by_name, on_gpus(by_name, have))
 
 
 def engine(tensor: int = 1, pipeline: int = 1, **keys: Any) -> dict[str, Any]:
@@ -37,12 +37,12 @@ def engine(tensor: int = 1, pipeline: int = 1, **keys: Any) -> dict[str, Any]:
         (engine(backend="scripted", script="x:y"), (1, ({"CPU": 0.1},), "PACK", False, None, 1)),
     ],
 )
-def test_a_pool_needs_its_least_engines(keys: dict[str, Any], expected: tuple[Any, ...]) -> None:
-    assert wanted({"vlm": keys}, cluster(8)) == [Need("vlm", *expected)]
+def test_a_pool_needs_its_minimum_of_engines(keys: dict[str, Any], expected: tuple[Any, ...]) -> None:
+    assert needs_of({"vlm": keys}, cluster(8)) == [Need("vlm", *expected)]
 
 
-def test_a_pool_that_may_take_cpus_takes_them_where_there_are_no_gpus() -> None:
-    assert wanted({"vlm": engine(2, device="auto")}, cluster(0)) == [
+def test_a_pool_that_may_run_on_cpus_does_so_where_there_are_no_gpus() -> None:
+    assert needs_of({"vlm": engine(2, device="auto")}, cluster(0)) == [
         Need("vlm", 1, ({"CPU": 0.1},), "PACK", gpus=False, most=1)
     ]
 
@@ -60,13 +60,13 @@ def test_a_pool_that_may_take_cpus_takes_them_where_there_are_no_gpus() -> None:
 def test_the_cores_are_shared_by_all_engines_that_compute_on_them(
     pools: dict[str, dict[str, Any]], expected: int
 ) -> None:
-    made = {name: Pool(model="some/model", **keys) for name, keys in pools.items()}
-    assert engines_on_cpus(made, on_gpus(made, cluster(0))) == expected
+    by_name = {name: Pool(model="some/model", **keys) for name, keys in pools.items()}
+    assert engines_on_cpus(by_name, on_gpus(by_name, cluster(0))) == expected
 
 
 def test_engines_on_gpus_take_no_share_of_the_cores() -> None:
-    made = {"vlm": Pool(model="some/model", device="auto"), "llm": Pool(model="some/model", device="cpu")}
-    assert engines_on_cpus(made, on_gpus(made, cluster(1))) == 1
+    pools = {"vlm": Pool(model="some/model", device="auto"), "llm": Pool(model="some/model", device="cpu")}
+    assert engines_on_cpus(pools, on_gpus(pools, cluster(1))) == 1
 
 
 @pytest.mark.parametrize(
@@ -76,10 +76,10 @@ def test_engines_on_gpus_take_no_share_of_the_cores() -> None:
         (Need("vlm", 2, ({"GPU": 1.0},) * 4, "STRICT_PACK", gpus=True), "2 engines, each 4 x GPU 1 on one node"),
         (Need("vlm", 1, ({"GPU": 1.0},) * 4, "PACK", gpus=True), "1 engine, each 4 x GPU 1"),
         (Need("vlm", 3, ({"GPU": 0.4},), "STRICT_PACK", gpus=True), "3 engines, each 1 x GPU 0.4"),
-        (Need("vlm", 2, ({"CPU": 0.1},), "PACK", gpus=False), "2 engines, each CPUs as they are free"),
+        (Need("vlm", 2, ({"CPU": 0.1},), "PACK", gpus=False), "2 engines, each on any free CPUs"),
     ],
 )
-def test_a_need_says_what_it_is(need: Need, expected: str) -> None:
+def test_a_need_is_described(need: Need, expected: str) -> None:
     assert str(need) == expected
 
 
@@ -92,14 +92,14 @@ FITS = {
     "shares of one GPU": ({"vlm": engine(gpu_share=0.55), "llm": engine(gpu_share=0.4)}, (1,)),
     "thirds of one GPU": ({"vlm": engine(gpu_share=1 / 3, replicas=3)}, (1,)),
     "a share on each GPU": ({"vlm": engine(gpu_share=0.6, replicas=2)}, (2,)),
-    "shares, and a whole one beside": ({"vlm": engine(gpu_share=0.4, replicas=2), "llm": engine()}, (2,)),
-    "no GPU is asked for": ({"vlm": engine(device="cpu"), "llm": engine(backend="scripted", script="x:y")}, (0,)),
+    "shares next to a whole GPU": ({"vlm": engine(gpu_share=0.4, replicas=2), "llm": engine()}, (2,)),
+    "no GPU is needed": ({"vlm": engine(device="cpu"), "llm": engine(backend="scripted", script="x:y")}, (0,)),
 }
 
 
 @pytest.mark.parametrize(("pools", "gpus"), FITS.values(), ids=FITS)
 def test_pools_that_fit_pass(pools: dict[str, Any], gpus: tuple[int, ...]) -> None:
-    fit(wanted(pools, cluster(*gpus)), cluster(*gpus))
+    fit(needs_of(pools, cluster(*gpus)), cluster(*gpus))
 
 
 ONE, WIDE = "1 engine, each 1 x GPU 1", "1 engine, each 4 x GPU 1 on one node"
@@ -113,24 +113,24 @@ LACKS = {
                     [f"pool 'vlm' needs {WIDE}; there is room for 0", f"pool 'llm' needs {ONE}; there is room for 0"]),
     "shares beyond one": ({"vlm": engine(gpu_share=0.55), "llm": engine(gpu_share=0.5)}, (1,),
                           ["pool 'llm' needs 1 engine, each 1 x GPU 0.5; there is room for 0"]),
-    "the rests of two GPUs": ({"vlm": engine(gpu_share=0.6, replicas=3)}, (2,),
+    "the rest of two GPUs": ({"vlm": engine(gpu_share=0.6, replicas=3)}, (2,),
                               ["pool 'vlm' needs 3 engines, each 1 x GPU 0.6; there is room for 2"]),
-    "a whole one beside shares": ({"vlm": engine(gpu_share=0.4, replicas=2), "llm": engine(replicas=2)}, (2,),
+    "a whole GPU next to shares": ({"vlm": engine(gpu_share=0.4, replicas=2), "llm": engine(replicas=2)}, (2,),
                                   ["pool 'vlm' needs 2 engines, each 1 x GPU 0.4; there is room for 0"]),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("pools", "gpus", "lacking"), LACKS.values(), ids=LACKS)
-def test_what_does_not_fit_says_what_is_lacking(
+def test_pools_that_do_not_fit_are_named_with_what_is_available(
     pools: dict[str, Any], gpus: tuple[int, ...], lacking: list[str]
 ) -> None:
-    has = "; ".join(f"n{place}: CPU 8, GPU {count}" for place, count in enumerate(gpus))
+    available = "; ".join(f"n{number}: CPU 8, GPU {count}" for number, count in enumerate(gpus))
     with pytest.raises(FitError) as error:
-        fit(wanted(pools, cluster(*gpus)), cluster(*gpus))
-    assert str(error.value).splitlines() == [*lacking, f"available: {has}"]
+        fit(needs_of(pools, cluster(*gpus)), cluster(*gpus))
+    assert str(error.value).splitlines() == [*lacking, f"available: {available}"]
 
 
-def test_a_cluster_is_not_changed_by_looking_whether_pools_fit() -> None:
+def test_a_check_of_the_fit_does_not_change_the_nodes() -> None:
     have = cluster(8)
-    fit(wanted({"vlm": engine(8)}, have), have)
+    fit(needs_of({"vlm": engine(8)}, have), have)
     assert have == cluster(8)

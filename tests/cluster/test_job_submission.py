@@ -1,4 +1,4 @@
-"""What keeps a job from being sent to a cluster, where no cluster is needed to see it."""
+"""Job submission: errors that occur without a cluster."""
 
 from pathlib import Path
 
@@ -10,16 +10,16 @@ from tests.support.checkout import ROOT
 from tests.support.jobs import write_job
 
 
-def test_where_no_cluster_answers_it_is_told(tmp_path: Path) -> None:
+def test_a_cluster_that_does_not_answer_is_reported(tmp_path: Path) -> None:
     with pytest.raises(RunError) as error:
         submit(write_job(tmp_path), [], "http://127.0.0.1:1", tmp_path)
     assert str(error.value).startswith("no cluster answers at http://127.0.0.1:1: ")
     assert error.value.exit_code == 1
 
 
-def test_a_job_file_elsewhere_is_refused(tmp_path: Path) -> None:
+def test_a_job_file_outside_the_uploaded_folder_is_rejected(tmp_path: Path) -> None:
     job = write_job(tmp_path)
     with pytest.raises(JobError) as error:
         submit(job, [], "http://127.0.0.1:1", ROOT)
-    assert error.value.args[0] == (f"{job} is not below {ROOT}, which is what is sent along (--working-dir)",)
+    assert error.value.args[0] == (f"{job} is not in {ROOT}, the folder that is uploaded (--working-dir)",)
     assert error.value.exit_code == 2

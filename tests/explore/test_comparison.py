@@ -106,7 +106,7 @@ def test_what_cannot_be_compared_is_told(runs: tuple[str, str], write: Write, tm
     twice = write("twice", accepted("same"), rejected("same"))
     shards = tmp_path / "shards"
     told = {
-        (runs[0], "nowhere"): "nowhere is no run folder: it has no run.json",
+        (runs[0], "nowhere"): "nowhere is not a run folder: it has no run.json",
         (
             "s3://bucket/run",
             runs[0],

@@ -250,7 +250,7 @@ def test_what_can_not_be_exported_is_told_and_nothing_is_left_behind(make: Make,
         ([run], f"{tmp_path}/\0", {}, f"--out: {tmp_path}/\0 can't be created: embedded null byte"),
         ([run], "x" * 300, {}, f"--out: {'x' * 300} can't be created: File name too long"),
         ([run, run], tmp_path / "o", {}, f"{run} is named twice"),
-        ([full], tmp_path / "o", {}, f"{full} is no run folder: it has no run.json"),
+        ([full], tmp_path / "o", {}, f"{full} is not a run folder: it has no run.json"),
         ([empty], tmp_path / "o", {}, "there is nothing to export: these runs hold no accepted rows and no captions"),
         ([run], tmp_path / "o", {"split": "a=0.999999,b=0.000001"}, "--split: 6 rows are too few; none falls to b"),
     ):

@@ -1,4 +1,4 @@
-"""The audit finds each way in which a run folder can be wrong, from its files alone."""
+"""Audit: every kind of fault in a run folder is found from its files alone."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -29,7 +29,7 @@ COUNTS = {"accepted": 0, "captions": 0, "rejected": 4, "failed": 3}
 
 
 class Run:
-    """A run folder of four rejected and three failed rows, made by hand."""
+    """A run folder written by hand: four rejected and three failed rows."""
 
     def __init__(self, folder: Path, job: Job, recipe: Recipe) -> None:
         self.folder, self.job, self.recipe = folder, job, recipe
@@ -49,8 +49,8 @@ class Run:
             write_part(table, str(self.folder / outcome), name)
 
     def manifest(self, **keys: Any) -> None:
-        made = describe(self.job, self.recipe, self.digests, len(IDS))
-        write_manifest(str(self.folder), {**made, "state": "done", "rows": COUNTS, **keys})
+        manifest = describe(self.job, self.recipe, self.digests, len(IDS))
+        write_manifest(str(self.folder), {**manifest, "state": "done", "rows": COUNTS, **keys})
 
     def check(self) -> Audit:
         return audit(str(self.folder))
@@ -71,19 +71,19 @@ def run(tmp_path: Path, job_file: Callable[..., Path]) -> Run:
     return Run(tmp_path / "run", *load_job(job_file(), SHIPPED))
 
 
-def test_a_run_that_holds_has_no_faults(run: Run) -> None:
+def test_a_sound_run_has_no_faults(run: Run) -> None:
     assert run.check() == Audit(rows=7, outcomes=COUNTS, parts=2, faults=[], notes=[])
 
 
 def test_a_lost_row_is_found(run: Run) -> None:
     run.part(Route.REJECTED, IDS[1:4])
     assert run.check().faults == [
-        "1 ids of the input never ended: a",
+        "1 id of the input never ended: a",
         f"the parts hold {COUNTS | {'rejected': 3}}, the manifest says {COUNTS}",
     ]
 
 
-def test_a_doubled_row_is_found(run: Run) -> None:
+def test_a_row_that_ended_twice_is_found(run: Run) -> None:
     run.part(Route.REJECTED, IDS[2:5], "part-2.parquet")
     assert run.check().faults == [
         "3 ids ended more than once: c, d, e",
@@ -91,14 +91,14 @@ def test_a_doubled_row_is_found(run: Run) -> None:
     ]
 
 
-def test_a_row_that_is_lost_where_another_is_doubled_is_found(run: Run) -> None:
+def test_a_lost_row_is_found_also_where_another_one_ended_twice(run: Run) -> None:
     run.part(Route.REJECTED, ["a", "b", "c", "c"])
-    assert run.check().faults == ["1 ids ended more than once: c", "1 ids of the input never ended: d"]
+    assert run.check().faults == ["1 id ended more than once: c", "1 id of the input never ended: d"]
 
 
 def test_an_id_that_is_not_of_the_input_is_found(run: Run) -> None:
     run.part(Route.REJECTED, ["x", *IDS[1:4]])
-    assert run.check().faults == ["1 ids of the input never ended: a", "1 ids ended that the input has not: x"]
+    assert run.check().faults == ["1 id of the input never ended: a", "1 id ended but not in the input: x"]
 
 
 def test_only_some_ids_are_shown(run: Run) -> None:
@@ -107,10 +107,10 @@ def test_only_some_ids_are_shown(run: Run) -> None:
     assert run.check().faults[0] == "7 ids of the input never ended: a, b, c, d, e, …"
 
 
-def test_a_step_of_another_make_is_found(run: Run) -> None:
+def test_a_step_of_another_configuration_is_found(run: Run) -> None:
     run.part(Route.REJECTED, IDS[:4], hook="0123456789abcdef")
-    told = "4 steps of node 'hook' have digest 0123456789abcdef, which the manifest does not name"
-    assert run.check().faults == [f"{run.rejected}: {told}"]
+    fault = "4 steps of node 'hook' with digest 0123456789abcdef, which the manifest does not list"
+    assert run.check().faults == [f"{run.rejected}: {fault}"]
 
 
 def test_a_wrong_count_is_found(run: Run) -> None:
@@ -118,7 +118,7 @@ def test_a_wrong_count_is_found(run: Run) -> None:
     assert run.check().faults == [f"the parts hold {COUNTS}, the manifest says {COUNTS | {'failed': 4}}"]
 
 
-def test_a_run_that_did_not_end_is_told(run: Run) -> None:
+def test_a_run_that_did_not_end_is_reported(run: Run) -> None:
     run.manifest(state="running")
     assert run.check().faults == ["the run is running, not done"]
 
@@ -143,9 +143,9 @@ NUMBERS = pa.table({"id": [1, 2, 3, 4], "lineage": pa.array([[]] * 4, pa.list_(p
 )
 def test_a_part_that_cannot_be_read_is_a_fault_of_its_own(run: Run, breaking: Callable[[Path], Any]) -> None:
     breaking(run.rejected)
-    first, *others = run.check().faults
+    first, *rest = run.check().faults
     assert first.startswith(f"{run.rejected} can't be read: ")
-    assert others == [
+    assert rest == [
         "4 ids of the input never ended: a, b, c, d",
         f"the parts hold {COUNTS | {'rejected': 0}}, the manifest says {COUNTS}",
     ]
@@ -159,8 +159,8 @@ def test_a_part_that_a_killed_writer_left_is_not_counted(run: Run) -> None:
 def test_without_the_input_rows_are_only_counted(run: Run, tmp_path: Path) -> None:
     (tmp_path / "shards/s.parquet").unlink()
     result = run.check()
-    told = f"input.path: there are no Parquet files at {tmp_path}/shards"
-    assert result == Audit(7, COUNTS, 2, [], [f"the input is not here, so ids are only counted ({told})"])
+    problem = f"input.path: there are no Parquet files at {tmp_path}/shards"
+    assert result == Audit(7, COUNTS, 2, [], [f"the input can't be read, so rows are only counted ({problem})"])
     run.part(Route.REJECTED, ["x"])
     assert run.check().faults[0] == "4 rows ended, the input had 7"
 
@@ -168,19 +168,19 @@ def test_without_the_input_rows_are_only_counted(run: Run, tmp_path: Path) -> No
 def test_an_input_that_has_grown_is_found(run: Run, tmp_path: Path) -> None:
     shard(tmp_path / "shards/t.parquet", [{"id": "h", "bytes": picture()}])
     result = run.check()
-    assert (result.rows, result.faults) == (8, ["1 ids of the input never ended: h"])
+    assert (result.rows, result.faults) == (8, ["1 id of the input never ended: h"])
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (None, "{} is no run folder: it has no run.json"),
+        (None, "{} is not a run folder: it has no run.json"),
         ("{", "{}/run.json can't be read: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"),
-        ("[]", "{}/run.json can't be read: it is no manifest of a run"),
-        ("{}", "{}/run.json can't be read: it is no manifest of a run"),
+        ("[]", "{}/run.json can't be read: it is not the manifest of a run"),
+        ("{}", "{}/run.json can't be read: it is not the manifest of a run"),
     ],
 )
-def test_a_folder_that_is_no_run_is_a_problem(text: str | None, expected: str, tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_run_is_a_problem(text: str | None, expected: str, tmp_path: Path) -> None:
     if text is not None:
         (tmp_path / "run.json").write_text(text)
     with pytest.raises(JobError) as error:
@@ -188,9 +188,9 @@ def test_a_folder_that_is_no_run_is_a_problem(text: str | None, expected: str, t
     assert error.value.problems == (expected.replace("{}", str(tmp_path), 1),)
 
 
-def test_a_run_folder_may_have_signs_of_a_glob_in_its_name(run: Run) -> None:
+def test_a_run_folder_may_have_glob_characters_in_its_name(run: Run) -> None:
     folder = run.folder.rename(run.folder.with_name("run [1]*"))
     (folder / "failed/.part-2.parquet.99").write_bytes(b"")
     assert (audit(str(folder)).faults, len(ended_ids(str(folder)))) == ([], len(IDS))
-    told = f"removed an unfinished part of an earlier session: {folder}/failed/.part-2.parquet.99"
-    assert repair(str(folder))[1] == [told]
+    note = f"removed an unfinished part of an earlier session: {folder}/failed/.part-2.parquet.99"
+    assert repair(str(folder))[1] == [note]

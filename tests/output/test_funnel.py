@@ -1,4 +1,4 @@
-"""The funnel counts who came to each node and who left there, and the shares that are compared with published ones."""
+"""Funnel: rows that reach and leave each node, and the shares that are compared with published rates."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -38,23 +38,23 @@ def manifest(job_file: Callable[..., Path]) -> Make:
     return make
 
 
-def tally(rows: list[Any] = ROWS) -> Counts:
-    made = Counts()
+def counts_of(rows: list[Any] = ROWS) -> Counts:
+    counts = Counts()
     for (outcome, node, reason), count in rows:
-        made.add([(outcome, node, reason, [STEP])] * count)
-    return made
+        counts.add([(outcome, node, reason, [STEP])] * count)
+    return counts
 
 
-def test_a_tally_counts_rows_reasons_and_cost() -> None:
-    made = tally()
-    assert dict(made.outcomes) == {"accepted": 6, "captions": 4, "rejected": 9, "failed": 8}
-    assert made.reasons == {key: count for key, count in ROWS if key[2]}
-    assert made.costs == {"hook": Usage(27, 27 * 9, 27 * 4, 27 * 3, 13.5)}
-    assert (made.rows, made.reply_tokens) == (27, 81)
+def test_rows_reasons_and_usage_are_counted() -> None:
+    counts = counts_of()
+    assert dict(counts.outcomes) == {"accepted": 6, "captions": 4, "rejected": 9, "failed": 8}
+    assert counts.reasons == {key: count for key, count in ROWS if key[2]}
+    assert counts.costs == {"hook": Usage(27, 27 * 9, 27 * 4, 27 * 3, 13.5)}
+    assert (counts.rows, counts.reply_tokens) == (27, 81)
 
 
-def test_every_row_comes_to_a_node_leaves_there_or_goes_on(manifest: Make) -> None:
-    assert passages(manifest(), tally()) == [
+def test_every_row_that_reaches_a_node_leaves_there_or_continues(manifest: Make) -> None:
+    assert passages(manifest(), counts_of()) == [
         Passage("admit", 27, {"failed: image_truncated": 1}),
         Passage("hook", 26, {}),
         Passage("categorize", 26, {"failed: no_kind": 5, "to route caption": 7}),
@@ -74,29 +74,29 @@ def test_every_row_comes_to_a_node_leaves_there_or_goes_on(manifest: Make) -> No
 
 
 def test_the_ends_of_both_routes_are_the_accepted_and_the_captions(manifest: Make) -> None:
-    through = {passage.node: passage.through for passage in passages(manifest(), tally())}
+    through = {passage.node: passage.through for passage in passages(manifest(), counts_of())}
     assert (through["respond"], through["pair"]) == (6, 4)
 
 
 def test_a_caption_counts_the_same_with_and_without_its_reason(manifest: Make) -> None:
-    # While a run goes on captions come with their reason; of the parts of a run, without.
+    # During a run captions are counted with their reason; from the parts of a run without it.
     parts = [((key[0], None, None) if key[0] == "captions" else key, count) for key, count in ROWS]
-    assert passages(manifest(), tally(parts)) == passages(manifest(), tally())
+    assert passages(manifest(), counts_of(parts)) == passages(manifest(), counts_of())
 
 
-def test_a_share_leaves_out_the_rows_that_failed(manifest: Make) -> None:
-    made = manifest()
-    sort, judged = map(RateSpec.model_validate, made["rates"])
-    assert shares(made, tally()) == [(sort, 14, 21), (judged, 6, 13)]
-    assert shares(made, Counts()) == [(sort, 0, 0), (judged, 0, 0)]
+def test_a_share_excludes_the_rows_that_failed(manifest: Make) -> None:
+    run = manifest()
+    sort, judged = map(RateSpec.model_validate, run["rates"])
+    assert shares(run, counts_of()) == [(sort, 14, 21), (judged, 6, 13)]
+    assert shares(run, Counts()) == [(sort, 0, 0), (judged, 0, 0)]
 
 
 @pytest.mark.parametrize("node", ["nonsense", "gate"])
-def test_a_share_whose_nodes_are_switched_off_is_not_told(node: str, manifest: Make) -> None:
-    made = manifest(**{node: {"enabled": False}})
-    assert shares(made, tally()) == [(RateSpec.model_validate(made["rates"][0]), 14, 21)]
+def test_a_share_whose_nodes_are_disabled_is_left_out(node: str, manifest: Make) -> None:
+    run = manifest(**{node: {"enabled": False}})
+    assert shares(run, counts_of()) == [(RateSpec.model_validate(run["rates"][0]), 14, 21)]
 
 
-def test_a_run_of_no_rows_has_an_empty_funnel(manifest: Make) -> None:
+def test_a_run_without_rows_has_an_empty_funnel(manifest: Make) -> None:
     empty = [Passage("admit", 0, {}), Passage("hook", 0, {}), Passage("categorize", 0, {"to route caption": 0})]
     assert passages(manifest(), Counts())[:3] == empty

@@ -1,4 +1,4 @@
-"""Parts appear whole or not at all, and a write that is done again leaves one part."""
+"""Part writer: parts appear atomically, and a retried write replaces its part."""
 
 from pathlib import Path
 
@@ -35,9 +35,9 @@ def batches(*rows: tuple[list[str], list[str]]) -> pa.Table:
 
 
 def ids(table: pa.Table) -> dict[str, list[str]]:
-    found = dict(unpack([table], SCHEMAS))
-    assert all(rows.schema == SCHEMAS[outcome] for outcome, rows in found.items())
-    return {str(outcome): rows.column("id").to_pylist() for outcome, rows in found.items()}
+    tables = dict(unpack([table], SCHEMAS))
+    assert all(rows.schema == SCHEMAS[outcome] for outcome, rows in tables.items())
+    return {str(outcome): rows.column("id").to_pylist() for outcome, rows in tables.items()}
 
 
 TWO, THREE = (["a", "b"], []), (["c"], ["x"])
@@ -64,30 +64,30 @@ def test_batches_are_unpacked_in_order_into_the_outcomes_that_occur(
     assert ids(table) == expected
 
 
-def test_rows_of_a_outcome_without_a_schema_are_not_left_out() -> None:
+def test_rows_of_an_outcome_without_a_schema_are_an_error() -> None:
     with pytest.raises(KeyError, match=r"^'captions'$"):
         ids(batches(TWO).append_column("captions", pa.array([[{"id": "c"}]])))
 
 
 def test_batches_of_more_than_two_gigabytes_are_unpacked() -> None:
-    # One image of 128 MiB, referred to 17 times: the offsets of one binary array can't hold so much.
+    # One image of 128 MiB, 17 times: more than the offsets of one binary array can address.
     image = pa.struct({"bytes": pa.binary()})
     data = pa.array([{"bytes": bytes(1 << 27)}], image)
     rows = pa.StructArray.from_arrays([pa.array(["a"]), data], names=["id", "image"])
     table = pa.table({"accepted": pa.ListArray.from_arrays([0, 1], rows)})
     schema = pa.schema({"id": pa.string(), "image": image})
-    found = list(unpack([table] * 17, {Outcome.ACCEPTED: schema}))
-    assert sum(part.num_rows for _, part in found) == 17
+    tables = list(unpack([table] * 17, {Outcome.ACCEPTED: schema}))
+    assert sum(part.num_rows for _, part in tables) == 17
 
 
-def test_a_part_is_written_whole_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
+def test_writing_a_part_leaves_no_other_file(tmp_path: Path) -> None:
     table = pa.table({"id": ["a", "b"]})
     write_part(table, str(tmp_path / "run/accepted"), "part-1.parquet")
     assert [path.name for path in tmp_path.rglob("*.*")] == ["part-1.parquet"]
     assert pq.read_table(tmp_path / "run/accepted/part-1.parquet").equals(table)
 
 
-def test_a_write_that_is_done_again_replaces_its_part(tmp_path: Path) -> None:
+def test_a_retried_write_replaces_its_part(tmp_path: Path) -> None:
     write_part(pa.table({"id": ["a", "b"]}), str(tmp_path), "part-1.parquet")
     write_part(pa.table({"id": ["c"]}), str(tmp_path), "part-1.parquet")
     write_part(pa.table({"id": ["d"]}), f"file://{tmp_path}", "part-2.parquet")
@@ -115,12 +115,12 @@ def test_a_part_is_written_to_any_file_system() -> None:
 @pytest.mark.parametrize(
     ("rows_per_part", "rows_per_task", "expected"), [(512, 8, 64), (8, 8, 1), (4, 8, 1), (17, 8, 2)]
 )
-def test_a_part_gathers_so_many_batches(rows_per_part: int, rows_per_task: int, expected: int) -> None:
+def test_a_part_gathers_as_many_batches_as_fill_it(rows_per_part: int, rows_per_task: int, expected: int) -> None:
     sink = PartSink(PartWriter("run", RECIPE, session="s"), rows_per_part=rows_per_part, rows_per_task=rows_per_task)
     assert sink.min_rows_per_write == expected
 
 
-def test_a_task_that_writes_again_replaces_its_own_parts_alone(tmp_path: Path) -> None:
+def test_a_retried_task_replaces_only_its_own_parts(tmp_path: Path) -> None:
     writer = PartWriter(str(tmp_path), RECIPE, session="5f")
     lost = ended(id="x", route=Route.FAILED, node="admit", reason="image_missing", values={})
     first, second = (batch(rows, RECIPE, keep_images=False) for rows in ([ended(id="a"), lost], [ended(id="b")]))

@@ -1,6 +1,6 @@
-"""The columns of a run's parts, and the record that a row becomes: one table an outcome, whole rows."""
+"""Schemas of a run's parts, and the records that rows become."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +9,16 @@ import pyarrow.parquet as pq
 import pytest
 from oasis_ray.content.stages import categorize, clean, hook, pair
 
+from oasis_ray.cli import SHIPPED
 from oasis_ray.input.columns import ADDRESS, IMAGE
+from oasis_ray.job.load import load_job
 from oasis_ray.output.part_writer import unpack, write_part
 from oasis_ray.output.record import batch, record
 from oasis_ray.output.schema import STEP, TURN, columns
-from oasis_ray.recipe.row import Row
+from oasis_ray.recipe.row import Row, Step
 from oasis_ray.stage.signature import arrow
 from oasis_ray.types import Outcome, Route
+from tests.support.checkout import ROOT
 from tests.support.records import PICTURE, PLACE, RECIPE, STEPS, ended
 
 WRITTEN = {
@@ -33,8 +36,8 @@ RECORD = {
 LOST = {"node": pa.string(), "reason": pa.string()}
 
 
-def made(*names: str) -> dict[str, pa.DataType]:
-    """The columns that trace a row, with what these nodes wrote."""
+def trace(*names: str) -> dict[str, pa.DataType]:
+    """The columns that trace a row, with the outputs of these nodes."""
     return {
         "nodes": pa.struct({name: WRITTEN[name] for name in names}),
         "lineage": pa.list_(STEP), "scored_in_full": pa.bool_(), "image_sha256": pa.string(),
@@ -45,13 +48,25 @@ def made(*names: str) -> dict[str, pa.DataType]:
 @pytest.mark.parametrize(
     ("outcome", "expected"),
     [
-        (Outcome.ACCEPTED, RECORD | made("hook", "sort", "judge", "answer")),
-        (Outcome.REJECTED, LOST | {"detail": pa.string()} | made(*WRITTEN)),
-        (Outcome.FAILED, LOST | {"error": pa.string()} | made(*WRITTEN)),
+        (Outcome.ACCEPTED, RECORD | trace("hook", "sort", "judge", "answer")),
+        (Outcome.REJECTED, LOST | {"detail": pa.string()} | trace(*WRITTEN)),
+        (Outcome.FAILED, LOST | {"error": pa.string()} | trace(*WRITTEN)),
     ],
 )
-def test_a_outcome_has_its_columns(outcome: Outcome, expected: dict[str, pa.DataType]) -> None:
+def test_an_outcome_has_its_columns(outcome: Outcome, expected: dict[str, pa.DataType]) -> None:
     assert columns(RECIPE, outcome) == pa.schema({"id": pa.string(), "image": IMAGE, **expected})
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_parts_have_the_schema_that_they_had_in_version_1(outcome: Outcome) -> None:
+    run = ROOT / "tests/fixtures/run_of_version_1"
+    _, recipe = load_job(run / "job.yaml", SHIPPED)
+    (part,) = (run / "run" / outcome).glob("part-*.parquet")
+    assert columns(recipe, outcome) == pq.read_schema(part)
+
+
+def test_a_step_has_the_columns_of_the_lineage() -> None:
+    assert list(STEPS[0]) == STEP.names == [field.name for field in fields(Step)]
 
 
 TRACE = {
@@ -104,9 +119,9 @@ def test_a_caption_becomes_a_record_of_its_own_kind() -> None:
     }
 
 
-@pytest.mark.parametrize(("route", "told"), [(Route.REJECTED, "detail"), (Route.FAILED, "error")])
+@pytest.mark.parametrize(("route", "column"), [(Route.REJECTED, "detail"), (Route.FAILED, "error")])
 @pytest.mark.parametrize("keep", [True, False])
-def test_a_lost_row_keeps_its_reason_and_its_image_where_asked(route: Route, told: str, keep: bool) -> None:
+def test_a_lost_row_keeps_its_reason_and_on_request_its_image(route: Route, column: str, keep: bool) -> None:
     row = ended(
         route=route, node="sort", reason="no_kind", detail="Hm.", in_full=True, values={"hook": hook.Out("?", False)}
     )
@@ -117,22 +132,22 @@ def test_a_lost_row_keeps_its_reason_and_its_image_where_asked(route: Route, tol
         "nodes": {"hook": {"text": "?", "truncated": False}},
         "node": "sort",
         "reason": "no_kind",
-        told: "Hm.",
+        column: "Hm.",
     }
 
 
 @pytest.mark.parametrize(
-    "said", ["<image>What is it?", "What is it?\n<image>", "<image><image> What is it?", "<im<image>age>What is it?"]
+    "text", ["<image>What is it?", "What is it?\n<image>", "<image><image> What is it?", "<im<image>age>What is it?"]
 )
-def test_a_conversation_shows_the_picture_once_where_there_is_one(said: str) -> None:
-    row = ended(values={**ended().values, "sort": categorize.Out(said, "")})
+def test_a_conversation_shows_its_image_once(text: str) -> None:
+    row = ended(values={**ended().values, "sort": categorize.Out(text, "")})
     assert record(row, RECIPE, keep_images=False)["conversations"][0]["value"] == "<image>\nWhat is it?"
     row.digest = None
     assert record(row, RECIPE, keep_images=False)["conversations"][0]["value"] == "What is it?"
 
 
 def write(rows: list[Row], folder: Path) -> dict[str, list[str]]:
-    """Send rows the way to their parts; the ids in each."""
+    """Write rows to parts; return the ids by outcome."""
     schemas = {outcome: columns(RECIPE, outcome) for outcome in Outcome}
     for outcome, table in unpack([batch(rows, RECIPE, keep_images=False)], schemas):
         write_part(table, str(folder / outcome), "part-0.parquet")
@@ -181,7 +196,7 @@ def test_a_field_of_another_type_is_refused(kind: Any) -> None:
 
 
 @pytest.mark.timeout(30)
-def test_nested_placeholders_are_taken_out_in_one_pass() -> None:
-    said = "a" + "<ima" * 100_000 + "<image>" + "ge>" * 100_000 + "b<image>"
-    row = ended(values={**ended().values, "sort": categorize.Out(said, "")})
+def test_nested_placeholders_are_removed_in_one_pass() -> None:
+    text = "a" + "<ima" * 100_000 + "<image>" + "ge>" * 100_000 + "b<image>"
+    row = ended(values={**ended().values, "sort": categorize.Out(text, "")})
     assert record(row, RECIPE, keep_images=False)["conversations"][0]["value"] == "<image>\nab"

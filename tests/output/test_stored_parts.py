@@ -1,4 +1,4 @@
-"""What a run writes to a store that speaks S3, and reads from it, piece by piece."""
+"""Parts, images and listings in an S3 store."""
 
 from pathlib import Path
 
@@ -21,14 +21,14 @@ from tests.support.jobs import write_job
 from tests.support.s3 import Store
 from tests.support.shards import picture
 
-# These buckets are this module's own: the store is there for all tests.
+# Buckets of this module only: all tests share the store.
 DATA, RUNS, READABLE = "parts-data", "parts-runs", "parts-readable"
 CREDENTIALS = "check the credentials in the environment and their permissions (docs/storage.md)"
 
 
 @pytest.fixture(scope="module")
 def filled(store: Store) -> Store:
-    """The store with pictures, an empty bucket, and one that takes nothing."""
+    """The store with images, an empty bucket, and a read-only one."""
     store.put(DATA, {f"images/good-0{n}.png": picture() for n in range(2)})
     store.put(RUNS, {})
     store.put(READABLE, {})
@@ -38,18 +38,18 @@ def filled(store: Store) -> Store:
 
 @pytest.fixture
 def near(filled: Store, store_here: Store) -> Store:
-    """The filled store, as this process sees it too."""
+    """The filled store, accessible from this process."""
     return store_here
 
 
-def test_a_part_appears_whole_or_not_at_all(near: Store) -> None:
+def test_a_part_appears_atomically(near: Store) -> None:
     parquet_has_none = pa.table({"id": ["a"], "nothing": pa.array([{}], pa.struct([]))})
     with pytest.raises(pa.ArrowNotImplementedError):
         write_part(parquet_has_none, f"s3://{RUNS}/parts/accepted", "part-0.parquet")
     assert [name for name in near.names(RUNS) if name.startswith("parts")] == []
 
 
-def test_a_part_that_is_written_again_takes_the_place_of_all_parts_of_its_task(near: Store, tmp_path: Path) -> None:
+def test_a_part_that_is_written_again_replaces_all_parts_of_its_task(near: Store, tmp_path: Path) -> None:
     _, recipe = load_job(write_job(tmp_path), SHIPPED)
     writer = PartWriter(f"s3://{RUNS}/again", recipe, session="s")
     for route in (Route.REJECTED, Route.FAILED):
@@ -63,15 +63,15 @@ def test_a_part_that_is_written_again_takes_the_place_of_all_parts_of_its_task(n
     assert str(error.value) == f"output.path: s3://{READABLE}/run: Forbidden; {CREDENTIALS}"
 
 
-def test_what_a_killed_session_left_is_mended_and_failed_rows_are_taken_back(near: Store) -> None:
+def test_parts_are_repaired_after_a_killed_session_and_failed_rows_reopened(near: Store) -> None:
     run, client = f"s3://{RUNS}/torn", near.client()
     write_part(pa.table({"id": ["a", "b"]}), f"{run}/accepted", "part-0.parquet")
     write_part(pa.table({"id": ["b", "c"], "reason": ["x", "y"]}), f"{run}/failed", "part-1.parquet")
     client.put_object(Bucket=RUNS, Key="torn/captions/part-2.parquet", Body=b"PAR1 and then")
-    ended, told = repair(run)
+    ended, notes = repair(run)
     assert ended.to_pylist() == ["a", "b", "c"]
-    assert [text.split(" (")[0].split(";")[0] for text in told] == [
-        "set aside a part that can't be read", "1 rows had been written twice",
+    assert [text.split(" (")[0].split(";")[0] for text in notes] == [
+        "quarantined an unreadable part", "1 row was written twice",
     ]  # fmt: skip
     assert reopen_failed(run, "y") == 1
     assert [name for name in near.names(RUNS) if name.startswith("torn")] == [
@@ -79,7 +79,7 @@ def test_what_a_killed_session_left_is_mended_and_failed_rows_are_taken_back(nea
     ]  # fmt: skip
 
 
-def test_a_picture_in_a_store_that_refuses_is_the_machinerys_fault_and_no_bad_row(near: Store) -> None:
+def test_an_image_in_a_store_that_denies_access_is_an_infrastructure_failure(near: Store) -> None:
     assert fetch(f"s3://{DATA}/images", "good-00.png", 10) == picture()[:11]
     with pytest.raises(RowError) as missing:
         fetch(f"s3://{DATA}/images", "none.png", 10)
@@ -93,14 +93,14 @@ def test_a_picture_in_a_store_that_refuses_is_the_machinerys_fault_and_no_bad_ro
     assert str(error.value) == f"input.root: s3://{DATA}/images: Forbidden; {CREDENTIALS}"
 
 
-def test_what_others_write_meanwhile_is_seen(near: Store) -> None:
-    fs, place = locate(f"s3://{RUNS}/watched")
-    assert fs.find(place) == []
+def test_files_that_other_processes_write_are_listed(near: Store) -> None:
+    fs, path = locate(f"s3://{RUNS}/watched")
+    assert fs.find(path) == []
     near.client().put_object(Bucket=RUNS, Key="watched/new", Body=b"1")
-    assert locate(f"s3://{RUNS}/watched")[0].find(place) == [f"{RUNS}/watched/new"]
+    assert locate(f"s3://{RUNS}/watched")[0].find(path) == [f"{RUNS}/watched/new"]
 
 
-def test_a_name_that_leads_out_is_no_path_here(near: Store, tmp_path: Path) -> None:
+def test_a_name_that_leads_out_of_the_folder_is_not_downloaded(near: Store, tmp_path: Path) -> None:
     for name in ("names/in.txt", "names/sub/deep.txt", "names/../../out.txt", "names/sub\\..\\out.txt"):
         near.client().put_object(Bucket=DATA, Key=name, Body=b"text")
     with local_texts(f"s3://{DATA}/names") as folder:

@@ -13,7 +13,7 @@ import pytest
 from oasis_ray.cli import SHIPPED
 from oasis_ray.engine.scripted import ScriptedEngine
 from oasis_ray.errors import EngineLostError
-from oasis_ray.input.ipc import from_ipc, to_ipc
+from oasis_ray.input.arrow_ipc import from_ipc, to_ipc
 from oasis_ray.job.load import load_job
 from oasis_ray.pipeline.coordinator import LocalCoordinator
 from oasis_ray.pipeline.coordinator_state import WORKERS, CoordinatorState
@@ -269,4 +269,4 @@ def test_a_request_without_a_picture_bounds_nothing(segment: Make) -> None:
 
     made = segment(0.0, script, LocalCoordinator(CoordinatorState()), rows_in_flight=4)
     carried(made, ["a", "b", "c"])
-    assert made._places.count == 4
+    assert made._limit.count == 4

@@ -1,4 +1,4 @@
-"""A pool of a local run: it answers, it opens its engine again where that is lost, and it keeps the environment."""
+"""Local pool: it answers, reopens a lost engine, and restores the environment."""
 
 import asyncio
 import os
@@ -15,7 +15,7 @@ POOL = Pool(backend="scripted", model="script", script="tests.support.scripts:oa
 
 
 class Scripted(LocalPool):
-    """A pool whose engines are given: the first, the second, …"""
+    """A pool that opens the given engines in order."""
 
     def __init__(self, *engines: object) -> None:
         super().__init__("vlm", POOL, gpus=False, sharing=1, check_s=0.05)
@@ -47,9 +47,9 @@ class Engine:
 
 
 def ask(pool: LocalPool, *rows: str) -> list[str]:
-    """What each row is answered, or its error, while the pool is watched; lost engines are asked up to three times."""
+    """Return the reply or error of each row while the pool is watched; a row is tried on up to three engines."""
 
-    async def one(row: str) -> str:
+    async def reply_to(row: str) -> str:
         for _ in range(3):
             try:
                 return (await pool.ask(Call(Request("?"), row, 1))).text
@@ -59,24 +59,24 @@ def ask(pool: LocalPool, *rows: str) -> list[str]:
                 return f"{type(error).__name__}: {error}"
         return f"lost: {lost}"
 
-    async def both() -> list[str]:
+    async def replies() -> list[str]:
         watching = asyncio.ensure_future(pool.watch())
         try:
-            return list(await asyncio.wait_for(asyncio.gather(*map(one, rows)), 10))
+            return list(await asyncio.wait_for(asyncio.gather(*map(reply_to, rows)), 10))
         finally:
             watching.cancel()
 
-    return asyncio.run(both())
+    return asyncio.run(replies())
 
 
-def test_an_engine_that_is_lost_with_a_call_is_closed_and_another_one_answers_all() -> None:
+def test_an_engine_that_is_lost_in_a_call_is_closed_and_another_one_answers_all() -> None:
     first = Engine(EngineLostError("its core has died"))
     pool = Scripted(first, Engine("here"))
     assert ask(pool, "a", "b", "c") == ["here"] * 3
     assert (first.closed, pool.up) == (True, True)
 
 
-def test_an_engine_that_hangs_is_given_up_when_its_check_says_so_and_another_one_answers() -> None:
+def test_a_hung_engine_is_closed_when_its_health_check_fails_and_another_one_answers() -> None:
     first = Engine(None, sick="it has made no step for 3 s")
     pool = Scripted(first, Engine("here"))
     assert ask(pool, "a", "b") == ["here", "here"]
@@ -99,16 +99,15 @@ def test_what_an_engine_raises_keeps_its_kind_or_names_the_pool(error: Exception
     assert ask(Scripted(Engine(error)), "a") == [expected]
 
 
-def test_a_reply_says_which_pool_answered_and_how_long_it_took() -> None:
+def test_a_reply_has_the_pool_and_the_duration() -> None:
     pool = Scripted(Engine("here"))
     reply = asyncio.run(pool.ask(Call(Request("?"), "a", 1)))
     assert (reply.engine, reply.text, 0 <= reply.seconds < 5) == ("vlm", "here", True)
 
 
-def test_what_an_engine_sets_in_the_environment_is_not_there_for_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_variables_of_an_engine_are_restored_before_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VLLM_LOGGING_LEVEL", raising=False)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    seen = []
     look = POOL.model_copy(update={"script": "tests.support.looks:environment"})
     pool = LocalPool("vlm", look, gpus=True, sharing=1, devices="2,3")
     before = dict(os.environ)
@@ -121,9 +120,9 @@ def test_what_an_engine_sets_in_the_environment_is_not_there_for_the_next_one(mo
 
 
 def pools(**sizes: tuple[int, float]) -> dict[str, Pool]:
-    """Pools by name, each of engines of so many GPUs and shares of one."""
+    """Pools by name, from the number of GPUs per engine and the share of each."""
     return {
-        name: Pool(model="some/model", tensor_parallel=wide, gpu_share=share) for name, (wide, share) in sizes.items()
+        name: Pool(model="some/model", tensor_parallel=gpus, gpu_share=share) for name, (gpus, share) in sizes.items()
     }
 
 
@@ -137,10 +136,10 @@ def pools(**sizes: tuple[int, float]) -> dict[str, Pool]:
         ("GPU-aa,GPU-bb", {"vlm": (2, 1.0)}, {"vlm": "GPU-aa,GPU-bb"}),
     ],
 )
-def test_each_engine_sees_gpus_of_its_own(
+def test_each_engine_sees_its_own_gpus(
     visible: str, sizes: dict[str, tuple[int, float]], expected: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    made = pools(**sizes)
-    assert gpus_of(made, dict.fromkeys(made, True)) == expected
-    assert gpus_of(made, dict.fromkeys(made, False)) == {}
+    by_name = pools(**sizes)
+    assert gpus_of(by_name, dict.fromkeys(by_name, True)) == expected
+    assert gpus_of(by_name, dict.fromkeys(by_name, False)) == {}

@@ -1,4 +1,4 @@
-"""A pool with several types of GPU: an application for each type, rows that stay with one, a cluster that has both."""
+"""Replica groups: a pool with several types of GPU has one application per type, and a row stays with one of them."""
 
 from typing import Any
 
@@ -20,26 +20,26 @@ def pool(**keys: Any) -> Pool:
     return Pool(model="some/model", **keys)
 
 
-def test_a_pool_of_several_types_is_a_pool_for_each_with_what_the_type_changes() -> None:
-    made = pool(gpu_types=TYPES, tensor_parallel=4, max_sequences=64)
-    assert made.replicas == (3, 5)
+def test_a_pool_of_several_types_is_one_pool_per_type_with_its_settings() -> None:
+    several = pool(gpu_types=TYPES, tensor_parallel=4, max_sequences=64)
+    assert several.replicas == (3, 5)
     assert [
         (
-            kind.pool,
-            kind.config.gpu_type,
-            kind.config.replicas,
-            kind.config.tensor_parallel,
-            kind.config.max_sequences,
-            kind.config.gpu_types,
+            group.pool,
+            group.config.gpu_type,
+            group.config.replicas,
+            group.config.tensor_parallel,
+            group.config.max_sequences,
+            group.config.gpu_types,
         )
-        for kind in replica_groups({"vlm": made, "llm": pool(), "old": pool(gpu_type="V100")})
+        for group in replica_groups({"vlm": several, "llm": pool(), "old": pool(gpu_type="V100")})
     ] == [
         ("vlm", "H100", (2, 2), 2, 64, {}),
         ("vlm", "A100", (1, 3), 4, 16, {}),
         ("llm", None, (1, 1), 1, 128, {}),
         ("old", "V100", (1, 1), 1, 128, {}),
     ]
-    assert Pool(**made.model_dump(exclude_unset=True)) == made  # a job that is written down is read again
+    assert Pool(**several.model_dump(exclude_unset=True)) == several  # as a manifest stores it
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_a_pool_of_several_types_is_a_pool_for_each_with_what_the_type_changes()
         ({"gpu_types": {"H100": {"replicas": 0}}}, "maximum >= 1, not [0, 0]"),
     ],
 )
-def test_types_that_contradict_the_pool_are_refused(keys: dict[str, Any], problem: str) -> None:
+def test_types_that_contradict_the_pool_are_rejected(keys: dict[str, Any], problem: str) -> None:
     with pytest.raises(ValidationError) as error:
         pool(**keys)
     assert problem in str(error.value)
@@ -62,22 +62,22 @@ def node(name: str, gpus: int, kind: str) -> Node:
     return Node(name, {"CPU": 8.0, "GPU": float(gpus), f"accelerator_type:{kind}": 1.0})
 
 
-def test_each_type_needs_room_on_nodes_of_its_own() -> None:
-    wanted = needs({"vlm": pool(gpu_types=TYPES)}, {"vlm": True})
-    fit(wanted, [node("a", 4, "H100"), node("b", 1, "A100")])
+def test_each_type_needs_nodes_with_its_gpus() -> None:
+    groups = needs({"vlm": pool(gpu_types=TYPES)}, {"vlm": True})
+    fit(groups, [node("a", 4, "H100"), node("b", 1, "A100")])
     with pytest.raises(FitError) as error:
-        fit(wanted, [node("a", 1, "H100"), node("b", 8, "A100")])
+        fit(groups, [node("a", 1, "H100"), node("b", 8, "A100")])
     assert str(error.value).splitlines() == [
         "pool 'vlm' needs 2 engines, each 2 x GPU 1 (H100) on one node; there is room for 0",
         "available: a: CPU 8, GPU 1 (H100); b: CPU 8, GPU 8 (A100)",
     ]
 
 
-def test_a_row_stays_with_the_type_that_had_the_most_room_when_it_came() -> None:
+def test_a_row_stays_with_the_group_that_had_the_lowest_load_at_its_first_call() -> None:
     handle = PoolHandle("vlm", {"large": 30, "small": 10})
-    came = []
-    for row in "abcdefgh":  # none is answered
-        came.append(handle._seat(row).app)
-        handle._asked[came[-1]] += 1
-    assert came == ["large", "small", "large", "large", "large", "small", "large", "large"]
-    assert [handle._seat(row).app for row in "abcdefgh"] == came
+    groups = []
+    for row in "abcdefgh":  # no call is answered
+        groups.append(handle._affinity(row).app)
+        handle._asked[groups[-1]] += 1
+    assert groups == ["large", "small", "large", "large", "large", "small", "large", "large"]
+    assert [handle._affinity(row).app for row in "abcdefgh"] == groups

@@ -7,7 +7,7 @@ import pytest
 
 from oasis_ray.job.latency import Latency
 from oasis_ray.job.pool import Pool
-from oasis_ray.pool.deployment import start_pools, stop_pools
+from oasis_ray.pool.deployment import Deployments
 from oasis_ray.pool.handle import PoolHandle
 from oasis_ray.types import Call, Image, Request
 from tests.support.cluster import Cluster
@@ -24,9 +24,10 @@ def pools(ray_cluster: Cluster) -> Iterator[dict[str, PoolHandle]]:
         "keeps": Pool.model_validate(script | {"backend": "simulated", "latency": FAST}),
         "forgets": Pool.model_validate(script | {"backend": "scripted"}),
     }
-    handles = start_pools(given, "oasis-handle", gpus=dict.fromkeys(given, False))
+    deployments = Deployments()
+    handles = deployments.start(given, "oasis-handle", gpus=dict.fromkeys(given, False))
     yield handles
-    stop_pools(handles)
+    deployments.stop(handles)
 
 
 def came(pool: PoolHandle, row: str, *images: Image) -> str:

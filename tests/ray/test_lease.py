@@ -23,14 +23,14 @@ def serving(ray_cluster: Cluster) -> None:
 def test_a_job_that_comes_while_the_last_one_ends_its_engines_starts_its_own(serving: None) -> None:
     app = f"oasis-shared-{uuid4().hex[:6]}"
     old = Lease(app, "make")
-    assert (old.first, ray.get(old._janitor.leave.remote(old._name))) == (True, True)
+    assert (old.first, ray.get(old._reaper.leave.remote(old._name))) == (True, True)
     with ThreadPoolExecutor() as threads:
         coming = threads.submit(Lease, app, "another make")
         with pytest.raises(TooLate):  # as long as the old engines are being deleted
             coming.result(timeout=3)
         with suppress(RayActorError):
-            ray.get(old._janitor.end.remote(old._name))
-        ray.kill(old._leash)
+            ray.get(old._reaper.end.remote(old._name))
+        ray.kill(old._owner)
         new = coming.result(timeout=60)
     assert new.first
     new.end()

@@ -1,4 +1,4 @@
-"""What docs/watching.md promises, against a real Prometheus that watches a real run on a Ray cluster."""
+"""What docs/monitoring.md promises, against a real Prometheus that watches a real run on a Ray cluster."""
 
 import asyncio
 import json
@@ -181,5 +181,5 @@ def test_the_dashboard_asks_for_no_metric_that_is_not_there() -> None:
 
 
 def test_every_metric_is_documented() -> None:
-    page = (ROOT / "docs/watching.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/monitoring.md").read_text(encoding="utf-8")
     assert [name for name in METRICS if f"`ray_{name}`" not in page] == []

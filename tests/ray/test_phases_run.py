@@ -63,7 +63,7 @@ def test_a_run_that_is_killed_in_a_phase_goes_on_in_it(
     assert end_in_a_phase(path, signal.SIGKILL) == -signal.SIGKILL
     assert sum(map(len, made(tmp_path / "run").values())) < sum(map(len, at_once.values()))
     again = said("run", path)
-    assert re.search(r"going on: \d+ of 52 rows had ended before, \d+ more wait for a later phase\n", again)
+    assert re.search(r"resuming: \d+ of 52 rows had ended before, \d+ more wait for a later phase\n", again)
     assert "phase 1 of 3" not in again
     assert made(tmp_path / "run") == at_once
     assert read_manifest(str(tmp_path / "run"))["sessions"][-1]["loads"] == {"vlm": 1, "llm": 1}

@@ -11,7 +11,7 @@ import pytest
 import ray
 
 from oasis_ray.job.pool import Pool
-from oasis_ray.pool.deployment import start_pools, stop_pools
+from oasis_ray.pool.deployment import Deployments
 from oasis_ray.pool.handle import PoolHandle
 from oasis_ray.types import Call, Request
 from tests.support.cluster import Cluster
@@ -26,12 +26,13 @@ def carried(ray_cluster: Cluster) -> tuple[dict[str, list[str]], set[str]]:
     """For each row the engines that answered its calls; and what is left when the engines were let go."""
     pool = Pool(model="script", backend="scripted", script="tests.support.scripts:whoami", device="cpu", replicas=3)
     before = there()
-    handles = start_pools({"vlm": pool}, RUN, gpus={"vlm": False})
+    deployments = Deployments()
+    handles = deployments.start({"vlm": pool}, RUN, gpus={"vlm": False})
     try:
         answered = asyncio.run(_carry(handles["vlm"]))
         assert len(there() - before) >= 3
     finally:
-        stop_pools(handles)
+        deployments.stop(handles)
     deadline = time.monotonic() + 30
     while (left := there() - before) and time.monotonic() < deadline:
         time.sleep(0.5)
@@ -39,10 +40,10 @@ def carried(ray_cluster: Cluster) -> tuple[dict[str, list[str]], set[str]]:
 
 
 def there() -> set[str]:
-    """The named actors of the run and its processes; and janitors and leashes, which have no run in their title."""
+    """The named actors of the run and its processes; and reapers and owners, which have no run in their title."""
     named = {actor["name"] for actor in ray.util.list_named_actors(all_namespaces=True) if RUN in actor["name"]}
     below = {f"{process.pid} {title(process)}" for process in psutil.Process().children(recursive=True)}
-    return named | {text for text in below if RUN in text or "ray::_Leash" in text or "ray::_Janitor" in text}
+    return named | {text for text in below if RUN in text or "ray::_Owner" in text or "ray::_Reaper" in text}
 
 
 def test_a_row_stays_with_its_engine_and_engines_get_equal_shares(

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pyarrow as pa
 
 from oasis_ray.cli import SHIPPED
-from oasis_ray.input.ipc import to_ipc
+from oasis_ray.input.arrow_ipc import to_ipc
 from oasis_ray.job.load import load_job
 from oasis_ray.output.part_writer import PartWriter
 from oasis_ray.output.record import batch

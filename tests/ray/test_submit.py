@@ -37,13 +37,13 @@ def test_a_job_is_sent_and_followed_to_its_end(ray_cluster: Cluster, tmp_path: P
     looked = outside(ray_cluster, "status", name[0])
     assert "8 of 8 rows ended: 8 accepted" in looked.stdout
     assert looked.stdout.splitlines()[-1] == f"{name[0]}: succeeded"
-    assert "knows no job raysubmit_x" in outside(ray_cluster, "status", "raysubmit_x").stdout
+    assert "the cluster has no job raysubmit_x" in outside(ray_cluster, "status", "raysubmit_x").stdout
 
 
 def test_a_cluster_that_refuses_the_token_is_told(ray_cluster: Cluster, tmp_path: Path) -> None:
     job = write_job(tmp_path, executor="ray")
     sent = outside(ray_cluster, "submit", job, "--working-dir", tmp_path, RAY_AUTH_TOKEN="f" * 64)
-    assert "RAY_AUTH_TOKEN where the cluster asks for one" in sent.stdout
+    assert "RAY_AUTH_TOKEN if the cluster requires a token" in sent.stdout
     assert sent.returncode == 1
 
 

@@ -15,9 +15,12 @@ from tests.support.jobs import rows
 @pytest.mark.parametrize(
     ("variables", "told"),
     [
-        ({"RAY_TMPDIR": "/tmp/" + "x" * 90}, "RunError: the temporary folder is too long for Ray's sockets; name a "),
+        (
+            {"RAY_TMPDIR": "/tmp/" + "x" * 90},
+            "RunError: the path of the temporary folder is too long for Ray's sockets; set RAY_TMPDIR ",
+        ),
         ({"HOME": "/proc/nobody"}, "RunError: Ray can't write its token and logs ("),
-        ({"RAY_ADDRESS": "127.0.0.1:9"}, "RunError: there is no cluster to join at 127.0.0.1:9 (RAY_ADDRESS): "),
+        ({"RAY_ADDRESS": "127.0.0.1:9"}, "RunError: can't join a cluster at 127.0.0.1:9 (RAY_ADDRESS): "),
     ],
 )
 def test_what_keeps_ray_from_starting_is_told_in_a_sentence(

@@ -126,7 +126,7 @@ MORE = {"accept": [5], "sampling": {"top_p": 1.0, "min_p": 0.0}, "depth": 3}
     ("old", "new", "expected"),
     [
         (manifest(), manifest(), []),
-        (manifest(), manifest(digest="cc"), ["node 'n': its digest is another"]),
+        (manifest(), manifest(digest="cc"), ["node 'n': its digest has changed"]),
         (manifest(), manifest(digest="cc", version=2), ["node 'n': version was 1 and is 2"]),
         (manifest(), manifest(digest="cc", source="f"), ["node 'n': source was None and is 'f'"]),
         (OLD, OLD, []),

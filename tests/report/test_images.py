@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from benchmarks.hostile.pictures import FORMS, chunk, whole
-from oasis_ray.stats.images import ImageTotals
+from oasis_ray.stats.image_measures import ImageTotals
 
 VAST = zlib.compress(b"b" * 2_000_000)  # more than Pillow unpacks
 TEXTS = {

@@ -57,7 +57,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 
 
 @pytest.fixture(scope="module")
-def store_errors(run: RunFolder) -> DatasetStatistics:
+def told(run: RunFolder) -> DatasetStatistics:
     folder, _ = make([str(run.path)])
     assert folder == f"{run.path}/report"
     return Statistics.model_validate_json((run.path / "report/statistics.json").read_bytes()).subjects[0]

@@ -51,7 +51,7 @@ OTHERS = {"accepted": ["good"], "captions": ["caption"], "failed": ["broken-imag
 FAILURES = {
     "a request is never answered": Failure(
         scripted("deaf"),
-        r"nothing has moved for \d+ s \(no_progress_s\): 1 rows at hook \(pool 'vlm'\), the longest 'stuck' for \d+ "
+        r"no progress for \d+ s \(no_progress_s\): 1 row at hook \(pool 'vlm'\), the longest 'stuck' for \d+ "
         r"s\. pool 'llm': 1 running; pool 'vlm': 1 running",
         OTHERS,
         keys={"no_progress_s": 3, "drain_s": 1},
@@ -126,7 +126,7 @@ class Blow:
 
 
 DRAINS, KEPT = "rows in flight come to their ends; once more breaks off at once", "rows that have ended are kept in "
-TOLD = "StoppedError: the run was told to stop"
+TOLD = "StoppedError: the run was asked to stop"
 BLOWS = {
     "SIGTERM": Blow((signal.SIGTERM,), 1, "stopped", (f"SIGTERM: the {DRAINS}", KEPT, TOLD)),
     "Ctrl-C": Blow((signal.SIGINT,), 1, "stopped", (f"SIGINT: the {DRAINS}", KEPT, TOLD)),
@@ -182,7 +182,7 @@ def test_failed_rows_are_tried_again_by_reason(tmp_path: Path, job_file: JobFile
     assert outcomes(tmp_path / "run") == {"accepted": ["good"], "failed": ["mute", "unreadable"]}
     done = call_here("run", job_file(), "--retry", "failed:no_kind")
     assert done.returncode == 0, done.stderr
-    assert "1 failed rows are tried again\ngoing on: 2 of 3 rows had ended before\n" in done.stdout
+    assert "1 failed row is retried\nresuming: 2 of 3 rows had ended before\n" in done.stdout
     assert read_manifest(str(tmp_path / "run"))["sessions"][-1]["rows"] == 1
     wrong = call_here("run", job_file(), "--retry", "rejected")
     assert (wrong.returncode, wrong.stderr) == (
@@ -205,10 +205,10 @@ def test_a_change_is_refused_with_a_diff_and_can_be_accepted(tmp_path: Path, job
     with pytest.raises(JobError) as refused:
         execute(path)
     prompt, seed, advice = refused.value.problems[-3:]
-    assert prompt.startswith(f"{tmp_path}/run holds a run of another make: prompt 'clarity':\n")
+    assert prompt.startswith(f"{tmp_path}/run was created differently: prompt 'clarity':\n")
     assert "\n      +You judge a request" in prompt
-    assert seed == f"{tmp_path}/run holds a run of another make: seed was 0 and is 3"
-    assert advice.endswith("or go on as it is now (--accept-changes)")
+    assert seed == f"{tmp_path}/run was created differently: seed was 0 and is 3"
+    assert advice.endswith("or resume it with the changes (--accept-changes)")
     accepted = call_here("run", path, "--accept-changes")
     assert accepted.returncode == 0, accepted.stderr
     manifest = read_manifest(str(tmp_path / "run"))

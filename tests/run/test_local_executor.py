@@ -103,7 +103,7 @@ def test_a_run_that_is_broken_off_keeps_what_has_ended(handler: Any, tmp_path: P
     path = job_file(pools=scripted("deaf"), no_progress_s=3, drain_s=0.5, rows_per_task=1)
     before = signal.signal(signal.SIGINT, handler)  # a shell has jobs in the background ignore it
     try:
-        with pytest.raises(StoppedError, match=r"nothing has moved for \d+ s \(no_progress_s\): 1 rows at hook"):
+        with pytest.raises(StoppedError, match=r"no progress for \d+ s \(no_progress_s\): 1 row at hook"):
             execute(path)
         assert signal.getsignal(signal.SIGINT) == handler
     finally:

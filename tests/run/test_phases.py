@@ -18,7 +18,7 @@ from oasis_ray.errors import FitError
 from oasis_ray.input.reader import read, states
 from oasis_ray.input.shards import RowGroup, Shards, open_shards
 from oasis_ray.job.load import load_job
-from oasis_ray.output.checkpoint import EMPTY, place_of, read_waiting
+from oasis_ray.output.checkpoint import EMPTY, read_waiting, waiting_folder
 from oasis_ray.output.ledger import ended_ids
 from oasis_ray.output.part_writer import PartWriter, write_part
 from oasis_ray.output.repair import repair
@@ -202,7 +202,7 @@ class Table:
     def carry(self, number: int, session: str = "s") -> list[Any]:
         """Carry what is due in the phase of this number; what the watch was told: rows, ended, waiting."""
         phase, heard = self.phases[number - 1], Heard()
-        waits_for = None if number == phase.of else place_of(number + 1)
+        waits_for = None if number == phase.of else waiting_folder(number + 1)
         pools = {name: ScriptedEngine(partial(self._ask, name)) for name in phase.pools}
         digests = {node.name: node.name for node in self.recipe.nodes}
         segment = RowWorker(self.job, self.recipe, pools, digests, LocalCoordinator(heard), waits_for)
@@ -269,9 +269,7 @@ def test_rows_go_on_from_where_they_are_whatever_was_lost_and_however_it_is_cut(
         (killed.folder / f"{name}.parquet").unlink(missing_ok=True)
     broken = killed.folder / "phases/3/part-s-2-000002.parquet"
     broken.write_bytes(broken.read_bytes()[:-9])
-    assert [line.partition(" (")[0] for line in repair(str(killed.folder))[1]] == [
-        "set aside a part that can't be read"
-    ]
+    assert [line.partition(" (")[0] for line in repair(str(killed.folder))[1]] == ["quarantined an unreadable part"]
     calls = len(killed.calls)
     further = {row["id"] for part in killed.folder.glob("phases/3/*") for row in pq.read_table(part).to_pylist()}
     killed.phases = cut(killed.recipe, killed.job.pools, lambda _: True)  # the cluster has grown

@@ -169,7 +169,7 @@ def test_every_ended_row_is_counted_once_in_the_metrics() -> None:
 
 def test_a_meter_refuses_a_metric_that_is_not_there() -> None:
     with pytest.raises(KeyError):
-        Metrics(run="r", session="s").tell("oasis_row_total", 1)
+        Metrics(run="r", session="s").record("oasis_row_total", 1)
 
 
 def lines(folder: Path) -> list[dict[str, Any]]:
@@ -203,17 +203,17 @@ def test_the_watch_keeps_events_until_they_are_fetched_and_may_be_asked_again() 
     watch.drain()
     watch.drain()
 
-    def store_errors(events: list[Event]) -> list[tuple[int, str, dict[str, str]]]:
+    def logged(events: list[Event]) -> list[tuple[int, str, dict[str, str]]]:
         return [(event.number, event.event, dict(event.facts)) for event in events]
 
-    assert store_errors(watch.events(0)) == [
+    assert logged(watch.events(0)) == [
         (1, "worker_lost", {"row": "b"}),
         (2, "engine_lost", {"row": "a", "pool": "vlm"}),
         (3, "row_failed", {"row": "a", "node": "respond", "reason": "poison"}),
         (4, "error", {"text": "the cable is out"}),
         (5, "draining", {}),
     ]
-    assert store_errors(watch.events(4)) == [(5, "draining", {})]
+    assert logged(watch.events(4)) == [(5, "draining", {})]
 
 
 def test_a_row_that_is_begun_again_after_it_left_has_lost_no_worker() -> None:
@@ -239,7 +239,9 @@ def test_a_folder_that_cannot_be_written_is_told_once_and_ends_nothing(
     gpus = dict.fromkeys(job.pools, False)
     with Reporter(job, recipe, "1a2b", LocalExecutor(), gpus=gpus, rows=3, before=0, notes=notes) as beat:
         beat.step("working")
-    assert [note.partition(": ")[0] for note in notes] == ["progress and log could not be written, the run went on"]
+    assert [note.partition(": ")[0] for note in notes] == [
+        "progress and event log could not be written; the run continued"
+    ]
 
 
 def test_a_run_leaves_its_progress_and_its_log(tmp_path: Path, job_file: Callable[..., Path]) -> None:
@@ -260,7 +262,7 @@ def test_a_run_leaves_its_progress_and_its_log(tmp_path: Path, job_file: Callabl
     events = [line["event"] for line in log]
     assert (events[0], events[-1]) == ("session_started", "session_ended")
     assert [line["text"] for line in log if line["event"] == "step"] == [
-        "starting the engines", "working", "stopping the engines", "closing the books",
+        "starting the engines", "working", "stopping the engines", "finalizing the run",
     ]  # fmt: skip
     assert [(line["row"], line["node"], line["reason"]) for line in log if line["event"] == "row_failed"] == [
         ("mute", "clarity", "no_verdict")

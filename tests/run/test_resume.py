@@ -49,7 +49,7 @@ def test_rows_that_have_ended_are_left_out_and_earlier_sessions_stay_in_the_mani
     run.manifest(sessions=[{"name": "1a2b"}], state="stopped")
     found = opened(run)
     assert (todo(found.todo), found.before) == (["a", "c"], 2)
-    assert found.notes == ["going on: 2 of 4 rows had ended before"]
+    assert found.notes == ["resuming: 2 of 4 rows had ended before"]
     assert (found.manifest["state"], found.manifest["sessions"]) == ("running", [{"name": "1a2b"}])
 
 
@@ -63,9 +63,9 @@ def test_what_a_killed_session_left_is_repaired_and_reported(run: RunFolder) -> 
     assert (todo(found.todo), found.before) == (["c", "d"], 2)
     assert [note.split(":")[0].split(" (")[0] for note in found.notes] == [
         "removed an unfinished part of an earlier session",
-        "set aside a part that can't be read",
-        "1 rows had been written twice; one of each is kept",
-        "going on",
+        "quarantined an unreadable part",
+        "1 row was written twice; one copy of each is kept",
+        "resuming",
     ]
 
 
@@ -76,7 +76,7 @@ def test_failed_rows_are_taken_out_by_reason(retry: str, left: list[str], count:
     run.part("1", accepted("a"), failed("c", reason="image_missing"), failed("d", reason="image_broken"))
     found = opened(run, retry=retry)
     assert todo(found.todo) == left
-    assert found.notes[0] == f"{count} failed rows are tried again"
+    assert found.notes[0] == ("1 failed row is retried" if count == 1 else f"{count} failed rows are retried")
     assert sorted(ended_ids(str(run.path)).to_pylist()) == [name for name in NAMES if name not in left]
 
 
@@ -86,8 +86,11 @@ def test_a_run_that_differs_is_refused_with_what_changed_and_nothing_is_touched(
     with pytest.raises(JobError) as error:
         opened(run, {"seed": 8}, retry="")
     assert error.value.problems == (
-        f"{run.path} holds a run of another make: seed was 0 and is 8",
-        "give this run its own folder (--set output.path=…), remove this one, or go on as it is now (--accept-changes)",
+        f"{run.path} was created differently: seed was 0 and is 8",
+        (
+            "give this run its own folder (--set output.path=…), remove this one, or resume it with the changes "
+            "(--accept-changes)"
+        ),
     )
     assert {path: path.stat().st_mtime_ns for path in run.path.rglob("*")} == before
 
@@ -125,7 +128,7 @@ def test_rows_that_wait_for_a_later_phase_are_to_do_and_are_counted(run: RunFold
     run.part("1", accepted("c"))  # it waited, and has ended since
     found = opened(run)
     assert (todo(found.todo), found.before) == (["a", "b", "d"], 1)
-    assert found.notes == ["going on: 1 of 4 rows had ended before, 1 more wait for a later phase"]
+    assert found.notes == ["resuming: 1 of 4 rows had ended before, 1 more wait for a later phase"]
 
 
 @pytest.mark.parametrize("changed", ["accepted", "a node less"])
@@ -136,7 +139,7 @@ def test_rows_that_wait_begin_again_where_the_nodes_are_others(changed: str, run
         manifest["nodes"].pop()
         (run.path / "run.json").write_text(json.dumps(manifest))
     found = opened(run, {"seed": 8}, accept_changes=True)
-    assert "rows that waited between two phases begin again, as they are made now" in found.notes
+    assert "rows that waited between two phases begin again with the present nodes" in found.notes
     assert not (run.path / "phases").exists()
     assert todo(found.todo) == NAMES
     assert list(run.path.rglob("part-*")) == []

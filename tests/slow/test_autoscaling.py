@@ -52,7 +52,7 @@ def start(cloud: FakeCloud, tmp_path: Path) -> Start:
 
 
 def empty(seen: dict[str, Any]) -> bool:
-    """Nothing is left of any run: no node with GPUs, no engine, no janitor."""
+    """Nothing is left of any run: no node with GPUs, no engine, no reaper."""
     return seen["gpus"] == 0 and not seen["groups"] and not seen["apps"] and not ours(seen)
 
 
@@ -72,9 +72,9 @@ def test_nodes_come_for_a_run_and_go_with_it(cloud: FakeCloud, start: Start, tmp
     run = start("run", vlm={"tensor_parallel": 4}, llm={"tensor_parallel": 2, "replicas": [0, 1]})
     up = cloud.until(lambda seen: seen["gpus"] == 8)
     assert (up["nodes"], len(up["apps"])) == (3, 2), up
-    # Where the driver is: the watch, and a leash for each pool. On the head: the janitors. (Here they are the same.)
+    # Where the driver is: the watch, and an owner for each pool. On the head: the reapers. (Here they are the same.)
     ours = cloud.until(lambda seen: len(seen["ours"]) == 5)["ours"]
-    assert ours == [["Watch", HEAD], *[["_Reaper", HEAD]] * 2, *[["_Owner", HEAD]] * 2]
+    assert ours == [["CoordinatorState", HEAD], *[["_Reaper", HEAD]] * 2, *[["_Owner", HEAD]] * 2]
     said = run.communicate(timeout=240)[0]
     assert (run.returncode, ended(tmp_path / "run")) == (0, "done"), said
     assert empty(after := cloud.until(empty)), after

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from oasis_ray.pool.deployment import start_pools, stop_pools
+from oasis_ray.pool.deployment import Deployments
 from oasis_ray.pool.handle import PoolHandle
 from tests.support.cluster import Cluster
 from tests.support.engines import cores, harmed, small_llm
@@ -15,9 +15,10 @@ from tests.support.engines import cores, harmed, small_llm
 def mortal(ray_cluster: Cluster) -> Iterator[PoolHandle]:
     """An engine that is given up when it stands still for three seconds."""
     pool = small_llm(stall_timeout_s=3)
-    handles = start_pools({"llm": pool}, "mortal", gpus={"llm": pool.device == "gpu"})
+    deployments = Deployments()
+    handles = deployments.start({"llm": pool}, "mortal", gpus={"llm": pool.device == "gpu"})
     yield handles["llm"]
-    stop_pools(handles)
+    deployments.stop(handles)
 
 
 def test_an_engine_whose_core_hangs_is_replaced_and_every_call_is_answered(mortal: PoolHandle) -> None:

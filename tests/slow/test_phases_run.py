@@ -22,7 +22,7 @@ def test_a_run_that_is_stopped_in_a_phase_goes_on_in_it(ray_cluster: Cluster, tm
     assert sum(map(len, made(tmp_path / "run").values())) < sum(map(len, at_once.values()))
     again = call_here("run", path)
     assert again.returncode == 0, again.stderr
-    assert re.search(r"going on: \d+ of 52 rows had ended before, \d+ more wait for a later phase\n", again.stdout)
+    assert re.search(r"resuming: \d+ of 52 rows had ended before, \d+ more wait for a later phase\n", again.stdout)
     assert "phase 1 of 3" not in again.stdout
     assert made(tmp_path / "run") == at_once
     assert read_manifest(str(tmp_path / "run"))["sessions"][-1]["loads"] == {"vlm": 1, "llm": 1}

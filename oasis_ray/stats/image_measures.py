@@ -1,0 +1,59 @@
+"""Measures of images: sizes, formats, and which look alike."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+import PIL.Image
+
+from oasis_ray.errors import RowError
+from oasis_ray.input.admission import admit
+from oasis_ray.input.decoding import open_image
+from oasis_ray.input.image import decode
+from oasis_ray.job.limits import Limits
+from oasis_ray.stats.histogram import Histogram
+from oasis_ray.stats.near_duplicates import NearDuplicates
+from oasis_ray.stats.sample import number
+
+MEASURES = ("long side in pixels", "short side in pixels", "bytes")
+
+
+@dataclass
+class ImageTotals:
+    """What has been counted of pictures."""
+
+    looked_at: int = 0
+    unreadable: int = 0
+    formats: Counter[str] = field(default_factory=Counter)
+    sizes: dict[str, Histogram] = field(default_factory=lambda: {measure: Histogram() for measure in MEASURES})
+    twins: NearDuplicates = field(default_factory=NearDuplicates)
+
+    def merge(self, other: "ImageTotals") -> None:
+        """Count what `other` has counted."""
+        self.looked_at += other.looked_at
+        self.unreadable += other.unreadable
+        self.formats.update(other.formats)
+        for measure, lengths in other.sizes.items():
+            self.sizes[measure].merge(lengths)
+        self.twins.merge(other.twins)
+
+    def add(self, data: bytes, name: str) -> None:
+        """Look at one picture."""
+        self.looked_at += 1
+        try:
+            image = admit(data, Limits())
+            picture = decode(image)
+        except RowError:
+            self.unreadable += 1
+            return
+        with open_image(data) as opened:
+            self.formats[opened.format or "unknown"] += 1
+        for measure, size in zip(MEASURES, (max(picture.size), min(picture.size), len(data)), strict=True):
+            self.sizes[measure].add(size)
+        self.twins.add(number(f"{difference_hash(picture):x}"), number(image.digest), None, name)
+
+
+def difference_hash(picture: PIL.Image.Image) -> int:
+    """256 bits that mostly outlive scaling and saving anew: is each of 16 x 16 places darker than the one beside it?"""
+    grey = np.asarray(picture.convert("L").resize((17, 16), PIL.Image.Resampling.LANCZOS), np.int16)
+    return int(np.packbits(grey[:, :-1] < grey[:, 1:]).tobytes().hex(), 16)
