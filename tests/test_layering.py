@@ -16,7 +16,7 @@ GROUND = {
 RAY = {
     "cluster/autoscaler", "cluster/cluster_memory", "cluster/connection", "cluster/job_submission", "cluster/metrics",
     "output/sink", "pipeline/datasource", "pipeline/graph", "pipeline/remote_coordinator",
-    "pool/deployment", "pool/handle", "pool/lease", "pool/replica", "pool/router", "pool/status",
+    "pool/deployment", "pool/handle", "pool/lease", "pool/reaper", "pool/replica", "pool/router", "pool/status",
     "report/parallel",
 }  # fmt: skip
 VLLM = {"engine/vllm", "engine/vllm_metrics"}

@@ -54,7 +54,7 @@ def clean(
 ) -> None:
     """End engines on a cluster that no job holds any more. Nothing of a job that runs is touched, nor of others."""
     from oasis_ray.cluster.connection import attach
-    from oasis_ray.pool.lease import sweep
+    from oasis_ray.pool.reaper import sweep
 
     attach(address)
     left, used = sweep()

@@ -1,1 +1,1 @@
-"""Cost: what a run has cost and what it will cost. Arithmetic on manifests, counts and the rows of a probe; no Ray."""
+"""Cost: bill and forecast of a run, computed from manifests, counts and the rows of a probe. No Ray."""

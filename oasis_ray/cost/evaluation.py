@@ -1,4 +1,4 @@
-"""Grade a forecast: set what a run came to beside what its probe had said."""
+"""Evaluation of a forecast: compares the predictions of a probe with the figures of the finished run."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -11,33 +11,38 @@ from oasis_ray.output.counts import Counts
 
 
 def grade(forecast: Forecast, manifest: Mapping[str, Any]) -> Forecast:
-    """The forecast with what the run with this manifest came to."""
-    came = actual(manifest)
-    # What no row did is not among the counts.
-    figures = tuple(one.model_copy(update={"actual": came.get((one.what, one.of), 0.0)}) for one in forecast.figures)
-    pace = Throughput.of(manifest, forecast.rows)
-    busiest = max(pace.pools, key=pace.busy) if pace else None
+    """Return the forecast with the actual figures of the run with this manifest."""
+    values = actual(manifest)
+    # Counts of zero are missing among the actual figures.
+    figures = tuple(
+        figure.model_copy(update={"actual": values.get((figure.what, figure.of), 0.0)}) for figure in forecast.figures
+    )
+    throughput = Throughput.of(manifest, forecast.rows)
+    busiest = max(throughput.pools, key=throughput.busy) if throughput else None
     return forecast.model_copy(update={"figures": figures, "actual_bottleneck": busiest})
 
 
 def actual(manifest: Mapping[str, Any]) -> dict[tuple[str, str], float]:
-    """Every figure that a forecast may hold, as it came to be, by what it is of what."""
-    reasons = {(one["fate"], one["node"], one["reason"]): one["rows"] for one in manifest["reasons"]}
+    """Return the actual value of every figure that a forecast may have, by `what` and `of`."""
+    reasons = {(entry["fate"], entry["node"], entry["reason"]): entry["rows"] for entry in manifest["reasons"]}
     bill, sessions = Bill.model_validate(manifest["bill"]), manifest["sessions"]
-    found: dict[tuple[str, str], float] = dict(counts(manifest, Counts(Counter(manifest["rows"]), Counter(reasons))))
-    for node, cost in manifest["cost"].items():
-        found["tokens read", node], found["tokens written", node] = cost["prompt_tokens"], cost["reply_tokens"]
+    values: dict[tuple[str, str], float] = dict(counts(manifest, Counts(Counter(manifest["rows"]), Counter(reasons))))
+    for node, usage in manifest["cost"].items():
+        values["tokens read", node] = usage["prompt_tokens"]
+        values["tokens written", node] = usage["reply_tokens"]
     for pool, spent in bill.pools.items():
-        found["GPU-hours", pool] = spent.gpu_seconds / HOUR_S
-    found["GPU-hours", ""] = bill.total.gpu_seconds / HOUR_S
-    found["money", ""] = bill.total.money or 0.0
-    found["wall time, s", ""] = sum(one.get("seconds_loading", 0.0) + one.get("seconds", 0.0) for one in sessions)
-    found[MEMORY, ""] = max((one.get("peak_memory_mib", 0) for one in sessions), default=0)
-    return found
+        values["GPU-hours", pool] = spent.gpu_seconds / HOUR_S
+    values["GPU-hours", ""] = bill.total.gpu_seconds / HOUR_S
+    values["money", ""] = bill.total.money or 0.0
+    values["wall time, s", ""] = sum(
+        session.get("seconds_loading", 0.0) + session.get("seconds", 0.0) for session in sessions
+    )
+    values[MEMORY, ""] = max((session.get("peak_memory_mib", 0) for session in sessions), default=0)
+    return values
 
 
 def same_job(probe: Mapping[str, Any], run: Mapping[str, Any]) -> bool:
-    """Whether a run has the nodes and the input of a probe, so that it can be set beside what the probe said."""
-    nodes, inputs = ([{n["name"]: n["digest"] for n in one["nodes"]} for one in (probe, run)],
-                     [{**one["job"]["input"], "sample": None} for one in (probe, run)])  # fmt: skip
+    """Return whether a run has the nodes and input of a probe, so that the probe's forecast applies to it."""
+    nodes = [{node["name"]: node["digest"] for node in manifest["nodes"]} for manifest in (probe, run)]
+    inputs = [{**manifest["job"]["input"], "sample": None} for manifest in (probe, run)]
     return nodes[0] == nodes[1] and inputs[0] == inputs[1] and run["input"]["rows"] == probe["forecast"]["rows"]

@@ -1,6 +1,6 @@
-"""The forecast of a job from the rows of its probe: pure arithmetic on what these rows were asked and how they ended.
+"""Forecast of a job, computed from the usage and outcomes of its probe's rows.
 
-docs/cost.md says how each figure is predicted, and what a probe can't tell.
+docs/cost.md explains how each figure is predicted, and what a probe can't show.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,15 +19,15 @@ from oasis_ray.output.funnel import passages
 from oasis_ray.types import Outcome
 
 MEMORY = "peak memory, MiB"
-MEMORY_SLACK = 1.25  # a rule of thumb, no statistics: one look in five seconds, and heaps that grow
-STEPS = 5  # sizes that are told: an engine more where the bottleneck is, so many times
+MEMORY_SLACK = 1.25  # a rule of thumb: memory is sampled every five seconds, and heaps grow
+STEPS = 5  # further sizes, each with one more engine at the bottleneck of the previous one
 
 
 @dataclass(frozen=True)
 class ProbeRow:
-    """A row of a probe: how it ended, what each node asked for it, and whether each judge that was asked let it go on.
+    """A row of a probe: where it ended, its usage by node, and for each judge whether it accepted the row.
 
-    A judge that gave no verdict is not among `verdicts`.
+    `verdicts` lacks judges that were not asked or gave no verdict.
     """
 
     outcome: str
@@ -38,7 +38,7 @@ class ProbeRow:
 
 
 class Forecast(BaseModel):
-    """What a probe says of its whole job: for the engines that it ran on (the first of `sizes`), and for others."""
+    """Forecast of a whole job, for the engines of the probe (the first of `sizes`) and for more engines."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -52,18 +52,19 @@ class Forecast(BaseModel):
     orders: tuple[JudgeOrder, ...] = ()
     currency: str | None = None
     gpu_hour: float | None = None
-    gpu_hours_at: dict[str, float] = {}  # prices of a GPU-hour, by type
+    gpu_hours_at: dict[str, float] = {}  # prices of a GPU-hour by type
 
     @property
     def graded(self) -> list[Estimate]:
-        """The figures whose actual values are known."""
+        """The figures with a known actual value."""
         return [figure for figure in self.figures if figure.actual is not None]
 
 
 @dataclass(frozen=True)
 class Sample:
-    """The rows of a probe as arrays, and the share of each request that the job will make: 1 up to the node where the
-    row leaves, after it the share of rows that the job scores in full.
+    """The rows of a probe as arrays, weighted by the share of their requests that the job will make.
+
+    The weight is 1 up to the node where a row ends; for later nodes it is the share of rows that the job fully scores.
     """
 
     rows: Sequence[ProbeRow]
@@ -71,17 +72,17 @@ class Sample:
     score_in_full: float
 
     def of(self, kind: str, node: str) -> Array:
-        """For every row what `node` will take of this kind (a field of `Usage`)."""
-        return np.array([getattr(row.asked[node], kind) * self._kept(row, node) if node in row.asked else 0.0
+        """Return the usage of `node` by each row, of this kind (a field of `Usage`): [rows]."""
+        return np.array([getattr(row.asked[node], kind) * self._weight(row, node) if node in row.asked else 0.0
                          for row in self.rows], dtype=float)  # fmt: skip
 
     def held(self, pool: str) -> Array:
-        """For every row the seconds in this pool's engines."""
-        every = [self.of("seconds", node["name"]) for node in self.nodes if node["pool"] == pool]
-        return np.sum(every, axis=0) if every else np.zeros(len(self.rows))
+        """Return the seconds of each row's requests in this pool's engines: [rows]."""
+        by_node = [self.of("seconds", node["name"]) for node in self.nodes if node["pool"] == pool]
+        return np.sum(by_node, axis=0) if by_node else np.zeros(len(self.rows))
 
-    def _kept(self, row: ProbeRow, node: str) -> float:
-        order = [one["name"] for one in self.nodes]
+    def _weight(self, row: ProbeRow, node: str) -> float:
+        order = [other["name"] for other in self.nodes]
         beyond = row.node in order and order.index(node) > order.index(row.node)
         return self.score_in_full if beyond and row.outcome == Outcome.REJECTED else 1.0
 
@@ -92,30 +93,30 @@ def predict(
     *,
     total: int,
     score_in_full: float,
-    pace: Throughput | None = None,
+    throughput: Throughput | None = None,
     groups: Sequence[tuple[str, ...]] = (),
     prices: Prices | None = None,
     gpu_hour: float | None = None,
 ) -> Forecast:
-    """What `total` rows will do, from some of them that were judged on every axis, in a run with this manifest.
+    """Return the forecast for `total` rows, from a fully scored sample of them in a run with this manifest.
 
-    Without a `pace` nothing is said of time. `groups` are the judges that may change places, `gpu_hour` what an hour of
-    one GPU has cost the probe.
+    Without `throughput` there are no figures for time. `groups` are judges whose order may change, `gpu_hour` is what
+    the probe paid for an hour of one GPU.
     """
     sample, draws = Sample(rows, manifest["nodes"], score_in_full), draw(len(rows))
     figures = [*_funnel(rows, manifest, total), *_tokens(sample, draws, total), *_memory(manifest)]
     sizes: list[Size] = []
     orders: list[JudgeOrder] = []
-    if pace is not None and pace.pools:
-        held = {pool: sample.held(pool) for pool in pace.pools}
-        sizes = _sizes(pace, held, draws, total)
+    if throughput is not None and throughput.pools:
+        held = {pool: sample.held(pool) for pool in throughput.pools}
+        sizes = _sizes(throughput, held, draws, total)
         figures.append(sizes[0].wall_s)
-        figures += [one for pool, one in sizes[0].gpu_hours.items() if pace.pools[pool].gpus]
-        if any(one.gpus for one in pace.pools.values()):
+        figures += [hours for pool, hours in sizes[0].gpu_hours.items() if throughput.pools[pool].gpus]
+        if any(pool.gpus for pool in throughput.pools.values()):
             figures.append(sizes[0].all_gpu_hours)
             if gpu_hour is not None:
                 figures.append(scaled(sizes[0].all_gpu_hours, "money", gpu_hour))
-        orders = [order for group in groups if (order := _order(group, sample, pace)) is not None]
+        orders = [order for group in groups if (order := _order(group, sample, throughput)) is not None]
     return Forecast(
         rows=total,
         probe_rows=len(rows),
@@ -130,28 +131,28 @@ def predict(
 
 
 def scaled(figure: Estimate, what: str, factor: float) -> Estimate:
-    """A figure in other units."""
+    """Return a figure multiplied by `factor`, as the figure `what`."""
     low, at, high = (value * factor for value in (figure.low, figure.predicted, figure.high))
     return Estimate(what=what, of=figure.of, predicted=at, low=low, high=high)
 
 
 def _funnel(rows: Sequence[ProbeRow], manifest: Mapping[str, Any], total: int) -> Iterator[Estimate]:
-    tally = Counts()
-    tally.add((row.outcome, row.node or None, row.reason or None, []) for row in rows)
-    for (what, of), count in counts(manifest, tally).items():
+    ended = Counts()
+    ended.add((row.outcome, row.node or None, row.reason or None, []) for row in rows)
+    for (what, of), count in counts(manifest, ended).items():
         yield of_share(what, of, count, len(rows), total)
 
 
-def counts(manifest: Mapping[str, Any], tally: Counts) -> dict[tuple[str, str], int]:
-    """The rows that ended in each outcome, that came to each node, and that were rejected or failed there."""
-    found = {("rows", str(outcome)): tally.outcomes[outcome] for outcome in Outcome}
-    for one in passages(manifest, tally):
-        found["rows in", one.node] = one.rows
+def counts(manifest: Mapping[str, Any], ended: Counts) -> dict[tuple[str, str], int]:
+    """Return the numbers of rows by outcome, and by node those that reached it, and were rejected or failed there."""
+    rows = {("rows", str(outcome)): ended.outcomes[outcome] for outcome in Outcome}
+    for passage in passages(manifest, ended):
+        rows["rows in", passage.node] = passage.rows
         for outcome in (Outcome.REJECTED, Outcome.FAILED):
-            left = sum(rows for why, rows in one.left.items() if why.startswith(outcome))
+            left = sum(count for reason, count in passage.left.items() if reason.startswith(outcome))
             if left:
-                found[str(outcome), one.node] = left
-    return found
+                rows[str(outcome), passage.node] = left
+    return rows
 
 
 def _tokens(sample: Sample, draws: Array, total: int) -> Iterator[Estimate]:
@@ -161,39 +162,42 @@ def _tokens(sample: Sample, draws: Array, total: int) -> Iterator[Estimate]:
 
 
 def _memory(manifest: Mapping[str, Any]) -> Iterator[Estimate]:
-    """The probe's own peak: rows in flight are bounded, however many rows there are."""
+    """The probe's peak: it does not grow with the rows, since rows in flight are limited."""
     if peak := max((session.get("peak_memory_mib", 0) for session in manifest["sessions"]), default=0):
         yield Estimate(what=MEMORY, predicted=peak, low=peak / MEMORY_SLACK, high=peak * MEMORY_SLACK)
 
 
-def _sizes(pace: Throughput, held: Mapping[str, Array], draws: Array, total: int) -> list[Size]:
-    """The probe's own engines; then, time and again, one more where the bottleneck is."""
-    sizes = [pace.size(held, draws, total)]
+def _sizes(throughput: Throughput, held: Mapping[str, Array], draws: Array, total: int) -> list[Size]:
+    """Return the size of the probe, then sizes that each have one more engine at the previous bottleneck."""
+    sizes = [throughput.size(held, draws, total)]
     for _ in range(STEPS):
         last = sizes[-1]
-        sizes.append(pace.size(held, draws, total, last.engines | {last.bottleneck: last.engines[last.bottleneck] + 1}))
+        sizes.append(
+            throughput.size(held, draws, total, last.engines | {last.bottleneck: last.engines[last.bottleneck] + 1})
+        )
     return sizes
 
 
-def _order(group: tuple[str, ...], sample: Sample, pace: Throughput) -> JudgeOrder | None:
-    """The order of these judges that costs least; None where no row came to all of them."""
+def _order(group: tuple[str, ...], sample: Sample, throughput: Throughput) -> JudgeOrder | None:
+    """Return the cheapest order of these judges; None if no row has verdicts of all of them."""
     pools = {node["name"]: node["pool"] for node in sample.nodes}
-    known = [row for row in sample.rows if all(name in row.asked and name in row.verdicts for name in group)]
-    if not known:
+    judged = [row for row in sample.rows if all(name in row.asked and name in row.verdicts for name in group)]
+    if not judged:
         return None
 
     def work(row: ProbeRow, name: str) -> float:
-        engines = pace.pools[pools[name]]
-        return row.asked[name].seconds * pace.work(pools[name]) * (engines.gpus or 1.0)
+        engines = throughput.pools[pools[name]]
+        return row.asked[name].seconds * throughput.work(pools[name]) * (engines.gpus or 1.0)
 
-    passes = {name: np.array([row.verdicts[name] for row in known]) for name in group}
-    spent = {name: np.array([work(row, name) for row in known]) for name in group}
+    passes = {name: np.array([row.verdicts[name] for row in judged]) for name in group}
+    spent = {name: np.array([work(row, name) for row in judged]) for name in group}
     best = best_order(group, passes, spent)
-    now, then = work_of(group, passes, spent), work_of(best, passes, spent)
-    every = sum(
-        float(sample.held(pool).sum()) * pace.work(pool) * (one.gpus or 1.0) for pool, one in pace.pools.items()
+    current, least = work_of(group, passes, spent), work_of(best, passes, spent)
+    total = sum(
+        float(sample.held(pool).sum()) * throughput.work(pool) * (engines.gpus or 1.0)
+        for pool, engines in throughput.pools.items()
     )
-    saved = (now - then) * (1 - sample.score_in_full)
+    saved = (current - least) * (1 - sample.score_in_full)
     return JudgeOrder(
-        judges=group, best=best, work=every / len(sample.rows), best_work=(every - saved) / len(sample.rows)
+        judges=group, best=best, work=total / len(sample.rows), best_work=(total - saved) / len(sample.rows)
     )

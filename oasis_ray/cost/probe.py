@@ -1,4 +1,4 @@
-"""The probe: some rows of a job's input, through the real pools, judged on every axis, in a folder of their own."""
+"""Probe: a run of a fully scored sample of a job's rows in a folder of its own, from which the job is forecast."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -23,56 +23,59 @@ from oasis_ray.types import Outcome
 
 
 def probe_of(job: Job, rows: int) -> Job:
-    """The job that probes another: some of its rows, drawn by its seed and judged in full, into OUTPUT-probe."""
-    given = job.input.model_copy(update={"sample": Sample(rows=rows, seed=job.seed)})
+    """Return the job of a probe: a sample of `rows` rows by the job's seed, fully scored, into OUTPUT-probe."""
+    inputs = job.input.model_copy(update={"sample": Sample(rows=rows, seed=job.seed)})
     output = job.output.model_copy(update={"path": folder_of(job.output.path)})
-    return job.model_copy(update={"input": given, "output": output, "score_in_full": 1.0})
+    return job.model_copy(update={"input": inputs, "output": output, "score_in_full": 1.0})
 
 
 def folder_of(output: str) -> str:
-    """Where the probe of a job is whose run goes to `output`."""
+    """Return the folder of the probe of a job whose output is `output`."""
     return f"{output.rstrip('/')}-probe"
 
 
 def forecast(job: Job, recipe: Recipe, total: int, prices: Prices | None) -> Forecast:
-    """What the probe in OUTPUT-probe says of the `total` rows of its job; written down in the probe's run.json."""
+    """Return the forecast for the `total` rows of a job from its probe, and write it to the probe's run.json.
+
+    Raises JobError if no row of the probe has ended.
+    """
     folder = folder_of(job.output.path)
     manifest = read_manifest(folder)
     rows = list(_rows(folder, recipe))
     if not rows:
-        raise JobError([f"{folder}: no row of the probe has ended, so nothing can be predicted"])
-    made = predict(
+        raise JobError([f"{folder}: no row of the probe has ended, so there is nothing to forecast from"])
+    prediction = predict(
         rows,
         manifest,
         total=total,
         score_in_full=job.score_in_full,
-        pace=Throughput.of(manifest, total),
+        throughput=Throughput.of(manifest, total),
         groups=groups(recipe.nodes),
         prices=prices,
         gpu_hour=_gpu_hour(manifest["sessions"][-1], prices) if prices else None,
     )
-    write_manifest(folder, manifest | {"forecast": made.model_dump(mode="json")})
-    return made
+    write_manifest(folder, manifest | {"forecast": prediction.model_dump(mode="json")})
+    return prediction
 
 
 def _gpu_hour(session: Mapping[str, Any], prices: Prices) -> float:
-    """What an hour of one GPU has cost: on average over the types that the pools name, else by those of the cluster."""
+    """Return the price of a GPU-hour: the average that the session paid, else the cluster's."""
     spent = spent_by([session], prices).values()
-    hours = sum(one.gpu_seconds for one in spent) / HOUR_S
-    return sum(one.money or 0.0 for one in spent) / hours if hours else prices.of(session.get("gpus", ()))
+    hours = sum(pool.gpu_seconds for pool in spent) / HOUR_S
+    return sum(pool.money or 0.0 for pool in spent) / hours if hours else prices.of(session.get("gpus", ()))
 
 
 def graded(folder: str, manifest: Mapping[str, Any]) -> Forecast | None:
-    """What the probe beside a run had said, with what the run came to; None where there is no probe of this job."""
-    with suppress(JobError, ValidationError, KeyError):  # a folder that anybody may have made must not end a run
-        found = read_manifest(folder_of(folder))
-        if "forecast" in found and same_job(found, manifest):
-            return grade(Forecast.model_validate(found["forecast"]), manifest)
+    """Return the forecast of the probe beside a run with the run's actual figures; None without a probe of this job."""
+    with suppress(JobError, ValidationError, KeyError):  # an unreadable folder beside the run must not fail it
+        probe = read_manifest(folder_of(folder))
+        if "forecast" in probe and same_job(probe, manifest):
+            return grade(Forecast.model_validate(probe["forecast"]), manifest)
     return None
 
 
 def _rows(folder: str, recipe: Recipe) -> Iterator[ProbeRow]:
-    """The rows of a probe, from its parts."""
+    """Yield the rows of a probe from its parts."""
     judges = {node.name: node for node in recipe.nodes if node.stage.judges}
     for outcome in Outcome:
         ends = ["node", "reason"] if outcome in SENT_AWAY else []
@@ -81,8 +84,8 @@ def _rows(folder: str, recipe: Recipe) -> Iterator[ProbeRow]:
                 asked: dict[str, Usage] = {}
                 for step in row["lineage"]:
                     asked.setdefault(step["node"], Usage()).add(step)
-                said = {name: out for name, out in row["nodes"].items() if out is not None and name in judges}
+                outputs = {name: out for name, out in row["nodes"].items() if out is not None and name in judges}
                 verdicts = {
-                    name: judges[name].stage.accepts(judges[name].out_type(**out)) for name, out in said.items()
+                    name: judges[name].stage.accepts(judges[name].out_type(**out)) for name, out in outputs.items()
                 }
                 yield ProbeRow(str(outcome), row.get("node") or "", row.get("reason") or "", asked, verdicts)

@@ -1,9 +1,9 @@
-"""The pace of a probe, and what follows from it for the time, the GPU-hours and the bottleneck of the whole job.
+"""Throughput model: predicts time, GPU-hours and bottleneck of a job from the throughput of its probe.
 
-A pool's engines are at work for so many seconds a row, and the job takes as long as its busiest pool. How much of the
-time a pool was at work is told from the requests that its engines held, by two laws which bound it. An engine that
-shares itself among L of them is at work for L / (1 + L) of the time. One that goes as much faster as it has requests
-was at work as much less than the fullest as it held fewer.
+Each row takes some busy time of each pool's engines, and the job takes as long as its busiest pool. The share of time
+for which a pool was busy is not measured, but bounded by two models of an engine with L requests at a time on average.
+If requests share the engine (constant throughput), it is busy for L / (1 + L) of the time. If throughput grows in
+proportion to L, it is busy in proportion to L, relative to the pool with the most requests per engine.
 """
 
 from collections import Counter
@@ -19,7 +19,7 @@ from oasis_ray.cost.estimate import TAILS, Array, Estimate
 
 
 class Size(BaseModel):
-    """So many engines in each pool, and what the job would take with them."""
+    """A number of engines in each pool, and the time and GPU-hours of the job with them."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -31,15 +31,15 @@ class Size(BaseModel):
 
     @property
     def all_gpu_hours(self) -> Estimate:
-        """Of all pools together."""
-        every = self.gpu_hours.values()
-        low, at, high = (sum(getattr(one, key) for one in every) for key in ("low", "predicted", "high"))
+        """The GPU-hours of all pools together."""
+        pools = self.gpu_hours.values()
+        low, at, high = (sum(getattr(hours, key) for hours in pools) for key in ("low", "predicted", "high"))
         return Estimate(what="GPU-hours", predicted=at, low=low, high=high)
 
 
 @dataclass(frozen=True)
 class Engines:
-    """A pool's engines in the probe: how many on average, the GPUs of each, and the seconds of requests in them all."""
+    """Engines of a pool in the probe: average number, GPUs per engine, and total seconds of requests in them."""
 
     count: float
     gpus: float
@@ -48,9 +48,11 @@ class Engines:
 
 @dataclass(frozen=True)
 class Throughput:
-    """How a probe of so many `rows` went: `seconds` from the first row begun to the last one ended, `loading` the
-    engines before, and `around` them (starting to read, closing). `filled` is the share of the places for rows in
-    flight that were taken, on average: 1 for a long run, less for a probe whose run-down is a good part of it.
+    """Measured throughput of a probe of `rows` rows.
+
+    `seconds` is the time from the start of the first row to the end of the last one, `loading` that of loading the
+    engines before, `around` the rest (start of reading, finalizing). `filled` is the average number of rows in flight
+    relative to its limit: 1 for a long run, less for a probe that drains for a large part of its time.
     """
 
     pools: Mapping[str, Engines]
@@ -62,61 +64,66 @@ class Throughput:
 
     @classmethod
     def of(cls, manifest: Mapping[str, Any], total: int) -> "Throughput | None":
-        """The pace of a run, as a probe of `total` rows; None where its sessions have measured none."""
+        """Return the throughput of a run, as a probe for `total` rows; None if its sessions did not measure it."""
         sessions = [
-            one for one in manifest["sessions"] if one.get("seconds_of_rows") and any(one["engine_seconds"].values())
+            session
+            for session in manifest["sessions"]
+            if session.get("seconds_of_rows") and any(session["engine_seconds"].values())
         ]
         job, pool_of = manifest["job"], {node["name"]: node["pool"] for node in manifest["nodes"]}
         held: Counter[str] = Counter()
-        for node, cost in manifest["cost"].items():
-            held[pool_of[node]] += cost["seconds"]
+        for node, usage in manifest["cost"].items():
+            held[pool_of[node]] += usage["seconds"]
         if not sessions or not held.total():
             return None
-        whole, of_rows = (sum(one.get(key, 0.0) for one in sessions) for key in ("seconds", "seconds_of_rows"))
+        total_s, rows_s = (sum(session.get(key, 0.0) for session in sessions) for key in ("seconds", "seconds_of_rows"))
         pools = {}
         for name in job["pools"]:
-            up, gpu_s = (sum(one[key].get(name, 0.0) for one in sessions) for key in ("engine_seconds", "gpu_seconds"))
+            up, gpu_s = (
+                sum(session[key].get(name, 0.0) for session in sessions) for key in ("engine_seconds", "gpu_seconds")
+            )
             least, most = job["pools"][name]["replicas"]
-            count = least if least == most else max(1.0, round(up / whole, 1))
+            count = least if least == most else max(1.0, round(up / total_s, 1))
             pools[name] = Engines(float(count), gpu_s / up if up else 0.0, held[name])
-        at_once = sum(one["rows_at_once"] * one["seconds_of_rows"] for one in sessions) / of_rows
+        in_flight = sum(session["rows_at_once"] * session["seconds_of_rows"] for session in sessions) / rows_s
         return cls(
             pools=pools,
-            rows=sum(one["rows"] for one in sessions),
-            seconds=of_rows,
-            loading=sum(one["seconds_loading"] for one in sessions) / len(sessions),
-            around=(whole - of_rows) / len(sessions),
-            filled=min(1.0, at_once / min(job["rows_in_flight"], total)),
+            rows=sum(session["rows"] for session in sessions),
+            seconds=rows_s,
+            loading=sum(session["seconds_loading"] for session in sessions) / len(sessions),
+            around=(total_s - rows_s) / len(sessions),
+            filled=min(1.0, in_flight / min(job["rows_in_flight"], total)),
         )
 
     def busy(self, pool: str) -> float:
-        """The share of the time that an engine of this pool was at work, if it shared itself among its requests."""
-        held = self._at_once(pool)
-        return held / (1 + held)
+        """Return the share of time for which an engine of this pool was busy, if its requests share it."""
+        requests = self._concurrency(pool)
+        return requests / (1 + requests)
 
     def work(self, pool: str) -> float:
-        """The seconds of an engine at work that stand behind one second of a request in it, by the same law."""
-        return 1 / (1 + self._at_once(pool))
+        """Return the busy seconds of an engine per second of a request in it, by the same model."""
+        return 1 / (1 + self._concurrency(pool))
 
     def size(
         self, held: Mapping[str, Array], draws: Array, total: int, engines: Mapping[str, float] | None = None
     ) -> Size:
-        """What `total` rows take, of which `held` has the seconds in each pool's engines, for the rows of the probe.
+        """Return the time and GPU-hours of `total` rows.
 
-        `engines` are those of each pool, where they are not the probe's. With the probe's own, as much work a row as in
-        the probe takes as long a row.
+        `held` has for each pool the seconds of the probe's rows in its engines, [rows]; `draws` are bootstrap weights.
+        `engines` are the numbers of engines by pool where they differ from the probe's. With the probe's engines and
+        work per row, a row takes as long as in the probe.
         """
-        count = {pool: one.count for pool, one in self.pools.items()} | dict(engines or {})
-        fullest = max(self.pools, key=self._at_once)
+        count = {pool: probed.count for pool, probed in self.pools.items()} | dict(engines or {})
+        fullest = max(self.pools, key=self._concurrency)
         most = self.busy(fullest)
-        # Seconds of work a row by the two laws: in proportion to the requests held, and shared among them.
-        laws = [
-            {pool: held[pool] * each(pool) / count[pool] / most for pool in self.pools}
-            for each in (lambda _: self.work(fullest), self.work)
+        # Busy seconds per row by the two models: throughput proportional to the requests, and constant.
+        models = [
+            {pool: held[pool] * work(pool) / count[pool] / most for pool in self.pools}
+            for work in (lambda _: self.work(fullest), self.work)
         ]
         names = list(self.pools)
-        loads = [np.array([draws @ law[name] for name in names]) for law in laws]
-        means = [np.array([law[name].mean() for name in names]) for law in laws]
+        loads = [np.array([draws @ model[name] for name in names]) for model in models]
+        means = [np.array([model[name].mean() for name in names]) for model in models]
         bottleneck = int((means[0] + means[1]).argmax())
         low = self._least(np.percentile(loads[0].max(axis=0), TAILS[0]), total)
         high = np.percentile(loads[1].max(axis=0), TAILS[1]) * total
@@ -134,10 +141,10 @@ class Throughput:
             gpu_hours={name: figure("GPU-hours", name, count[name] * self.pools[name].gpus / HOUR_S) for name in names},
         )
 
-    def _at_once(self, pool: str) -> float:
-        """The requests that one engine held, on average."""
+    def _concurrency(self, pool: str) -> float:
+        """Return the average number of requests in one engine."""
         return self.pools[pool].held_s / (self.seconds * self.pools[pool].count)
 
-    def _least(self, second_a_row: float, total: int) -> float:
-        """The seconds of `total` rows if engines go faster with more rows in flight; the run-down comes once."""
-        return second_a_row * (self.filled * total + (1 - self.filled) * self.rows)
+    def _least(self, seconds_per_row: float, total: int) -> float:
+        """Return the seconds of `total` rows if engines are faster with all slots filled; the run drains only once."""
+        return seconds_per_row * (self.filled * total + (1 - self.filled) * self.rows)

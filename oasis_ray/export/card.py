@@ -1,6 +1,6 @@
-"""The data set card of a Hugging Face folder: what the data are, how they were made, from what, and what they are not.
+"""Data set card of a Hugging Face folder: contents, origin, statistics and limits of the data.
 
-Every value in it is escaped by the template's environment; what models and file names say stays words.
+The template's environment escapes every value, so that names of models and files can't act as Markdown.
 """
 
 import re
@@ -25,13 +25,13 @@ SPECIAL = re.compile(r"([\\`*_\[\]#|~$<>&:@])")
 
 
 class Verbatim(str):
-    """A text of this project's own, which is not escaped."""
+    """A text written by this project, which is not escaped."""
 
 
-def card(made: dict[str, Any], features: Any, facts: Facts, sizes: dict[str, int]) -> str:
-    """README.md: the front matter that the hub and `datasets` read, and the card.
+def card(manifest: dict[str, Any], features: Any, facts: Facts, sizes: dict[str, int]) -> str:
+    """Return README.md: the front matter that the hub and `datasets` read, and the card.
 
-    `sizes`: bytes of the shards, by split.
+    `sizes` are the bytes of the shards, by split.
     """
     env = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -42,29 +42,31 @@ def card(made: dict[str, Any], features: Any, facts: Facts, sizes: dict[str, int
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701  (Markdown is written, and `finalize` escapes for it)
     )
-    total = {outcome: sum(split[outcome] for split in made["splits"].values()) for outcome in ("accepted", "captions")}
+    total = {
+        outcome: sum(split[outcome] for split in manifest["splits"].values()) for outcome in ("accepted", "captions")
+    }
     text = env.get_template("card.md").render(
-        **made,
+        **manifest,
         total=total,
         facts=facts,
         languages=[f"{name} {share:.1%}" for name, share in facts.languages.items()],
         cite_as=Verbatim(CITE_AS),
     )
-    front = yaml.safe_dump(front_matter(made, features, facts, sizes), sort_keys=False, allow_unicode=True)
+    front = yaml.safe_dump(front_matter(manifest, features, facts, sizes), sort_keys=False, allow_unicode=True)
     return f"---\n{front}---\n{text}"
 
 
-def front_matter(made: dict[str, Any], features: Any, facts: Facts, sizes: dict[str, int]) -> dict[str, Any]:
-    """The YAML at the head of the card. Its counts are what `datasets` checks on loading."""
+def front_matter(manifest: dict[str, Any], features: Any, facts: Facts, sizes: dict[str, int]) -> dict[str, Any]:
+    """Return the YAML at the head of the card. `datasets` checks its counts on loading."""
     from datasets import DatasetInfo, SplitDict, SplitInfo
     from datasets.info import DatasetInfosDict
     from huggingface_hub import DatasetCardData
 
-    rows = {name: sum(kinds.values()) for name, kinds in made["splits"].items()}
+    rows = {name: sum(kinds.values()) for name, kinds in manifest["splits"].items()}
     size = next((word for most, word in SIZES if sum(rows.values()) < most), "n>100M")
     known = [name for name in facts.languages if re.fullmatch(r"[a-z]{2,3}(-[a-z]+)?", name)]
     data = DatasetCardData(
-        license=made["options"]["license"],
+        license=manifest["options"]["license"],
         language=list(dict.fromkeys(name.partition("-")[0] for name in known)),
         task_categories=["image-text-to-text", "visual-question-answering"],
         size_categories=[size],
@@ -72,20 +74,20 @@ def front_matter(made: dict[str, Any], features: Any, facts: Facts, sizes: dict[
         configs=[
             {
                 "config_name": "default",
-                "data_files": [{"split": name, "path": f"data/{name}-*.parquet"} for name in made["splits"]],
+                "data_files": [{"split": name, "path": f"data/{name}-*.parquet"} for name in manifest["splits"]],
             }
         ],
     )
     infos = SplitDict({name: SplitInfo(name, num_bytes=sizes[name], num_examples=rows[name]) for name in rows})
-    whole = sum(sizes.values())
-    info = DatasetInfo(features=features, splits=infos, download_size=whole, dataset_size=whole)
+    total_bytes = sum(sizes.values())
+    info = DatasetInfo(features=features, splits=infos, download_size=total_bytes, dataset_size=total_bytes)
     DatasetInfosDict({"default": info}).to_dataset_card_data(data)
-    found: dict[str, Any] = data.to_dict()
-    return found
+    matter: dict[str, Any] = data.to_dict()
+    return matter
 
 
 def escaped(value: Any) -> Any:
-    """A text as Markdown shows it word for word, in one line; anything else as it is."""
+    """Escape a text, so that Markdown shows it verbatim in one line; return anything else unchanged."""
     if not isinstance(value, str) or isinstance(value, Verbatim):
         return value
     return SPECIAL.sub(r"\\\1", " ".join(value.split()))

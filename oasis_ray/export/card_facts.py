@@ -1,4 +1,4 @@
-"""What a data set's card tells of its rows: how long the texts are, and in which languages."""
+"""Statistics of the rows for a data set card: lengths of texts and languages."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -10,20 +10,20 @@ import pyarrow.compute as pc
 
 from oasis_ray.export.language import detect
 
-LOOKED_AT = 500  # rows whose language is told; langdetect takes milliseconds for each
+LOOKED_AT = 500  # rows whose language is detected; langdetect takes milliseconds for each
 TEXTS = ("instruction", "response")
-A_WORD = r"[^\s\x{85}\p{Z}]+"  # what Python's `split` takes for one
+A_WORD = r"[^\s\x{85}\p{Z}]+"  # as Python's `split` finds them
 
 
 class Facts:
-    """Counts rows while they pass by."""
+    """Collects statistics from the rows that pass through `watch`."""
 
     def __init__(self) -> None:
         self._words: dict[str, list[np.ndarray]] = {name: [] for name in TEXTS}
         self._languages: Counter[str] = Counter()
 
     def watch(self, tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
-        """The same tables, counted."""
+        """Yield the tables unchanged, and count their rows."""
         for table in tables:
             for name in TEXTS:
                 words = pc.count_substring_regex(table.column(name), A_WORD)
@@ -35,21 +35,21 @@ class Facts:
 
     @property
     def languages(self) -> dict[str, float]:
-        """Languages and their shares among the rows looked at, the commonest first."""
+        """Languages and their shares of the rows examined, the most common first."""
         ordered = sorted(self._languages.items(), key=lambda pair: (-pair[1], pair[0]))
         return {name: rows / self.looked_at for name, rows in ordered}
 
     @property
     def looked_at(self) -> int:
-        """The rows whose language was told."""
+        """The number of rows whose language was detected."""
         return self._languages.total()
 
     def lengths(self) -> dict[str, dict[str, Any]]:
-        """Words by text: the median, the 95th percentile, and the most."""
-        told = {}
-        for name, counted in self._words.items():
-            words = np.concatenate(counted)
-            told[name] = {
+        """Return the numbers of words by text: median, 95th percentile and maximum."""
+        lengths = {}
+        for name, counts in self._words.items():
+            words = np.concatenate(counts)
+            lengths[name] = {
                 "median": int(np.median(words)), "p95": int(np.percentile(words, 95)), "most": int(words.max()),
             }  # fmt: skip
-        return told
+        return lengths

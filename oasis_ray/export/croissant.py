@@ -1,4 +1,4 @@
-"""Croissant metadata of a Hugging Face folder: its files with their SHA-256, and the columns that stand in them.
+"""Croissant metadata of a Hugging Face folder: its files with their SHA-256, and their columns.
 
 Source: the Croissant format specification 1.0 of MLCommons (docs.mlcommons.org/croissant).
 """
@@ -27,26 +27,26 @@ CONTEXT: dict[str, Any] = {
     **{word: f"cr:{word}" for word in CR},
 }
 TEXTS = {
-    "id": "The row's id, as its run has it.",
+    "id": "The row's id in its run.",
     "data_source": "The kind of row.",
-    "instruction": "What is asked.",
-    "response": "What is answered; of a caption, the caption.",
-    "origin": "Where the picture comes from.",
-    "language": "The language, if a node of the run told it.",
-    "run": "The run that the row is of.",
-    "image_sha256": "The SHA-256 of the picture's bytes.",
+    "instruction": "The instruction.",
+    "response": "The response; for a caption, the caption.",
+    "origin": "Where the image comes from.",
+    "language": "The language, if a node of the run detected it.",
+    "run": "The run that produced the row.",
+    "image_sha256": "The SHA-256 of the image's bytes.",
 }
 
 
-def croissant(folder: Path, made: dict[str, Any], axes: list[str], cite_as: str) -> dict[str, Any]:
-    """The metadata of the shards below `folder`, as JSON-LD."""
+def croissant(folder: Path, manifest: dict[str, Any], axes: list[str], cite_as: str) -> dict[str, Any]:
+    """Return the metadata of the shards below `folder` as JSON-LD."""
     return {
         "@context": CONTEXT,
         "@type": "sc:Dataset",
         "name": "oasis_visual_instructions",
-        "description": "Visual instructions with responses, and captions, written by models from pictures alone.",
+        "description": "Visual instructions with responses, and captions, written by models from images alone.",
         "conformsTo": "http://mlcommons.org/croissant/1.0",
-        "license": made["options"]["license"],
+        "license": manifest["options"]["license"],
         "version": "1.0.0",
         "citeAs": cite_as,
         "distribution": [
@@ -65,8 +65,8 @@ def croissant(folder: Path, made: dict[str, Any], axes: list[str], cite_as: str)
                 "@type": "cr:RecordSet",
                 "@id": "rows",
                 "name": "rows",
-                "description": f"The rows of the splits {', '.join(made['splits'])}.",
-                "field": list(_fields(axes, pictures=made["options"]["images"])),
+                "description": f"The rows of the splits {', '.join(manifest['splits'])}.",
+                "field": list(_fields(axes, images=manifest["options"]["images"])),
             }
         ],
     }
@@ -83,17 +83,17 @@ def _files(folder: Path) -> Iterator[dict[str, Any]]:
         }  # fmt: skip
 
 
-def _fields(axes: list[str], *, pictures: bool) -> Iterator[dict[str, Any]]:
+def _fields(axes: list[str], *, images: bool) -> Iterator[dict[str, Any]]:
     for name, text in TEXTS.items():
         yield _field(name, text, "sc:Text", name)
-    if pictures:
-        yield _field("image", "The picture.", "sc:ImageObject", "image", "bytes")
+    if images:
+        yield _field("image", "The image.", "sc:ImageObject", "image", "bytes")
     else:
-        yield _field("image", "Where the picture is to be found.", "sc:Text", "image")
+        yield _field("image", "The path of the image.", "sc:Text", "image")
     for axis in axes:
         yield _field(f"scores/{axis}", f"The score on the axis {axis}, 1 to 5.", "sc:Integer", "scores", axis)
     turns = [_field(f"conversations/{key}", text, "sc:Text", "conversations", key) | {"repeated": True}
-             for key, text in (("from", "Who speaks: human or gpt."), ("value", "What is said."))]  # fmt: skip
+             for key, text in (("from", "The speaker: human or gpt."), ("value", "The text."))]  # fmt: skip
     yield from turns
 
 

@@ -1,6 +1,6 @@
-"""Make an export: choose the rows, carry them into files, say what was done; whole or not at all.
+"""Export: selects rows of runs and writes them as a data set, atomically.
 
-Everything is written into a hidden folder beside the target, which gets its name when it is complete.
+Everything is written into a hidden folder beside the target, which is renamed when it is complete.
 """
 
 import json
@@ -20,9 +20,9 @@ from oasis_ray.export import messages
 from oasis_ray.export.card import CITE_AS, card
 from oasis_ray.export.card_facts import Facts
 from oasis_ray.export.croissant import croissant
-from oasis_ray.export.images import name_of, place
+from oasis_ray.export.images import name_of, store_image
 from oasis_ray.export.options import Options
-from oasis_ray.export.provenance import Exported, describe, run_names
+from oasis_ray.export.provenance import Exported, describe, rows_have, run_names
 from oasis_ray.export.selection import choose
 from oasis_ray.export.shards import features, write_parquet, write_tars
 from oasis_ray.export.shuffle import Shuffle
@@ -33,10 +33,10 @@ LINES = {"sharegpt": messages.sharegpt, "openai": messages.openai, "swift": mess
 
 
 def export(folders: list[str], out: str, options: Options) -> Exported:
-    """Write an export of these runs.
+    """Write an export of these runs to the local folder `out`.
 
-    Raises JobError where a run or the target is no good, or no row is left;
-    RunError where a part can't be read or a file not be written, and then nothing is left behind.
+    Raises JobError for an unusable run or target, or if the options leave no row; RunError if a part can't be read or a
+    file can't be written. After an error nothing is left behind.
     """
     began = time.monotonic()
     target = _target(out)
@@ -45,29 +45,31 @@ def export(folders: list[str], out: str, options: Options) -> Exported:
     working = target.parent / f".{target.name}.{os.getpid()}"
     try:
         working.mkdir(parents=True)
-        made = describe(folders, selection, options)
+        manifest = describe(folders, selection, options)
         packed = options.images != "none" and options.format in ("hf", "webdataset")
-        keep = None if options.images == "none" else name_of if packed else partial(place, working)
+        keep = None if options.images == "none" else name_of if packed else partial(store_image, working)
         original = options.images == "original"
         shuffle = Shuffle(selection, run_names(folders), packed=packed, keep=keep, original=original)
         buckets = working / ".buckets"
         buckets.mkdir()
         shuffle.spill(buckets)
-        made["images"] = {"as": options.images, "rows_that_differ": shuffle.differing}
-        made["texts"] = {"rows_changed": shuffle.texts_changed}
+        manifest["images"] = {"as": options.images, "rows_that_differ": shuffle.differing}
+        manifest["texts"] = {"rows_changed": shuffle.texts_changed}
         if shuffle.texts_changed:
-            told = (
-                "rows have words in their texts that act on trainers, such as <image>, <video> or <|im_end|>; the turns"
+            manifest["notes"].append(
+                f"{rows_have(shuffle.texts_changed)} texts with placeholders or special tokens that trainers interpret "
+                "(<image>, <video>, <|im_end|>); in the turns <image> was removed, and others got a space: < video>"
             )
-            made["notes"].append(f"{shuffle.texts_changed} {told} are without <image>, and have the others as < video>")
         if shuffle.differing:
-            made["notes"].append(_images_note(options, shuffle.differing))
+            manifest["notes"].append(_images_note(options, shuffle.differing))
         if shuffle.without_path:
-            told = "rows name their picture by its SHA-256: the input gave no path for it that stays below a folder"
-            made["notes"].append(f"{shuffle.without_path} {told}")
-        _write(working, shuffle, made, options, selection.axes, packed=packed)
+            manifest["notes"].append(
+                f"{rows_have(shuffle.without_path)} the image's SHA-256 in place of its path: the input gave none that "
+                "stays below its folder"
+            )
+        _write(working, shuffle, manifest, options, selection.axes, packed=packed)
         buckets.rmdir()
-        _write_json(working / "export.json", made)
+        _write_json(working / "export.json", manifest)
         files = _files(working)
         working.replace(target)
     except (pa.ArrowException, OSError) as error:
@@ -75,24 +77,26 @@ def export(folders: list[str], out: str, options: Options) -> Exported:
     finally:
         shutil.rmtree(working, ignore_errors=True)
     seconds = time.monotonic() - began
-    return Exported(target, made["splits"], selection.left_out, made["notes"], files, seconds)
+    return Exported(target, manifest["splits"], selection.left_out, manifest["notes"], files, seconds)
 
 
 def _write(
-    folder: Path, shuffle: Shuffle, made: dict[str, Any], options: Options, axes: list[str], *, packed: bool
+    folder: Path, shuffle: Shuffle, manifest: dict[str, Any], options: Options, axes: list[str], *, packed: bool
 ) -> None:
-    """The files of one format."""
+    """Write the files of one format."""
     shard_bytes = options.shard_mb * 1_000_000
     if options.format == "hf":
         columns, facts = features(axes, packed=packed), Facts()
-        for split in made["splits"]:
+        for split in manifest["splits"]:
             rows = facts.watch(shuffle.rows(split))
             write_parquet(folder, split, rows, columns.arrow_schema, shard_bytes, packed=packed)
-        sizes = {split: sum(path.stat().st_size for path in folder.glob(f"data/{split}-*")) for split in made["splits"]}
-        (folder / "README.md").write_text(card(made, columns, facts, sizes), encoding="utf-8")
-        _write_json(folder / "croissant.json", croissant(folder, made, axes, CITE_AS))
+        sizes = {
+            split: sum(path.stat().st_size for path in folder.glob(f"data/{split}-*")) for split in manifest["splits"]
+        }
+        (folder / "README.md").write_text(card(manifest, columns, facts, sizes), encoding="utf-8")
+        _write_json(folder / "croissant.json", croissant(folder, manifest, axes, CITE_AS))
         return
-    for split in made["splits"]:
+    for split in manifest["splits"]:
         rows = shuffle.rows(split)
         if options.format == "webdataset":
             write_tars(folder, split, rows, shard_bytes)
@@ -101,28 +105,30 @@ def _write(
         else:
             messages.write_lines(folder / f"{split}.jsonl", rows, LINES[options.format])
     if options.format == "sharegpt":
-        _write_json(folder / "dataset_info.json", messages.dataset_info(made["splits"]))
+        _write_json(folder / "dataset_info.json", messages.dataset_info(manifest["splits"]))
 
 
 def _images_note(options: Options, rows: int) -> str:
     if options.images == "original":
-        told = "rows have an image that a trainer opens otherwise than the judges saw it (turned, transparent, 16 bit)"
-        return f"{rows} {told}; --images as-seen writes it as they did"
-    return f"{rows} images were written anew as the judges saw them: upright, on white, 8-bit"
+        return (
+            f"{rows_have(rows)} an image that trainers open differently from what the judges saw (rotated, "
+            "transparent, 16-bit); --images as-seen exports it as the judges saw it"
+        )
+    return f"images re-encoded as the judges saw them (upright, on white, 8-bit): {rows}"
 
 
 def _target(out: str) -> Path:
     if "://" in out:
-        raise JobError([f"--out {out}: an export is written to a local folder; copy it to its place afterwards"])
+        raise JobError([f"--out {out}: an export is written to a local folder; copy it from there"])
     check_target("--out", out)
     target = Path(expand(out)).absolute()
     if target.exists() and any(target.iterdir()):
-        raise JobError([f"--out {out} is there already and not empty; name another folder, or remove it"])
+        raise JobError([f"--out {out} exists and is not empty; choose another folder or remove this one"])
     return target
 
 
 def _check(folders: list[str]) -> None:
-    problems = [f"{folder} is named twice" for folder, count in Counter(map(expand, folders)).items() if count > 1]
+    problems = [f"{folder} is given twice" for folder, count in Counter(map(expand, folders)).items() if count > 1]
     for folder in folders:
         try:
             read_manifest(folder)
@@ -133,14 +139,14 @@ def _check(folders: list[str]) -> None:
 
 
 def _files(folder: Path) -> dict[str, tuple[int, int]]:
-    """How many files of each kind, and how many bytes they have: `data/train-*.parquet`, `images/*`, `train.jsonl`."""
-    found: dict[str, tuple[int, int]] = {}
+    """Return the number of files and their bytes by kind: `data/train-*.parquet`, `images/*`, `train.jsonl`."""
+    files: dict[str, tuple[int, int]] = {}
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         name = path.relative_to(folder).as_posix()
         kind = "images/*" if name.startswith("images/") else re.sub(r"-\d{5}\.", "-*.", name)
-        count, size = found.get(kind, (0, 0))
-        found[kind] = (count + 1, size + path.stat().st_size)
-    return found
+        count, size = files.get(kind, (0, 0))
+        files[kind] = (count + 1, size + path.stat().st_size)
+    return files
 
 
 def _write_json(path: Path, value: Any) -> None:

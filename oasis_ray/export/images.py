@@ -1,4 +1,4 @@
-"""Pictures of an export: named by what they hold, never by a path that came with the data."""
+"""Images of an export: named by their content, never by a path that came with the data."""
 
 import re
 from hashlib import sha256
@@ -11,13 +11,13 @@ from oasis_ray.input.decoding import open_image
 from oasis_ray.storage import leads_out
 
 SUFFIXES = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif", "BMP": "bmp", "TIFF": "tiff"}
-DRIVE = re.compile(r"[A-Za-z]:")  # a path that begins so leads elsewhere on Windows, where an export may be read
+DRIVE = re.compile(r"[A-Za-z]:")  # such a path leads elsewhere on Windows, where an export may be read
 
 
 def name_of(data: bytes) -> str:
-    """A picture's place below the export: `images/ab/abcd….png`, by its SHA-256 and its real format.
+    """Return an image's path below the export: `images/ab/abcd….png`, from its SHA-256 and its actual format.
 
-    Raises RunError for bytes that are no picture, which no admitted row holds.
+    Raises RunError for bytes that are no image, which no admitted row has.
     """
     try:
         kind = str(open_image(data, [name for name in SUFFIXES if name != "MPO"]).format)
@@ -29,8 +29,8 @@ def name_of(data: bytes) -> str:
     return f"images/{digest[:2]}/{digest}.{SUFFIXES[kind]}"
 
 
-def place(folder: Path, data: bytes) -> str:
-    """Write a picture once, as its own bytes; its name below the folder."""
+def store_image(folder: Path, data: bytes) -> str:
+    """Write an image unless it is there already, and return its path below the folder."""
     name = name_of(data)
     path = folder / name
     if not path.exists():
@@ -40,5 +40,7 @@ def place(folder: Path, data: bytes) -> str:
 
 
 def reference(path: str | None, digest: str) -> str:
-    """How a picture that is not exported is named: by the path that the input gave, if it stays below its folder."""
+    """Return the name of an image that is not exported: its path in the input if that stays below the input's folder,
+    else its SHA-256.
+    """
     return digest if not path or leads_out(path) or DRIVE.match(path) else path

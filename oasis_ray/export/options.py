@@ -1,4 +1,4 @@
-"""What is asked of an export: which rows, in what mixture and order, in files of what size."""
+"""Options of an export: selection, mixture and order of the rows, format and size of the files."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -12,15 +12,15 @@ FormatName = Literal["llava", "sharegpt", "openai", "swift", "hf", "webdataset"]
 Dedup = Literal["none", "text", "image"]
 Images = Literal["as-seen", "original", "none"]
 CAPPED = ("origin", "language")
-SPLIT_NAME = re.compile(r"[a-z][a-z0-9_]*")  # it becomes a file's name, and a split of `datasets`
+SPLIT_NAME = re.compile(r"[a-z][a-z0-9_]*")  # becomes a file name and a split of `datasets`
 
 
 @dataclass(frozen=True)
 class Options:
-    """An export's options. The defaults leave nothing out."""
+    """Options of an export. The defaults export every row."""
 
     format: FormatName
-    captions: float | None = None  # captions for each accepted row; None is all there are
+    captions: float | None = None  # captions per accepted row; None: all captions
     splits: Mapping[str, float] = field(default_factory=lambda: {"train": 1.0})
     caps: Mapping[str, int] = field(default_factory=dict)
     dedup: Dedup = "none"
@@ -29,10 +29,10 @@ class Options:
     images: Images = "as-seen"
     shard_mb: int = 500
     license: str = "other"
-    removed: bool = False  # also rows that the input no longer has
+    removed: bool = False  # include rows that the input no longer has
 
     def written(self) -> dict[str, Any]:
-        """The options as `export.json` holds them."""
+        """Return the options as `export.json` records them."""
         return asdict(self)
 
 
@@ -46,7 +46,7 @@ def read_options(
     images: str = "as-seen",
     **others: Any,
 ) -> Options:
-    """Options from the words of the command line. Raises JobError with all that is wrong with them."""
+    """Return options from the texts of the command line. Raises JobError with every problem found."""
     problems: list[str] = []
     for option, word, possible in (
         ("--format", format, get_args(FormatName)), ("--dedup", dedup, get_args(Dedup)),
@@ -55,27 +55,29 @@ def read_options(
         if word not in possible:
             problems.append(f"{option} {word!r} is none of: {', '.join(possible)}.{nearest(word, possible)}")
     if captions is not None and not 0 <= captions < inf:
-        problems.append(f"--captions {captions:g} is no number of captions for each accepted row, such as 0.5 or 0")
+        problems.append(f"--captions {captions:g} is not a number of captions per accepted row, such as 0.5 or 0")
     splits = _pairs("--split", split.split(","), problems, float)
     for name in splits:
         if not SPLIT_NAME.fullmatch(name):
-            problems.append(f"--split: {name!r} is no name of a split; take small letters, digits and _")
+            problems.append(f"--split: {name!r} is not a valid split name; use lower-case letters, digits and _")
     if not (all(share > 0 for share in splits.values()) and abs(sum(splits.values()) - 1) < 1e-6):
-        problems.append(f"--split {split!r}: the shares must be above 0 and 1 together: train=0.95,validation=0.05")
+        problems.append(
+            f"--split {split!r}: each share must be above 0, and they must sum to 1: train=0.95,validation=0.05"
+        )
     limits = _pairs("--cap", caps, problems, int)
     for name, most in limits.items():
         if name not in CAPPED:
             problems.append(f"--cap: {name!r} can't be capped, only {' and '.join(CAPPED)}.{nearest(name, CAPPED)}")
         if most < 1:
-            problems.append(f"--cap {name}={most}: the number of rows must be 1 or more")
+            problems.append(f"--cap {name}={most}: the number of rows must be at least 1")
     if problems:
         raise JobError(problems)
     return Options(format, captions, splits, limits, dedup, images=images, **others)  # type: ignore[arg-type]
 
 
 def _pairs(option: str, texts: Iterable[str], problems: list[str], kind: type[float] | type[int]) -> dict[str, Any]:
-    """The pairs of NAME=NUMBER, where they are some."""
-    found: dict[str, Any] = {}
+    """Return the NAME=NUMBER pairs among `texts`; add a problem for each text that is none."""
+    pairs: dict[str, Any] = {}
     for text in texts:
         name, _, number = (word.strip() for word in text.partition("="))
         try:
@@ -83,7 +85,7 @@ def _pairs(option: str, texts: Iterable[str], problems: list[str], kind: type[fl
         except ValueError:
             problems.append(f"{option} {text!r} is not NAME=NUMBER")
             continue
-        if name in found:
-            problems.append(f"{option}: {name!r} is named twice")
-        found[name] = value
-    return found
+        if name in pairs:
+            problems.append(f"{option}: {name!r} is given twice")
+        pairs[name] = value
+    return pairs

@@ -1,6 +1,6 @@
-"""What an export was made from and holds: `export.json`, by which it can be made again, and what the terminal tells.
+"""Provenance of an export: `export.json`, from which it can be reproduced, and the summary for the terminal.
 
-Nothing in it tells when, where or how fast it was made: the same rows with the same options make the same bytes.
+`export.json` records no time, place or speed: the same rows with the same options give the same bytes.
 """
 
 from collections import Counter
@@ -22,7 +22,7 @@ PACKAGES = ("oasis_ray", "pyarrow", "datasets", "langdetect")
 
 @dataclass(frozen=True)
 class Exported:
-    """An export that stands: rows by split and outcome, what was left out and why, files and bytes by kind of file."""
+    """A finished export: rows by split and outcome, rows left out by reason, files and bytes by kind of file."""
 
     folder: Path
     splits: dict[str, dict[str, int]]
@@ -33,19 +33,19 @@ class Exported:
 
     @property
     def rows(self) -> int:
-        """All rows of all splits."""
+        """The number of rows in all splits."""
         return sum(sum(kinds.values()) for kinds in self.splits.values())
 
 
 def run_names(folders: list[str]) -> list[str]:
-    """A run's name is its folder's; where two have the same, the second is `name#2`."""
+    """Return the names of runs, which are those of their folders; a second run of the same name is `name#2`."""
     names = [expand(folder).rstrip("/").rpartition("/")[2] for folder in folders]
-    again = {name: 0 for name, count in Counter(names).items() if count > 1}
-    return [numbered(name, again, set(names)) for name in names]
+    repeated = {name: 0 for name, count in Counter(names).items() if count > 1}
+    return [numbered(name, repeated, set(names)) for name in names]
 
 
 def describe(folders: list[str], selection: Selection, options: Options) -> dict[str, Any]:
-    """What `export.json` says."""
+    """Return the content of `export.json`."""
     runs = []
     for name, folder in zip(run_names(folders), folders, strict=True):
         manifest = read_manifest(folder)
@@ -72,7 +72,7 @@ def describe(folders: list[str], selection: Selection, options: Options) -> dict
         "left_out": selection.left_out,
         "notes": selection.notes
         + [
-            f"the run {run['name']} has not ended ({run['state']}); what is there so far was exported"
+            f"run {run['name']} has not finished ({run['state']}); the rows that it has so far were exported"
             for run in runs
             if run["state"] != "done"
         ],
@@ -80,8 +80,13 @@ def describe(folders: list[str], selection: Selection, options: Options) -> dict
     }
 
 
+def rows_have(count: int) -> str:
+    """Return "1 row has" or "N rows have"."""
+    return "1 row has" if count == 1 else f"{count} rows have"
+
+
 def splits(selection: Selection, options: Options) -> dict[str, dict[str, int]]:
-    """Rows by split and outcome, in the order that the options name the splits."""
+    """Return the numbers of rows by split and outcome, with the splits in the order of the options."""
     groups = selection.rows.group_by(["split", "outcome"]).aggregate([("id", "count")]).to_pylist()
     counts = {(group["split"], group["outcome"]): group["id_count"] for group in groups}
     return {
@@ -91,5 +96,5 @@ def splits(selection: Selection, options: Options) -> dict[str, dict[str, int]]:
 
 
 def _shown(model: str) -> str:
-    """A model's name: of one in a folder of this machine the folder's own name, since its path is nobody's business."""
+    """Return a model's name; of a local folder only its last component, because exports are published."""
     return model.rstrip("/").rpartition("/")[2] if model.startswith(("/", "~", ".", "$")) else model

@@ -8,7 +8,7 @@ from ray import serve
 from oasis_ray.cluster.autoscaler import Verdict, verdict
 from oasis_ray.job.pool import Pool
 from oasis_ray.pool.handle import PoolHandle
-from oasis_ray.pool.lease import PREFIX
+from oasis_ray.pool.reaper import PREFIX
 from oasis_ray.pool.replica_groups import ReplicaGroup, replica_groups
 
 # Our state of a replica by Serve's; all others of Serve's states are stages of starting.
@@ -90,4 +90,4 @@ def cause_in(message: str) -> str:
     exceptions = [i for i, line in enumerate(lines) if re.match(r"[\w.]*(Error|Exception)\b", line)]
     if not exceptions:
         return ""
-    return " ".join(lines[exceptions[-1] : exceptions[-1] + 3]).removeprefix("oasis_ray.errors.RunError: ")
+    return re.sub(r"^oasis_ray\.errors\.(RunError: )?", "", " ".join(lines[exceptions[-1] : exceptions[-1] + 3]))

@@ -9,7 +9,7 @@ from oasis_ray.report.section import COLOURS, Section, Table, count, histogram, 
 from oasis_ray.report.statistics import DatasetStatistics
 from oasis_ray.stats.contamination import GRAM
 from oasis_ray.stats.defects import KINDS
-from oasis_ray.stats.near_duplicates import ALIKE
+from oasis_ray.stats.near_duplicates import SIMILARITY
 from oasis_ray.stats.verbs import ABSENT
 
 TEXTS = ("instruction", "response", "caption")
@@ -134,7 +134,7 @@ def duplicates(subjects: list[DatasetStatistics]) -> Section | None:
         return None
     lead = (
         "Copies: the same text to the letter, the same image to the byte. Near-copies: word 5-grams that are alike to "
-        f"{ALIKE:.0%} by MinHash, which finds most but not all, so the share is a lower bound. Where fewer rows "
+        f"{SIMILARITY:.0%} by MinHash, which finds 96% of the pairs at that bound and more above it. Where fewer rows "
         "were looked at than there are, they were drawn with all their likes, so that shares stand for the whole."
     )
     head = ("subject", "of", "rows", "looked at", "copies", "near-copies", "most frequent (an id each)")

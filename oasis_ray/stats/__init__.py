@@ -1,1 +1,1 @@
-"""Stats: mergeable measures of texts and images. No files and no Ray."""
+"""Stats: mergeable statistics of texts and images. No Ray."""

@@ -1,4 +1,4 @@
-"""Whether texts repeat a benchmark's: word n-grams that stand in both. Training on what one is tested on shows here."""
+"""Benchmark contamination: word n-grams that a text shares with a benchmark."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,12 +11,12 @@ from oasis_ray.stats.near_duplicates import WORDS
 from oasis_ray.stats.sample import number
 from oasis_ray.text_files import open_text
 
-GRAM = 8  # words; the usual lengths are 8 to 13, and instructions are short
+GRAM = 8  # words; 8 to 13 are usual, and instructions are short
 FORMATS = (".txt", ".json", ".jsonl", ".parquet")
 
 
 class Benchmark:
-    """The n-grams of one benchmark's texts, as sorted hashes: 8 bytes a gram."""
+    """The n-grams of a benchmark's texts, as sorted 64-bit hashes."""
 
     def __init__(self, name: str, texts: Iterator[str]) -> None:
         self.name = name
@@ -24,15 +24,15 @@ class Benchmark:
         self.grams: npt.NDArray[np.uint64] = np.unique(grams)
 
     def shares(self, grams: npt.NDArray[np.uint64]) -> bool:
-        """Whether any of these n-grams stands in the benchmark."""
+        """Return whether any of these n-grams occurs in the benchmark."""
         if not len(self.grams):
             return False
-        places = np.searchsorted(self.grams, grams).clip(max=len(self.grams) - 1)
-        return bool((self.grams[places] == grams).any())
+        nearest = np.searchsorted(self.grams, grams).clip(max=len(self.grams) - 1)
+        return bool((self.grams[nearest] == grams).any())
 
 
 def grams_of(text: str) -> npt.NDArray[np.uint64]:
-    """The hashes of a text's n-grams, case and punctuation left out; none of a text of fewer words."""
+    """Return the hashes of a text's n-grams, ignoring case and punctuation; none for a text of fewer than n words."""
     words = WORDS.findall(text.lower())
     return np.fromiter(
         (number(" ".join(words[at : at + GRAM]), seed=1) for at in range(len(words) - GRAM + 1)), np.uint64
@@ -40,18 +40,18 @@ def grams_of(text: str) -> npt.NDArray[np.uint64]:
 
 
 def read_benchmarks(paths: list[Path]) -> list[Benchmark]:
-    """One benchmark a file, named as the file: every line of a .txt, every text in a .json, .jsonl or .parquet.
+    """Read one benchmark per file, named after it: the lines of a .txt, all strings in a .json, .jsonl or .parquet.
 
-    Raises JobError for files that are not there, or of another kind.
+    Raises JobError for files that do not exist or have another format.
     """
-    wrong = [f"--benchmark: there is no file {path}" for path in paths if not path.is_file()]
-    wrong += [
+    problems = [f"--benchmark: there is no file {path}" for path in paths if not path.is_file()]
+    problems += [
         f"--benchmark: {path} is none of {', '.join(FORMATS)}"
         for path in paths
         if path.is_file() and path.suffix not in FORMATS
     ]
-    if wrong:
-        raise JobError(wrong)
+    if problems:
+        raise JobError(problems)
     return [Benchmark(path.name, _texts(path)) for path in paths]
 
 

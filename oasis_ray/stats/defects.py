@@ -1,7 +1,6 @@
-"""What should not be in a text that a model is trained on: special tokens, refusals, loops, texts of nothing.
+"""Defects of training texts: special tokens, refusals, loops and empty texts.
 
-Each is a rule that can be read here, not a judgement; the report shows examples, so that a rule that hits the wrong
-texts is seen.
+Each is found by a simple rule. The report shows examples, so that a rule that matches the wrong texts is noticed.
 """
 
 import re
@@ -14,20 +13,20 @@ REFUSAL = re.compile(
     r"|抱歉|对不起|我无法|我不能|作为(?:一个|一名)?(?:AI|人工智能)",
     re.IGNORECASE,
 )
-REFUSAL_WITHIN = 120  # characters: a refusal stands at the beginning; later on it is a quotation or a remark
-LOOP = re.compile(r"(?s)(.{2,60}?)\1{7,}")  # the same fragment eight times in a row
-LOOKED_AT = 4000  # characters that the search for loops goes through
+REFUSAL_WITHIN = 120  # characters: further on, such words are a quotation or a remark
+LOOP = re.compile(r"(?s)(.{2,60}?)\1{7,}")  # a fragment eight times in a row
+LOOKED_AT = 4000  # characters searched for loops
 
 KINDS = {
-    "special token": "a special token or a placeholder stands in the text as characters",
-    "refusal": "the text begins by declining or apologising",
-    "loop": "a fragment comes eight times in a row",
-    "empty": "there is no text",
+    "special token": "the text contains a special token or placeholder",
+    "refusal": "the text begins with a refusal or an apology",
+    "loop": "a fragment is repeated eight times in a row",
+    "empty": "the text is empty",
 }
 
 
 def defects(text: str) -> Iterator[str]:
-    """The kinds of defect that a text has."""
+    """Yield the kinds of defects in a text."""
     if not text.strip():
         yield "empty"
         return
@@ -40,7 +39,7 @@ def defects(text: str) -> Iterator[str]:
 
 
 def _may_loop(text: str) -> bool:
-    """False only where LOOP can't match: eight equal fragments hold eight letters that come again soon, at one place
-    in seven. The search itself tries every length at every letter, which is most of what a report takes.
+    """Return False only if LOOP can't match. Checking every seventh position suffices: any eight characters
+    of a loop occur again within 60. Without this check the search takes most of a report's time.
     """
     return any(text.find(text[at : at + 8], at + 2, at + 68) >= 0 for at in range(0, len(text) - 8, 7))

@@ -1,7 +1,7 @@
-"""Totals that can be merged: each reads values one by one, in memory that does not grow with their number.
+"""Mergeable log-linear histogram of lengths, like an HDR histogram, in bounded memory.
 
-`Histogram` is log-linear, as HDR histograms are: exact in count, mean and deviation, and in percentiles up to 1,024;
-beyond, a value keeps its ten leading bits (0.1%). `HashSample` is an exact sample: the same rows, whatever the order.
+Count, mean and deviation are exact. Percentiles are exact up to 1,024; larger values keep their ten leading bits, so
+that they are up to 0.2% too small.
 """
 
 from collections import Counter
@@ -16,7 +16,7 @@ LEADING_BITS = 10
 
 @dataclass
 class Histogram:
-    """Lengths of texts in one unit."""
+    """Histogram of the lengths of texts in one unit."""
 
     rows: int = 0
     total: int = 0
@@ -32,7 +32,7 @@ class Histogram:
         self.bins[length >> extra << extra] += 1
 
     def merge(self, other: "Histogram") -> None:
-        """Count all lengths that `other` has counted."""
+        """Add the counts of `other`."""
         self.rows += other.rows
         self.total += other.total
         self.squares += other.squares
@@ -40,35 +40,35 @@ class Histogram:
 
     @property
     def mean(self) -> float:
-        """The mean; 0 of no lengths."""
+        """The mean; 0 without lengths."""
         return self.total / self.rows if self.rows else 0.0
 
     @property
     def deviation(self) -> float:
-        """The standard deviation of all lengths (not of a sample of them)."""
+        """The population standard deviation; 0 without lengths."""
         return sqrt(max(0.0, self.squares / self.rows - self.mean**2)) if self.rows else 0.0
 
     def histogram(self, most: int = 30) -> list[tuple[int, int | None, int]]:
-        """At most `most` bins of a round width from 0 to the 99th percentile, and one without end: low, high, rows."""
+        """Return (low, high, rows) of at most `most` bins of round width up to the 99th percentile, and an open one."""
         top = self.percentiles().get(99, 0)
         width = next(step for step in _round_widths() if top // step < most)
         rows: Counter[int] = Counter()
-        for length, held in self.bins.items():
-            rows[min(length, top + width) // width] += held
-        ends = max(rows, default=0)
-        return [(n * width, (n + 1) * width if n * width <= top else None, rows[n]) for n in range(ends + 1)]
+        for length, texts in self.bins.items():
+            rows[min(length, top + width) // width] += texts
+        last = max(rows, default=0)
+        return [(n * width, (n + 1) * width if n * width <= top else None, rows[n]) for n in range(last + 1)]
 
     def percentiles(self) -> dict[int, int]:
-        """For each of PERCENTILES, the least length that so many per cent of the texts do not exceed."""
-        found, seen, wanted = {}, 0, list(PERCENTILES)
+        """Return for each p of PERCENTILES the smallest length that p per cent of the texts do not exceed."""
+        percentiles, seen, remaining = {}, 0, list(PERCENTILES)
         for length in sorted(self.bins):
             seen += self.bins[length]
-            while wanted and seen * 100 >= wanted[0] * self.rows:
-                found[wanted.pop(0)] = length
-        return found
+            while remaining and seen * 100 >= remaining[0] * self.rows:
+                percentiles[remaining.pop(0)] = length
+        return percentiles
 
 
 def _round_widths() -> Iterator[int]:
-    """1, 2, 5, 10, 20, 50, …"""
+    """Yield 1, 2, 5, 10, 20, 50, …"""
     for power in count():
         yield from (10**power, 2 * 10**power, 5 * 10**power)

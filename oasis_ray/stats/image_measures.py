@@ -1,4 +1,4 @@
-"""Measures of images: sizes, formats, and which look alike."""
+"""Statistics of images: sizes, formats and near-duplicates."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ MEASURES = ("long side in pixels", "short side in pixels", "bytes")
 
 @dataclass
 class ImageTotals:
-    """What has been counted of pictures."""
+    """Counts of images."""
 
     looked_at: int = 0
     unreadable: int = 0
@@ -29,7 +29,7 @@ class ImageTotals:
     twins: NearDuplicates = field(default_factory=NearDuplicates)
 
     def merge(self, other: "ImageTotals") -> None:
-        """Count what `other` has counted."""
+        """Add the counts of `other`."""
         self.looked_at += other.looked_at
         self.unreadable += other.unreadable
         self.formats.update(other.formats)
@@ -38,22 +38,25 @@ class ImageTotals:
         self.twins.merge(other.twins)
 
     def add(self, data: bytes, name: str) -> None:
-        """Look at one picture."""
+        """Count an image; `data` is the encoded file, `name` the id of its row."""
         self.looked_at += 1
         try:
-            image = admit(data, Limits())
-            picture = decode(image)
+            admitted = admit(data, Limits())
+            image = decode(admitted)
         except RowError:
             self.unreadable += 1
             return
         with open_image(data) as opened:
             self.formats[opened.format or "unknown"] += 1
-        for measure, size in zip(MEASURES, (max(picture.size), min(picture.size), len(data)), strict=True):
+        for measure, size in zip(MEASURES, (max(image.size), min(image.size), len(data)), strict=True):
             self.sizes[measure].add(size)
-        self.twins.add(number(f"{difference_hash(picture):x}"), number(image.digest), None, name)
+        self.twins.add(number(f"{difference_hash(image):x}"), number(admitted.digest), None, name)
 
 
-def difference_hash(picture: PIL.Image.Image) -> int:
-    """256 bits that mostly outlive scaling and saving anew: is each of 16 x 16 places darker than the one beside it?"""
-    grey = np.asarray(picture.convert("L").resize((17, 16), PIL.Image.Resampling.LANCZOS), np.int16)
+def difference_hash(image: PIL.Image.Image) -> int:
+    """Return a 256-bit difference hash, which mostly survives scaling and re-encoding.
+
+    Each bit says whether one of 16 x 16 cells is darker than its right neighbour.
+    """
+    grey = np.asarray(image.convert("L").resize((17, 16), PIL.Image.Resampling.LANCZOS), np.int16)
     return int(np.packbits(grey[:, :-1] < grey[:, 1:]).tobytes().hex(), 16)

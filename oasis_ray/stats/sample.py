@@ -1,4 +1,4 @@
-"""A sample that does not depend on the order of the rows: those with the lowest hashes."""
+"""Bottom-k sample: the rows with the lowest hashes, whatever their order."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,20 +7,20 @@ from xxhash import xxh3_64_intdigest
 
 
 def number(text: str, seed: int = 0) -> int:
-    """A number of 64 bits for a text, the same everywhere: what decides whether a row is in a sample."""
+    """Return a 64-bit hash of a text (XXH3), the same on every machine."""
     return xxh3_64_intdigest(text.encode("utf-8", "surrogatepass"), seed=seed)
 
 
 @dataclass
 class HashSample:
-    """The `size` items with the lowest numbers: a random sample that does not depend on the order of the rows."""
+    """The `size` items of the lowest rank: a random sample, mergeable and independent of the order of the rows."""
 
     size: int
     items: dict[int, Any] = field(default_factory=dict)
-    bound: int = 2**64  # an item of this number or a higher one is not among the lowest
+    bound: int = 2**64  # items of this rank and above are not in the sample
 
     def add(self, rank: int, item: Any) -> None:
-        """Offer an item. Of two with one number the lesser stays, so that the order does not matter."""
+        """Offer an item. Of two of the same rank the lesser is kept, so that their order does not matter."""
         if rank < self.bound:
             self.items[rank] = min(item, self.items.get(rank, item))
             if len(self.items) >= 2 * self.size:
@@ -32,7 +32,7 @@ class HashSample:
             self.add(rank, item)
 
     def chosen(self) -> list[Any]:
-        """The items, the lowest number first."""
+        """Return the items by rank."""
         self._cut()
         return list(self.items.values())
 

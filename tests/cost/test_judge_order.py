@@ -1,4 +1,4 @@
-"""The order of judges that costs least is found among all orders, and judges that feed one another keep theirs."""
+"""Judge order: the cheapest of all orders is found, and judges that use another's output keep their place."""
 
 import random
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from oasis_ray.cost.judge_order import EXACT, best_order, groups, work_of
 from oasis_ray.job.load import load_job
 
 TABLE = [
-    # judge: which rows it lets through, and the work of a row
+    # by judge: which rows it passes, and its work per row
     ({"a": "1111", "b": "0000"}, {"a": 1.0, "b": 1.0}, ("b", "a")),
     ({"a": "1111", "b": "0000"}, {"a": 1.0, "b": 9.0}, ("b", "a")),
     ({"a": "0111", "b": "0011"}, {"a": 1.0, "b": 9.0}, ("a", "b")),
@@ -25,12 +25,12 @@ TABLE = [
 
 @pytest.mark.parametrize(("passing", "price", "best"), TABLE)
 def test_the_cheapest_order_is_found(passing: dict[str, str], price: dict[str, float], best: tuple[str, ...]) -> None:
-    passes = {name: np.array([letter == "1" for letter in some]) for name, some in passing.items()}
+    passes = {name: np.array([letter == "1" for letter in letters]) for name, letters in passing.items()}
     work = {name: np.full(4, each) for name, each in price.items()}
     assert best_order(tuple(passing), passes, work) == best
 
 
-def test_no_order_is_cheaper_than_the_one_that_is_found() -> None:
+def test_no_order_is_cheaper_than_the_best_one() -> None:
     chance = random.Random(3)
     for judges in (2, 3, 5, 6):
         names = tuple("abcdefgh"[:judges])
@@ -40,14 +40,14 @@ def test_no_order_is_cheaper_than_the_one_that_is_found() -> None:
         assert work_of(best_order(names, passes, work), passes, work) == pytest.approx(least)
 
 
-def test_of_many_judges_each_place_goes_to_the_one_that_turns_most_down_for_its_work() -> None:
-    names = tuple(f"j{place}" for place in range(EXACT + 1))
-    passes = {name: np.arange(100) >= place * 5 for place, name in enumerate(names)}
+def test_many_judges_are_ordered_by_work_per_rejected_row() -> None:
+    names = tuple(f"j{number}" for number in range(EXACT + 1))
+    passes = {name: np.arange(100) >= number * 5 for number, name in enumerate(names)}
     work = {name: np.ones(100) for name in names}
     assert best_order(names, passes, work)[0] == names[-1]
 
 
-def test_judges_may_change_places_among_their_neighbours(job_file: Callable[..., Path]) -> None:
+def test_adjacent_judges_may_be_reordered(job_file: Callable[..., Path]) -> None:
     _, recipe = load_job(job_file(), SHIPPED)
     assert groups(recipe.nodes) == [
         ("nonsense", "hallucination", "solvability", "clarity"),
@@ -58,7 +58,7 @@ def test_judges_may_change_places_among_their_neighbours(job_file: Callable[...,
     assert groups(recipe.nodes)[1] == ("helpful", "truthful")
 
 
-def test_one_judge_alone_has_no_order(job_file: Callable[..., Path]) -> None:
+def test_a_single_judge_is_no_group(job_file: Callable[..., Path]) -> None:
     off = {name: {"enabled": False} for name in ("caption_language", "caption_information")}
     _, recipe = load_job(job_file(nodes=off), SHIPPED)
     assert groups(recipe.nodes) == [("nonsense", "hallucination", "solvability", "clarity")]

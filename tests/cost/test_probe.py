@@ -1,4 +1,4 @@
-"""A probe is an ordinary run of some of a job's rows; what it predicts is graded by the job's own run."""
+"""Probe: a run of a sample of a job's rows, whose forecast is compared with the job's own run."""
 
 import asyncio
 from collections.abc import Callable
@@ -32,14 +32,14 @@ from tests.support.shards import picture, shard
 
 @pytest.fixture
 def probed(tmp_path: Path, job_file: Callable[..., Path]) -> tuple[RunFolder, Forecast]:
-    """A run folder that is not closed yet, and what the probe of forty of its two hundred rows has said."""
+    """Return an unfinished run folder, and the forecast from a probe of 40 of its 200 rows."""
     path = job_file(score_in_full=0.0)
     probe = RunFolder(tmp_path / "run-probe", path, 40)
     close(probe, 40)
     return RunFolder(tmp_path / "run", path, 200), forecast(probe.job, probe.recipe, 200, PRICES)
 
 
-def test_a_probe_is_the_job_with_a_sample_judged_in_full_in_a_folder_of_its_own(
+def test_a_probe_is_the_job_with_a_fully_scored_sample_and_its_own_folder(
     tmp_path: Path, job_file: Callable[..., Path]
 ) -> None:
     job = RunFolder(tmp_path / "run", job_file(seed=7, score_in_full=0.1)).job
@@ -52,47 +52,51 @@ def test_a_probe_is_the_job_with_a_sample_judged_in_full_in_a_folder_of_its_own(
 @pytest.mark.parametrize(
     ("output", "probe"), [("runs/a", "runs/a-probe"), ("runs/a/", "runs/a-probe"), ("s3://b/a/", "s3://b/a-probe")]
 )
-def test_the_probe_stands_beside_its_run(output: str, probe: str) -> None:
+def test_the_probes_folder_is_beside_the_runs(output: str, probe: str) -> None:
     assert folder_of(output) == probe
 
 
-def test_a_forecast_is_made_of_the_probes_parts_and_kept_in_its_manifest(probed: tuple[RunFolder, Forecast]) -> None:
-    run, made = probed
+def test_a_forecast_is_computed_from_the_probes_parts_and_kept_in_its_manifest(
+    probed: tuple[RunFolder, Forecast],
+) -> None:
+    run, prediction = probed
     kept = read_manifest(f"{run.path}-probe")["forecast"]
-    assert Forecast.model_validate(kept) == made
-    found = {(one.what, one.of): one.predicted for one in made.figures}
-    assert {outcome: found["rows", outcome] for outcome in ("accepted", "captions", "rejected", "failed")} == {
+    assert Forecast.model_validate(kept) == prediction
+    predicted = {(figure.what, figure.of): figure.predicted for figure in prediction.figures}
+    assert {outcome: predicted["rows", outcome] for outcome in ("accepted", "captions", "rejected", "failed")} == {
         "accepted": 80, "captions": 40, "rejected": 60, "failed": 20,
     }  # fmt: skip
-    assert found["tokens written", "hook"] == 200 * 3
-    assert (made.rows, made.probe_rows, made.gpu_hour, made.currency) == (200, 40, 3.0, "EUR")
-    assert made.sizes[0].engines == {"vlm": 1.0, "llm": 1.0}
+    assert predicted["tokens written", "hook"] == 200 * 3
+    assert (prediction.rows, prediction.probe_rows, prediction.gpu_hour, prediction.currency) == (200, 40, 3.0, "EUR")
+    assert prediction.sizes[0].engines == {"vlm": 1.0, "llm": 1.0}
 
 
 def test_the_run_grades_every_figure_of_its_probe(probed: tuple[RunFolder, Forecast]) -> None:
-    run, made = probed
-    low, high = made.sizes[0].wall_s.low, made.sizes[0].wall_s.high
+    run, prediction = probed
+    low, high = prediction.sizes[0].wall_s.low, prediction.sizes[0].wall_s.high
     manifest = close(run, 200, seconds=(low + high) / 2 - 20, gpu_seconds={"vlm": 9e9, "llm": 0.0})
-    found = graded(str(run.path), manifest)
-    assert found is not None
-    told = {(one.what, one.of): (one.actual, one.inside) for one in found.figures}
-    assert told["rows", "accepted"] == (80, True)
-    assert told["rejected", "clarity"] == (20, True)
-    assert told["tokens read", "hook"] == (200 * 9, True)
-    assert told["wall time, s", ""] == (pytest.approx((low + high) / 2), True)
-    assert told["peak memory, MiB", ""] == (4000, True)
-    assert told["GPU-hours", "vlm"] == (9e9 / 3600, False)
-    assert told["money", ""] == (pytest.approx(9e9 / 3600 * 3), False)
-    assert {key for key, (actual, _) in told.items() if actual is None} == set()
-    assert found.actual_bottleneck in ("vlm", "llm")
+    evaluated = graded(str(run.path), manifest)
+    assert evaluated is not None
+    figures = {(figure.what, figure.of): (figure.actual, figure.inside) for figure in evaluated.figures}
+    assert figures["rows", "accepted"] == (80, True)
+    assert figures["rejected", "clarity"] == (20, True)
+    assert figures["tokens read", "hook"] == (200 * 9, True)
+    assert figures["wall time, s", ""] == (pytest.approx((low + high) / 2), True)
+    assert figures["peak memory, MiB", ""] == (4000, True)
+    assert figures["GPU-hours", "vlm"] == (9e9 / 3600, False)
+    assert figures["money", ""] == (pytest.approx(9e9 / 3600 * 3), False)
+    assert {key for key, (actual, _) in figures.items() if actual is None} == set()
+    assert evaluated.actual_bottleneck in ("vlm", "llm")
 
 
-def test_what_no_row_of_the_run_did_came_to_nothing(probed: tuple[RunFolder, Forecast]) -> None:
-    run, made = probed
+def test_a_figure_without_rows_in_the_run_is_zero(probed: tuple[RunFolder, Forecast]) -> None:
+    run, prediction = probed
     manifest = close(run, 200)
-    manifest["reasons"] = [one for one in manifest["reasons"] if one["node"] != "clarity"]
-    told = {(one.what, one.of): (one.actual, one.inside) for one in grade(made, manifest).figures}
-    assert told["rejected", "clarity"] == (0, False)
+    manifest["reasons"] = [entry for entry in manifest["reasons"] if entry["node"] != "clarity"]
+    figures = {
+        (figure.what, figure.of): (figure.actual, figure.inside) for figure in grade(prediction, manifest).figures
+    }
+    assert figures["rejected", "clarity"] == (0, False)
 
 
 CHANGES: dict[str, Callable[[dict[str, Any]], Any]] = {
@@ -104,7 +108,7 @@ CHANGES: dict[str, Callable[[dict[str, Any]], Any]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_a_probe_of_another_job_grades_nothing(
+def test_a_probe_of_another_job_is_ignored(
     change: Callable[[dict[str, Any]], Any], probed: tuple[RunFolder, Forecast]
 ) -> None:
     run, _ = probed
@@ -115,68 +119,69 @@ def test_a_probe_of_another_job_grades_nothing(
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"format": 1}', '{"format": 1, "forecast": {"rows": "many"}}'])
-def test_a_probe_that_cannot_be_read_ends_no_run(text: str, probed: tuple[RunFolder, Forecast]) -> None:
+def test_an_unreadable_probe_is_ignored(text: str, probed: tuple[RunFolder, Forecast]) -> None:
     run, _ = probed
     manifest = close(run, 200)
     Path(f"{run.path}-probe/run.json").write_text(text)
     assert graded(str(run.path), manifest) is None
 
 
-def test_a_run_without_a_probe_is_not_graded(tmp_path: Path, job_file: Callable[..., Path]) -> None:
+def test_a_run_without_a_probe_has_no_forecast(tmp_path: Path, job_file: Callable[..., Path]) -> None:
     run = RunFolder(tmp_path / "run", job_file(), 10)
     assert graded(str(run.path), close(run, 10)) is None
 
 
 def carried(folder: Path, job_file: Callable[..., Path], share: float) -> dict[str, Any]:
-    """The manifest of rows of all kinds that have gone through all nodes, a share of them judged in full."""
+    """Run rows of all kinds through all nodes, a share of them fully scored, and return the manifest."""
     run = RunFolder(folder, job_file(score_in_full=share), len(IDS))
     engines = {name: ScriptedEngine(oasis) for name in run.job.pools}
-    segment = RowWorker(run.job, run.recipe, engines, dict.fromkeys((node.name for node in run.recipe.nodes), "d"))
+    worker = RowWorker(run.job, run.recipe, engines, dict.fromkeys((node.name for node in run.recipe.nodes), "d"))
 
     async def carry() -> list[Row]:
         source = {"file": "s", "row_group": 0, "row": 0}
-        return [await segment.carry({"id": name, "source": source, "image": {"bytes": picture(), "path": None}})
+        return [await worker.carry({"id": name, "source": source, "image": {"bytes": picture(), "path": None}})
                 for name in IDS]  # fmt: skip
 
     run.part("x-0", *asyncio.run(carry()))
     tally = counts_of(str(folder))
     pools = {node.name: node.pool for node in run.recipe.nodes}
     session = {**SESSION, "rows": len(IDS)}
-    made = bill(tally, pools, spent_by([session], None))
-    run.manifest(sessions=[session], **summary(tally), bill=made.model_dump(mode="json"))
+    prediction = bill(tally, pools, spent_by([session], None))
+    run.manifest(sessions=[session], **summary(tally), bill=prediction.model_dump(mode="json"))
     return read_manifest(str(folder))
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
-def test_a_probe_of_every_row_predicts_the_cascade_to_the_token(
+def test_a_probe_of_every_row_predicts_counts_and_tokens_exactly(
     share: float, tmp_path: Path, job_file: Callable[..., Path]
 ) -> None:
     carried(tmp_path / "run-probe", job_file, 1.0)
-    came = carried(tmp_path / "run", job_file, share)
+    manifest = carried(tmp_path / "run", job_file, share)
     job, recipe = load_job(job_file(score_in_full=share), SHIPPED)
-    told = grade(forecast(job, recipe, len(IDS), None), came)
-    exact = [one for one in told.figures if one.what.startswith(("rows", "tokens", "rejected", "failed"))]
-    assert [(one.what, one.of, one.predicted) for one in exact] == [
-        (one.what, one.of, pytest.approx(one.actual)) for one in exact
+    evaluated = grade(forecast(job, recipe, len(IDS), None), manifest)
+    exact = [figure for figure in evaluated.figures if figure.what.startswith(("rows", "tokens", "rejected", "failed"))]
+    assert [(figure.what, figure.of, figure.predicted) for figure in exact] == [
+        (figure.what, figure.of, pytest.approx(figure.actual)) for figure in exact
     ]
-    assert sum(one.actual or 0 for one in exact if one.of == "clarity" and one.what == "tokens written") > 0
-    assert [sorted(order.best) for order in told.orders] == [sorted(order.judges) for order in told.orders]
-    assert len(told.orders) == 2
+    written = [figure.actual for figure in exact if (figure.what, figure.of) == ("tokens written", "clarity")]
+    assert sum(actual or 0 for actual in written) > 0
+    assert [sorted(order.best) for order in evaluated.orders] == [sorted(order.judges) for order in evaluated.orders]
+    assert len(evaluated.orders) == 2
 
 
-def test_of_a_probe_in_which_no_row_ended_nothing_can_be_said(tmp_path: Path, job_file: Callable[..., Path]) -> None:
+def test_a_probe_without_ended_rows_gives_no_forecast(tmp_path: Path, job_file: Callable[..., Path]) -> None:
     probe = RunFolder(tmp_path / "run-probe", job_file(), 40)
     with pytest.raises(JobError, match="no row of the probe has ended"):
         forecast(probe.job, probe.recipe, 200, None)
 
 
-def test_sessions_of_an_older_version_say_nothing_of_time(tmp_path: Path, job_file: Callable[..., Path]) -> None:
+def test_sessions_of_an_older_version_give_no_times(tmp_path: Path, job_file: Callable[..., Path]) -> None:
     probe = RunFolder(tmp_path / "run-probe", job_file(), 40)
     manifest = close(probe, 40)
     write_manifest(str(probe.path), {**manifest, "sessions": [{"name": "1a2b", "seconds": 5.0, "rows": 40}]})
-    made = forecast(probe.job, probe.recipe, 200, PRICES)
-    assert (made.sizes, made.orders) == ((), ())
-    assert {one.what for one in made.figures} == {
+    prediction = forecast(probe.job, probe.recipe, 200, PRICES)
+    assert (prediction.sizes, prediction.orders) == ((), ())
+    assert {figure.what for figure in prediction.figures} == {
         "rows",
         "rows in",
         "rejected",
@@ -187,9 +192,9 @@ def test_sessions_of_an_older_version_say_nothing_of_time(tmp_path: Path, job_fi
 
 
 def test_a_probe_is_run_forecast_and_graded(tmp_path: Path, job_file: Callable[..., Path]) -> None:
-    some = ("good", "caption", "unclear", "garbled", "mute")
+    kinds = ("good", "caption", "unclear", "garbled", "mute")
     shard(
-        tmp_path / "shards/a.parquet", [{"id": f"{kind}-{n}", "bytes": picture()} for n in range(12) for kind in some]
+        tmp_path / "shards/a.parquet", [{"id": f"{kind}-{n}", "bytes": picture()} for n in range(12) for kind in kinds]
     )
     pool = {"backend": "simulated", "model": "script", "script": "tests.support.scripts:oasis", "device": "cpu",
             "latency": {"read_tokens_per_s": 40000, "token_s": 0.005, "token_s_per_reply": 0.0}}  # fmt: skip
@@ -206,11 +211,11 @@ def test_a_probe_is_run_forecast_and_graded(tmp_path: Path, job_file: Callable[.
     last = read_progress(probe.folder)
     assert last is not None
     assert [line.model_dump() for line in last.bill.lines] == manifest["bill"]["lines"]
-    made = forecast(job, recipe, 60, None)
+    prediction = forecast(job, recipe, 60, None)
     run = Run(job, recipe).execute()
-    found = Forecast.model_validate(run["forecast"])
-    assert found.model_copy(update={"figures": (), "actual_bottleneck": None}) == made.model_copy(
+    evaluated = Forecast.model_validate(run["forecast"])
+    assert evaluated.model_copy(update={"figures": (), "actual_bottleneck": None}) == prediction.model_copy(
         update={"figures": ()}
     )
-    assert [one.what for one in found.figures if one.inside is False and "rows" in one.what] == []
-    assert found.actual_bottleneck in job.pools  # which one depends on how busy the machine was
+    assert [figure.what for figure in evaluated.figures if figure.inside is False and "rows" in figure.what] == []
+    assert evaluated.actual_bottleneck in job.pools  # which one depends on how busy the machine was

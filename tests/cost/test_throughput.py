@@ -1,4 +1,4 @@
-"""The pace of a probe predicts the time of a job, whatever the law by which engines gain from many requests."""
+"""Throughput model: it predicts a job's time however an engine's throughput grows with its requests."""
 
 import random
 from collections.abc import Callable
@@ -12,27 +12,27 @@ from oasis_ray.cost.throughput import Engines, Throughput
 Law = Callable[[int], float]
 Row = list[tuple[str, float]]
 
-# The work that an engine does in a second with so many requests.
+# The work per second of an engine with this number of requests.
 LAWS: dict[str, Law] = {
-    "it shares itself": lambda requests: 1.0,
-    "it gains by eight requests": lambda requests: requests / (1 + requests / 8),
-    "it gains by many requests": lambda requests: requests / (1 + requests / 64),
+    "constant throughput": lambda requests: 1.0,
+    "saturates at 8 requests": lambda requests: requests / (1 + requests / 8),
+    "saturates at 64 requests": lambda requests: requests / (1 + requests / 64),
 }
 
 
 def queue(
-    rows: list[Row], engines: dict[str, int], places: int, law: Law
+    rows: list[Row], engines: dict[str, int], slots: int, law: Law
 ) -> tuple[float, list[dict[str, float]], float]:
-    """An exact simulation: rows go from pool to pool, so many at once, each on its own engine of a pool.
+    """Simulate rows that go from pool to pool, at most `slots` at a time, each on an engine of its own choice per pool.
 
-    Gives the seconds in all, those of each row in each pool, and the rows in flight on average.
+    Returns the total seconds, the seconds of each row in each pool, and the average number of rows in flight.
     """
     now = flown = 0.0
     waiting = list(range(len(rows)))[::-1]
-    flying: dict[int, tuple[int, float]] = {}  # the step at which a row stands, and the work that is left of it
+    flying: dict[int, tuple[int, float]] = {}  # the step that a row has reached, and its remaining work
     held = [dict.fromkeys(engines, 0.0) for _ in rows]
     while waiting or flying:
-        while waiting and len(flying) < places:
+        while waiting and len(flying) < slots:
             name = waiting.pop()
             flying[name] = 0, rows[name][0][1]
         at = {
@@ -56,27 +56,29 @@ def queue(
 
 
 def job(rows: int) -> list[Row]:
-    """Rows that all see two pools; half of them see the first one four times more."""
+    """Return rows that use two pools once; half of them use the first one four more times."""
     chance = random.Random(1)
-    made = []
+    job_rows = []
     for _ in range(rows):
         row = [("vlm", chance.expovariate(1)), ("llm", chance.expovariate(2))]
-        made.append(row + [("vlm", chance.expovariate(1.5)) for _ in range(4)] * (chance.random() < 0.5))
-    return made
+        job_rows.append(row + [("vlm", chance.expovariate(1.5)) for _ in range(4)] * (chance.random() < 0.5))
+    return job_rows
 
 
 @pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
-def test_the_interval_holds_the_time_of_the_job_with_these_engines_and_with_others(law: Law) -> None:
-    rows, one = job(400), {"vlm": 1, "llm": 1}
-    probe = [rows[place] for place in sorted(random.Random(2).sample(range(len(rows)), 80))]
-    seconds, held, at_once = queue(probe, one, 16, law)
-    values = {pool: np.array([row[pool] for row in held]) for pool in one}
-    pools = {pool: Engines(1, 1, float(values[pool].sum())) for pool in one}
-    pace = Throughput(pools, len(probe), seconds, loading=0, around=0, filled=at_once / 16)
-    for engines in (one, {"vlm": 2, "llm": 1}, {"vlm": 2, "llm": 2}):
-        told = pace.size(values, draw(len(probe)), len(rows), {pool: float(count) for pool, count in engines.items()})
-        came, *_ = queue(rows, engines, 16 * engines["vlm"], law)
-        assert told.wall_s.low <= came <= told.wall_s.high, engines
-        if engines == one:
-            assert told.wall_s.predicted == pytest.approx(came, rel=0.25)
-            assert told.bottleneck == "vlm"
+def test_the_interval_contains_the_time_of_the_job_with_these_engines_and_with_others(law: Law) -> None:
+    rows, single = job(400), {"vlm": 1, "llm": 1}
+    probe = [rows[number] for number in sorted(random.Random(2).sample(range(len(rows)), 80))]
+    seconds, held, at_once = queue(probe, single, 16, law)
+    values = {pool: np.array([row[pool] for row in held]) for pool in single}
+    pools = {pool: Engines(1, 1, float(values[pool].sum())) for pool in single}
+    throughput = Throughput(pools, len(probe), seconds, loading=0, around=0, filled=at_once / 16)
+    for engines in (single, {"vlm": 2, "llm": 1}, {"vlm": 2, "llm": 2}):
+        size = throughput.size(
+            values, draw(len(probe)), len(rows), {pool: float(count) for pool, count in engines.items()}
+        )
+        actual_s, *_ = queue(rows, engines, 16 * engines["vlm"], law)
+        assert size.wall_s.low <= actual_s <= size.wall_s.high, engines
+        if engines == single:
+            assert size.wall_s.predicted == pytest.approx(actual_s, rel=0.25)
+            assert size.bottleneck == "vlm"

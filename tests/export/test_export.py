@@ -1,4 +1,4 @@
-"""An export takes the rows asked for, in an order that hangs on the seed alone, and tells what it left out."""
+"""An export has the rows requested, in an order that depends on the seed alone, and reports what it left out."""
 
 import json
 import re
@@ -27,7 +27,7 @@ from tests.support.ended_rows import row, write_run
 from tests.support.shards import picture
 
 Make = Callable[..., Path]
-PICTURES = [picture(colour) for colour in ("red", "blue", "teal", "tan", "pink", "gold")]
+IMAGES = [picture(colour) for colour in ("red", "blue", "teal", "tan", "pink", "gold")]
 ENGLISH = "The house stands beside the road and people walk past it."
 
 
@@ -39,36 +39,38 @@ def make(tmp_path: Path, job_file: Callable[..., Path]) -> Make:
     return write
 
 
-def taken(run: Path | list[Path], **options: Any) -> tuple[list[str], Exported]:
-    """The ids of an export in order, and what was told of it."""
+def exported(run: Path | list[Path], **options: Any) -> tuple[list[str], Exported]:
+    """Return the ids of an export in order, and its summary."""
     runs = run if isinstance(run, list) else [run]
     out = runs[0].parent / f"out{len(list(runs[0].parent.iterdir()))}"
-    made = export([str(folder) for folder in runs], str(out), read_options("llava", **options))
-    return [sample["id"] for name in made.splits for sample in json.loads((out / f"{name}.json").read_text())], made
+    summary = export([str(folder) for folder in runs], str(out), read_options("llava", **options))
+    return [
+        sample["id"] for name in summary.splits for sample in json.loads((out / f"{name}.json").read_text())
+    ], summary
 
 
 def accepted(count: int, **given: Any) -> list[Row]:
-    return [row(f"a{n}", f"Question {n}?", "Yes.", PICTURES[n % 6], **given) for n in range(count)]
+    return [row(f"a{n}", f"Question {n}?", "Yes.", IMAGES[n % 6], **given) for n in range(count)]
 
 
 def captions(count: int) -> list[Row]:
-    return [row(f"c{n}", "Describe it.", f"Field {n}.", PICTURES[n % 6], said="en") for n in range(count)]
+    return [row(f"c{n}", "Describe it.", f"Field {n}.", IMAGES[n % 6], said="en") for n in range(count)]
 
 
-def test_everything_is_taken_unless_something_else_is_asked_for(make: Make) -> None:
-    names, made = taken(make(accepted(20) + captions(30)))
+def test_all_rows_are_exported_by_default(make: Make) -> None:
+    names, summary = exported(make(accepted(20) + captions(30)))
     assert sorted(names) == sorted([f"a{n}" for n in range(20)] + [f"c{n}" for n in range(30)])
-    assert (made.splits, made.left_out, made.notes) == ({"train": {"accepted": 20, "captions": 30}}, {}, [])
+    assert (summary.splits, summary.left_out, summary.notes) == ({"train": {"accepted": 20, "captions": 30}}, {}, [])
     assert names != sorted(names) and names[:20] != [f"a{n}" for n in range(20)]
 
 
-def test_the_order_hangs_on_the_seed_and_the_ids_alone(make: Make) -> None:
+def test_the_order_depends_on_the_seed_and_the_ids_alone(make: Make) -> None:
     rows = accepted(20) + captions(9)
-    names = taken(make(rows))[0]
-    assert names == taken(make(rows[::-1], "other", a_part=7))[0]
-    assert names != taken(make(rows, "third"), seed=1)[0]
+    names = exported(make(rows))[0]
+    assert names == exported(make(rows[::-1], "other", a_part=7))[0]
+    assert names != exported(make(rows, "third"), seed=1)[0]
     fewer = [row for row in rows if row.id != names[3]]
-    assert taken(make(fewer, "fewer"))[0] == names[:3] + names[4:]
+    assert exported(make(fewer, "fewer"))[0] == names[:3] + names[4:]
 
 
 @pytest.mark.parametrize(
@@ -77,69 +79,75 @@ def test_the_order_hangs_on_the_seed_and_the_ids_alone(make: Make) -> None:
         (0, 0, []),
         (0.5, 10, []),
         (1.0, 20, []),
-        (2.0, 30, ["2 captions an accepted row are 40; there are 30, all are taken"]),
+        (2.0, 30, ["2 captions per accepted row would be 40; all 30 are exported"]),
     ],
 )
-def test_captions_are_taken_by_the_accepted_rows(share: float, count: int, notes: list[str], make: Make) -> None:
-    names, made = taken(make(accepted(20) + captions(30)), captions=share)
-    left = {f"captions beyond {share:g} an accepted row": 30 - count} if count < 30 else {}
-    assert (made.splits["train"], made.left_out, made.notes) == ({"accepted": 20, "captions": count}, left, notes)
+def test_captions_are_limited_by_the_number_of_accepted_rows(
+    share: float, count: int, notes: list[str], make: Make
+) -> None:
+    names, summary = exported(make(accepted(20) + captions(30)), captions=share)
+    left = {f"captions beyond {share:g} per accepted row": 30 - count} if count < 30 else {}
+    assert (summary.splits["train"], summary.left_out, summary.notes) == (
+        {"accepted": 20, "captions": count},
+        left,
+        notes,
+    )
     assert len(names) == 20 + count
 
 
 def test_the_limit_keeps_the_first_of_the_order(make: Make) -> None:
     run = make(accepted(20) + captions(30))
-    names, made = taken(run, limit=7)
-    assert (names, made.left_out) == (taken(run)[0][:7], {"beyond the limit of 7 rows": 43})
+    names, summary = exported(run, limit=7)
+    assert (names, summary.left_out) == (exported(run)[0][:7], {"beyond the limit of 7 rows": 43})
 
 
-def test_texts_that_differ_in_case_blanks_and_forms_alone_are_one(make: Make) -> None:
-    said = ["How  many?", "how many?\n", "ＨＯＷ many?", "How many", "Combien ?", "combien ?"]
-    texts = [row(f"a{n}", text, "Yes.", PICTURES[n]) for n, text in enumerate(said)]
-    names, made = taken(
-        make([*texts, *captions(3), row("c9", "Describe it.", "FIELD 1.", PICTURES[0], said="en")]), dedup="text"
+def test_texts_that_differ_only_in_case_whitespace_and_unicode_forms_are_duplicates(make: Make) -> None:
+    variants = ["How  many?", "how many?\n", "ＨＯＷ many?", "How many", "Combien ?", "combien ?"]
+    texts = [row(f"a{n}", text, "Yes.", IMAGES[n]) for n, text in enumerate(variants)]
+    names, summary = exported(
+        make([*texts, *captions(3), row("c9", "Describe it.", "FIELD 1.", IMAGES[0], said="en")]), dedup="text"
     )
     assert {
         len({*names} & group) for group in ({"a0", "a1", "a2"}, {"a3"}, {"a4", "a5"}, {"c1", "c9"}, {"c0"}, {"c2"})
     } == {1}
-    assert made.left_out == {"the same instruction or caption again": 4}
+    assert summary.left_out == {"duplicate instruction or caption": 4}
 
 
-def test_of_rows_with_the_same_picture_the_first_of_the_order_stays(make: Make) -> None:
+def test_the_first_of_several_rows_with_the_same_image_is_kept(make: Make) -> None:
     run = make([*accepted(20), row("n1", "One and one?", "Two."), row("n2", "Two and two?", "Four.")])
-    whole, (names, made) = taken(run)[0], taken(run, dedup="image")
-    first = {PICTURES[int(name[1:]) % 6]: name for name in reversed(whole) if name[0] == "a"}
+    whole, (names, summary) = exported(run)[0], exported(run, dedup="image")
+    first = {IMAGES[int(name[1:]) % 6]: name for name in reversed(whole) if name[0] == "a"}
     assert names == [name for name in whole if name in {*first.values(), "n1", "n2"}]
-    assert made.left_out == {"the same picture again": 14}
+    assert summary.left_out == {"duplicate image": 14}
 
 
 def test_a_cap_keeps_the_first_rows_of_each_origin_and_counts_the_unknown_as_one(make: Make) -> None:
     origins = [{"origin": "web"}, {"origin": "books"}, {}]
-    rows = [row(f"a{n}", f"Question {n}?", "Yes.", PICTURES[n % 6], **origins[n % 3]) for n in range(15)]
-    run = make([*rows, row("b", "What?", "That.", PICTURES[0], origin="papers")])
-    whole, (names, made) = taken(run)[0], taken(run, caps=["origin=2"])
+    rows = [row(f"a{n}", f"Question {n}?", "Yes.", IMAGES[n % 6], **origins[n % 3]) for n in range(15)]
+    run = make([*rows, row("b", "What?", "That.", IMAGES[0], origin="papers")])
+    whole, (names, summary) = exported(run)[0], exported(run, caps=["origin=2"])
     kept = {name for third in range(3) for name in [n for n in whole if n != "b" and int(n[1:]) % 3 == third][:2]}
     assert names == [name for name in whole if name in kept | {"b"}]
-    assert made.left_out == {"beyond 2 rows of one origin": 9}
+    assert summary.left_out == {"more than 2 per origin": 9}
 
 
 @pytest.mark.parametrize("drop", [(), ("origin",)])
-def test_a_cap_by_origin_wants_origins(drop: tuple[str, ...], make: Make) -> None:
+def test_a_cap_by_origin_needs_origins(drop: tuple[str, ...], make: Make) -> None:
     run = make(accepted(3), drop=drop)
-    assert taken(run)[1].rows == 3
-    with pytest.raises(JobError, match=r"no row of these runs says where its picture comes from \(input.origin\)"):
-        taken(run, caps=["origin=2"])
+    assert exported(run)[1].rows == 3
+    with pytest.raises(JobError, match=r"no row of these runs has an origin \(input.origin\)"):
+        exported(run, caps=["origin=2"])
 
 
-def test_a_cap_by_language_takes_what_a_node_wrote_and_else_detects(make: Make) -> None:
+def test_a_cap_by_language_uses_the_nodes_output_and_else_detects(make: Make) -> None:
     spoken = [
-        row(f"c{n}", "Describe it.", ENGLISH, PICTURES[n], said="de" if n < 3 else "fr", sure=n != 5) for n in range(6)
+        row(f"c{n}", "Describe it.", ENGLISH, IMAGES[n], said="de" if n < 3 else "fr", sure=n != 5) for n in range(6)
     ]
-    detected = [row("a1", "What is there?", ENGLISH, PICTURES[0]), row("a2", "Hm?", "Ja.", PICTURES[1])]
-    names, made = taken(make(spoken + detected), caps=["language=1"])
+    detected = [row("a1", "What is there?", ENGLISH, IMAGES[0]), row("a2", "Hm?", "Ja.", IMAGES[1])]
+    names, summary = exported(make(spoken + detected), caps=["language=1"])
     groups = {"de": {"c0", "c1", "c2"}, "fr": {"c3", "c4"}, "unsure": {"c5", "a2"}, "en": {"a1"}}
     assert {language: len(group & {*names}) for language, group in groups.items()} == dict.fromkeys(groups, 1)
-    assert made.left_out == {"beyond 1 rows of one language": 4}
+    assert summary.left_out == {"more than 1 per language": 4}
 
 
 @pytest.mark.parametrize(
@@ -153,17 +161,17 @@ def test_a_cap_by_language_takes_what_a_node_wrote_and_else_detects(make: Make) 
         ("", "unsure"),
     ],
 )
-def test_a_short_text_has_no_sure_language(text: str, expected: str) -> None:
+def test_the_language_of_a_short_text_is_unsure(text: str, expected: str) -> None:
     assert [detect(text), detect(text)] == [expected] * 2
 
 
-def test_no_picture_stands_in_two_splits_and_none_moves_when_the_run_grows(make: Make) -> None:
+def test_no_image_is_in_two_splits_and_none_moves_when_the_run_grows(make: Make) -> None:
     def split(run: Path) -> dict[str, str]:
-        made = taken(run, split="train=0.6,validation=0.4")[1]
+        summary = exported(run, split="train=0.6,validation=0.4")[1]
         return {
             sample["id"]: name
-            for name in made.splits
-            for sample in json.loads((made.folder / f"{name}.json").read_text())
+            for name in summary.splits
+            for sample in json.loads((summary.folder / f"{name}.json").read_text())
         }
 
     small, large = split(make(accepted(12))), split(make(accepted(12) + captions(30), "larger"))
@@ -172,27 +180,30 @@ def test_no_picture_stands_in_two_splits_and_none_moves_when_the_run_grows(make:
     assert all(large[f"c{n}"] == large[f"a{n % 6}"] for n in range(30))
 
 
-def test_ids_that_two_runs_share_are_told_apart(make: Make) -> None:
-    runs = [make(accepted(3)), make([*accepted(2), row("a0#2", "What?", "That.", PICTURES[0])], "second/run")]
-    names, made = taken(runs)
+def test_ids_that_two_runs_share_are_made_unique(make: Make) -> None:
+    runs = [make(accepted(3)), make([*accepted(2), row("a0#2", "What?", "That.", IMAGES[0])], "second/run")]
+    names, summary = exported(runs)
     assert sorted(names) == ["a0", "a0#2", "a0#3", "a1", "a1#2", "a2"]
-    told = json.loads((made.folder / "export.json").read_text())
-    assert [(run["name"], run["rows"]["accepted"]) for run in told["runs"]] == [("run", 3), ("run#2", 3)]
+    manifest = json.loads((summary.folder / "export.json").read_text())
+    assert [(run["name"], run["rows"]["accepted"]) for run in manifest["runs"]] == [("run", 3), ("run#2", 3)]
 
 
-def test_a_run_that_has_not_ended_is_exported_as_far_as_it_is_and_that_is_told(make: Make) -> None:
-    made = taken(make(accepted(3), state="running"))[1]
-    assert (made.rows, made.notes) == (3, ["the run run has not ended (running); what is there so far was exported"])
+def test_an_unfinished_run_is_exported_with_a_note(make: Make) -> None:
+    summary = exported(make(accepted(3), state="running"))[1]
+    assert (summary.rows, summary.notes) == (
+        3,
+        ["run run has not finished (running); the rows that it has so far were exported"],
+    )
 
 
-def test_a_run_may_lie_in_a_store(make: Make, tmp_path: Path) -> None:
+def test_a_run_may_be_in_an_object_store(make: Make, tmp_path: Path) -> None:
     fsspec.filesystem("memory").put(str(make(accepted(3))), "/stored", recursive=True)
-    made = export(["memory://stored"], str(tmp_path / "out"), read_options("hf"))
-    assert made.splits == {"train": {"accepted": 3, "captions": 0}}
+    summary = export(["memory://stored"], str(tmp_path / "out"), read_options("hf"))
+    assert summary.splits == {"train": {"accepted": 3, "captions": 0}}
 
 
-RATIO = " is no number of captions for each accepted row, such as 0.5 or 0"
-SHARES = ": the shares must be above 0 and 1 together: train=0.95,validation=0.05"
+RATIO = " is not a number of captions per accepted row, such as 0.5 or 0"
+SHARES = ": each share must be above 0, and they must sum to 1: train=0.95,validation=0.05"
 
 
 @pytest.mark.parametrize(
@@ -208,27 +219,27 @@ SHARES = ": the shares must be above 0 and 1 together: train=0.95,validation=0.0
         ({"split": "a=0.5,b=0.6"}, ["--split 'a=0.5,b=0.6'" + SHARES]),
         ({"split": "a=1.5,b=-0.5"}, ["--split 'a=1.5,b=-0.5'" + SHARES]),
         ({"split": "a=nan"}, ["--split 'a=nan'" + SHARES]),
-        ({"split": "../x=1"}, ["--split: '../x' is no name of a split; take small letters, digits and _"]),
-        ({"split": "a=0.5,a=0.5,b=0.5"}, ["--split: 'a' is named twice"]),
+        ({"split": "../x=1"}, ["--split: '../x' is not a valid split name; use lower-case letters, digits and _"]),
+        ({"split": "a=0.5,a=0.5,b=0.5"}, ["--split: 'a' is given twice"]),
         ({"caps": ["orign=5", "language=0", "origin=x"]},
          ["--cap 'origin=x' is not NAME=NUMBER",
           "--cap: 'orign' can't be capped, only origin and language. Did you mean 'origin'?",
-          "--cap language=0: the number of rows must be 1 or more"]),
+          "--cap language=0: the number of rows must be at least 1"]),
     ],
 )  # fmt: skip
-def test_options_that_are_wrong_are_told_all_at_once(options: dict[str, Any], problems: list[str]) -> None:
+def test_all_invalid_options_are_reported_together(options: dict[str, Any], problems: list[str]) -> None:
     with pytest.raises(JobError) as error:
         read_options(**{"format": "llava", **options})
     assert list(error.value.problems) == problems
 
 
-def test_what_can_not_be_exported_is_told_and_nothing_is_left_behind(make: Make, tmp_path: Path) -> None:
+def test_an_export_that_is_refused_leaves_nothing_behind(make: Make, tmp_path: Path) -> None:
     run, full, empty = make(accepted(6)), tmp_path / "full", make([], "empty")
     (full / "x").mkdir(parents=True)
     (tmp_path / "file").touch()
     before = {*tmp_path.rglob("*")}
-    for folders, out, options, told in (
-        ([run], full, {}, f"--out {full} is there already and not empty; name another folder, or remove it"),
+    for folders, out, options, message in (
+        ([run], full, {}, f"--out {full} exists and is not empty; choose another folder or remove this one"),
         (
             [run],
             tmp_path / "file",
@@ -245,49 +256,49 @@ def test_what_can_not_be_exported_is_told_and_nothing_is_left_behind(make: Make,
             [run],
             "s3://b/x",
             {},
-            "--out s3://b/x: an export is written to a local folder; copy it to its place afterwards",
+            "--out s3://b/x: an export is written to a local folder; copy it from there",
         ),
         ([run], f"{tmp_path}/\0", {}, f"--out: {tmp_path}/\0 can't be created: embedded null byte"),
         ([run], "x" * 300, {}, f"--out: {'x' * 300} can't be created: File name too long"),
-        ([run, run], tmp_path / "o", {}, f"{run} is named twice"),
+        ([run, run], tmp_path / "o", {}, f"{run} is given twice"),
         ([full], tmp_path / "o", {}, f"{full} is not a run folder: it has no run.json"),
-        ([empty], tmp_path / "o", {}, "there is nothing to export: these runs hold no accepted rows and no captions"),
-        ([run], tmp_path / "o", {"split": "a=0.999999,b=0.000001"}, "--split: 6 rows are too few; none falls to b"),
+        ([empty], tmp_path / "o", {}, "nothing to export: these runs have no accepted rows and no captions"),
+        ([run], tmp_path / "o", {"split": "a=0.999999,b=0.000001"}, "--split: too few rows (6): b would be empty"),
     ):
         with pytest.raises(JobError) as error:
             export([str(folder) for folder in folders], str(out), read_options("llava", **options))
-        assert error.value.problems == (told,)
+        assert error.value.problems == (message,)
     assert {*tmp_path.rglob("*")} == before
 
 
-def test_options_that_leave_nothing_are_told(make: Make) -> None:
-    with pytest.raises(JobError, match=r"the options leave no row to export \(captions beyond 0 an accepted row: 3\)"):
-        taken(make(captions(3)), captions=0)
+def test_options_that_leave_no_row_are_refused(make: Make) -> None:
+    with pytest.raises(JobError, match=r"the options leave no row to export \(captions beyond 0 per accepted row: 3\)"):
+        exported(make(captions(3)), captions=0)
 
 
-def test_an_export_that_breaks_leaves_nothing_behind(make: Make, tmp_path: Path) -> None:
+def test_an_export_that_fails_leaves_nothing_behind(make: Make, tmp_path: Path) -> None:
     run = make([*accepted(3), row("b", "What?", "That.", b"<svg/>")])
     with pytest.raises(RunError, match="a part holds an image that can't be read"):
-        taken(run)
+        exported(run)
     part = next(run.glob("accepted/*"))
     part.write_bytes(part.read_bytes()[:-9])
-    with pytest.raises(RunError, match=r"part-x-000000.parquet can't be read: .*; `oasis-ray audit` says more"):
-        taken(run)
+    with pytest.raises(RunError, match=r"part-x-000000.parquet can't be read: .*; `oasis-ray audit` reports details"):
+        exported(run)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["job.yaml", "run"]
 
 
-def test_a_disk_that_can_not_be_written_is_told(make: Make, tmp_path: Path) -> None:
-    name = "x" * 254  # and the folder that is written first has a longer one
+def test_a_disk_that_cannot_be_written_is_reported(make: Make, tmp_path: Path) -> None:
+    name = "x" * 254  # the name of the hidden folder is longer
     with pytest.raises(RunError, match=rf"/{name} can't be written, or a part can't be read: \[Errno 36\]"):
         export([str(make(accepted(3)))], f"{tmp_path}/{name}", read_options("llava"))
 
 
-def test_a_part_that_changes_meanwhile_is_noticed(make: Make, tmp_path: Path) -> None:
+def test_a_part_that_changes_during_the_export_is_noticed(make: Make, tmp_path: Path) -> None:
     selection = choose([str(make(accepted(4)))], read_options("llava"))
     make(accepted(3))
     shuffle = Shuffle(selection, ["run"], packed=False, keep=None)
     shuffle.spill(tmp_path)
-    with pytest.raises(RunError, match="1 rows of the split train are gone: a part was changed while it was exported"):
+    with pytest.raises(RunError, match="split train: a part was changed during the export; missing rows: 1"):
         list(shuffle.rows("train"))
 
 
@@ -338,7 +349,7 @@ def test_a_path_that_leads_out_is_never_given_on(path: str | None, expected: str
         (7, 7),
     ],
 )
-def test_words_of_data_are_words_on_the_card(text: Any, expected: Any) -> None:
+def test_texts_are_escaped_on_the_card(text: Any, expected: Any) -> None:
     assert escaped(text) == expected
 
 
@@ -351,21 +362,21 @@ def test_hostile_names_stay_names_on_the_card(make: Make, tmp_path: Path) -> Non
     assert f"| vlm | {shown} | {shown} |" in card and f"Prompts: {shown}." in card
 
 
-def test_a_models_folder_is_not_told_where_it_lies(make: Make) -> None:
+def test_the_path_of_a_models_folder_is_not_exported(make: Make) -> None:
     pools = {
         name: {"model": name, "digest": "d"} for name in ("/home/me/secret/qwen", "~/models/qwen/", "Qwen/Qwen2-VL-2B")
     }
-    told = json.loads((taken(make(accepted(3), pools=pools))[1].folder / "export.json").read_text())
-    assert [model["model"] for model in told["runs"][0]["models"].values()] == ["qwen", "qwen", "Qwen/Qwen2-VL-2B"]
+    manifest = json.loads((exported(make(accepted(3), pools=pools))[1].folder / "export.json").read_text())
+    assert [model["model"] for model in manifest["runs"][0]["models"].values()] == ["qwen", "qwen", "Qwen/Qwen2-VL-2B"]
 
 
-def test_the_command_tells_rows_files_bytes_and_what_was_left_out(make: Make, tmp_path: Path) -> None:
+def test_the_command_prints_rows_files_bytes_and_what_was_left_out(make: Make, tmp_path: Path) -> None:
     run = make(accepted(20) + captions(30))
     words = ["export", str(run), "--format", "hf", "--out", str(tmp_path / "out"), "--captions", "0.5", "--no-images"]
-    said = CliRunner().invoke(app, words)
-    assert said.exit_code == 0, said.output
-    lines = [" ".join(re.sub("[│┃]", " ", line).split()) for line in said.output.splitlines()]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
+    lines = [" ".join(re.sub("[│┃]", " ", line).split()) for line in result.output.splitlines()]
     size = (tmp_path / "out/data/train-00000.parquet").stat().st_size
     assert {"split accepted captions", "train 20 10", f"data/train-*.parquet 1 {size:,}"} <= {*lines}
-    assert "left out: 20 rows, captions beyond 0.5 an accepted row" in lines
+    assert "left out: 20 rows, captions beyond 0.5 per accepted row" in lines
     assert re.fullmatch(r"30 rows in [\d.]+ s \(\d+ rows/s\) at .*/out", lines[-1])

@@ -1,4 +1,4 @@
-"""Each export is read back by what will read it, and holds what the run holds: words, pictures, scores."""
+"""Each export is read by the library that will load it, and has the run's texts, images and scores."""
 
 import io
 import json
@@ -62,7 +62,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 def turns(ended: Row) -> list[dict[str, str]]:
-    """What the run holds as the row's conversation."""
+    """Return the row's conversation as the run has it."""
     recipe = load_job(ROOT / "cluster/jobs/demo.yaml", SHIPPED)[1]
     return record(ended, recipe, keep_images=False)["conversations"]  # type: ignore[no-any-return]
 
@@ -100,10 +100,10 @@ def test_llama_factory_loads_sharegpt(run: Path) -> None:
     folder = of(run, "sharegpt", split="train=0.5,validation=0.5")
     info, found = json.loads((folder / "dataset_info.json").read_text()), {}
     assert list(info) == ["oasis_train", "oasis_validation"]
-    for told in info.values():
-        columns, tags = told["columns"], told["tags"]
+    for entry in info.values():
+        columns, tags = entry["columns"], entry["tags"]
         rows = datasets.load_dataset(
-            "json", data_files=str(folder / told["file_name"]), cache_dir=str(run.parent / "c")
+            "json", data_files=str(folder / entry["file_name"]), cache_dir=str(run.parent / "c")
         )
         for sample in rows["train"]:
             messages, images = sample[columns["messages"]], sample[columns["images"]]
@@ -111,7 +111,7 @@ def test_llama_factory_loads_sharegpt(run: Path) -> None:
             assert [message[tags["role_tag"]] for message in messages] == roles
             assert sum(message[tags["content_tag"]].count("<image>") for message in messages) == len(images)
             found[sample["id"]] = (messages, next(((folder / path).read_bytes() for path in images), None))
-    assert (told["formatting"], found) == ("sharegpt", CONVERSATIONS)
+    assert (entry["formatting"], found) == ("sharegpt", CONVERSATIONS)
 
 
 def test_swift_loads_it(run: Path) -> None:
@@ -141,10 +141,10 @@ def test_openai_takes_its_messages(run: Path) -> None:
         found.append(sample)
     expected = []
     for (asked, answered), data in CONVERSATIONS.values():
-        picture = [{"type": "image_url", "image_url": {"url": name_of(data)}}] if data else []
+        image = [{"type": "image_url", "image_url": {"url": name_of(data)}}] if data else []
         words = [{"type": "text", "text": asked["value"].removeprefix("<image>\n")}]
         answer = [{"type": "text", "text": answered["value"]}]
-        turns = [{"role": "user", "content": picture + words}, {"role": "assistant", "content": answer}]
+        turns = [{"role": "user", "content": image + words}, {"role": "assistant", "content": answer}]
         expected.append({"messages": turns})
     assert sorted(map(json.dumps, found)) == sorted(map(json.dumps, expected))
 
@@ -161,20 +161,20 @@ def test_an_answer_that_reads_as_json_stays_a_text_for_datasets(
     file = str(folder / ("train.json" if form == "llava" else "train.jsonl"))
     found = []
     for sample in datasets.load_dataset("json", data_files=file, split="train", cache_dir=str(tmp_path / "cache")):
-        said = (sample.get("conversations") or sample["messages"])[1]
-        content = said["value"] if "value" in said else said["content"]
+        turn = (sample.get("conversations") or sample["messages"])[1]
+        content = turn["value"] if "value" in turn else turn["content"]
         found.append(content[0]["text"] if form == "openai" else content)
     assert sorted(found) == sorted(answers)
 
 
-def test_datasets_loads_it_and_shows_pictures(run: Path) -> None:
+def test_datasets_loads_it_with_images(run: Path) -> None:
     import datasets
 
     folder = of(run, "hf", split="train=0.5,validation=0.5", shard_mb=1)
     loaded = datasets.load_dataset(str(folder), cache_dir=str(run.parent / "cache"))
-    made = json.loads((folder / "export.json").read_text())
+    summary = json.loads((folder / "export.json").read_text())
     assert {name: len(rows) for name, rows in loaded.items()} == {
-        name: sum(kinds.values()) for name, kinds in made["splits"].items()
+        name: sum(kinds.values()) for name, kinds in summary["splits"].items()
     }
     assert loaded["train"].features["image"] == datasets.Image()
     assert all(sample["image"].size == (112, 112) for sample in loaded["train"] if sample["image"])
@@ -209,11 +209,11 @@ def test_the_hub_reads_the_card(run: Path) -> None:
     assert front["dataset_info"]["splits"][0]["num_examples"] == len(ROWS)
     words = [len(ended.value(ref).split()) for ended in ROWS for ref in [INSTRUCTION[ended.outcome]]]
     lengths = f"| instruction | {int(np.median(words))} | {int(np.percentile(words, 95))} | {max(words)} |"
-    for told in (
+    for text in (
         "6 visual instructions", "| train | 6 | 2 |", "### Run run \\[1\\]", "| gate | rejected | score\\_1 | 3 |",
-        "| vlm | script |", "Nothing: every accepted row", "2503.08741", lengths,
+        "| vlm | script |", "None: every accepted row", "2503.08741", lengths,
     ):  # fmt: skip
-        assert told in card.text, told
+        assert text in card.text, text
 
 
 def test_croissant_is_valid_and_reads_the_shards(run: Path) -> None:
@@ -226,8 +226,8 @@ def test_croissant_is_valid_and_reads_the_shards(run: Path) -> None:
     assert described.metadata.issues.errors == set()
     found = {
         sample["rows/id"].decode(): (
-            [{"from": who.decode(), "value": said.decode()}
-             for who, said in zip(sample["rows/conversations/from"], sample["rows/conversations/value"], strict=True)],
+            [{"from": who.decode(), "value": text.decode()}
+             for who, text in zip(sample["rows/conversations/from"], sample["rows/conversations/value"], strict=True)],
             sample["rows/image"] and sample["rows/image"].size,
         )
         for sample in described.records("rows")
@@ -243,9 +243,9 @@ def test_webdataset_reads_it(run: Path) -> None:
 
     folder, found = of(run, "webdataset"), {}
     for sample in webdataset.WebDataset(str(folder / "data/train-00000.tar"), shardshuffle=False):
-        told = json.loads(sample["json"])
+        record = json.loads(sample["json"])
         data = next((sample[suffix] for suffix in SUFFIXES.values() if suffix in sample), None)
-        found[told["id"]] = (told["conversations"], data)
+        found[record["id"]] = (record["conversations"], data)
     assert found == CONVERSATIONS
     with tarfile.open(folder / "data/train-00000.tar") as tar:
         assert {(member.mtime, member.uid, member.uname, member.mode) for member in tar} == {(0, 0, "", 0o644)}
@@ -254,7 +254,7 @@ def test_webdataset_reads_it(run: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["hf", "webdataset"])
-def test_shards_are_cut_by_size_and_hold_every_row_once(
+def test_shards_are_cut_by_size_and_have_every_row_once(
     form: str, tmp_path: Path, job_file: Callable[..., Path]
 ) -> None:
     noise, rows = np.random.default_rng(0), []
@@ -267,7 +267,7 @@ def test_shards_are_cut_by_size_and_hold_every_row_once(
     shards = sorted(folder.glob("data/train-*"))
     assert [path.stat().st_size // 1_000_000 for path in shards][:-1] == [1] * (len(shards) - 1)
     assert len(shards) > 1
-    made = json.loads((folder / "export.json").read_text())
+    summary = json.loads((folder / "export.json").read_text())
     if form == "webdataset":
         import webdataset
 
@@ -279,14 +279,14 @@ def test_shards_are_cut_by_size_and_hold_every_row_once(
         import pyarrow.parquet as pq
 
         names = [name for path in shards for name in pq.read_table(path)["id"].to_pylist()]
-    assert (sorted(names), made["splits"]) == (
+    assert (sorted(names), summary["splits"]) == (
         sorted(row.id for row in rows),
         {"train": {"accepted": 250, "captions": 0}},
     )
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_the_same_rows_make_the_same_bytes_however_they_lie_in_parts(
+def test_the_same_rows_give_the_same_bytes_however_they_are_divided_into_parts(
     form: str, run: Path, tmp_path: Path, job_file: Callable[..., Path]
 ) -> None:
     other = write_run(tmp_path / "other" / run.name, job_file(), ROWS[::-1], a_part=3)
@@ -297,40 +297,38 @@ def test_the_same_rows_make_the_same_bytes_however_they_lie_in_parts(
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_an_export_that_goes_through_many_buckets_is_the_same(
-    form: str, run: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_export_through_many_buckets_is_the_same(form: str, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = content(of(run, form, "one", split="train=0.5,validation=0.5"))
     monkeypatch.setattr("oasis_ray.export.shuffle.BUCKET_BYTES", 1)
     assert content(of(run, form, "many", split="train=0.5,validation=0.5")) == first
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_without_pictures_rows_name_the_paths_that_the_input_gave_if_they_stay_inside(form: str, run: Path) -> None:
+def test_without_images_rows_name_the_inputs_paths_that_stay_inside(form: str, run: Path) -> None:
     import datasets
     import webdataset
 
-    made = export([str(run)], str(run.parent / "out"), read_options(form, images="none"))
+    summary = export([str(run)], str(run.parent / "out"), read_options(form, images="none"))
     read: dict[str, Callable[[], Any]] = {
-        "llava": lambda: (s.get("image") for s in json.loads((made.folder / "train.json").read_text())),
+        "llava": lambda: (s.get("image") for s in json.loads((summary.folder / "train.json").read_text())),
         "sharegpt": lambda: (next(iter(s["images"]), None) for s in lines()),
         "swift": lambda: (next(iter(s["images"]), None) for s in lines()),
         "openai": lambda: (
             c[0]["image_url"]["url"] if "image_url" in c[0] else None
             for c in (s["messages"][0]["content"] for s in lines())
         ),
-        "hf": lambda: datasets.load_dataset(str(made.folder), cache_dir=str(run.parent / "cache"))["train"]["image"],
+        "hf": lambda: datasets.load_dataset(str(summary.folder), cache_dir=str(run.parent / "cache"))["train"]["image"],
         "webdataset": lambda: (
             json.loads(s["json"]).get("image")
-            for s in webdataset.WebDataset(str(made.folder / "data/train-00000.tar"), shardshuffle=False)
+            for s in webdataset.WebDataset(str(summary.folder / "data/train-00000.tar"), shardshuffle=False)
         ),
     }
 
     def lines() -> list[Any]:
-        return [json.loads(line) for line in (made.folder / "train.jsonl").read_text("utf-8").splitlines()]
+        return [json.loads(line) for line in (summary.folder / "train.jsonl").read_text("utf-8").splitlines()]
 
     digests = [sha256(data).hexdigest() for data in (TEAL, TEAL, RED, OAK)]
     assert sorted(read[form](), key=str) == sorted(["a/b.webp", "ok/red.jpg", "ok/red.jpg", None, *digests], key=str)
-    assert not (made.folder / "images").exists()
-    told = "4 rows name their picture by its SHA-256: the input gave no path for it that stays below a folder"
-    assert made.notes[-1] == told
+    assert not (summary.folder / "images").exists()
+    note = "4 rows have the image's SHA-256 in place of its path: the input gave none that stays below its folder"
+    assert summary.notes[-1] == note

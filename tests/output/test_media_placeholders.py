@@ -69,8 +69,8 @@ def test_an_export_has_as_many_placeholders_as_images_and_counts_what_it_changed
     assert json.loads((made.folder / "export.json").read_text())["texts"] == {"rows_changed": 2}
     (note,) = made.notes
     assert note == (
-        "2 rows have words in their texts that act on trainers, such as <image>, <video> or <|im_end|>; "
-        "the turns are without <image>, and have the others as < video>"
+        "2 rows have texts with placeholders or special tokens that trainers interpret (<image>, <video>, <|im_end|>); "
+        "in the turns <image> was removed, and others got a space: < video>"
     )
 
 

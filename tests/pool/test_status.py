@@ -62,7 +62,7 @@ MESSAGES = {
         "pool 'vlm': http://h:8000/v1 does not answer",
     ),
     "another error of ours": (
-        FAILED + replica(EngineLostError("the engine ended")), "oasis_ray.errors.EngineLostError: the engine ended"
+        FAILED + replica(EngineLostError("the engine ended")), "EngineLostError: the engine ended"
     ),
     "while Serve retries": (RETRYING + replica(RunError("no such model: m")), "no such model: m"),
     "an error of Python": (FAILED + replica(OSError("the cable is out")), "OSError: the cable is out"),

@@ -43,7 +43,7 @@ def there() -> set[str]:
     """The named actors of the run and its processes; and reapers and owners, which have no run in their title."""
     named = {actor["name"] for actor in ray.util.list_named_actors(all_namespaces=True) if RUN in actor["name"]}
     below = {f"{process.pid} {title(process)}" for process in psutil.Process().children(recursive=True)}
-    return named | {text for text in below if RUN in text or "ray::_Owner" in text or "ray::_Reaper" in text}
+    return named | {text for text in below if RUN in text or "ray::Owner" in text or "ray::Reaper" in text}
 
 
 def test_a_row_stays_with_its_engine_and_engines_get_equal_shares(

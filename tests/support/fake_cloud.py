@@ -25,7 +25,7 @@ from ray.util import list_named_actors, placement_group_table
 ray.init(logging_level=40, log_to_driver=False, namespace="looking")
 from ray import serve
 from ray._private.state import actors
-OURS = ("CoordinatorState", "_Owner", "_Reaper")
+OURS = ("CoordinatorState", "Owner", "Reaper")
 
 def seen():
     ours = [a for a in actors().values() if a["ActorClassName"] in OURS and a["State"] == "ALIVE"]
