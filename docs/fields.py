@@ -82,10 +82,10 @@ def _kind(annotation: Any) -> str:
 
 def _default(field: Any) -> str:
     if field.default_factory is not None:
-        made = field.default_factory()
-        return "see below" if isinstance(made, BaseModel) else f"`{made}`"
+        value = field.default_factory()
+        return "see below" if isinstance(value, BaseModel) else f"`{value}`"
     if field.default is PydanticUndefined:
-        return "needed"
+        return "required"
     return "" if field.default is None else f"`{_yaml(field.default)}`"
 
 

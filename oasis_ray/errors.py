@@ -1,35 +1,35 @@
-"""What can go wrong, in three kinds, and what becomes of each.
+"""Exceptions: the three kinds of failure, and what happens on each.
 
     OasisError
-    ├── JobError         the job is wrong: raised before anything starts, all problems at once     exit code 2
-    ├── FitError         the job is right but this cluster can't hold it                           exit code 4
-    ├── RowError         one row is bad: it ends in `failed` with this reason, the run goes on
-    ├── PictureGoneError  an engine was given a picture by its digest alone and has forgotten it; it is given again
-    └── RunError         the machinery failed: what is done is kept, the run can be taken up again  exit code 1
-        ├── EngineLostError  the engine that worked on a request is gone; another is asked
-        │   └── ServerFailedError  a server failed on a request; it is asked again
-        └── StoppedError     somebody or something ended the run before its rows had                  exit code 1 or 3
+    ├── JobError         the job is wrong: raised before anything starts, with all problems        exit code 2
+    ├── FitError         the job is valid but does not fit this cluster                            exit code 4
+    ├── RowError         one row is bad: it ends in `failed` with this reason, the run continues
+    ├── ImageGoneError   an engine got only an image's digest and no longer has the image; it is sent again
+    └── RunError         infrastructure failure: finished rows are kept, the run can be resumed    exit code 1
+        ├── EngineLostError  the engine that worked on a request died; another engine gets the request
+        │   └── ServerFailedError  a server failed on a request; the request is retried
+        └── StoppedError     the run was stopped before all rows had ended                         exit code 1 or 3
 
-A stage never raises these. It returns a `Divert`, which is data. What a stage or an engine raises is given its kind in
-one place, `node.boundary`; what that does not recognise is taken for a failure of the machinery.
-Every class keeps its arguments in `args`, so that it survives the way between processes.
+A stage never raises these. It returns a `Divert`, which is data. `pipeline.node.boundary` is the one place that
+classifies what a stage or an engine raises; what it does not recognise is an infrastructure failure.
+Every class keeps its arguments in `args`, so that it can be pickled and sent between processes.
 """
 
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-FAILED_BEYOND_LIMIT = 3  # the exit code where more rows failed than the job allows
+FAILED_BEYOND_LIMIT = 3  # exit code: more rows failed than the job allows
 
 
 class OasisError(Exception):
-    """The root of this project's errors."""
+    """Base class of all errors of this project."""
 
     exit_code = 1
 
 
 class JobError(OasisError):
-    """The job file, its recipe, prompts or input are wrong. `problems` holds every one that was found."""
+    """The job file, its recipe, prompts or input are wrong. `problems` lists every problem that was found."""
 
     exit_code = 2
 
@@ -44,30 +44,30 @@ class JobError(OasisError):
 
 
 class FitError(OasisError):
-    """The pools of the job ask for more than this cluster has or may grow to."""
+    """The pools of the job need more than this cluster has or can scale to."""
 
     exit_code = 4
 
 
 class RunError(OasisError):
-    """The machinery failed: an engine that does not come up, a full disk, a server that does not answer."""
+    """Infrastructure failure: an engine that does not start, a full disk, a server that does not answer."""
 
 
 class EngineLostError(RunError):
-    """The engine that worked on a request has died or does not move any more."""
+    """The engine that worked on a request has died or hangs."""
 
 
 class ServerFailedError(EngineLostError):
-    """A server failed on this request, and may do better the next time. There is no process of ours to end for it.
+    """A server failed on this request; a retry may succeed. There is no process of this project to restart.
 
-    healthy: whether the server answered a short request right after it failed, so the fault is this request's.
+    healthy: the server answered a short request right after the failure, so this request is the likely cause.
     """
 
     healthy = False
 
 
 class StoppedError(RunError):
-    """A run was ended before its rows had: asked to, beyond its limit of failed rows, or because nothing moved."""
+    """A run was stopped before all rows had ended: on request, by its limit of failed rows, or for lack of progress."""
 
     def __init__(self, text: str, exit_code: int = 1) -> None:
         super().__init__(text, exit_code)
@@ -78,11 +78,11 @@ class StoppedError(RunError):
 
 
 class ImageGoneError(OasisError):
-    """An engine was given a picture by its digest alone, and does not have it, or not any more."""
+    """An engine got only the digest of an image, and does not have the image (any more)."""
 
 
 class RowError(OasisError):
-    """One row can't be worked on. `reason` is a fixed word such as `image_truncated`, `detail` says what was seen."""
+    """One row can't be processed. `reason` is a fixed word such as `image_truncated`, `detail` describes the case."""
 
     def __init__(self, reason: str, detail: str) -> None:
         self.reason, self.detail = reason, detail
@@ -93,13 +93,13 @@ class RowError(OasisError):
 
 
 def nearest(word: str, possible: Iterable[str]) -> str:
-    """Say which of `possible` may have been meant: ' Did you mean "x"?', or nothing where none is near."""
+    """Return a hint (' Did you mean "x"?') with the closest match in `possible`, or "" if nothing is close."""
     near = get_close_matches(word, list(possible), n=1)
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
 def first_cause(error: BaseException) -> str:
-    """What a failure began with, in a line: Ray hands it on as the text of a trace inside its own errors."""
+    """Return the root cause of a failure in one line. Ray wraps it, as the text of a traceback, in its own errors."""
     ours = re.findall(r"^oasis_ray\.errors\.\w+: (.+)$", str(error), re.MULTILINE)
     if ours:
         return str(ours[0])

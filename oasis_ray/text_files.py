@@ -1,7 +1,7 @@
-"""Text files as people write them: with a byte-order mark, with Windows' line ends, and YAML that says a key twice.
+"""Text files of users: byte-order marks, Windows line endings, and YAML with duplicate keys.
 
-Every text that a user brings is read here: jobs, recipes, prices, prompts, lists, benchmarks. A byte-order mark of
-UTF-8 is passed over; UTF-16 is refused by name, because each of its readers would see something else.
+Every text file that a user supplies is read here: jobs, recipes, prices, prompts, lists, benchmarks. A UTF-8
+byte-order mark is skipped. UTF-16 is rejected with a clear message, because its readers would each see something else.
 """
 
 import codecs
@@ -17,23 +17,23 @@ UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def decoded(data: bytes, where: str) -> str:
-    """The text of a file, with the line ends of Unix. Raises JobError where it is not UTF-8."""
+    """Return the text of a file, with Unix line endings. Raises JobError if it is not UTF-8."""
     _refuse_utf16(data, where)
     try:
         text = data.removeprefix(codecs.BOM_UTF8).decode()
     except UnicodeDecodeError as error:
-        bad = f"byte {data[error.start]:#04x} at {error.start}"
+        bad = f"byte {data[error.start]:#04x} at position {error.start}"
         raise JobError([f"{where} is not UTF-8 ({bad}); save it as UTF-8"]) from None
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def read_text(path: Path) -> str:
-    """The text in a file. Raises JobError where it is not UTF-8."""
+    """Return the text of a file. Raises JobError if it is not UTF-8."""
     return decoded(path.read_bytes(), str(path))
 
 
 def open_text(stream: BinaryIO, where: str) -> BinaryIO:
-    """A stream of UTF-8 bytes that stands behind its byte-order mark. Raises JobError where it is UTF-16."""
+    """Return the stream, positioned after a UTF-8 byte-order mark. Raises JobError if it is UTF-16."""
     begins = stream.read(4)
     _refuse_utf16(begins, where)
     stream.seek(len(codecs.BOM_UTF8) if begins.startswith(codecs.BOM_UTF8) else 0)
@@ -41,9 +41,9 @@ def open_text(stream: BinaryIO, where: str) -> BinaryIO:
 
 
 def read_yaml_text(text: str, where: str) -> Any:
-    """The value in a YAML text, by YAML 1.2: `no` is a text, `010` is ten, a date is a text.
+    """Parse YAML 1.2: `no` is a string, `010` is ten, a date is a string.
 
-    Raises JobError with every key that is there twice and the line of each, or with what is no YAML.
+    Raises JobError with every duplicate key and its line numbers, or with the syntax error.
     """
     loader = _Loader(text)
     try:
@@ -52,9 +52,9 @@ def read_yaml_text(text: str, where: str) -> Any:
         raise JobError([f"{where} is not YAML: {error}"]) from None
     finally:
         loader.dispose()
-    if loader.twice:
-        raise JobError(f"{where}, line {line}: key '{key}' is there twice (before in line {before})"
-                       for key, before, line in loader.twice)  # fmt: skip
+    if loader.duplicates:
+        raise JobError(f"{where}, line {line}: duplicate key '{key}' (first in line {before})"
+                       for key, before, line in loader.duplicates)  # fmt: skip
     return value
 
 
@@ -64,22 +64,22 @@ def _refuse_utf16(data: bytes, where: str) -> None:
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's loader reads YAML 1.1, where `no`, `off`, 010 and 1:30 are other values than they look."""
+    """YAML 1.2 loader. PyYAML's own reads YAML 1.1, where `no`, `off`, 010 and 1:30 are not what they look like."""
 
-    yaml_implicit_resolvers = {}  # noqa: RUF012  (PyYAML's own form)
+    yaml_implicit_resolvers = {}  # noqa: RUF012  (the form that PyYAML expects)
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
-        self.twice: list[tuple[str, int, int]] = []
+        self.duplicates: list[tuple[str, int, int]] = []
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        """The mapping; keys that are in it twice are noted."""
+        """Return the mapping, and record its duplicate keys."""
         lines: dict[Any, int] = {}
         for key, _ in node.value:
             line, name = key.start_mark.line + 1, str(key.value)
             if key.tag != "tag:yaml.org,2002:merge":
                 if name in lines:
-                    self.twice.append((name, lines[name], line))
+                    self.duplicates.append((name, lines[name], line))
                 lines.setdefault(name, line)
         return super().construct_mapping(node, deep)
 

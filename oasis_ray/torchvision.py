@@ -1,11 +1,11 @@
-"""Let vLLM start on a machine without a GPU, where torchvision's compiled operators can't be loaded.
+"""Torchvision on machines without a GPU: lets vLLM start where torchvision's compiled operators can't be loaded.
 
-The registry's torchvision is built for CUDA. Beside a CPU build of torch its shared library fails to load, and its
-Python part then stops at the first operator that it wants to describe. Nothing here uses these operators (they are
-for detection boxes), so naming their signatures is enough, just before torchvision is first imported. vLLM imports it
-in processes of its own before its plugins are loaded, so the cure must sit where every process of the environment
-finds it: a .pth file, which Python reads at every start. `install` writes it, and `make setup` calls that on a CPU
-machine. This module imports nothing heavy, for the same reason.
+PyPI's torchvision is built for CUDA. With a CPU build of torch its shared library fails to load, and its Python code
+then raises at the first operator that it registers a fake kernel for. This project uses none of these operators (they
+are for detection boxes), so it is enough to declare their signatures just before torchvision is first imported. vLLM
+imports torchvision in subprocesses before its plugins are loaded, so the fix must be a .pth file, which every Python
+process of the environment reads at start. `install` writes it; `make setup` calls that on a machine without a GPU.
+For the same reason this module imports nothing heavy.
 """
 
 import sys
@@ -22,16 +22,16 @@ SIGNATURES = (
 
 
 def define_missing_operators() -> None:
-    """Declare torchvision's operators if its own library can't be loaded here."""
-    global _library  # torch forgets the definitions when the object is collected
+    """Declare torchvision's operators if its compiled library can't be loaded."""
+    global _library  # torch drops the definitions when this object is garbage-collected
     if _library is not None:
         return
     import torch
 
-    found = find_spec("torchvision")
-    if found is None or found.origin is None or torch.version.cuda:
+    spec = find_spec("torchvision")
+    if spec is None or spec.origin is None or torch.version.cuda:
         return
-    for library in Path(found.origin).parent.glob("_C*.so"):
+    for library in Path(spec.origin).parent.glob("_C*.so"):
         try:
             torch.ops.load_library(str(library))
         except OSError:
@@ -45,20 +45,20 @@ def define_missing_operators() -> None:
 _library: Any = None
 
 
-class Watch(MetaPathFinder):
-    """Wait for the first import of torchvision, and define the operators before it happens."""
+class ImportHook(MetaPathFinder):
+    """Import hook: declares the operators just before the first import of torchvision."""
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
-        """Find nothing: the import goes on to the ordinary finders."""
+        """Return None, so that the ordinary finders handle the import."""
         if name == "torchvision" and self in sys.meta_path:
             sys.meta_path.remove(self)
             define_missing_operators()
 
 
 def watch() -> None:
-    """Put one `Watch` before the ordinary finders of this process."""
-    if not any(isinstance(finder, Watch) for finder in sys.meta_path):
-        sys.meta_path.insert(0, Watch())
+    """Install one import hook before the ordinary finders of this process."""
+    if not any(isinstance(finder, ImportHook) for finder in sys.meta_path):
+        sys.meta_path.insert(0, ImportHook())
 
 
 def install() -> None:

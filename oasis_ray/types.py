@@ -1,4 +1,4 @@
-"""The values that cross a boundary: what a stage asks, what an engine replies, where a row is headed and ends."""
+"""Shared types: requests, replies, routes, outcomes and images, as they pass between stages, engines and workers."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Route(StrEnum):
-    """Where a row is headed. The last two are ends: no node follows them."""
+    """Where a row is headed. The last two are final: no node follows them."""
 
     MAIN = "main"
     CAPTION = "caption"
@@ -17,7 +17,7 @@ class Route(StrEnum):
 
 
 class Outcome(StrEnum):
-    """Where a row ended. Each is a folder of the run."""
+    """Where a row ended. Each outcome is a folder of the run."""
 
     ACCEPTED = "accepted"
     CAPTIONS = "captions"
@@ -25,7 +25,7 @@ class Outcome(StrEnum):
     FAILED = "failed"
 
 
-# What a row is called that comes to the end of its route.
+# The outcome of a row that reaches the end of its route.
 OUTCOME_OF = {
     Route.MAIN: Outcome.ACCEPTED,
     Route.CAPTION: Outcome.CAPTIONS,
@@ -36,9 +36,9 @@ OUTCOME_OF = {
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An admitted picture: the encoded bytes as they came, known by the SHA-256 of these bytes.
+    """An admitted image: its original encoded bytes, and their SHA-256.
 
-    On its way to an engine that has it already the bytes may be left out (`handle`); then `data` is empty.
+    `data` is empty where the image is sent to an engine that already has it (`pool.handle`).
     """
 
     data: bytes = field(repr=False, compare=False)
@@ -46,19 +46,21 @@ class Image:
 
 
 class Sampling(BaseModel):
-    """How an engine draws its tokens. The defaults are greedy."""
+    """Sampling parameters. The defaults are greedy decoding."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    temperature: float = Field(0.0, ge=0, description="0 is greedy.")
-    top_k: int = Field(0, ge=0, description="Draw from the k likeliest tokens; 0 is all.")
-    top_p: float = Field(1.0, gt=0, le=1, description="Draw from the likeliest tokens that hold this share.")
-    max_tokens: int = Field(1024, ge=1, description="A reply is cut off after so many tokens.")
-    min_tokens: int = Field(0, ge=0, description="A reply can't end before so many tokens.")
-    frequency_penalty: float = Field(0.0, ge=-2, le=2, description="Against a token, for each time it was said.")
-    presence_penalty: float = Field(0.0, ge=-2, le=2, description="Against a token once it was said.")
+    temperature: float = Field(0.0, ge=0, description="Sampling temperature; 0 is greedy.")
+    top_k: int = Field(0, ge=0, description="Sample from the k most likely tokens; 0: from all.")
+    top_p: float = Field(1.0, gt=0, le=1, description="Sample from the most likely tokens with this total probability.")
+    max_tokens: int = Field(1024, ge=1, description="Maximum tokens of a reply; a longer one is cut off.")
+    min_tokens: int = Field(0, ge=0, description="Minimum tokens of a reply.")
+    frequency_penalty: float = Field(
+        0.0, ge=-2, le=2, description="Penalty on a token for each time it has occurred in the reply."
+    )
+    presence_penalty: float = Field(0.0, ge=-2, le=2, description="Penalty on a token that has occurred in the reply.")
     ban: tuple[Literal["special", "emoji"], ...] = Field(
-        (), description="Kinds of token that are never drawn (the end of the turn stays possible)."
+        (), description="Kinds of token that are never sampled. Tokens that end the turn stay allowed."
     )
 
     @model_validator(mode="after")
@@ -73,11 +75,11 @@ GREEDY = Sampling()
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One question to a model: what the user's turn says, after its images, and who speaks next.
+    """One request to a model: the text of the user's turn, the images before it, and whose turn the model writes.
 
-    `speaker` is whose words are wanted: the assistant's (the user's turn is closed), or the user's (it is left open
-    after `text`, so that the model goes on with it: the hook of Oasis). `likelihood` asks for each sample's mean
-    log-likelihood a token. Where there are `choices`, the reply is one of them: the model can write nothing else.
+    `speaker`: "assistant" closes the user's turn and asks for the answer; "user" leaves the turn open after `text`, so
+    that the model continues it (the hook of Oasis). `likelihood`: return the mean log-likelihood per token of each
+    sample. `choices`: constrain the reply to one of these texts.
     """
 
     text: str = ""
@@ -91,7 +93,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request on its way to a pool: whose it is, with what seed, and how soon (a lower `priority` goes first)."""
+    """A request to a pool, with the id of its row, its seed and its priority (lower values are served first)."""
 
     request: Request
     row: str
@@ -101,9 +103,9 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One text drawn from a model. `finish` is "length" where it was cut off at `max_tokens` or at the context.
+    """One sampled text. `finish` is "length" if it was cut off at `max_tokens` or at the context limit.
 
-    `reasoning` is what a reasoning model thought before it; no stage reads a verdict out of that.
+    `reasoning` is the reasoning of a model before its answer; no stage parses a verdict out of it.
     """
 
     text: str
@@ -113,19 +115,19 @@ class Sample:
     reasoning: str = ""
 
     def __post_init__(self) -> None:
-        # A server's JSON may hold half of a surrogate pair: no character, and no file could be written with it.
+        # A server's JSON may hold a lone surrogate, which can't be encoded as UTF-8 and would fail when written.
         for name in ("text", "reasoning"):
-            whole = getattr(self, name).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-            object.__setattr__(self, name, whole)
+            valid = getattr(self, name).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+            object.__setattr__(self, name, valid)
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a model answered to one request, and what it read for it (in tokens, images included).
+    """A model's reply to one request, with its prompt tokens (images included).
 
-    `engine` is the replica that answered, `seconds` for how long it had the request, waiting in its queue included.
-    `keeps` says that it knows the request's pictures by their digests from now on, `holds` for how many rows with such
-    a request its KV cache has room at once (0: it doesn't know).
+    `engine` is the replica that answered, `seconds` its time on the request, queueing included. `keeps`: the engine
+    has cached the request's images and will accept their digests alone. `holds`: number of rows with such a request
+    that fit into its KV cache at once (0: unknown).
     """
 
     samples: tuple[Sample, ...]
@@ -138,19 +140,19 @@ class Reply:
 
     @property
     def text(self) -> str:
-        """The first sample's text."""
+        """The text of the first sample."""
         return self.samples[0].text
 
     @classmethod
     def of(cls, *texts: str) -> "Reply":
-        """A reply that says `texts`, one a sample, for scripts and tests."""
+        """Return a reply with one sample per text, for scripts and tests."""
         return cls(tuple(Sample(text, tokens=len(text.split())) for text in texts))
 
 
 @dataclass(frozen=True, slots=True)
 class Divert:
-    """A row leaves its route. `reason` is a fixed word, `detail` the text that shows why; `out` what was made all the
-    same (a score that is too low is still a score).
+    """A stage's decision that a row leaves its route. `reason` is a fixed word, `detail` the text that shows why, `out`
+    the output if there is one (a score that is too low is still a score).
     """
 
     route: Route

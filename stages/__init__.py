@@ -1,4 +1,4 @@
-"""The shipped stages: what a step asks, and how it reads the reply."""
+"""The shipped stages: what a node asks a model, and how it parses the reply."""
 
 from oasis_ray.stage import Stage
 

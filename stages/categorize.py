@@ -1,4 +1,4 @@
-"""Tell instructions from captions, and take one instruction out of the text (Oasis, arXiv 2503.08741, step 2)."""
+"""Categorize: instruction or caption? Extracts one instruction from the text (Oasis, arXiv 2503.08741, step 2)."""
 
 import re
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import ClassVar
 from oasis_ray.stage import GREEDY, Divert, ModelStage, PromptField, Reply, Request, Route, Sampling
 
 KIND = re.compile(r"^[ \t*#>-]*kind[\s*]*[:\uff1a][\s*]*(instruction|caption)\b", re.IGNORECASE | re.MULTILINE)
-# Up to the next label, a further example, the end of a code fence, or the end.
+# Up to the next label, another example, the end of a code fence, or the end of the reply.
 INSTRUCTION = re.compile(
     r"^[ \t*#>-]*instruction[\s*]*[:\uff1a](?:\*\*)?(.+?)"
     r"(?=^[ \t*#>-]*(?:kind|instruction)[ \t*]*[:\uff1a]|^Text:[ \t]*$|^```[ \t]*\Z|\Z)",
@@ -18,21 +18,21 @@ QUOTES = (('"', '"'), ("“", "”"), ("「", "」"), ("'", "'"), ("`", "`"))
 
 @dataclass(frozen=True, slots=True)
 class In:
-    """A text that a model wrote at the place of a user."""
+    """A text that a model wrote as the user."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Out:
-    """The one instruction of the text, and the whole reply, kept for audit."""
+    """The extracted instruction, and the whole reply, for audits."""
 
     instruction: str
     reply: str
 
 
 class Categorize(ModelStage[In, Out]):
-    """Asks for the kind of a text. A caption leaves for the caption route."""
+    """Asks for the kind of a text. Captions are diverted to the caption route."""
 
     routes: ClassVar[tuple[Route, ...]] = (Route.CAPTION,)
 
@@ -40,19 +40,19 @@ class Categorize(ModelStage[In, Out]):
     sampling: Sampling = GREEDY
 
     def requests(self, row: In) -> list[Request]:
-        """The few-shot prompt with the text at its end."""
+        """Return one request: the few-shot prompt, ending with the text."""
         return [Request(self.prompt.fill({"text": row.text}), sampling=self.sampling)]
 
     def parse(self, row: In, replies: list[Reply]) -> Out | Divert:
-        """The lines `Kind:` and `Instruction:`; the first kind counts, the instruction may go on over several lines."""
+        """Parse the lines `Kind:` and `Instruction:`. The first kind counts; an instruction may have several lines."""
         reply = replies[0].text
         kind = KIND.search(reply)
         if kind is None:
             return Divert(Route.FAILED, "no_kind", reply)
         if kind[1].lower() == "caption":
             return Divert(Route.CAPTION, "caption", reply)
-        found = INSTRUCTION.search(reply, kind.end())
-        instruction = _unquoted(found[1].strip()) if found else ""
+        match = INSTRUCTION.search(reply, kind.end())
+        instruction = _unquoted(match[1].strip()) if match else ""
         if not instruction:
             return Divert(Route.FAILED, "no_instruction", reply)
         if replies[0].samples[0].finish == "length":
@@ -61,7 +61,7 @@ class Categorize(ModelStage[In, Out]):
 
 
 def _unquoted(text: str) -> str:
-    """Without one pair of quotes around the whole text, where a judge added it."""
+    """Remove a pair of quotes around the whole text."""
     for left, right in QUOTES:
         inner = text[len(left) : -len(right)]
         if (

@@ -1,7 +1,7 @@
-"""Strip garbage from a caption by rules (Oasis, arXiv 2503.08741, caption recycling): before a judge sees it.
+"""Clean: removes garbage from a caption by rules, before a judge sees it (Oasis, arXiv 2503.08741, caption recycling).
 
-Taken out: special tokens and image placeholders, control and private characters, mojibake, fragments that repeat
-themselves, and a tail that was cut off in the middle of a sentence.
+Removes special tokens and image placeholders, control and private-use characters, mojibake, repeated fragments, and an
+incomplete last sentence.
 """
 
 import re
@@ -18,50 +18,50 @@ MOJIBAKE = re.compile(
     r"(?:[ÃÂ][\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc\u2013-\u203a\u20ac\u2122]"
     r"|â[\u0080-\u00bf€][\u0080-\u00bf™œž“”˜¦]?|ï¿½)+"
 )
-# A run of 1 to 80 characters that stands at least four times in a row.
+# A fragment of 1 to 80 characters that occurs at least four times in a row.
 LOOP = re.compile(r"(.{1,80}?)\1{3,}", re.DOTALL)
-STOP = r".!?\u2026\u3002\uff01\uff1f\u061f\u06d4\u0964"  # ideographic, Arabic, Urdu and Hindi ends among them
+STOP = r".!?\u2026\u3002\uff01\uff1f\u061f\u06d4\u0964"  # including ideographic, Arabic, Urdu and Hindi ones
 CLOSE = r"[\"'\u2019\u201d)\]\u300d\u300f\uff09\u3011\u300b\u00bb*_]*"  # quotes and brackets that may follow
 SENTENCE = re.compile(rf"(?:[^{STOP}\n]|[.!?](?![{STOP}\s]|{CLOSE}(?:\s|$)))*+(?:[{STOP}]+{CLOSE}\s*|\n+)|[^\n]+|\n+")
 END = re.compile(rf"[{STOP}]{CLOSE}$")
 INNER_END = re.compile(rf"(?<!^\d)(?<!\n\d)[{STOP}]{CLOSE}(?=\s)|[\u3002\uff01\uff1f]{CLOSE}")
-SHORT = 12  # characters that may repeat without being a fault: "Mr.", "10000"
+SHORT = 12  # up to this length, repetitions are normal: "Mr.", "10000"
 UNWANTED = {"Cc", "Cf", "Co", "Cn", "Cs"}
-JOINERS = "\u200c\u200d"  # these shape words in some scripts
+JOINERS = "\u200c\u200d"  # needed in some scripts
 
 
 @dataclass(frozen=True, slots=True)
 class In:
-    """A caption as a model wrote it."""
+    """A caption, as a model wrote it."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Out:
-    """The cleaned caption, and the share of its characters that was taken out (0 to 1)."""
+    """The cleaned caption, and the share of characters removed (0 to 1)."""
 
     text: str
     removed: float
 
 
 class Clean(RowStage[In, Out]):
-    """Cleans a caption, and rejects what is too short or was mostly garbage."""
+    """Cleans a caption. Rejects captions that are too short or were mostly garbage."""
 
-    min_chars: int = Field(40, ge=1, description="A shorter caption is rejected; a CJK character counts as three.")
-    max_removed: float = Field(0.5, ge=0, le=1, description="A caption that loses a larger share is rejected.")
+    min_chars: int = Field(40, ge=1, description="Reject shorter captions; a CJK character counts as three.")
+    max_removed: float = Field(0.5, ge=0, le=1, description="Reject captions from which a larger share was removed.")
 
     def apply(self, row: In) -> Out | Divert:
-        """The cleaned caption."""
+        """Return the cleaned caption, or reject it."""
         text = unicodedata.normalize("NFC", row.text)
-        whole = max(1, len(text))
+        length = max(1, len(text))
         text = MOJIBAKE.sub("", text)
         text = "".join(c for c in text if c in "\n\t" or c in JOINERS or unicodedata.category(c) not in UNWANTED)
         text = _without_special(text.replace("\ufffd", ""))
-        text = _without_special(LOOP.sub(_once, text))  # a loop inside a mark may have hidden it
+        text = _without_special(LOOP.sub(_once, text))  # a loop inside a special token may have hidden it
         text = _whole_sentences(_without_repeats(text))
         text = re.sub(r"[ \t]+", " ", re.sub(r"(?<!\s)[^\S\n]*\n(?:[^\S\n]*\n)+\s*", "\n\n", text)).strip()
-        removed = 1 - len(text) / whole
+        removed = 1 - len(text) / length
         if _length(text) < self.min_chars:
             return Divert(Route.REJECTED, "caption_too_short", text)
         if removed > self.max_removed:
@@ -70,23 +70,23 @@ class Clean(RowStage[In, Out]):
 
 
 def _without_special(text: str) -> str:
-    """Without special tokens, also where taking one out makes another. What is nested deeper loses its brackets."""
+    """Remove special tokens, nested ones too. Of tokens nested more deeply only the brackets are removed."""
     for _ in range(NESTED):
-        text, found = SPECIAL.subn("", text)
-        if not found:
+        text, removed = SPECIAL.subn("", text)
+        if not removed:
             return text
     return re.sub("[<>]", "", text)
 
 
 def _once(loop: re.Match[str]) -> str:
-    """A fragment that repeats itself, once. Ruled lines ("....") and short runs of signs ("10000") are no loops."""
+    """Return a repeated fragment once. Ruled lines ("....") and short runs of digits ("10000") are kept."""
     whole, fragment = loop[0], loop[1]
-    says_something = fragment.strip(" .-_=*·…\n\t") and (len(whole) > SHORT or any(map(str.isalpha, fragment)))
-    return fragment if says_something else whole
+    is_loop = fragment.strip(" .-_=*·…\n\t") and (len(whole) > SHORT or any(map(str.isalpha, fragment)))
+    return fragment if is_loop else whole
 
 
 def _without_repeats(text: str) -> str:
-    """Each sentence once."""
+    """Remove repeated sentences."""
     seen: set[str] = set()
     kept = []
     for sentence in SENTENCE.findall(text):
@@ -98,7 +98,7 @@ def _without_repeats(text: str) -> str:
 
 
 def _whole_sentences(text: str) -> str:
-    """Up to the last end of a sentence; a text without any stays as it is."""
+    """Cut the text after its last complete sentence; a text without one stays unchanged."""
     text = text.rstrip()
     if END.search(text):
         return text
@@ -107,5 +107,5 @@ def _whole_sentences(text: str) -> str:
 
 
 def _length(text: str) -> int:
-    """Characters, where a CJK one counts as three: it says about as much."""
+    """Return the length in characters. A CJK character counts as three, since it carries about as much meaning."""
     return sum(3 if "\u3040" <= c <= "\u9fff" or "\uac00" <= c <= "\ud7af" else 1 for c in text)

@@ -1,4 +1,4 @@
-"""Accept or reject by rules over several scores at once (MM-INF's accept rule has one: solvability + clarity ≥ 7)."""
+"""Gate: accepts rows by rules over several scores (MM-INF's accept rule has one: solvability + clarity ≥ 7)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,13 +18,13 @@ class In:
 
 @dataclass(frozen=True, slots=True)
 class Out:
-    """The sum of all scores that came in."""
+    """The sum of all input scores."""
 
     total: int
 
 
 class Sum(BaseModel):
-    """A rule over the sum of some axes."""
+    """A minimum for the sum of some axes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -33,17 +33,17 @@ class Sum(BaseModel):
 
 
 class Gate(RowStage[In, Out]):
-    """Lets a row through that keeps every rule; the reason names the first rule that is broken."""
+    """Accepts rows that meet all rules; the reason names the first violated rule."""
 
-    at_least: dict[str, int] = Field(default_factory=dict, description="The lowest score of single axes.")
-    sums: tuple[Sum, ...] = Field((), description="The lowest sum of several axes.")
+    at_least: dict[str, int] = Field(default_factory=dict, description="Minimum score of single axes.")
+    sums: tuple[Sum, ...] = Field((), description="Minimum sum of several axes.")
 
     @field_validator("sums")
     @classmethod
     def _in_reach(cls, value: tuple[Sum, ...]) -> tuple[Sum, ...]:
         for rule in value:
             if rule.at_least > 5 * len(rule.axes):
-                raise ValueError(f"{' + '.join(rule.axes)} can't reach {rule.at_least}: a score is 5 at most")
+                raise ValueError(f"{' + '.join(rule.axes)} can't reach {rule.at_least}: a score is at most 5")
         return value
 
     @field_validator("at_least")
@@ -51,22 +51,22 @@ class Gate(RowStage[In, Out]):
     def _on_the_scale(cls, value: dict[str, int]) -> dict[str, int]:
         for axis, least in value.items():
             if least > 5:
-                raise ValueError(f"{axis} can't reach {least}: a score is 5 at most")
+                raise ValueError(f"{axis} can't reach {least}: a score is at most 5")
         return value
 
     def problems(self, inputs: Mapping[str, Any]) -> list[str]:
-        """Rules over axes that are not bound: they would reject every row."""
+        """Report rules over axes that are not bound: they would reject every row."""
         bound = inputs.get("scores", {})
-        ruled = dict.fromkeys([*self.at_least, *(axis for rule in self.sums for axis in rule.axes)])
+        axes = dict.fromkeys([*self.at_least, *(axis for rule in self.sums for axis in rule.axes)])
         return [
-            f"a rule reads the score '{axis}', which is not bound or comes from a node that is off; "
-            f"take the rule out, or switch the node on (bound: {', '.join(bound)})"
-            for axis in ruled
+            f"a rule reads the score '{axis}', which is not bound or comes from a disabled node; "
+            f"remove the rule, or enable the node (bound: {', '.join(bound)})"
+            for axis in axes
             if axis not in bound
         ]
 
     def apply(self, row: In) -> Out | Divert:
-        """The sum of the scores, or the rule that is broken. An axis that a rule names and the row lacks is broken."""
+        """Return the sum of the scores, or reject the row. A missing score violates its rule."""
         for axis, least in self.at_least.items():
             if row.scores.get(axis, 0) < least:
                 return Divert(Route.REJECTED, f"{axis}_below_{least}", str(row.scores))

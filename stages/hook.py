@@ -1,4 +1,4 @@
-"""Show a model an image and the opening of a user's turn: it writes the turn (Oasis, arXiv 2503.08741, step 1)."""
+"""Hook: a model gets an image in an open user turn, and writes the turn (Oasis, arXiv 2503.08741, step 1)."""
 
 from dataclasses import dataclass
 
@@ -7,30 +7,30 @@ from oasis_ray.stage import Divert, Image, ModelStage, Reply, Request, Route, Sa
 
 @dataclass(frozen=True, slots=True)
 class In:
-    """The picture, and nothing else."""
+    """The image, and nothing else."""
 
     image: Image
 
 
 @dataclass(frozen=True, slots=True)
 class Out:
-    """What a user might have typed under the picture, or a caption; `truncated` where it was cut off."""
+    """A text as a user might have typed it under the image, or a caption; `truncated` if it was cut off."""
 
     text: str
     truncated: bool
 
 
 class Hook(ModelStage[In, Out]):
-    """Writes the user's turn. Sampling as the paper's authors run Qwen2-VL."""
+    """Asks for the user's turn. The sampling is that of the paper's authors for Qwen2-VL."""
 
     sampling: Sampling = Sampling(temperature=1.0, top_k=20, top_p=1.0, max_tokens=512, min_tokens=50)
 
     def requests(self, row: In) -> list[Request]:
-        """One request that leaves the user's turn open straight after the image."""
+        """Return one request, with the user's turn open right after the image."""
         return [Request(images=(row.image,), speaker="user", sampling=self.sampling)]
 
     def parse(self, row: In, replies: list[Reply]) -> Out | Divert:
-        """The text as it was written, without white space around it."""
+        """Return the text, without surrounding white space."""
         sample = replies[0].samples[0]
         text = sample.text.strip()
         if not text:

@@ -1,4 +1,4 @@
-"""Name the language of a text, for what must know it: a caption is paired with a request in its own."""
+"""Language: detects the language of a text. A caption is paired with a request in its language."""
 
 from dataclasses import dataclass
 
@@ -16,19 +16,19 @@ class In:
 
 @dataclass(frozen=True, slots=True)
 class Out:
-    """The language (ISO 639-1 as langdetect writes it, `und` where it finds none), and whether that is sure."""
+    """The language (ISO 639-1 as langdetect writes it, `und` if none is found), and whether it is certain."""
 
     language: str
     sure: bool
 
 
 class Language(RowStage[In, Out]):
-    """Detects the language. Short texts are never sure: langdetect guesses on them."""
+    """Detects the language. Short texts are never certain, because langdetect guesses on them."""
 
-    min_chars: int = Field(MIN_CHARS, ge=0, description="A shorter text is not sure.")
-    min_probability: float = Field(MIN_PROBABILITY, ge=0, le=1, description="A less likely language is not sure.")
+    min_chars: int = Field(MIN_CHARS, ge=0, description="Shorter texts are not certain.")
+    min_probability: float = Field(MIN_PROBABILITY, ge=0, le=1, description="Less likely languages are not certain.")
 
     def apply(self, row: In) -> Out:
-        """The likeliest language."""
+        """Return the most likely language."""
         language, sure = detect(row.text, self.min_chars, self.min_probability)
         return Out(language, sure)

@@ -1,4 +1,4 @@
-"""Pair a caption with a request for a detailed description (Oasis, arXiv 2503.08741, caption recycling)."""
+"""Pair: adds to a caption a request for a detailed description (Oasis, arXiv 2503.08741, caption recycling)."""
 
 from dataclasses import dataclass
 from hashlib import sha256
@@ -10,7 +10,7 @@ from oasis_ray.stage import PhrasesField, RowStage
 
 @dataclass(frozen=True, slots=True)
 class In:
-    """A caption and its language, and whether that is sure."""
+    """A caption, its language, and whether the language is certain."""
 
     caption: str
     language: str
@@ -25,21 +25,21 @@ class Out:
 
 
 class Pair(RowStage[In, Out]):
-    """Takes one of the phrases in the caption's language, else in English. The caption's digest draws it."""
+    """Chooses a phrase in the language of the caption, or else in English, by the digest of the caption."""
 
     phrases: PhrasesField
     fallback: str = "en"
 
     @model_validator(mode="after")
-    def _can_fall_back(self) -> "Pair":
+    def _fallback_exists(self) -> "Pair":
         if not self.phrases.languages.get(self.fallback):
-            raise ValueError(f"there are no phrases in the fallback {self.fallback!r}")
+            raise ValueError(f"there are no phrases in the fallback language {self.fallback!r}")
         return self
 
     def apply(self, row: In) -> Out:
-        """A phrase; the same caption always gets the same."""
-        spoken = self.phrases.languages
-        wanted = row.language if row.language in spoken else row.language.partition("-")[0]
-        choices = spoken.get(wanted if row.sure else self.fallback) or spoken[self.fallback]
-        draw = int.from_bytes(sha256(row.caption.encode()).digest()[:8], "big")
-        return Out(choices[draw % len(choices)])
+        """Return a phrase; the same caption always gets the same phrase."""
+        languages = self.phrases.languages
+        language = row.language if row.language in languages else row.language.partition("-")[0]
+        choices = languages.get(language if row.sure else self.fallback) or languages[self.fallback]
+        number = int.from_bytes(sha256(row.caption.encode()).digest()[:8], "big")
+        return Out(choices[number % len(choices)])

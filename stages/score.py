@@ -1,7 +1,7 @@
-"""Judge one axis from 1 (worst) to 5 (best): of an instruction, of a response, or of a caption.
+"""Score: judges one axis of an instruction, a response or a caption, from 1 (worst) to 5 (best).
 
-The four axes of Oasis' quality control (arXiv 2503.08741) are this stage four times, with a prompt each. A new axis is
-a prompt file and a node of the recipe.
+The four axes of Oasis' quality control (arXiv 2503.08741) are four nodes of this stage, with one prompt each. A new
+axis needs a prompt file and a node in the recipe.
 """
 
 import re
@@ -21,7 +21,7 @@ BARE = re.compile(rf"(?<![a-z_\d.-])({NUMBER}){OF_FIVE}(?![a-z_\d])", re.IGNOREC
 
 @dataclass(frozen=True, slots=True)
 class In:
-    """What is judged. Which of the texts are there, the prompt decides; `image` where the judge should see it."""
+    """What is judged. The prompt determines which of the texts are needed; `image` if the judge should see it."""
 
     image: Image | None = None
     instruction: str = ""
@@ -31,22 +31,22 @@ class In:
 
 @dataclass(frozen=True, slots=True)
 class Out:
-    """The score, and the judge's whole text, kept for audit."""
+    """The score, and the whole reply of the judge, for audits."""
 
     score: int
     reply: str
 
 
 class Score(ModelStage[In, Out]):
-    """Asks a judge, and rejects the row where its score is not among those accepted."""
+    """Asks a judge for a score, and rejects rows whose score is not accepted."""
 
     judges: ClassVar[bool] = True
 
     prompt: PromptField
-    accept: tuple[int, ...] = Field(description="The scores with which a row goes on.")
+    accept: tuple[int, ...] = Field(description="Scores with which a row is accepted.")
     sampling: Sampling = GREEDY
     terse: bool = Field(
-        False, description="Let the judge write the verdict alone. Cheaper, and it judges before it has thought."
+        False, description="Let the judge write only the score. Cheaper, but the judge scores without reasoning first."
     )
 
     @field_validator("accept")
@@ -57,7 +57,7 @@ class Score(ModelStage[In, Out]):
         return value
 
     def requests(self, row: In) -> list[Request]:
-        """One question, with the image first where the judge sees it."""
+        """Return one request, with the image first if there is one."""
         texts = {"instruction": row.instruction, "response": row.response, "caption": row.caption}
         images = () if row.image is None else (row.image,)
         return [
@@ -65,17 +65,17 @@ class Score(ModelStage[In, Out]):
         ]
 
     def parse(self, row: In, replies: list[Reply]) -> Out | Divert:
-        """The last `[[n]]` of the reply, else its last number; what is no whole number from 1 to 5 is no score."""
+        """Parse the last `[[n]]` of the reply, or else its last number. Only integers from 1 to 5 are scores."""
         reply, finish = replies[0].text, replies[0].samples[0].finish
-        # A reply that was cut off has numbers in its reasons, and no verdict yet.
-        found = BRACKETED.findall(reply) or (BARE.findall(reply) if finish == "stop" else [])
-        if not found:
+        # In a reply that was cut off, a bare number may be part of the reasoning, before the score.
+        numbers = BRACKETED.findall(reply) or (BARE.findall(reply) if finish == "stop" else [])
+        if not numbers:
             return Divert(Route.FAILED, "no_verdict", reply)
-        if len(found[-1]) > 2 or not found[-1].isdecimal() or not 1 <= int(found[-1]) <= 5:
+        if len(numbers[-1]) > 2 or not numbers[-1].isdecimal() or not 1 <= int(numbers[-1]) <= 5:
             return Divert(Route.FAILED, "verdict_out_of_range", reply)
-        out = Out(int(found[-1]), reply)
+        out = Out(int(numbers[-1]), reply)
         return out if self.accepts(out) else Divert(Route.REJECTED, f"score_{out.score}", reply, out)
 
     def accepts(self, out: Out) -> bool:
-        """Whether the score is among those accepted."""
+        """Whether the score is accepted."""
         return out.score in self.accept

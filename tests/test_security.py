@@ -111,18 +111,21 @@ def test_a_models_own_code_is_not_run_even_where_somebody_at_a_terminal_says_yes
     assert not (tmp_path / "it-ran").exists()
 
 
-URL = "this URL holds a password, token or signature, which would stand in the run's manifest; give credentials"
+URL = "this URL contains a password, token or signature, which would be written to the manifest of the run; set"
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
-    "code": ({"pool": {"engine_args": {"trust_remote_code": True}}}, "trust_remote_code is not taken: Python code"),
-    "code, even off": ({"pool": {"engine_args": {"trust_remote_code": False}}}, "trust_remote_code is not taken: "),
+    "code": ({"pool": {"engine_args": {"trust_remote_code": True}}}, "trust_remote_code is not allowed: Python code"),
+    "code, even off": ({"pool": {"engine_args": {"trust_remote_code": False}}}, "trust_remote_code is not allowed: "),
     "code, further in": (
         {"pool": {"engine_args": {"speculative_config": {"hf_overrides": [{"trust_remote_code": 1}]}}}},
-        "trust_remote_code is not taken: ",
+        "trust_remote_code is not allowed: ",
     ),
-    "pickles": ({"pool": {"engine_args": {"load_format": "pt"}}}, "load_format 'pt' may read pickles, which hold code"),
+    "pickles": (
+        {"pool": {"engine_args": {"load_format": "pt"}}},
+        "load_format 'pt' may read pickles, which can contain code",
+    ),
     "pickles, perhaps": ({"pool": {"engine_args": {"load_format": "auto"}}}, "load_format 'auto' may read pickles"),
-    "a token": ({"pool": {"engine_args": {"hf_token": SECRET}}}, "hf_token is not taken: it would stand in the run's"),
-    "a key for its name": ({"pool": {"api_key_env": SECRET}}, "this is the name of an environment variable"),
+    "a token": ({"pool": {"engine_args": {"hf_token": SECRET}}}, "hf_token is not allowed: it would be written"),
+    "a key for its name": ({"pool": {"api_key_env": SECRET}}, "this must be the name of an environment variable"),
     "a key that is no key": ({"pool": {"api_key": SECRET}}, "unknown key"),
     "a server": ({"pool": {"backend": "openai", "url": f"http://me:{SECRET}@host/v1"}}, URL),
     "a server's token": ({"pool": {"backend": "openai", "url": f"https://{SECRET}@host/v1"}}, URL),
@@ -159,7 +162,9 @@ def test_a_place_without_a_secret_is_taken(place: str) -> None:
 def test_a_model_folder_of_pickles_is_refused(tmp_path: Path) -> None:
     for name in ("config.json", "pytorch_model.bin"):
         (tmp_path / name).write_text("{}")
-    with pytest.raises(ValidationError, match=r"has its weights as pickles \(pytorch_model\.bin\), which hold code"):
+    with pytest.raises(
+        ValidationError, match=r"has its weights as pickles \(pytorch_model\.bin\), which can contain code"
+    ):
         Pool(model=str(tmp_path))
     (tmp_path / "model.safetensors").write_text("")
     assert (
@@ -199,10 +204,10 @@ def said(url: str, what: str) -> OasisError:
     ("path", "what", "expected"),
     [
         ("400/v1", "ask", "request_refused: Error code: 400 - no good: Bearer $OTHER_KEY"),
-        ("401/v1", "ask", "{url} refuses the key in $OTHER_KEY: Error code: 401 - no good: Bearer $OTHER_KEY"),
+        ("401/v1", "ask", "{url} rejects the key in $OTHER_KEY: Error code: 401 - no good: Bearer $OTHER_KEY"),
         ("403/v1", "ask", "{url} answers 403: Error code: 403 - no good: Bearer $OTHER_KEY"),
         ("500/v1", "ask", "{url} answers 500: Error code: 500 - no good: Bearer $OTHER_KEY"),
-        ("sick/v1", "check", "{url} refuses the key in $OTHER_KEY: Error code: 401 - no good: Bearer $OTHER_KEY"),
+        ("sick/v1", "check", "{url} rejects the key in $OTHER_KEY: Error code: 401 - no good: Bearer $OTHER_KEY"),
     ],
 )
 def test_a_server_that_repeats_the_key_is_quoted_without_it(
@@ -232,7 +237,7 @@ def test_a_key_that_no_header_can_carry_is_refused_without_being_shown(
     with pytest.raises(RunError) as error:
         said(f"{server}/400/v1", "ask")
     assert str(error.value) == (
-        "the key in $OTHER_KEY holds a character that an HTTP header can't carry; was it copied whole?"
+        "the key in $OTHER_KEY contains a character that is invalid in an HTTP header; was it copied correctly?"
     )
 
 
@@ -240,7 +245,7 @@ def test_a_key_that_no_header_can_carry_is_refused_without_being_shown(
     ("status", "code", "told"),
     [
         (400, 0, "2 of 2 rows ended: 0 accepted, 0 captions, 0 rejected, 2 failed"),
-        (401, 1, "refuses the key in $OTHER_KEY"),
+        (401, 1, "rejects the key in $OTHER_KEY"),
     ],
 )
 def test_a_run_leaves_no_key_behind(

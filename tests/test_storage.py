@@ -32,8 +32,8 @@ RUN = f"s3://{RUNS}/first"
 GOOD = [f"good-{n:02d}" for n in range(30)]
 IDS = [*GOOD, "caption", "unclear", "nowhere", "no-picture"]
 ENDS = {"accepted": GOOD, "captions": ["caption"], "rejected": ["unclear"], "failed": ["no-picture", "nowhere"]}
-CREDENTIALS = "see which credentials the environment gives, and what they may do (docs/storage.md)"
-BUCKET = "is the name right, and is there such a bucket at this endpoint?"
+CREDENTIALS = "check the credentials in the environment and their permissions (docs/storage.md)"
+BUCKET = "is the name right, and does the bucket exist at this endpoint?"
 
 
 @pytest.fixture(scope="module")

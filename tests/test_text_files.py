@@ -1,4 +1,4 @@
-"""Text files are read alike whoever wrote them, and a key that is there twice is told with its lines."""
+"""Text files are read the same from any platform, and duplicate keys are reported with their lines."""
 
 import codecs
 import io
@@ -44,16 +44,16 @@ def test_a_text_is_the_same_whatever_wrote_it(data: bytes, expected: str) -> Non
         ("a: 1".encode("utf-16"), "is UTF-16; save it as UTF-8"),
         ("a: 1".encode("utf-16-le"), "is UTF-16; save it as UTF-8"),
         ("a: 1".encode("utf-16-be"), "is UTF-16; save it as UTF-8"),
-        (b"caf\xe9", "is not UTF-8 (byte 0xe9 at 3); save it as UTF-8"),
+        (b"caf\xe9", "is not UTF-8 (byte 0xe9 at position 3); save it as UTF-8"),
     ],
 )
-def test_what_is_not_utf_8_is_refused_by_name(data: bytes, why: str) -> None:
+def test_other_encodings_than_utf_8_are_rejected(data: bytes, why: str) -> None:
     with pytest.raises(JobError) as error:
         decoded(data, "x.txt")
     assert error.value.problems == (f"x.txt {why}",)
 
 
-def test_a_stream_begins_behind_its_mark() -> None:
+def test_a_stream_begins_after_its_byte_order_mark() -> None:
     assert open_text(io.BytesIO(BOM + b"abc"), "x").read() == b"abc"
     assert open_text(io.BytesIO(b"abcdef"), "x").read() == b"abcdef"
     with pytest.raises(JobError, match="x is UTF-16"):
@@ -78,29 +78,29 @@ def test_yaml_is_read_as_it_looks(text: str, expected: Any) -> None:
 @pytest.mark.parametrize(
     ("text", "problems"),
     [
-        ("a: 1\nb: 2\na: 3", ["x, line 3: key 'a' is there twice (before in line 1)"]),
-        ("a:\n  b: 1\n  b: 2\nc: {d: 1, d: 2}", ["x, line 3: key 'b' is there twice (before in line 2)",
-                                                 "x, line 4: key 'd' is there twice (before in line 4)"]),
-        ("a: [{b: 1, b: 1}]", ["x, line 1: key 'b' is there twice (before in line 1)"]),
-        ("1: a\n'1': b", ["x, line 2: key '1' is there twice (before in line 1)"]),
-        ("a: 1\na: 2\na: 3", ["x, line 2: key 'a' is there twice (before in line 1)",
-                              "x, line 3: key 'a' is there twice (before in line 1)"]),
+        ("a: 1\nb: 2\na: 3", ["x, line 3: duplicate key 'a' (first in line 1)"]),
+        ("a:\n  b: 1\n  b: 2\nc: {d: 1, d: 2}", ["x, line 3: duplicate key 'b' (first in line 2)",
+                                                 "x, line 4: duplicate key 'd' (first in line 4)"]),
+        ("a: [{b: 1, b: 1}]", ["x, line 1: duplicate key 'b' (first in line 1)"]),
+        ("1: a\n'1': b", ["x, line 2: duplicate key '1' (first in line 1)"]),
+        ("a: 1\na: 2\na: 3", ["x, line 2: duplicate key 'a' (first in line 1)",
+                              "x, line 3: duplicate key 'a' (first in line 1)"]),
     ],
 )  # fmt: skip
-def test_a_key_that_is_there_twice_is_told_with_its_lines(text: str, problems: list[str]) -> None:
+def test_a_duplicate_key_is_reported_with_its_lines(text: str, problems: list[str]) -> None:
     with pytest.raises(JobError) as error:
         read_yaml_text(text, "x")
     assert list(error.value.problems) == problems
 
 
 @pytest.mark.parametrize("text", ["a: [", "a: b: c", "\tb: 1", "!!python/object:os.system {}", "[" * 2000])
-def test_what_is_no_yaml_is_told(text: str) -> None:
+def test_invalid_yaml_is_reported(text: str) -> None:
     with pytest.raises(JobError, match="x is not YAML"):
         read_yaml_text(text, "x")
 
 
 def windows(text: str) -> bytes:
-    """A text as Notepad writes it."""
+    """Return a text as Notepad writes it."""
     return BOM + text.replace("\n", "\r\n").encode()
 
 
@@ -124,7 +124,7 @@ def test_a_job_its_recipe_prompts_and_prices_are_the_same_from_windows(
     assert loaded(windows) == loaded(str.encode)
 
 
-def test_two_blocks_of_one_key_in_a_job_and_a_recipe_are_told(tmp_path: Path, job_file: Callable[..., Path]) -> None:
+def test_duplicate_keys_in_a_job_and_a_recipe_are_reported(tmp_path: Path, job_file: Callable[..., Path]) -> None:
     path = job_file()
     lines = path.read_text().splitlines()
     first = next(number for number, line in enumerate(lines, 1) if line.startswith("max_failed:"))
@@ -133,12 +133,12 @@ def test_two_blocks_of_one_key_in_a_job_and_a_recipe_are_told(tmp_path: Path, jo
         load_job(path, SHIPPED)
     at = len(lines)
     assert list(error.value.problems) == [
-        f"{path}, line {at + 2}: key 'seed' is there twice (before in line {at + 1})",
-        f"{path}, line {at + 3}: key 'max_failed' is there twice (before in line {first})",
+        f"{path}, line {at + 2}: duplicate key 'seed' (first in line {at + 1})",
+        f"{path}, line {at + 3}: duplicate key 'max_failed' (first in line {first})",
     ]
 
 
-def test_a_prompt_in_utf_16_is_told_where_it_is_named(tmp_path: Path, job_file: Callable[..., Path]) -> None:
+def test_a_prompt_in_utf_16_is_reported_where_it_is_named(tmp_path: Path, job_file: Callable[..., Path]) -> None:
     (tmp_path / "clarity.txt").write_bytes("Judge {{instruction}}".encode("utf-16"))
     with pytest.raises(JobError) as error:
         load_job(job_file(prompts=str(tmp_path)), SHIPPED)
@@ -175,7 +175,7 @@ def test_a_data_set_in_utf_16_is_refused_by_name(name: str, tmp_path: Path) -> N
         list(read(piece))
 
 
-def test_an_object_around_a_data_set_is_told(tmp_path: Path) -> None:
+def test_an_object_around_a_data_set_is_reported(tmp_path: Path) -> None:
     (tmp_path / "d.json").write_text('{"data": [{"conversations": []}], "version": 1}')
     (piece,) = open_dataset(str(tmp_path / "d.json")).pieces
     with pytest.raises(JobError) as error:

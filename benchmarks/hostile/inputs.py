@@ -115,7 +115,7 @@ def take_in(
     try:
         made = take(source, out)
     except JobError as error:
-        if "holds no images" not in str(error):
+        if "contains no images" not in str(error):
             harm.append(f"{family}: refused as a whole: {error}")
         return Counter(), harm
     except Exception as error:  # whatever it is, a user would see a traceback

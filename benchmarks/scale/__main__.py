@@ -25,7 +25,7 @@ WAVES = 8  # times the rows in flight
 LEAST_ROWS = 128  # with fewer, the rate of one engine, which others are held against, is chance
 PICTURES = 4096  # an engine that sees one twice has it in its cache: one of few engines would be the sooner for it
 ROWS = (10_000, 100_000)
-LATENCY = {"read_tokens_per_s": 750, "token_s": 0.03, "token_s_a_reply": 0.0003, "cached_images": 64}
+LATENCY = {"read_tokens_per_s": 750, "token_s": 0.03, "token_s_per_reply": 0.0003, "cached_images": 64}
 ENGINE = {"backend": "simulated", "model": "72b", "device": "cpu", "latency": LATENCY}
 TEXTS = ("categorize", "nonsense", "caption_language", "caption_information", "caption_coherence")  # asked of the LLM
 

@@ -109,7 +109,7 @@ def rates(manifest: Mapping[str, Any], tally: Counts) -> Group:
     lines = []
     for rate, part, whole in shares(manifest, tally):
         share = f"{part / whole:.1%}" if whole else "-"
-        lines.append(Text(f"{rate.say}: {share} ({part} of {whole}); published: {rate.published:.1%}"))
+        lines.append(Text(f"{rate.label}: {share} ({part} of {whole}); published: {rate.published:.1%}"))
     accepted = tally.outcomes["accepted"]
     seconds = sum(session.get("seconds", 0) for session in manifest["sessions"])
     per = (

@@ -1,7 +1,7 @@
 """Content: the shipped stages and prompts, imported as `oasis_ray.content.stages` and `oasis_ray.content.prompts`.
 
-A wheel has them in this folder. In a checkout they are the folders `stages` and `prompts` beside the package, which are
-found here too. Folders of the same names elsewhere never take their place.
+A wheel contains them in this folder. In a checkout they are the folders `stages` and `prompts` beside the package,
+which this module adds to its path. Folders of the same names elsewhere are never imported instead.
 """
 
 from pathlib import Path

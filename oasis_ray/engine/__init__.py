@@ -1,4 +1,4 @@
-"""Engine: one model in this process answers one call. It knows no order of rows, no cluster and no recipe.
+"""Engine: one model in this process answers calls. It does not depend on rows, cluster or recipe.
 
-Only `vllm` imports vllm.
+Only `engine.vllm` imports vllm.
 """

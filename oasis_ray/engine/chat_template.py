@@ -1,12 +1,12 @@
-"""A model's own way of writing a conversation: its chat template, image placeholder and stop tokens, from its folder.
+"""Chat template: the conversation format of a model, with its image placeholder and stop tokens, from its folder.
 
-The template is rendered once, with a mark where the user's words go. What stands before the mark is the opening of a
-user turn (the hook's whole prompt), what stands behind it closes the turn and opens the assistant's. Nothing is
-counted from an end, so any template of any family comes out right or is refused with the reason.
+The template is rendered once, with a marker in place of the user's text. The part before the marker opens a user turn
+(it is the whole prompt of the hook); the part after it closes the turn and opens the assistant's. No positions are
+assumed, so the template of any model family renders correctly or is rejected with a reason.
 
-The words of a request never pass through the template: they are tokenised apart, with special tokens switched off.
-So `<|im_end|>` inside an instruction is just these ten characters, and can't end a turn. The same holds for tokens that
-a tokenizer has added without calling them special (`<tool_call>`, `<think>`).
+The text of a request is never rendered by the template: it is tokenized separately, with special tokens disabled.
+So `<|im_end|>` inside an instruction is just these ten characters, and can't end a turn. The same holds for added
+tokens that a tokenizer does not mark as special (`<tool_call>`, `<think>`).
 """
 
 from dataclasses import dataclass
@@ -17,22 +17,22 @@ from typing import Any
 from oasis_ray.errors import RunError
 from oasis_ray.types import Request, Sampling
 
-MARK = "\u2063oasis\u2063"  # invisible separators: no template and no user writes this
-# The first two bytes of pictographs (U+1F000 to U+1FFFF) and of symbols and dingbats (U+2600 to U+27BF) in UTF-8. What
-# is written byte by byte, in tokens of one byte, can't be told from other characters beforehand.
+MARKER = "\u2063oasis\u2063"  # with invisible separators, so that no template and no user text contains it
+# The first UTF-8 bytes of pictographs (U+1F000 to U+1FFFF) and of symbols and dingbats (U+2600 to U+27BF). An emoji
+# that a model writes in single-byte tokens can't be recognised in advance.
 EMOJI_STARTS = (b"\xf0\x9f", *(bytes([0xE2, second]) for second in range(0x98, 0x9F)))
 
 
 @dataclass(frozen=True)
 class Turn:
-    """A user's turn as the template writes it: what stands before and behind the words, in token ids."""
+    """The template's parts of a user turn, before and after the text, in token ids."""
 
     opening: list[int]
     closing: list[int]
 
 
 class Chat:
-    """The conversation format of one model."""
+    """The chat template of one model, with its tokenizer."""
 
     def __init__(
         self, tokenizer: Any, *, template: str | None = None, image_token: str | None = None, eos: tuple[int, ...] = ()
@@ -44,10 +44,10 @@ class Chat:
 
     @classmethod
     def load(cls, model: str, revision: str | None = None) -> "Chat":
-        """Read the format from a model folder or the hub. Raises RunError where it says none."""
+        """Load the template from a model folder or the hub. Raises RunError if there is none."""
         from transformers import AutoConfig, AutoTokenizer, GenerationConfig
 
-        # Left unsaid, transformers asks at a terminal whether to run the code that a model brings.
+        # By default, transformers asks on a terminal whether to run code that comes with a model.
         tokenizer = AutoTokenizer.from_pretrained(model, revision=revision, trust_remote_code=False)
         config = AutoConfig.from_pretrained(model, revision=revision, trust_remote_code=False)
         image_id = getattr(config, "image_token_id", None)
@@ -64,61 +64,61 @@ class Chat:
 
     @cached_property
     def plain(self) -> Turn:
-        """A user's turn without an image."""
-        opening, closing = self._written(MARK)
+        """The user turn without an image."""
+        opening, closing = self._render(MARKER)
         return Turn(self._special(opening), self._special(closing))
 
     @cached_property
-    def pictured(self) -> Turn:
-        """A user's turn that begins with an image. Raises RunError where the model takes none, or puts it elsewhere."""
+    def with_image(self) -> Turn:
+        """The user turn that begins with an image. Raises RunError if the model has no images, or another position."""
         if self.image_token is None:
-            raise RunError(f"{self.tokenizer.name_or_path} takes no images (its config has no image_token_id)")
-        opening, closing = self._written([{"type": "image"}, {"type": "text", "text": MARK}])
+            raise RunError(f"{self.tokenizer.name_or_path} does not accept images (its config has no image_token_id)")
+        opening, closing = self._render([{"type": "image"}, {"type": "text", "text": MARKER}])
         count = opening.count(self.image_token)
         if count != 1 or self.image_token in closing:
             raise RunError(
                 f"the chat template of {self.tokenizer.name_or_path} writes {count} image placeholders "
-                f"{self.image_token!r} before the user's words, not one"
+                f"{self.image_token!r} before the user's text, not one"
             )
         return Turn(self._special(opening), self._special(closing))
 
-    def _written(self, content: Any) -> tuple[str, str]:
-        said = self.tokenizer.apply_chat_template(
+    def _render(self, content: Any) -> tuple[str, str]:
+        rendered = self.tokenizer.apply_chat_template(
             [{"role": "user", "content": content}],
             chat_template=self._template,
             tokenize=False,
             add_generation_prompt=True,
         )
-        opening, mark, closing = said.partition(MARK)
-        if not mark:
-            raise RunError(f"the chat template of {self.tokenizer.name_or_path} leaves the user's words out")
+        opening, marker, closing = rendered.partition(MARKER)
+        if not marker:
+            raise RunError(f"the chat template of {self.tokenizer.name_or_path} omits the user's text")
         return opening, closing
 
     def ids(self, request: Request) -> list[int]:
-        """The token ids of the prompt; the image is one placeholder token, which the engine widens.
+        """Return the token ids of the prompt. The image is one placeholder token, which the engine expands.
 
-        For the speaker "user" the prompt ends with the request's words: straight after the image where there are none.
+        For the speaker "user" the prompt ends with the text of the request, or right after the image without a text.
         """
-        turn = self.pictured if request.images else self.plain
+        turn = self.with_image if request.images else self.plain
         ids = turn.opening + self._words(request.text)
         return ids if request.speaker == "user" else ids + turn.closing
 
     @cached_property
     def stop_ids(self) -> list[int]:
-        """What ends a turn: the model's own end tokens, and the token its template closes a user's turn with."""
-        marks = [token for token in self.plain.closing[:1] if token in self.tokenizer.all_special_ids]
+        """Tokens that end a turn: those of the model, and the one with which its template closes a user turn."""
+        closing = [token for token in self.plain.closing[:1] if token in self.tokenizer.all_special_ids]
         own = self.tokenizer.eos_token_id
-        return sorted({*self._eos, *marks, *([own] if own is not None else [])})
+        return sorted({*self._eos, *closing, *([own] if own is not None else [])})
 
     def banned_ids(self, sampling: Sampling) -> list[int]:
-        """The tokens that `sampling.ban` names; never one that ends a turn."""
+        """Return the tokens that `sampling.ban` excludes, except those that end a turn."""
         kinds = {"special": "_special_ids", "emoji": "_emoji_ids"}
         banned: set[int] = set().union(*(getattr(self, kinds[kind]) for kind in sampling.ban))
         return sorted(banned - set(self.stop_ids))
 
-    def harmless(self, text: str) -> str:
-        """The text with its special tokens broken by a zero-width space, for servers that tokenise themselves."""
-        for token in sorted({*self.tokenizer.all_special_tokens, *self._marks.values()}, key=len, reverse=True):
+    def escaped(self, text: str) -> str:
+        """Break special tokens in a text by a zero-width space, for servers that tokenize themselves."""
+        for token in sorted({*self.tokenizer.all_special_tokens, *self._markup.values()}, key=len, reverse=True):
             text = text.replace(token, token[0] + "\u200b" + token[1:])
         return text
 
@@ -127,24 +127,24 @@ class Chat:
         return frozenset({*self.tokenizer.all_special_ids, *self.tokenizer.added_tokens_decoder})
 
     @cached_property
-    def _marks(self) -> dict[int, str]:
-        """Added tokens that look like markup. Others (runs of blanks in some vocabularies) are plain text."""
+    def _markup(self) -> dict[int, str]:
+        """Added tokens that look like markup. Others (runs of spaces in some vocabularies) are plain text."""
         added = {index: token.content for index, token in self.tokenizer.added_tokens_decoder.items()}
-        return {index: mark for index, mark in added.items() if len(mark) > 1 and mark[0] in "<["}
+        return {index: text for index, text in added.items() if len(text) > 1 and text[0] in "<["}
 
     @cached_property
     def _emoji_ids(self) -> frozenset[int]:
         from transformers.convert_slow_tokenizer import bytes_to_unicode
 
-        # A byte-level vocabulary writes each byte as one letter; a token may hold just the beginning of a character.
+        # A byte-level vocabulary maps each byte to one letter; a token may be only the beginning of a character.
         byte_of = {letter: bytes([byte]) for byte, letter in bytes_to_unicode().items()}
-        found = set()
+        emoji = set()
         for token, index in self.tokenizer.get_vocab().items():
             bytewise = all(letter in byte_of for letter in token)
             data = b"".join(byte_of[letter] for letter in token) if bytewise else token.encode()
             if any(start in data for start in EMOJI_STARTS):
-                found.add(index)
-        return frozenset(found)
+                emoji.add(index)
+        return frozenset(emoji)
 
     def _special(self, text: str) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
@@ -154,13 +154,13 @@ class Chat:
             return []
         ids: list[int] = []
         for index in self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]:
-            mark = self._marks.get(index)  # `split_special_tokens` leaves those whole that are not called special
-            ids += [index] if mark is None else self._words(mark[0]) + self._words(mark[1:])
+            token = self._markup.get(index)  # not split by `split_special_tokens`, as it is not marked as special
+            ids += [index] if token is None else self._words(token[0]) + self._words(token[1:])
         return ids
 
 
 def _processor_template(model: str, revision: str | None) -> str | None:
-    """The template of a multimodal processor, which some folders keep apart from the tokenizer's."""
+    """Return the template of a multimodal processor, which some models store in a file of its own."""
     import json
 
     from transformers.utils import cached_file

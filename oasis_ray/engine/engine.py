@@ -1,7 +1,7 @@
-"""An engine answers requests. One protocol, and a module for each kind behind it.
+"""Engine protocol: answers calls. One module per backend.
 
-`vllm` is the only module of the project that imports vllm; `openai` asks a server; `scripted` asks a Python function,
-`simulated` does so in the time that a large model would take.
+`vllm` is the only module of the project that imports vllm; `openai` asks a server; `scripted` calls a Python function;
+`simulated` adds the latency of a large model to it.
 """
 
 from typing import Protocol
@@ -13,30 +13,30 @@ __all__ = ["Engine", "open_engine"]
 
 
 class Engine(Protocol):
-    """What a pool's replica holds."""
+    """A model that answers calls; one per replica of a pool."""
 
     async def ask(self, call: Call) -> Reply:
-        """Answer one request. The same call gives the same reply.
+        """Answer one call. The same call gets the same reply.
 
-        Raises RowError where the request itself can't be answered (`prompt_over_context`), PictureGoneError where it
-        names a picture that the engine does not have, RunError or the engine's own exception where the engine can't.
+        Raises RowError if the request itself can't be answered (`prompt_over_context`), ImageGoneError if it has only
+        the digest of an image that the engine lacks, RunError or the engine's own exception if the engine fails.
         """
         ...
 
     async def check(self) -> None:
-        """Return if the engine is well, raise if it is not."""
+        """Return if the engine is healthy, raise if not."""
         ...
 
     def close(self) -> None:
-        """End the engine and the processes that it has started. A process that ends needs not call it."""
+        """Stop the engine and its subprocesses. Not needed before the process exits."""
         ...
 
 
 def open_engine(pool: Pool, *, gpus: bool, sharing: int = 1, placed: bool = True) -> Engine:
     """Start the engine of a pool in this process.
 
-    gpus: whether it runs on GPUs. sharing: how many engines share the machine's CPUs. placed: whether this process is a
-    replica in a placement group of Ray, whose bundles hold the engine's GPUs.
+    gpus: the engine runs on GPUs. sharing: number of engines that share the CPUs of the machine. placed: this process
+    is a replica in a Ray placement group, whose bundles reserve the GPUs of the engine.
     """
     match pool.backend:
         case "vllm":

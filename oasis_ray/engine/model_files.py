@@ -1,8 +1,8 @@
-"""Models: a folder of this machine, an id on the Hugging Face hub, or the URL of a folder in a store.
+"""Model files: a local folder, an id on the Hugging Face hub, or the URL of a folder in a store.
 
-A run pins each model first, to a commit of the hub or to what a store lists, so that all its engines and all its
-sessions take the same files. Each machine then brings them once, whole or not at all, before an engine starts. Only
-what holds no code is brought.
+A run first pins each model, to a commit of the hub or to a digest of the store's listing, so that all its engines and
+sessions use the same files. Each machine then downloads them once, atomically, before an engine starts. Files that may
+contain code are not downloaded.
 """
 
 import os
@@ -23,28 +23,28 @@ from oasis_ray.storage import from_client, locate, store_errors
 
 FILES = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja")
 COMMIT = re.compile(r"[0-9a-f]{40}")
-TAGS = ("ETag", "etag", "md5Hash", "md5", "crc32c")  # what stores call the fingerprint of a file in a listing
-OFFLINE = "HF_HUB_OFFLINE is set: bring it while there is a network (hf download {}), or name its folder or a URL"
+TAGS = ("ETag", "etag", "md5Hash", "md5", "crc32c")  # names of a file's checksum in the listings of stores
+OFFLINE = "HF_HUB_OFFLINE is set: download it while online (hf download {}), or use a folder or a URL"
 
 
 def pin_revisions(pools: Mapping[str, Pool], earlier: Mapping[str, Any]) -> dict[str, Pool]:
-    """The pools with each vLLM model's revision fixed; `earlier` is the run's manifest so far, or empty.
+    """Return the pools with the revision of each vLLM model pinned. `earlier` is the manifest of the run, or empty.
 
-    A model of the hub that the job names as it did stays at its recorded commit, wherever its branch has moved since.
-    Raises JobError with every model that can't be found.
+    A hub model that is unchanged in the job stays at its recorded commit, even if its branch has moved.
+    Raises JobError with all models that can't be found.
     """
-    found, problems = dict[str, Pool](), list[str]()
+    pinned, problems = dict[str, Pool](), list[str]()
     for name, pool in pools.items():
-        asked = earlier.get("job", {}).get("pools", {}).get(name, {})
-        same = (asked.get("model"), asked.get("revision")) == (pool.model, pool.revision)
+        before = earlier.get("job", {}).get("pools", {}).get(name, {})
+        same = (before.get("model"), before.get("revision")) == (pool.model, pool.revision)
         recorded = earlier.get("pools", {}).get(name, {}).get("revision") if same else None
         try:
-            found[name] = pool if pool.backend != "vllm" else pool.model_copy(update=_pin(name, pool, recorded))
+            pinned[name] = pool if pool.backend != "vllm" else pool.model_copy(update=_pin(name, pool, recorded))
         except JobError as error:
             problems.extend(error.problems)
     if problems:
         raise JobError(problems)
-    return found
+    return pinned
 
 
 def _pin(name: str, pool: Pool, recorded: str | None) -> dict[str, str | None]:
@@ -59,13 +59,13 @@ def _pin(name: str, pool: Pool, recorded: str | None) -> dict[str, str | None]:
         raise JobError([f"{where}: there is no model at {pool.model} (a folder with config.json and *.safetensors)"])
     if pool.revision not in (None, _digest(listed)):
         raise JobError(
-            [f"{where}: {pool.model} is at revision {_digest(listed)}, not {pool.revision}; its files were exchanged"]
+            [f"{where}: {pool.model} is at revision {_digest(listed)}, not {pool.revision}; its files have changed"]
         )
     return {"revision": _digest(listed)}
 
 
 def _commit(where: str, model: str, revision: str | None) -> str:
-    """The commit that a revision of a hub's model stands for now."""
+    """Return the current commit of a revision of a hub model."""
     from huggingface_hub import HfApi, is_offline_mode
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
@@ -73,39 +73,39 @@ def _commit(where: str, model: str, revision: str | None) -> str:
         return revision
     at = f"{model}@{revision or 'main'}"
     if is_offline_mode():
-        held = _held(model, revision)
-        if held is None:
+        cached = _cached(model, revision)
+        if cached is None:
             raise JobError([f"{where}: {at} is not on this machine, and {OFFLINE.format(model)}"])
-        return held.name
+        return cached.name
     try:
         return str(HfApi().model_info(model, revision=revision).sha)
     except HFValidationError as error:
         raise JobError([f"{where}: {error}"]) from None
     except HfHubHTTPError as error:
-        said = (error.server_message or str(error)).strip().splitlines()[0]
-        hint = "are id and revision right, and is HF_TOKEN set, if it is gated?"
-        raise JobError([f"{where}: the hub does not give {at}: {said}; {hint}"]) from None
+        message = (error.server_message or str(error)).strip().splitlines()[0]
+        hint = "are id and revision right, and is HF_TOKEN set for a gated model?"
+        raise JobError([f"{where}: the hub has no {at}: {message}; {hint}"]) from None
     except Exception as error:
         if not from_client(error):
             raise
         raise JobError(
-            [f"{where}: the hub can't be asked for {at}: {error}; HF_HUB_OFFLINE=1 takes what this machine holds"]
+            [f"{where}: the hub can't be reached for {at}: {error}; HF_HUB_OFFLINE=1 uses the files on this machine"]
         ) from None
 
 
 def local_folder(model: str, revision: str | None) -> Path | None:
-    """The folder of a model on this machine, without asking any network; None where it was not brought."""
+    """Return the local folder of a model, without network access; None if it is not downloaded."""
     if "://" in model:
-        place = _place(model, revision or "")
-        return place if place.is_dir() else None
+        folder = _place(model, revision or "")
+        return folder if folder.is_dir() else None
     local = Path(model).expanduser()
-    return local.resolve() if local.is_dir() else _held(model, revision)
+    return local.resolve() if local.is_dir() else _cached(model, revision)
 
 
 def download(model: str, revision: str | None) -> Path:
-    """The folder of a pinned model on this machine, brought if it is not there.
+    """Return the local folder of a pinned model, downloading it if necessary.
 
-    Raises RunError where it can't be, and where its weights are pickles.
+    Raises RunError if the download fails, or if the weights are pickles.
     """
     if "://" in model:
         folder = _from_store(model, revision or "")
@@ -124,20 +124,20 @@ def _from_hub(model: str, revision: str | None) -> Path:
     from huggingface_hub import is_offline_mode
 
     if is_offline_mode():
-        held = _held(model, revision)
-        if held is None:
+        cached = _cached(model, revision)
+        if cached is None:
             raise RunError(f"model {model}@{revision or 'main'} is not on this machine, and {OFFLINE.format(model)}")
-        return held
+        return cached
     try:
         return _snapshot(model, revision, offline=False)
     except Exception as error:
         if not from_client(error):
             raise
-        raise RunError(f"model {model}@{revision or 'main'} can't be brought: {error}") from None
+        raise RunError(f"model {model}@{revision or 'main'} can't be downloaded: {error}") from None
 
 
-def _held(model: str, revision: str | None) -> Path | None:
-    """A model's folder in the hub's cache on this machine; None where it is not there, or not whole."""
+def _cached(model: str, revision: str | None) -> Path | None:
+    """Return the folder of a model in the local cache of the hub; None if it is missing or incomplete."""
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     try:
@@ -147,61 +147,61 @@ def _held(model: str, revision: str | None) -> Path | None:
 
 
 def _snapshot(model: str, revision: str | None, *, offline: bool) -> Path:
-    """A model's folder in the hub's own cache, which several processes may fill at once."""
+    """Return the folder of a model in the hub's cache, which several processes may fill concurrently."""
     from huggingface_hub import snapshot_download
 
-    wanted = {"allow_patterns": list(FILES), "ignore_patterns": ["*/*"]}
-    return Path(snapshot_download(model, revision=revision, local_files_only=offline, **wanted))
+    patterns = {"allow_patterns": list(FILES), "ignore_patterns": ["*/*"]}
+    return Path(snapshot_download(model, revision=revision, local_files_only=offline, **patterns))
 
 
 def _from_store(url: str, revision: str) -> Path:
-    place = _place(url, revision)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(f"{place}.lock"):
-        if place.is_dir():
-            return place
-        half = Path(f"{place}.part")  # what an earlier try has brought whole is kept
-        half.mkdir(exist_ok=True)
+    folder = _place(url, revision)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(f"{folder}.lock"):
+        if folder.is_dir():
+            return folder
+        partial = Path(f"{folder}.part")  # complete files of an earlier attempt are kept
+        partial.mkdir(exist_ok=True)
         with store_errors("model", url):
             listed = _listed(url)
             fs, base = locate(url)
             for name, (size, _) in listed.items() if _digest(listed) == revision else ():
-                _get(fs, f"{base.rstrip('/')}/{name}", half / name, size)
+                _get(fs, f"{base.rstrip('/')}/{name}", partial / name, size)
             if _digest(_listed(url)) != revision:
-                shutil.rmtree(half)
-                raise RunError(f"model {url} is no longer at revision {revision}: its files were exchanged meanwhile")
-        half.rename(place)
-    return place
+                shutil.rmtree(partial)
+                raise RunError(f"model {url} is no longer at revision {revision}: its files have changed")
+        partial.rename(folder)
+    return folder
 
 
 def _get(fs: Any, source: str, target: Path, size: int) -> None:
     if target.exists():
         return
-    begun = f"{target}.begun"
-    fs.get_file(source, begun)
-    if os.stat(begun).st_size != size:  # noqa: PTH116
-        raise RunError(f"model: {source} came with {os.stat(begun).st_size} bytes of {size}")  # noqa: PTH116
-    os.replace(begun, target)  # noqa: PTH105
+    incomplete = f"{target}.begun"
+    fs.get_file(source, incomplete)
+    if os.stat(incomplete).st_size != size:  # noqa: PTH116
+        raise RunError(f"model: {source} has {size} bytes, {os.stat(incomplete).st_size} arrived")  # noqa: PTH116
+    os.replace(incomplete, target)  # noqa: PTH105
 
 
 def _place(url: str, revision: str) -> Path:
-    """Where a model of a store lies: its last name, to be recognised, and a digest of the URL and the revision."""
+    """Return the local folder for a model of a store: a readable name, and a digest of URL and revision."""
     root = Path(os.environ.get("OASIS_MODELS") or "~/.cache/oasis_ray/models").expanduser()
     name = re.sub(r"[^\w.-]", "_", url.rstrip("/").rpartition("/")[2]).lstrip(".")
     return root / f"{name}-{sha256(f'{url}@{revision}'.encode()).hexdigest()[:16]}"
 
 
 def _listed(url: str) -> dict[str, tuple[int, str]]:
-    """Size and fingerprint of the files directly in a folder of a store that may be brought, by name."""
+    """Return size and checksum, by name, of the downloadable files directly in a folder of a store."""
     fs, base = locate(url)
-    found = {}
+    files = {}
     for file in fs.ls(base.rstrip("/"), detail=True):
         name = file["name"].rpartition("/")[2]
         if file["type"] == "file" and "\\" not in name and any(fnmatch(name, pattern) for pattern in FILES):
-            found[name] = (int(file["size"]), next((str(file[tag]) for tag in TAGS if file.get(tag)), ""))
-    return dict(sorted(found.items()))
+            files[name] = (int(file["size"]), next((str(file[tag]) for tag in TAGS if file.get(tag)), ""))
+    return dict(sorted(files.items()))
 
 
 def _digest(listed: Mapping[str, tuple[int, str]]) -> str:
-    """What tells one state of a folder in a store from another."""
+    """Return a digest of the state of a folder in a store."""
     return sha256(repr(sorted(listed.items())).encode()).hexdigest()[:16]

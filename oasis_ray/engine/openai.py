@@ -1,9 +1,9 @@
-"""A server with the OpenAI API (vLLM's own, SGLang, a hosted one) as an engine.
+"""OpenAI engine: a server with the OpenAI API (vLLM's, SGLang, a hosted one) as an engine.
 
-Requests without an image go to /completions as token ids, so the prompt is exact and its words can't act as special
-tokens. /completions takes no images; requests with one go to /chat/completions. There the hook is a user message that
-the server is asked to continue (`continue_final_message`, an extension of vLLM and SGLang), and special tokens in the
-words are broken before they are sent. Fields beyond the OpenAI API travel as extra body.
+Requests without an image go to /completions as token ids, so the prompt is exact and its text can't contain special
+tokens. /completions accepts no images; requests with an image go to /chat/completions. There the hook is a user message
+that the server is asked to continue (`continue_final_message`, an extension of vLLM and SGLang), and special tokens in
+the text are broken before it is sent. Fields beyond the OpenAI API are sent as extra body.
 """
 
 import asyncio
@@ -23,16 +23,16 @@ from oasis_ray.input.image import portable
 from oasis_ray.job.pool import Pool
 from oasis_ray.types import Call, Image, Reply, Request
 
-WAIT_S = 0.5  # before a request is made again, doubled each time
+WAIT_S = 0.5  # before the first retry; doubled for each further one
 CONTINUED = {"continue_final_message": True, "add_generation_prompt": False}
 DOUBT = (
-    "it can't be shown that it continues a user's turn: what it writes as the assistant would be taken for the user's "
-    "words. Use vLLM's or SGLang's own server, or backend vllm, for the pool that writes them"
+    "it may not continue a user's turn, and its text as the assistant would be mistaken for the user's. "
+    "Use the server of vLLM or SGLang, or backend vllm, for this pool"
 )
 
 
 class OpenAIEngine:
-    """Asks the server at `pool.url` for `pool.model`; the chat format is `pool.tokenizer`'s, else the model's."""
+    """Asks the server at `pool.url`. The chat template is that of `pool.tokenizer`, or else of `pool.model`."""
 
     def __init__(self, pool: Pool, *, retries: int | None = None) -> None:
         self._pool, self._server = pool, Server(pool)
@@ -42,27 +42,27 @@ class OpenAIEngine:
             base_url=pool.url,
             api_key=self._server.key or "none",
             timeout=pool.request_timeout_s,
-            max_retries=self._retries,  # with growing waits: a server that is full or starts anew
+            max_retries=self._retries,  # with exponential backoff, for a server that is overloaded or restarts
         )
         self._continues: asyncio.Future[None] | None = None
 
     async def ask(self, call: Call) -> Reply:
         """Answer one call.
 
-        Raises RowError where the server refuses this prompt, ServerFailedError where it fails on it, RunError where it
-        can't be reached.
+        Raises RowError if the server rejects this prompt, ServerFailedError if it fails on it, RunError if it can't be
+        reached.
         """
         create = self._chat_completion if call.request.images else self._completion
         try:
             if call.request.images and call.request.speaker == "user":
-                await self._proved()
-            return await self._asked(partial(create, call))
+                await self._verify_continuation()
+            return await self._ask_with_retries(partial(create, call))
         except ServerFailedError as error:
             error.healthy = await self._healthy()
             raise
 
     async def check(self) -> None:
-        """Raise where the server does not answer when it is asked for its models; it need not list them."""
+        """Raise if the server does not answer a request for its models; it need not support listing them."""
         with self._server.errors():
             try:
                 await self._client.models.list()
@@ -71,10 +71,10 @@ class OpenAIEngine:
                     raise
 
     def close(self) -> None:
-        """Nothing was started."""
+        """Do nothing: there is no process to end."""
 
-    async def _asked(self, create: Callable[[], Awaitable[Any]]) -> Reply:
-        """The reply, asked for again with growing waits where the server answers 200 and gives none."""
+    async def _ask_with_retries(self, create: Callable[[], Awaitable[Any]]) -> Reply:
+        """Return the reply. Retries with exponential backoff if the server answers 200 without one."""
         for attempt in range(self._retries + 1):
             with self._server.errors():
                 try:
@@ -86,13 +86,13 @@ class OpenAIEngine:
         raise AssertionError("unreachable")
 
     async def _healthy(self) -> bool:
-        """Whether the server answers a short request without an image, asked once."""
+        """Whether the server answers a short request without an image, without retries."""
         client = self._client.with_options(max_retries=0, timeout=LOOK_S)
         try:
             with self._server.errors():
                 reply_of(await self._token(client))
         except RowError:
-            return True  # it has answered; one token may be all thought
+            return True  # it has answered; its one token may be reasoning
         except RunError:
             return False
         return True
@@ -116,41 +116,41 @@ class OpenAIEngine:
             **parameters,
         )
 
-    async def _proved(self) -> None:
-        """Return once the server is known to continue a user's turn. Raises RunError where it does not.
+    async def _verify_continuation(self) -> None:
+        """Verify once that the server continues a user's turn. Raises RunError if it does not.
 
-        A server that ignores `continue_final_message` answers as the assistant, and its words would be taken for the
-        user's. Continued, a message has fewer tokens than closed and with the opening of the assistant's turn.
+        A server that ignores `continue_final_message` answers as the assistant, and its text would be mistaken for the
+        user's. A continued prompt has fewer tokens than one with the turn closed and the assistant's turn opened.
         """
         if self._continues is None:
-            self._continues = asyncio.ensure_future(self._prove())
+            self._continues = asyncio.ensure_future(self._compare_prompt_tokens())
         try:
             with self._server.errors():
                 await asyncio.shield(self._continues)
         except ServerFailedError:
-            self._continues = None  # nothing is known yet
+            self._continues = None  # still unknown
             raise
 
-    async def _prove(self) -> None:
+    async def _compare_prompt_tokens(self) -> None:
         tokens: list[int | None] = []
         for extra in (CONTINUED, {}):
             try:
-                said = await self._token(self._client, extra)
+                response = await self._token(self._client, extra)
             except openai.BadRequestError as error:
                 raise RunError(
-                    f"{self._pool.url} refuses a turn to be continued ({error.message}), so {DOUBT}"
+                    f"{self._pool.url} rejects `continue_final_message` ({error.message}), so {DOUBT}"
                 ) from None
-            with suppress(RowError):  # a token may be all thought
-                reply_of(said)
-            tokens.append(getattr(getattr(said, "usage", None), "prompt_tokens", None))
+            with suppress(RowError):  # the token may be reasoning
+                reply_of(response)
+            tokens.append(getattr(getattr(response, "usage", None), "prompt_tokens", None))
         continued, closed = tokens
         if continued is None or closed is None:
-            raise RunError(f"{self._pool.url} does not say how many tokens a prompt has, so {DOUBT}")
+            raise RunError(f"{self._pool.url} does not report prompt tokens, so {DOUBT}")
         if continued >= closed:
             raise RunError(f"{self._pool.url} ignores `continue_final_message`, so {DOUBT}")
 
     async def _token(self, client: openai.AsyncOpenAI, extra: dict[str, Any] | None = None) -> Any:
-        """What the server says when it is asked for one token."""
+        """Return the server's response to a request for one token."""
         return await client.chat.completions.create(
             model=self._pool.model,
             messages=[{"role": "user", "content": "What is"}],
@@ -160,24 +160,24 @@ class OpenAIEngine:
         )
 
     def _messages(self, request: Request) -> Any:
-        pictures = [{"type": "image_url", "image_url": {"url": _data_url(image)}} for image in request.images]
-        words = {"type": "text", "text": self._chat.harmless(request.text)}
-        return [{"role": "user", "content": [*pictures, words]}]
+        images = [{"type": "image_url", "image_url": {"url": _data_url(image)}} for image in request.images]
+        text = {"type": "text", "text": self._chat.escaped(request.text)}
+        return [{"role": "user", "content": [*images, text]}]
 
     def _parameters(self, call: Call) -> dict[str, Any]:
-        wanted, choices = call.request.sampling, list(call.request.choices)
+        sampling, choices = call.request.sampling, list(call.request.choices)
         return {
             "n": call.request.n,
-            "max_tokens": wanted.max_tokens,
-            "temperature": wanted.temperature,
-            "top_p": wanted.top_p,
-            "frequency_penalty": wanted.frequency_penalty,
-            "presence_penalty": wanted.presence_penalty,
-            "logit_bias": {str(token): -100 for token in self._chat.banned_ids(wanted)} or openai.omit,
+            "max_tokens": sampling.max_tokens,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "frequency_penalty": sampling.frequency_penalty,
+            "presence_penalty": sampling.presence_penalty,
+            "logit_bias": {str(token): -100 for token in self._chat.banned_ids(sampling)} or openai.omit,
             "seed": call.seed,
             "extra_body": {
-                "top_k": wanted.top_k,
-                "min_tokens": wanted.min_tokens,
+                "top_k": sampling.top_k,
+                "min_tokens": sampling.min_tokens,
                 "stop_token_ids": self._chat.stop_ids,
                 **({"structured_outputs": {"choice": choices}} if choices else {}),
             },

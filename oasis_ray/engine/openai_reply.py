@@ -1,8 +1,7 @@
-"""What a server answered, checked before it is taken for a reply: text, how it ended, and no thoughts in it.
+"""Server replies: validates the response of a server and converts it into a reply.
 
-A reply with status 200 may still hold an error, no choices, half a sentence that a filter cut off, or nothing but the
-thoughts of a reasoning model. Each of these is a reason of its own, so that it is counted and not judged as if it were
-the model's words.
+A response with status 200 may still contain an error, no choices, half a sentence that a filter cut off, or only the
+reasoning of a model. Each of these has its own reason, so that it is counted, and not judged as if it were an answer.
 """
 
 from typing import Any, Literal
@@ -11,27 +10,27 @@ from oasis_ray.engine.reasoning import answer_of, shortened
 from oasis_ray.errors import RowError, ServerFailedError
 from oasis_ray.types import Reply, Sample
 
-# How servers say that a reply has ended by itself, and that it was cut off (vLLM, SGLang, TGI, Anthropic's gateways).
+# Finish reasons of complete and of truncated replies (vLLM, SGLang, TGI, gateways to Anthropic).
 STOPPED = {"stop", "eos_token", "stop_sequence", "end_turn"}
 CUT_OFF = {"length", "max_tokens"}
 FILTERED = {"content_filter", "safety", "recitation"}
 
 
-def reply_of(said: Any) -> Reply:
-    """The reply in a server's completion or chat completion.
+def reply_of(response: Any) -> Reply:
+    """Return the reply in a completion or chat completion.
 
-    Raises ServerFailedError where it is none at all (which may be better the next time), RowError where it is one that
-    can't be used: `reply_filtered`, `reply_only_reasoning`, `reply_without_text`, `reply_end_unknown`.
+    Raises ServerFailedError if there is no reply (a retry may succeed), RowError if the reply can't be used:
+    `reply_filtered`, `reply_only_reasoning`, `reply_without_text`, `reply_end_unknown`.
     """
-    error = getattr(said, "error", None)
+    error = getattr(response, "error", None)
     if error:
         raise ServerFailedError(f"it answers 200 with an error: {shortened(error)}")
-    choices = getattr(said, "choices", None)
+    choices = getattr(response, "choices", None)
     if not isinstance(choices, list) or not choices:
-        raise ServerFailedError(f"it answers 200 without a reply: {shortened(said)}")
+        raise ServerFailedError(f"it answers 200 without a reply: {shortened(response)}")
     samples = [_sample(choice) for choice in choices]
-    usage = said.usage
-    if usage:  # the server's, for all samples together; it is put down to the first
+    usage = response.usage
+    if usage:  # for all samples together; assigned to the first
         first = samples[0]
         samples[0] = Sample(first.text, first.finish, usage.completion_tokens, first.likelihood, first.reasoning)
     details = getattr(usage, "prompt_tokens_details", None)
@@ -43,25 +42,25 @@ def _sample(choice: Any) -> Sample:
     message = getattr(choice, "message", None)
     content = choice.text if message is None else message.content
     finish = choice.finish_reason
-    given = "" if message is None else _reasoning_of(message)
+    separated = "" if message is None else _reasoning_of(message)
     if finish in FILTERED:
-        raise RowError("reply_filtered", f"the server's filter ended the reply: {shortened(content or '')}")
-    if finish not in STOPPED | CUT_OFF:
         raise RowError(
-            "reply_end_unknown", f"the server says that the reply ended with {finish!r}: {shortened(content)}"
+            "reply_filtered", f"the content filter of the server ended the reply: {shortened(content or '')}"
         )
-    text, reasoning = answer_of(content or "", given)
+    if finish not in STOPPED | CUT_OFF:
+        raise RowError("reply_end_unknown", f"unknown finish reason {finish!r}: {shortened(content)}")
+    text, reasoning = answer_of(content or "", separated)
     if content is None:
-        raise RowError("reply_without_text", "the server answered with `content: null`")
+        raise RowError("reply_without_text", "the server returned `content: null`")
     ended: Literal["stop", "length"] = "length" if finish in CUT_OFF else "stop"
     return Sample(text, ended, 0, _likelihood(choice.logprobs), reasoning)
 
 
 def _reasoning_of(message: Any) -> str:
-    """What the server keeps apart from the content, under either name that is in use."""
+    """Return the reasoning that the server has separated, under either name in use."""
     for name in ("reasoning_content", "reasoning"):
-        if isinstance(found := getattr(message, name, None), str) and found.strip():
-            return found.strip()
+        if isinstance(value := getattr(message, name, None), str) and value.strip():
+            return value.strip()
     return ""
 
 

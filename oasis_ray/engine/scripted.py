@@ -1,4 +1,4 @@
-"""An engine whose reply is a function of the call: for the logic of graphs and stages, in tests."""
+"""Scripted engine: the reply is a function of the call. For tests of pipelines and stages."""
 
 import inspect
 from collections.abc import Awaitable, Callable
@@ -9,14 +9,14 @@ from oasis_ray.types import Call, Reply
 
 
 class ScriptedEngine:
-    """Answers with `script(call)`, which may be a coroutine function."""
+    """Replies with `script(call)`; the script may be a coroutine function."""
 
     def __init__(self, script: Callable[[Call], Reply | Awaitable[Reply]]) -> None:
         self._script = script
 
     @classmethod
     def named(cls, name: str) -> "ScriptedEngine":
-        """The script at `package.module:function`. Raises RunError where there is none."""
+        """Load the script `package.module:function`. Raises RunError if it can't be imported."""
         module, _, function = name.partition(":")
         try:
             return cls(getattr(import_module(module), function))
@@ -24,12 +24,12 @@ class ScriptedEngine:
             raise RunError(f"script {name!r} can't be imported: {error}") from None
 
     async def ask(self, call: Call) -> Reply:
-        """What the script says."""
+        """Return the reply of the script."""
         reply = self._script(call)
         return await reply if inspect.isawaitable(reply) else reply
 
     async def check(self) -> None:
-        """A function is always well."""
+        """Do nothing: a function is always healthy."""
 
     def close(self) -> None:
-        """Nothing was started."""
+        """Do nothing: there is no process to end."""

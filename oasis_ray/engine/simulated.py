@@ -1,8 +1,8 @@
-"""An engine that answers as a script does, after the time that a large model would take: for studies of scale.
+"""Simulated engine: replies of a script with the latency of a large model, for scale tests.
 
-The model of time is that of an engine with continuous batching: prompts are read one after another at a fixed rate,
-replies are written side by side, each token a little later for every other reply in flight. What the engine has read
-before (an image, by its digest) is not read again while it is among the last `cached_images`.
+The latency model is that of continuous batching: prompts are processed one after another at a fixed rate; replies are
+generated concurrently, and each reply in flight slows down every token a little. Of the last `cached_images` images, by
+digest, the tokens are not processed again.
 """
 
 import asyncio
@@ -16,16 +16,16 @@ from oasis_ray.types import Call, Reply, Request
 
 
 class SimulatedEngine:
-    """Answers with `script(call)` when a model of this latency would have."""
+    """Replies with `script(call)` after the simulated latency."""
 
     def __init__(self, script: ScriptedEngine, latency: Latency) -> None:
         self._script, self._latency = script, latency
-        self._free = 0.0  # when the prompts that wait will have been read
-        self._writing = 0
+        self._free = 0.0  # when all queued prompts will have been processed
+        self._generating = 0
         self._images: OrderedDict[str, None] = OrderedDict()
 
     async def ask(self, call: Call) -> Reply:
-        """What the script says, with the tokens that were read and found in the cache."""
+        """Return the reply of the script, with its prompt tokens and cached tokens."""
         for image in call.request.images:
             if not image.data and image.digest not in self._images:
                 raise ImageGoneError(image.digest)
@@ -34,24 +34,24 @@ class SimulatedEngine:
         now = asyncio.get_running_loop().time()
         self._free = max(now, self._free) + (prompt - cached) / self._latency.read_tokens_per_s
         await asyncio.sleep(self._free - now)
-        self._writing += 1
+        self._generating += 1
         try:
             tokens = max(sample.tokens for sample in reply.samples)
-            await asyncio.sleep(tokens * (self._latency.token_s + self._latency.token_s_a_reply * self._writing))
+            await asyncio.sleep(tokens * (self._latency.token_s + self._latency.token_s_per_reply * self._generating))
         finally:
-            self._writing -= 1
+            self._generating -= 1
         holds = self._latency.cached_images
         return replace(reply, prompt_tokens=prompt, cached_tokens=cached, keeps=True, holds=holds)
 
     async def check(self) -> None:
-        """A simulation is always well."""
+        """Do nothing: a simulation is always healthy."""
 
     def close(self) -> None:
-        """Nothing was started."""
+        """Do nothing: there is no process to end."""
 
     def _read(self, request: Request) -> tuple[int, int]:
-        """The tokens of a prompt, and how many of them are in the cache."""
-        text = int(len(request.text) / self._latency.characters_a_token)
+        """Return the tokens of a prompt, and how many of them are cached."""
+        text = int(len(request.text) / self._latency.characters_per_token)
         cached = 0
         for image in request.images:
             if image.digest in self._images:

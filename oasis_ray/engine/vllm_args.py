@@ -1,4 +1,4 @@
-"""The arguments of vLLM's engine, from a pool of a job."""
+"""Arguments of vLLM's engine, from a pool of a job."""
 
 from typing import Any
 
@@ -6,14 +6,14 @@ from oasis_ray.job.pool import Pool
 
 
 def encoder_tokens(pool: Pool, model: Any) -> int:
-    """The image tokens whose encoder output, a hidden state for each, fits into the pool's `encoder_cache_gb`."""
+    """Return how many image tokens' encoder output (one hidden state each) fits into `encoder_cache_gb`."""
     return int(pool.encoder_cache_gb * 2**30 / (model.get_inputs_embeds_size() * model.dtype.itemsize))
 
 
 def engine_args(pool: Pool, folder: str, *, gpus: bool, images: bool, placed: bool = True) -> dict[str, Any]:
-    """The arguments of vLLM's AsyncEngineArgs for a pool whose model lies in `folder`.
+    """Return the arguments of vLLM's AsyncEngineArgs for a pool whose model is in `folder`.
 
-    images: the model takes them. placed: its GPUs are those of this process's placement group.
+    images: the model accepts images. placed: its GPUs are those of the placement group of this process.
     """
     context = pool.max_context_tokens
     args: dict[str, Any] = {
@@ -22,8 +22,8 @@ def engine_args(pool: Pool, folder: str, *, gpus: bool, images: bool, placed: bo
         "max_model_len": context,
         "max_num_seqs": pool.max_sequences,
         "enable_prefix_caching": True,
-        "scheduling_policy": "priority",  # rows finish rather than pile up: see node.NodeRunner
-        "generation_config": "vllm",  # sampling is the recipe's alone
+        "scheduling_policy": "priority",  # rows finish rather than pile up: see pipeline.node.NodeRunner
+        "generation_config": "vllm",  # sampling parameters come from the recipe only
     }
     if images:
         args["limit_mm_per_prompt"] = {"image": 1, "video": 0}
@@ -36,9 +36,9 @@ def engine_args(pool: Pool, folder: str, *, gpus: bool, images: bool, placed: bo
             "gpu_memory_utilization": round(0.9 * pool.gpu_share, 3),
         }
         if placed:
-            args["distributed_executor_backend"] = "ray"  # its workers take the bundles of the placement group
+            args["distributed_executor_backend"] = "ray"  # its workers use the bundles of the placement group
     else:
-        # A seeded request fails on CPUs where part of a prompt is put off ("CPU Generator does not use offset"),
-        # so prompts are kept whole: no chunked prefill, and a batch that holds the longest of them.
+        # A seeded request fails on CPUs if its prompt is split ("CPU Generator does not use offset"), so prefill is not
+        # chunked, and a batch has room for the longest prompt.
         args |= {"enforce_eager": True, "enable_chunked_prefill": False, "max_num_batched_tokens": max(context, 4096)}
     return args | pool.engine_args

@@ -1,4 +1,4 @@
-"""What vLLM reports at each of its steps: a sign of life, and its metrics as Ray exports them."""
+"""vLLM metrics: a callback at each step of the engine, and vLLM's metrics exported by Ray."""
 
 import sys
 from collections.abc import Callable
@@ -7,18 +7,18 @@ from typing import Any
 
 
 def loggers(beat: Callable[[], None]) -> list[Any]:
-    """What vLLM tells of its steps to: the pulse, and in a Ray process vLLM's own metrics, which Ray exports."""
+    """Return vLLM's stat loggers: the callback, and in a Ray process vLLM's metrics, which Ray exports."""
     ray = sys.modules.get("ray")
     if ray is None or not ray.is_initialized():
-        return [_pulse(beat)]
-    return [_pulse(beat), _metrics()]
+        return [_step_callback(beat)]
+    return [_step_callback(beat), _metrics()]
 
 
-def _pulse(beat: Callable[[], None]) -> Any:
-    """A logger of vLLM's that calls `beat` at every step of the core."""
+def _step_callback(beat: Callable[[], None]) -> Any:
+    """Return a stat logger that calls `beat` at every step of the engine."""
     from vllm.v1.metrics.loggers import StatLoggerBase
 
-    class Pulse(StatLoggerBase):  # type: ignore[misc]  # vLLM is not there where mypy runs
+    class StepCallback(StatLoggerBase):  # type: ignore[misc]  # mypy runs without vLLM
         def __init__(self, vllm_config: Any, engine_index: int = 0) -> None:
             pass
 
@@ -28,18 +28,18 @@ def _pulse(beat: Callable[[], None]) -> Any:
         def log_engine_initialized(self) -> None:
             pass
 
-    return Pulse
+    return StepCallback
 
 
 def _metrics() -> Any:
-    """The metrics of vLLM as Ray exports them, without the time from each token to the next.
+    """Return the stat logger of vLLM's metrics for Ray, without inter-token latencies.
 
-    That would be an observation for each token, here and again in Ray's agent of the node. The mean of each request is
-    among the metrics.
+    These would be one observation per token, here and again in Ray's agent of the node. The mean of each request is
+    among the metrics anyway.
     """
     from vllm.v1.metrics.ray_wrappers import RayPrometheusStatLogger
 
-    class RayMetrics(RayPrometheusStatLogger):  # type: ignore[misc]  # vLLM is not there where mypy runs
+    class RayMetrics(RayPrometheusStatLogger):  # type: ignore[misc]  # mypy runs without vLLM
         def record(self, scheduler_stats: Any, iteration_stats: Any, **others: Any) -> None:
             if iteration_stats is not None:
                 iteration_stats = copy(iteration_stats)

@@ -1,3 +1,1 @@
-"""Input: rows and images come in. They are listed, addressed, checked and decoded; nothing is judged, and only `ingest`
-writes.
-"""
+"""Input: lists, addresses, checks and decodes rows and images. It judges nothing, and only `ingest` writes files."""

@@ -1,7 +1,7 @@
-"""Batches on their way from task to task: sealed, as one value of bytes.
+"""IPC serialization: a batch as one binary value, an Arrow IPC stream, on its way between tasks.
 
-Ray serializes Arrow tables array by array, in Python, and a batch has an array for each column of each outcome: eight
-rows take 45 ms of CPU, and 18 ms to read back. As Arrow's own stream they take half a millisecond
+Ray serializes Arrow tables array by array, in Python, and a batch has one array per column of each outcome: eight rows
+take 45 ms of CPU, and 18 ms to read back. As an Arrow IPC stream they take 0.5 ms
 (docs/decisions/0044-arrow-ipc.md).
 """
 
@@ -14,7 +14,7 @@ COLUMN = "batch"
 
 
 def to_ipc(batch: pa.Table) -> pa.Table:
-    """The batch as a table of one row and one column, `batch`: Arrow's stream of it."""
+    """Serialize a batch. Returns a table with one row and one column `batch`, the Arrow IPC stream."""
     stream = pa.BufferOutputStream()
     with pa.ipc.new_stream(stream, batch.schema) as writer:
         writer.write_table(batch)
@@ -23,8 +23,8 @@ def to_ipc(batch: pa.Table) -> pa.Table:
     return pa.table({COLUMN: pa.Array.from_buffers(pa.large_binary(), 1, [None, ends, content])})
 
 
-def from_ipc(sealed: pa.Table) -> Iterator[pa.Table]:
-    """The batches in a table of sealed ones, without a copy of what they hold; none where it has no rows."""
-    # A task that had nothing to read, or was told to read no more, sends a block without columns.
-    for value in sealed.column(COLUMN) if sealed.num_rows else ():
+def from_ipc(serialized: pa.Table) -> Iterator[pa.Table]:
+    """Yield the batches in a table of serialized ones, without copying their data."""
+    # A task with nothing to read, or one that was asked to stop reading, sends a block without columns.
+    for value in serialized.column(COLUMN) if serialized.num_rows else ():
         yield pa.ipc.open_stream(value.as_buffer()).read_all()

@@ -1,4 +1,4 @@
-"""The columns of shards: which types are taken, and how they are read as images and texts."""
+"""Columns of shards: the accepted types, and conversion to images and text."""
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -6,17 +6,17 @@ import pyarrow.compute as pc
 from oasis_ray.errors import nearest
 from oasis_ray.job.input import Input
 
-IMAGE = pa.struct({"bytes": pa.binary(), "path": pa.string()})  # what `datasets` loads as pictures
+IMAGE = pa.struct({"bytes": pa.binary(), "path": pa.string()})  # the type that `datasets` loads as an image
 ADDRESS = pa.struct({"file": pa.string(), "row_group": pa.int32(), "row": pa.int64()})
 
 
-def wrong_columns(schema: pa.Schema, given: Input, file: str) -> list[str]:
-    """What keeps this shard from being read."""
-    wanted = {"input.id": given.id, "input.image": given.image, "input.origin": given.origin} | {
-        f"input.columns: {c}": c for c in given.columns
+def wrong_columns(schema: pa.Schema, config: Input, file: str) -> list[str]:
+    """Return the problems of a shard's columns."""
+    columns = {"input.id": config.id, "input.image": config.image, "input.origin": config.origin} | {
+        f"input.columns: {c}": c for c in config.columns
     }
     problems = []
-    for key, column in wanted.items():
+    for key, column in columns.items():
         if column is None:
             continue
         if column not in schema.names:
@@ -25,15 +25,15 @@ def wrong_columns(schema: pa.Schema, given: Input, file: str) -> list[str]:
             continue
         kind = schema.field(column).type
         if key == "input.id" and (pa.types.is_nested(kind) or pa.types.is_binary(kind)):
-            problems.append(f"{file}: column '{column}' is {kind}; ids are text or numbers")
+            problems.append(f"{file}: column '{column}' is {kind}; ids must be text or numbers")
         elif key == "input.image" and not _holds_images(kind):
             problems.append(
-                f"{file}: column '{column}' is {kind}; images are binary, struct<bytes, path>, or a path (string)"
+                f"{file}: column '{column}' is {kind}; images must be binary, struct<bytes, path>, or a path (string)"
             )
-        elif key == "input.image" and is_text(kind) and given.root is None:
-            problems.append(f"{file}: column '{column}' holds paths; say in `input.root` which folder they are below")
+        elif key == "input.image" and is_text(kind) and config.root is None:
+            problems.append(f"{file}: column '{column}' contains paths; set `input.root` to their base folder")
         elif key.startswith(("input.columns", "input.origin")) and not is_text(kind):
-            problems.append(f"{file}: column '{column}' is {kind}; columns of `{key.split(':')[0]}` hold text")
+            problems.append(f"{file}: column '{column}' is {kind}; columns of `{key.split(':')[0]}` must be text")
     return problems
 
 
@@ -49,12 +49,12 @@ def _is_bytes(kind: pa.DataType) -> bool:
 
 
 def is_text(kind: pa.DataType) -> bool:
-    """Whether a column of this type holds text."""
+    """Whether a column of this type is text."""
     return any(test(kind) for test in (pa.types.is_string, pa.types.is_large_string))
 
 
 def is_utf8(column: pa.Array | pa.ChunkedArray) -> bool:
-    """Whether a column of text is UTF-8, as it says."""
+    """Whether a text column is valid UTF-8."""
     try:
         column.validate(full=True)
     except pa.ArrowInvalid:
@@ -63,7 +63,7 @@ def is_utf8(column: pa.Array | pa.ChunkedArray) -> bool:
 
 
 def image_column(column: pa.Array) -> pa.Array:
-    """Images in whatever form as struct<bytes, path>."""
+    """Convert images of any accepted type to struct<bytes, path>."""
     if pa.types.is_struct(column.type):
         parts = [pc.struct_field(column, "bytes"), pc.struct_field(column, "path")]
     elif is_text(column.type):
@@ -74,7 +74,7 @@ def image_column(column: pa.Array) -> pa.Array:
 
 
 def text_column(column: pa.Array) -> pa.Array:
-    """Text that is UTF-8. A shard may say so of other bytes, which its reader does not look at; these become \ufffd."""
+    """Return valid UTF-8 text. The Parquet reader does not validate it; invalid bytes become \ufffd."""
     if is_utf8(column):
         return column.cast(pa.string())
     values = column.cast(pa.binary()).to_pylist()

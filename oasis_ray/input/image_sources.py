@@ -1,7 +1,7 @@
-"""Where `ingest` takes images from: a folder, a tar, a jsonl. What is not taken is counted by reason, and named.
+"""Image sources of `ingest`: a folder, a tar, a jsonl. Skipped files are counted by reason and listed.
 
-A file is taken if it is an image by its first bytes, or if its name says that it is one: that an image is broken is for
-the run to say, row by row.
+A file is ingested if its first bytes or its suffix are those of an image. Broken images are reported later, row by row,
+by the run.
 """
 
 import json
@@ -24,46 +24,46 @@ from oasis_ray.text_files import open_text
 SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
 FORMATS = Limits().formats
 MAX_BYTES = 1 << 30
-NAMED = 1_000_000  # files that are passed over and named; more are only counted
+NAMED = 1_000_000  # maximum skipped files that are listed; more are only counted
 
 HIDDEN = "hidden"
-ALLOW = "--root DIR allows what is below DIR"
+ALLOW = "--root DIR allows links into DIR"
 LINK_OUT = f"a link that leads out ({ALLOW})"
-POINTER = "a Git LFS pointer in place of the file (git lfs pull, or hf download)"
+POINTER = "a Git LFS pointer instead of the file (run git lfs pull, or hf download)"
 NO_IMAGE = "not an image"
 OTHER_FORMAT = f"an image of another format than {', '.join(FORMATS)}"
 TOO_LARGE = f"more than {MAX_BYTES} bytes"
-DEAD_LINK = "a link to nothing"
+DEAD_LINK = "a broken link"
 NO_FILE = "not a file (a pipe, a socket, a device)"
-LEADS_OUT = f"a path or a link that leads out of the list's folder ({ALLOW})"
-NO_SUCH_FILE = "a path to no file"
+LEADS_OUT = f"a path or a link that leads out of the folder of the list ({ALLOW})"
+NO_SUCH_FILE = "no such file"
 NO_LINE = 'not a line of {"image": "path"}'
 LINK = "a link inside an archive"
-BEHIND = "bytes behind the archive's end (archives that were joined: `ingest` each)"
+BEHIND = "data after the end of the archive (ingest concatenated archives one by one)"
 
 Image = tuple[str, bytes]
 
 
 @dataclass
 class PassedOver:
-    """What was not taken: how many by reason, and the names."""
+    """Skipped files: counts by reason, and names."""
 
     reasons: Counter[str] = field(default_factory=Counter)
     names: list[tuple[str, str]] = field(default_factory=list)
 
     def add(self, name: str, reason: str, detail: str = "") -> None:
-        """Pass over one file or line."""
+        """Record one skipped file or line."""
         self.reasons[reason] += 1
         if len(self.names) < NAMED:
             self.names.append((name, f"{reason}: {detail}" if detail else reason))
 
 
 def from_folder(source: Path, roots: Sequence[str], passed: PassedOver) -> Iterator[Image]:
-    """The images below a folder, by name. Links are followed inside the folder and `roots`, each folder once."""
+    """Yield the images below a folder, sorted by name. Links are followed within the folder and `roots`."""
     allowed, seen = [str(source), *roots], {os.path.realpath(source)}
 
     def walk(folder: Path) -> Iterator[Path]:
-        for entry in sorted(os.scandir(folder), key=lambda one: one.name):
+        for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
             path = folder / entry.name
             if hidden(entry.name):
                 passed.add(name_of(path), HIDDEN)
@@ -90,7 +90,7 @@ def from_folder(source: Path, roots: Sequence[str], passed: PassedOver) -> Itera
 
 
 def from_tar(source: Path, passed: PassedOver) -> Iterator[Image]:
-    """The images in a tar, packed or not. Links in it are not followed."""
+    """Yield the images in a tar, compressed or not. Links in it are not followed."""
     try:
         with tarfile.open(source) as tar:
             for member in tar:
@@ -103,13 +103,13 @@ def from_tar(source: Path, passed: PassedOver) -> Iterator[Image]:
                     passed.add(name, LINK if member.issym() or member.islnk() else NO_FILE)
                 elif (data := _taken(name, member.size, stream, passed)) is not None:
                     yield name, data
-            _look_behind(source, tar, passed)
+            _check_end(source, tar, passed)
     except (tarfile.TarError, EOFError, OSError) as error:
-        raise JobError([f"{source} can't be read to its end: {error}"]) from None
+        raise JobError([f"{source} can't be read to the end: {error}"]) from None
 
 
 def from_lines(source: Path, roots: Sequence[str], passed: PassedOver) -> Iterator[Image]:
-    """Lines of {"image": path below the jsonl's folder, "id": optional}."""
+    """Yield the images of lines {"image": path relative to the jsonl's folder, "id": optional}."""
     with source.open("rb") as stream:
         for number, line in enumerate(open_text(stream, str(source)), start=1):
             if not line.strip():
@@ -118,17 +118,17 @@ def from_lines(source: Path, roots: Sequence[str], passed: PassedOver) -> Iterat
             try:
                 entry = json.loads(line)
                 if not isinstance(entry, dict):
-                    raise TypeError("it is no object")
+                    raise TypeError("not an object")
                 path, name = entry["image"], entry.get("id")
                 if isinstance(path, list) and path:
-                    passed.add(where, "several images in one line", "write a line for each")
+                    passed.add(where, "several images in one line", "write one line per image")
                     continue
                 if not isinstance(path, str):
-                    raise TypeError("its image is no text")
-                data = fetch(str(source.parent), path, MAX_BYTES, roots, root_is="the list's folder", allow=ALLOW)
+                    raise TypeError("its image is not a string")
+                data = fetch(str(source.parent), path, MAX_BYTES, roots, root_is="the folder of the list", allow=ALLOW)
                 yield text_of(path if name is None else str(name)), data
             except KeyError:
-                passed.add(where, NO_LINE, 'it has no "image"')
+                passed.add(where, NO_LINE, 'no key "image"')
             except (ValueError, TypeError, RecursionError) as error:
                 passed.add(where, NO_LINE, str(error))
             except RowError as error:
@@ -136,20 +136,20 @@ def from_lines(source: Path, roots: Sequence[str], passed: PassedOver) -> Iterat
 
 
 def hidden(*parts: str) -> bool:
-    """Whether a name, or a folder of it, is one that people don't see: `.DS_Store`, `._a.jpg`, `__MACOSX`."""
+    """Whether a name or one of its folders is hidden: `.DS_Store`, `._a.jpg`, `__MACOSX`."""
     return any((part.startswith(".") and part not in (".", "..")) or part == "__MACOSX" for part in parts)
 
 
 def text_of(name: str) -> str:
-    r"""A name as text that Parquet holds: bytes that are no UTF-8 become \x... Raises ValueError for no name."""
+    r"""Return a name as valid UTF-8 text: other bytes become \x... Raises ValueError for lone surrogates."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _taken(name: str, size: int, stream: Any, passed: PassedOver) -> bytes | None:
-    """The bytes of a file that is an image by what it holds or is called; None where it is passed over."""
-    begins = stream.read(64)
-    kind = kind_of(begins)
-    if begins.startswith(LFS):
+    """Return the bytes of a file that is an image by content or suffix, or None if it is skipped."""
+    head = stream.read(64)
+    kind = kind_of(head)
+    if head.startswith(LFS):
         passed.add(name, POINTER)
     elif kind is None and Path(name).suffix.lower() not in SUFFIXES:
         passed.add(name, NO_IMAGE)
@@ -158,22 +158,22 @@ def _taken(name: str, size: int, stream: Any, passed: PassedOver) -> bytes | Non
     elif size > MAX_BYTES:
         passed.add(name, TOO_LARGE, f"{size}")
     else:
-        return bytes(begins + stream.read())
+        return bytes(head + stream.read())
     return None
 
 
-def kind_of(begins: bytes) -> str | None:
-    """The image format that a file's first bytes are of, in Pillow's words; None where they are of none."""
+def kind_of(head: bytes) -> str | None:
+    """Return the image format (Pillow's name) of a file's first bytes, or None."""
     PIL.Image.init()
     for name in (*FORMATS, *(other for other in ("AVIF", "JPEG2000", "ICO", "PSD") if other in PIL.Image.OPEN)):
         accept = PIL.Image.OPEN[name][1]
-        if accept is not None and accept(begins[:32]) is True:
+        if accept is not None and accept(head[:32]) is True:
             return name
-    return "HEIC" if begins[4:8] == b"ftyp" and begins[8:12] in (b"heic", b"heix", b"mif1", b"hevc") else None
+    return "HEIC" if head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"mif1", b"hevc") else None
 
 
-def _look_behind(source: Path, tar: tarfile.TarFile, passed: PassedOver) -> None:
-    """Say what a tar has behind its end: tarfile stops at the first one."""
+def _check_end(source: Path, tar: tarfile.TarFile, passed: PassedOver) -> None:
+    """Report data after the end of a tar, where tarfile stops, and a missing end."""
     fileobj: Any = tar.fileobj
     fileobj.seek(tar.offset)
     ended, rest = False, 0
@@ -183,4 +183,4 @@ def _look_behind(source: Path, tar: tarfile.TarFile, passed: PassedOver) -> None
     if rest:
         passed.add(source.name, BEHIND)
     elif not ended:
-        passed.add(source.name, "an archive without an end: it may have been cut off")
+        passed.add(source.name, "an archive without an end marker: it may be truncated")

@@ -1,4 +1,4 @@
-"""Make Parquet shards from a folder of images, a tar, or a jsonl that lists images."""
+"""Ingest: writes Parquet shards from a folder of images, a tar, or a jsonl that lists images."""
 
 import json
 import tarfile
@@ -17,43 +17,43 @@ from oasis_ray.input.image_sources import Image, PassedOver, from_folder, from_l
 from oasis_ray.storage import check_target
 
 SCHEMA = pa.schema({"id": pa.string(), "image": IMAGE})
-PASSED_OVER = "passed-over.jsonl"  # beside the shards: a line for each file that was not taken
+PASSED_OVER = "passed-over.jsonl"  # beside the shards: one line per skipped file
 
 
 @dataclass(frozen=True)
 class Ingested:
-    """What was written, and what was not taken: the number by reason, and each name with its reason."""
+    """Result of an ingest: rows and shards written; skipped files by reason, and their names."""
 
     rows: int
     shards: int
     passed_over: dict[str, int] = field(default_factory=dict)
     names: tuple[tuple[str, str], ...] = ()
-    repeated: tuple[str, ...] = ()  # ids that come more than once, the first few
+    repeated: tuple[str, ...] = ()  # ids that occur more than once
 
 
 def ingest(source: Path, out: Path, *, rows_per_shard: int = 1000, roots: Sequence[str] = ()) -> Ingested:
-    """Write `out/shard-00000.parquet` and so on, with columns id and image.
+    """Write shards `out/shard-00000.parquet` etc. with the columns id and image.
 
-    An image's id is its path below the folder or inside the tar, or what the jsonl says. Links are followed inside the
-    source and `roots`. Every file that is not taken is named in `out/passed-over.jsonl`. Raises JobError where there is
-    nothing to take, or `out` holds shards already.
+    The id of an image is its path below the folder or inside the tar, or the id in the jsonl. Links are followed within
+    the source and `roots`. Skipped files are listed in `out/passed-over.jsonl`. Raises JobError if there are no images,
+    or if `out` already contains shards.
     """
     check_target("OUT", str(out))
     if any(out.glob("*.parquet")):
-        raise JobError([f"{out} holds Parquet files already; name another folder"])
+        raise JobError([f"{out} already contains Parquet files; name another folder"])
     passed = PassedOver()
     ids = _Ids()
     count = shards = 0
-    for batch in _batches(ids.watch(_rows(source, roots, passed)), rows_per_shard):
+    for batch in _batches(ids.record(_rows(source, roots, passed)), rows_per_shard):
         table = pa.Table.from_pylist(
             [{"id": name, "image": {"bytes": data, "path": name}} for name, data in batch], SCHEMA
         )
         out.mkdir(parents=True, exist_ok=True)
-        # Small row groups: a run reads, and takes up, a shard by them.
+        # Small row groups: a run reads and resumes shards by row group.
         pq.write_table(table, out / f"shard-{shards:05d}.parquet", row_group_size=100)
         count, shards = count + len(batch), shards + 1
     if not count:
-        raise JobError([f"{source} holds no images", *(f"{name}: {reason}" for name, reason in passed.names[:5])])
+        raise JobError([f"{source} contains no images", *(f"{name}: {reason}" for name, reason in passed.names[:5])])
     if passed.names:
         lines = (json.dumps({"name": name, "reason": reason}, ensure_ascii=False) for name, reason in passed.names)
         (out / PASSED_OVER).write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -61,7 +61,7 @@ def ingest(source: Path, out: Path, *, rows_per_shard: int = 1000, roots: Sequen
 
 
 def tarfile_like(path: Path) -> bool:
-    """Whether the file is a tar, packed or not."""
+    """Whether the file is a tar, compressed or not."""
     return path.is_file() and tarfile.is_tarfile(path)
 
 
@@ -74,19 +74,19 @@ def _rows(source: Path, roots: Sequence[str], passed: PassedOver) -> Iterator[Im
         return from_lines(source, roots, passed)
     if source.suffix == ".json" and source.is_file():
         line = f"jq -c '.[]' {source.name} > {source.stem}.jsonl"
-        raise JobError([f"{source} is a JSON file; write its records one per line ({line}) and take the .jsonl"])
-    raise JobError([f"{source} is none of: a folder, a tar, a .jsonl"])
+        raise JobError([f"{source} is a JSON file; write one record per line ({line}) and ingest the .jsonl"])
+    raise JobError([f"{source} is not a folder, a tar or a .jsonl"])
 
 
 class _Ids:
-    """Notes ids that come more than once, by eight bytes each."""
+    """Records ids that occur more than once, with eight bytes of memory per id."""
 
     def __init__(self) -> None:
         self._seen: set[bytes] = set()
         self.repeated: Counter[str] = Counter()
 
-    def watch(self, rows: Iterable[Image]) -> Iterator[Image]:
-        """The same rows."""
+    def record(self, rows: Iterable[Image]) -> Iterator[Image]:
+        """Yield the rows unchanged."""
         for name, data in rows:
             digest = blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest()
             if digest in self._seen:

@@ -1,8 +1,8 @@
-"""The listing: which Parquet files at a path are input, and what each is called in the ids and addresses of its rows.
+"""Listing: which Parquet files at a path are input, and the name of each file in the ids and addresses of its rows.
 
-A file is named after its path below what the user named, so ids stay the same when more files come or all are moved
-together. Hidden files are no input, nor are the parts of a run that merely lies in the folder: the records of a run are
-input only where the path leads into the run.
+A file is named by its path relative to the input path, so ids stay the same when files are added or all are moved.
+Hidden files are skipped, and so are the parts of runs in the folder: the records of a run are input only if the path
+points into the run.
 """
 
 import os
@@ -17,23 +17,23 @@ import fsspec.utils
 from oasis_ray.errors import JobError
 from oasis_ray.storage import locate, on_disk, store_errors
 
-# How files are named. "shared" counts from the folder that all files share, as runs before this rule did: another file
-# elsewhere changed every name.
+# How files are named. "shared": relative to the common folder of all files, as in runs of old versions, where adding a
+# file elsewhere changed every name.
 Naming = Literal["path", "shared"]
 MAGIC = re.compile(r"[*?\[]")
-HIDDEN = (".", "_")  # what pyarrow and Spark pass over too: unfinished files, checkpoints of notebooks, `_temporary`
-HIDDEN_FILES = "hidden (a name that begins with . or _)"
-PARTS_OF_RUNS = "in the folder of a run (it has a run.json)"
+HIDDEN = (".", "_")  # as in pyarrow and Spark: unfinished files, notebook checkpoints, `_temporary`
+HIDDEN_FILES = "hidden (the name begins with . or _)"
+PARTS_OF_RUNS = "in a run folder (it has a run.json)"
 
 
 @dataclass(frozen=True)
 class Listing:
-    """The files that are input, each with its name; how many others were passed over, by reason."""
+    """The input files with their names, and the number of skipped files by reason."""
 
     fs: Any
     names: Mapping[str, str]
     passed_over: Mapping[str, int] = field(default_factory=dict)
-    run: str | None = None  # the run folder that the path leads into
+    run: str | None = None  # the run folder that the path points into
     naming: Naming = "path"
 
     @property
@@ -46,13 +46,13 @@ class Listing:
 
 
 def list_files(path: str, naming: Naming = "path") -> Listing:
-    """The input files at a path: a file, a folder, or a glob. Raises JobError where it can't be looked into."""
+    """List the input files at a path: a file, a folder, or a glob. Raises JobError if it can't be read."""
     try:
         with store_errors("input.path", path, JobError):
             fs, found = locate(path)
             base, candidates, runs = _candidates(fs, found.rstrip("/") or found)
             passed: Counter[str] = Counter()
-            shown = {part[:1] for part in found[len(base) :].split("/")}  # a pattern may ask for hidden files itself
+            shown = {part[:1] for part in found[len(base) :].split("/")}  # a pattern may match hidden files explicitly
             kept = []
             for file in candidates:
                 below = file[len(base) :].strip("/")
@@ -64,11 +64,11 @@ def list_files(path: str, naming: Naming = "path") -> Listing:
                     kept.append(file)
             return Listing(fs, _named(kept, base, naming), dict(passed), _run_above(fs, base), naming)
     except (OSError, ValueError, ImportError) as error:
-        raise JobError([f"input.path: {path} can't be looked into: {error}"]) from None
+        raise JobError([f"input.path: {path} can't be listed: {error}"]) from None
 
 
 def lists(path: str, folder: str) -> bool:
-    """Whether files of a new folder would be among what `path` names, whatever links lead there."""
+    """Whether `path` would match files of a new folder, with links resolved."""
     (fs, given), (other, place) = locate(path), locate(folder)
     if type(fs) is not type(other):
         return False
@@ -83,27 +83,27 @@ def lists(path: str, folder: str) -> bool:
 
 
 def _candidates(fs: Any, found: str) -> tuple[str, list[str], set[str]]:
-    """What the user named as a folder, the files below it that may be input, and the run folders among them."""
+    """Return the base folder of the path, the Parquet files below it, and the run folders among them."""
     if MAGIC.search(found) and not fs.exists(found):
         base = found[: MAGIC.search(found).start()].rpartition("/")[0]  # type: ignore[union-attr]
         files = sorted(fs.glob(found))
         return base, files, {folder for folder in _folders(files, base) if fs.exists(f"{folder}/run.json")}
     if fs.isdir(found):
-        every = fs.find(found)
-        runs = {file.rpartition("/")[0] for file in every if file.endswith("/run.json")}
-        return found, sorted(file for file in every if file.endswith(".parquet")), runs
+        files = fs.find(found)
+        runs = {file.rpartition("/")[0] for file in files if file.endswith("/run.json")}
+        return found, sorted(file for file in files if file.endswith(".parquet")), runs
     return found.rpartition("/")[0], [found] if fs.exists(found) else [], set()
 
 
 def _folders(files: Iterable[str], base: str) -> set[str]:
-    """The folders of files, from `base` on downwards."""
-    found: set[str] = set()
+    """Return all folders of the files, down from `base`."""
+    folders: set[str] = set()
     for file in files:
         folder = file.rpartition("/")[0]
-        while len(folder) >= len(base) and folder not in found:
-            found.add(folder)
+        while len(folder) >= len(base) and folder not in folders:
+            folders.add(folder)
             folder = folder.rpartition("/")[0]
-    return found
+    return folders
 
 
 def _named(files: Sequence[str], base: str, naming: Naming) -> dict[str, str]:
@@ -116,11 +116,11 @@ def _named(files: Sequence[str], base: str, naming: Naming) -> dict[str, str]:
     else:
         root = len(base) + 1
     names = {file: file[root:].removesuffix(".parquet") for file in files}
-    twice = {name for name, count in Counter(names.values()).items() if count > 1}
-    return {file: file[root:] if name in twice else name for file, name in names.items()}
+    duplicates = {name for name, count in Counter(names.values()).items() if count > 1}
+    return {file: file[root:] if name in duplicates else name for file, name in names.items()}
 
 
 def _run_above(fs: Any, base: str) -> str | None:
-    """The run folder that `base` lies in: its record folders are one level down."""
+    """Return the run folder that `base` is in: record folders are one level below it."""
     folder = base.rpartition("/")[0]
     return folder if folder and fs.exists(f"{folder}/run.json") else None

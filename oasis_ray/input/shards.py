@@ -1,7 +1,6 @@
-"""The input: Parquet shards, addressed as (file, row group, row).
+"""Shards: the Parquet input, addressed as (file, row group, row).
 
-`open_shards` looks at footers and ids alone and reports everything that is wrong with them; images are read only when
-the graph asks (`batches`).
+`open_shards` reads only footers and ids, and reports all problems with them; images are read later (`reader.read`).
 """
 
 from collections.abc import Iterator
@@ -23,9 +22,9 @@ from oasis_ray.storage import is_folder, store_errors
 
 @dataclass(frozen=True)
 class RowGroup:
-    """One row group of a shard: its rows' ids, and the rows that are still to be done (None: all of them).
+    """One row group of a shard: the ids of its rows, and its pending rows (None: all rows).
 
-    `states` are the parts that hold what those of them are made of that have waited (see `phases`).
+    `states` are the checkpoint parts with the states of rows that were suspended between phases (`run.phases`).
     """
 
     file: str
@@ -37,18 +36,18 @@ class RowGroup:
 
     @property
     def rows(self) -> int:
-        """How many rows are to be done."""
+        """Number of pending rows."""
         return len(self.ids) if self.todo is None else len(self.todo)
 
     @property
     def ids_todo(self) -> pa.StringArray:
-        """The ids of the rows that are to be done."""
+        """Ids of the pending rows."""
         return self.ids if self.todo is None else self.ids.take(self.todo)
 
 
 @dataclass(frozen=True)
 class Shards:
-    """The input as it was found."""
+    """The row groups of the input."""
 
     input: Input
     groups: tuple[RowGroup, ...] = field(repr=False)
@@ -56,21 +55,21 @@ class Shards:
 
     @property
     def rows(self) -> int:
-        """Rows that are to be done, in all shards."""
+        """Number of pending rows in all shards."""
         return sum(group.rows for group in self.groups)
 
     @property
     def ids_todo(self) -> pa.ChunkedArray:
-        """The ids of the rows that are to be done."""
+        """Ids of the pending rows."""
         return pa.chunked_array([group.ids_todo for group in self.groups], pa.string())
 
     @property
     def ids(self) -> pa.ChunkedArray:
-        """The ids of all rows of these row groups, also of those that are not to be done."""
+        """Ids of all rows of these row groups, pending or not."""
         return pa.chunked_array([group.ids for group in self.groups], pa.string())
 
     def only(self, chosen: pa.BooleanArray) -> "Shards":
-        """Of what is to be done the rows that are `chosen`: true or false for each of `ids`."""
+        """Return the shards with only the pending rows that are `chosen`: one boolean per id in `ids`."""
         groups, at = [], 0
         for group in self.groups:
             todo = pc.indices_nonzero(chosen.slice(at, len(group.ids))).cast(pa.int64())
@@ -82,51 +81,51 @@ class Shards:
         return replace(self, groups=tuple(groups))
 
     def without(self, ended: pa.ChunkedArray) -> "Shards":
-        """These shards with the rows in `ended` (ids) taken out of what is to be done."""
-        # In one go: each search builds its table of `ended` anew.
+        """Return the shards without the rows in `ended` (ids) among the pending ones."""
+        # One search for all ids: each builds its own hash table of `ended`.
         return self.only(pc.invert(pc.is_in(self.ids, value_set=ended)).combine_chunks())
 
     def sampled(self, sample: Sample) -> "Shards":
-        """Of these shards the rows of a sample; a row group without any is not read."""
+        """Return the shards with only the rows of a sample; row groups without any are dropped."""
         names = (name for chunk in self.ids.iterchunks() for name in chunk.to_pylist())
         chosen = np.zeros(len(self.ids), bool)
         chosen[sample_of(names, sample.rows, sample.seed)] = True
         return self.only(pa.array(chosen))
 
 
-def open_shards(given: Input, naming: Naming = "path") -> Shards:
-    """Find the shards, check their columns, and read their ids. Raises JobError with every problem of every shard."""
-    listing = list_files(given.path, naming)
+def open_shards(config: Input, naming: Naming = "path") -> Shards:
+    """Find the shards, check their columns, and read their ids. Raises JobError with all problems of all shards."""
+    listing = list_files(config.path, naming)
     if not listing.names:
-        raise JobError([_nothing(given.path, listing)])
+        raise JobError([_nothing(config.path, listing)])
     fs, problems = listing.fs, list[str]()
-    if given.root is not None and not is_folder("input.root", given.root):
-        problems.append(f"input.root: there is no folder {given.root}")
+    if config.root is not None and not is_folder("input.root", config.root):
+        problems.append(f"input.root: there is no folder {config.root}")
     groups: list[RowGroup] = []
     for file, name in listing.names.items():
         try:
-            with store_errors("input.path", given.path, JobError), fs.open(file, "rb") as stream:
+            with store_errors("input.path", config.path, JobError), fs.open(file, "rb") as stream:
                 if stream.read(len(LFS)) == LFS:
                     problems.append(
-                        f"{file} is a Git LFS pointer in place of the file; run git lfs pull, or hf download"
+                        f"{file} is a Git LFS pointer instead of the file; run git lfs pull, or hf download"
                     )
                     continue
                 stream.seek(0)
                 shard = pq.ParquetFile(stream)
-                wrong = wrong_columns(shard.schema_arrow, given, file)
+                wrong = wrong_columns(shard.schema_arrow, config, file)
                 problems.extend(wrong)
                 if not wrong:
-                    groups.extend(_groups(shard, given, file, name, problems))
+                    groups.extend(_groups(shard, config, file, name, problems))
         except (pa.ArrowException, OSError) as error:
             problems.append(f"{file} can't be read as Parquet: {error}")
     if not problems:
-        groups = _told_apart(groups, given, problems)
+        groups = _with_unique_ids(groups, config, problems)
     if not problems and not sum(len(group.ids) for group in groups):
-        problems.append(f"input.path: the {len(listing.names)} Parquet files at {given.path} hold no rows")
+        problems.append(f"input.path: the {len(listing.names)} Parquet files at {config.path} have no rows")
     if problems:
         raise JobError(problems)
-    shards = Shards(given, tuple(groups), listing)
-    return shards if given.sample is None else shards.sampled(given.sample)
+    shards = Shards(config, tuple(groups), listing)
+    return shards if config.sample is None else shards.sampled(config.sample)
 
 
 def _nothing(path: str, listing: Listing) -> str:
@@ -134,43 +133,44 @@ def _nothing(path: str, listing: Listing) -> str:
     if not listing.passed_over:
         return text
     advice = f"; to read a run's records, name their folder ({path.rstrip('/')}/accepted)"
-    return f"{text} (passed over: {listing})" + (advice if PARTS_OF_RUNS in listing.passed_over else "")
+    return f"{text} (skipped: {listing})" + (advice if PARTS_OF_RUNS in listing.passed_over else "")
 
 
-def _groups(shard: pq.ParquetFile, given: Input, file: str, name: str, problems: list[str]) -> Iterator[RowGroup]:
+def _groups(shard: pq.ParquetFile, config: Input, file: str, name: str, problems: list[str]) -> Iterator[RowGroup]:
     for index in range(shard.num_row_groups):
         count = shard.metadata.row_group(index).num_rows
-        if given.id is None:
+        if config.id is None:
             ids = pa.array([f"{name}:{index}:{row}" for row in range(count)], pa.string())
         else:
-            column = shard.read_row_group(index, columns=[given.id]).column(0)
+            column = shard.read_row_group(index, columns=[config.id]).column(0)
             if column.null_count:
+                missing = "1 row has" if column.null_count == 1 else f"{column.null_count} rows have"
                 problems.append(
-                    f"{file}: {column.null_count} rows have no id in column '{given.id}'; fill it in, or leave "
-                    "`input.id` out, and ids are made of file, row group and row"
+                    f"{file}: {missing} no id in column '{config.id}'; fill in the ids, or remove "
+                    "`input.id` to make ids of file, row group and row"
                 )
                 continue
             if not is_utf8(column):
-                problems.append(f"{file}: column '{given.id}' holds bytes that are no UTF-8; write the ids anew")
+                problems.append(f"{file}: column '{config.id}' contains invalid UTF-8; rewrite the ids as UTF-8")
                 continue
             ids = pa.concat_arrays(column.cast(pa.string()).chunks) if count else pa.array([], pa.string())
         yield RowGroup(file, name, index, ids)
 
 
-def _told_apart(groups: list[RowGroup], given: Input, problems: list[str]) -> list[RowGroup]:
-    """The groups with every id once: as they are, or with repeated ids numbered, or with the problem told."""
+def _with_unique_ids(groups: list[RowGroup], config: Input, problems: list[str]) -> list[RowGroup]:
+    """Return the groups with unique ids: duplicates are numbered, or reported in `problems`."""
     ids = pa.chunked_array([group.ids for group in groups], pa.string())
-    twice = repeated(ids)
-    if not len(twice):
+    duplicates = repeated(ids)
+    if not len(duplicates):
         return groups
-    if given.repeated_ids == "error":
-        shown = ", ".join(repr(value) for value in twice[:5].to_pylist()) + ", …" * (len(twice) > 5)
+    if config.repeated_ids == "error":
+        shown = ", ".join(repr(value) for value in duplicates[:5].to_pylist()) + ", …" * (len(duplicates) > 5)
         problems.append(
-            f"input.id: {len(twice)} ids of column '{given.id}' come more than once ({shown}); "
-            "make them unique, or say `input.repeated_ids: number`"
+            f"input.id: {len(duplicates)} ids of column '{config.id}' occur more than once ({shown}); "
+            "make them unique, or set `input.repeated_ids: number`"
         )
         return groups
-    taken, again = set(pc.unique(ids).to_pylist()), dict.fromkeys(twice.to_pylist(), 0)
+    taken, again = set(pc.unique(ids).to_pylist()), dict.fromkeys(duplicates.to_pylist(), 0)
     return [
         RowGroup(g.file, g.name, g.index, pa.array([numbered(i, again, taken) for i in g.ids.to_pylist()], pa.string()))
         for g in groups

@@ -1,4 +1,4 @@
-"""Job: the keys of a job file, one noun per module, and how the file is loaded.
+"""Job: models of the job file, one per module, and loading of the file.
 
-Validators touch neither disk nor network.
+Validators use neither disk nor network.
 """

@@ -1,4 +1,4 @@
-"""The engines of one type of GPU, in a pool that has several."""
+"""Engines on one GPU type, in a pool with several types."""
 
 from typing import Annotated, Any
 
@@ -11,7 +11,7 @@ def _both(value: Any) -> Any:
 
 def _in_order(value: tuple[int, int]) -> tuple[int, int]:
     if not 0 <= value[0] <= value[1] or not value[1]:
-        raise ValueError(f"least and most must be in order, the most at least 1, not {list(value)}")
+        raise ValueError(f"expected minimum <= maximum and maximum >= 1, not {list(value)}")
     return value
 
 
@@ -19,11 +19,13 @@ Replicas = Annotated[tuple[int, int], BeforeValidator(_both), AfterValidator(_in
 
 
 class EngineType(BaseModel):
-    """How a pool's engines are on GPUs of one type; what is left out is as the pool says."""
+    """Settings of a pool's engines on one GPU type. Omitted keys default to those of the pool."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    replicas: Replicas = Field((1, 1), description="How many engines on this type: a number, or [least, most].")
-    tensor_parallel: int | None = Field(None, ge=1, description="GPUs that share each layer of one engine.")
-    pipeline_parallel: int | None = Field(None, ge=1, description="Groups of GPUs that the layers are spread over.")
-    max_sequences: int | None = Field(None, ge=1, description="Requests that one engine works on at once.")
+    replicas: Replicas = Field((1, 1), description="Number of engines on this type, or [minimum, maximum].")
+    tensor_parallel: int | None = Field(None, ge=1, description="GPUs per engine that each layer is split over.")
+    pipeline_parallel: int | None = Field(
+        None, ge=1, description="Pipeline stages per engine that the layers are distributed over."
+    )
+    max_sequences: int | None = Field(None, ge=1, description="Maximum concurrent requests per engine.")

@@ -1,4 +1,4 @@
-"""The `input` key of a job: where the rows are, which columns they have, and which of them are taken."""
+"""The `input` key of a job: where the rows are, which columns they have, and which rows to use."""
 
 from typing import Literal
 
@@ -9,50 +9,50 @@ from oasis_ray.job.security import without_secret
 
 
 class Sample(BaseModel):
-    """Some rows of the input, drawn by chance: the same ones for the same seed and ids."""
+    """A random sample of the input: the same rows for the same seed and ids."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    rows: int = Field(ge=1, description="How many; all of them where the input has no more.")
-    seed: int = Field(0, ge=0, description="Which ones.")
+    rows: int = Field(ge=1, description="Number of rows; all rows if the input has fewer.")
+    seed: int = Field(0, ge=0, description="Random seed of the sample.")
 
 
 class Input(BaseModel):
-    """Where the rows come from: Parquet shards."""
+    """The input of a run: Parquet shards."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: str = Field(
-        description="A Parquet file, a glob, a folder, or a URL of one: docs/run-folder.md says what is read."
+        description="A Parquet file, a glob or a folder, local or a URL. docs/run-folder.md says which files are read."
     )
     id: str | None = Field(
-        None, description="The column of ids; left out, an id is made of file (below `path`), row group, row."
+        None, description="Column of ids. Default: ids are made of file (relative to `path`), row group and row."
     )
     image: str | None = Field(
         "image",
-        description="The column of images: bytes, `struct<bytes, path>`, or a path below `root`. null: no images.",
+        description="Column of images: bytes, `struct<bytes, path>`, or paths relative to `root`. null: no images.",
     )
-    root: str | None = Field(None, description="The folder of images that are given as paths; no path leads out of it.")
+    root: str | None = Field(None, description="Base folder of image paths. Paths that lead out of it are rejected.")
     links: tuple[str, ...] = Field(
-        (), description="Further folders that links below `root` may lead into, such as the hub's cache."
+        (), description="Further folders that symbolic links below `root` may point into, such as the cache of the hub."
     )
     origin: str | None = Field(
-        None, description="A text column that says where a picture comes from; reports and exports count by it."
+        None, description="Text column with the source of each image. Reports and exports count rows by it."
     )
-    columns: tuple[str, ...] = Field((), description="Text columns that the recipe reads as `source.<column>`.")
+    columns: tuple[str, ...] = Field((), description="Text columns that the recipe can use as `source.<column>`.")
 
     repeated_ids: Literal["error", "number"] = Field(
-        "error", description="An id that comes twice: refuse the input, or call the second one `id#2`."
+        "error", description="Duplicate ids. error: reject the input. number: rename the second one to `id#2`."
     )
     sample: Sample | None = Field(
-        None, description="Only so many rows, spread over all shards: `{rows: 200}`. It is what `plan --probe` sets."
+        None, description="Use a random sample of the rows of all shards: `{rows: 200}`. `plan --probe` sets this."
     )
-    limits: Limits = Field(default_factory=Limits, description="What an image may be.")
+    limits: Limits = Field(default_factory=Limits, description="Limits on images.")
 
     _no_secret = field_validator("path", "root")(without_secret)
 
     @model_validator(mode="after")
-    def _one_image(self) -> "Input":
+    def _image_is_no_text_column(self) -> "Input":
         if self.image is not None and "image" in self.columns:
-            raise ValueError("columns: `source.image` is the row's picture; give the text column another name")
+            raise ValueError("columns: `source.image` is the row's image; rename the text column")
         return self

@@ -1,6 +1,6 @@
-"""A job file: a recipe, an input, pools and an output, in one YAML. Every key of it is a field of a model here.
+"""Models of a job file: recipe, input, pools and output in one YAML file. Every key is a field of a model.
 
-The field descriptions are the documentation: `docs/job.md` is written from them.
+The field descriptions are the documentation: the tables of `docs/job.md` are generated from them.
 """
 
 from typing import Any, Literal
@@ -13,51 +13,56 @@ from oasis_ray.job.pool import Pool
 
 
 class Job(BaseModel):
-    """A job file."""
+    """A job file: recipe, input, pools and output."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    recipe: str = Field(description="What is done: the name of a shipped recipe, or the path of a recipe file.")
-    input: Input = Field(description="Where the rows come from.")
-    output: Output = Field(description="Where the run goes.")
-    pools: dict[str, Pool] = Field(description="The models, under the names that the recipe's nodes use.")
+    recipe: str = Field(description="Name of a shipped recipe, or path of a recipe file.")
+    input: Input = Field(description="The input rows.")
+    output: Output = Field(description="The run folder.")
+    pools: dict[str, Pool] = Field(description="The models, by the pool names that the recipe's nodes use.")
     executor: Literal["ray", "local"] = Field(
         "ray",
-        description="ray: a Ray cluster, joined or started here. local: this process, one engine per pool, for small "
-        "jobs and for debugging. Either resumes a run that the other began: docs/local.md.",
+        description="ray: a Ray cluster, joined or started on this machine. local: this process, one engine per pool, "
+        "for small jobs and debugging. Either resumes runs of the other: docs/local.md.",
     )
     phases: Literal["off", "auto"] = Field(
         "off",
-        description="off: all pools at once. auto: where the cluster can't hold them all, one after another, each with "
-        "the rows that have come to it; see docs/cluster.md.",
+        description="off: all pools run at once. auto: if the cluster can't hold all pools, they run one by one, "
+        "each on the rows that have reached it; see docs/cluster.md.",
     )
-    seed: int = Field(0, ge=0, description="All randomness of the run is drawn from this.")
+    seed: int = Field(0, ge=0, description="Random seed of the run.")
     nodes: dict[str, dict[str, Any]] = Field(
         default_factory=dict,
-        description="Changes to nodes of the recipe, by name: `{helpful: {enabled: true}, hook: {with: {…}}}`.",
+        description="Changes to nodes of the recipe, by node name: `{helpful: {enabled: true}, hook: {with: {…}}}`.",
     )
     prices: str | None = Field(
-        None, description="A file of prices of GPUs, as `cluster/prices.yaml`; without one costs are told in GPU-hours."
+        None, description="File of GPU prices, such as `cluster/prices.yaml`. Default: costs are given in GPU-hours."
     )
-    prompts: str | None = Field(None, description="A folder of prompts that is looked into before the shipped ones.")
+    prompts: str | None = Field(None, description="Folder of prompts, searched before the shipped prompts.")
     score_in_full: float = Field(
-        0.02, ge=0, le=1, description="Share of rows that are judged on every axis even after one has rejected them."
+        0.02,
+        ge=0,
+        le=1,
+        description="Share of rows that are fully scored: all judges score them, even after a rejection.",
     )
     max_failed: int | float = Field(
         0.1,
         ge=0,
-        description="More failed rows than this end the run with code 3: a count (20), or a share (0.1) of the rows "
-        "that have ended, looked at from 1,000 of them on and at the end.",
+        description="Maximum failed rows; beyond it the run stops with exit code 3. A count (20), or a share (0.1) of "
+        "the rows that have ended, which is checked from 1,000 rows on and at the end.",
     )
     no_progress_s: float = Field(
-        1800, gt=0, description="A run in which no request is answered for this long is ended, with what stood where."
+        1800,
+        gt=0,
+        description="Stop the run if no request is answered for this long, and report where rows were waiting.",
     )
     drain_s: float = Field(
-        120, gt=0, description="A run that is told to stop lets its rows in flight end, for this long at most."
+        120, gt=0, description="Maximum time to drain: to let the rows in flight end when the run is asked to stop."
     )
-    rows_in_flight: int = Field(128, ge=1, description="Rows that are worked on at once, at most.")
-    rows_per_task: int = Field(8, ge=1, le=64, description="Rows that one task of Ray Data carries.")
-    workers: int = Field(1, ge=1, description="Processes that carry rows from node to node.")
+    rows_in_flight: int = Field(128, ge=1, description="Maximum rows in flight.")
+    rows_per_task: int = Field(8, ge=1, le=64, description="Rows per Ray Data task.")
+    workers: int = Field(1, ge=1, description="Worker processes, which carry rows from node to node.")
 
     @field_validator("phases", mode="before")
     @classmethod
@@ -66,11 +71,11 @@ class Job(BaseModel):
 
     @field_validator("max_failed")
     @classmethod
-    def _a_share_is_one_at_most(cls, value: int | float) -> int | float:
+    def _share_is_at_most_one(cls, value: int | float) -> int | float:
         if isinstance(value, float) and value > 1:
-            raise ValueError(f"a share is 1.0 at most, not {value}; write a count as a whole number")
+            raise ValueError(f"a share is at most 1.0, not {value}; write a count as an integer")
         return value
 
     def failures_allowed(self, rows: int) -> float:
-        """How many of `rows` may fail."""
+        """Return how many of `rows` may fail."""
         return self.max_failed * rows if isinstance(self.max_failed, float) else self.max_failed

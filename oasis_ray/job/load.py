@@ -1,4 +1,4 @@
-"""Read a job file with everything that it names, and report all that is wrong with it at once."""
+"""Loading: reads a job file and the files that it names, and reports all problems at once."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ from oasis_ray.recipe.binding import bind
 from oasis_ray.recipe.recipe import Recipe
 from oasis_ray.recipe.spec import RecipeSpec
 from oasis_ray.stage import Stage
-from oasis_ray.storage import expand, texts_here
+from oasis_ray.storage import expand, local_texts
 from oasis_ray.text_files import read_yaml_text
 from oasis_ray.types import Image
 from oasis_ray.validation import patch, read_yaml, validated
@@ -22,7 +22,7 @@ from oasis_ray.validation import patch, read_yaml, validated
 
 @dataclass(frozen=True, slots=True)
 class Shipped:
-    """What the project brings along: stages by name, and the folders of recipes and prompts."""
+    """The content of the project: stages by name, and the folders of recipes and prompts."""
 
     stages: Mapping[str, type[Stage]]
     recipes: Path
@@ -30,9 +30,9 @@ class Shipped:
 
 
 def load_job(path: Path, shipped: Shipped, sets: Sequence[str] = ()) -> tuple[Job, Recipe]:
-    """The job in the file `path` with the overrides `a.b=value` laid over it, and its recipe, bound.
+    """Load the job file `path`, merge the overrides `a.b=value` into it, and bind its recipe.
 
-    Raises JobError with every problem of the job file and of the recipe.
+    Raises JobError with all problems of the job file and the recipe.
     """
     document = read_yaml(path)
     problems: list[str] = []
@@ -49,7 +49,7 @@ def load_job(path: Path, shipped: Shipped, sets: Sequence[str] = ()) -> tuple[Jo
         except JobError as error:
             problems.extend(f"{path}: prices: {problem}" for problem in error.problems)
     name = document.get("recipe")
-    # Without pools every node would be told to lack its own; the missing key is told already.
+    # Without pools every node would be reported to lack one; the missing key is already reported.
     if isinstance(name, str) and isinstance(document.get("pools"), dict):
         try:
             recipe = _load_recipe(name, document, str(path), shipped)
@@ -57,36 +57,36 @@ def load_job(path: Path, shipped: Shipped, sets: Sequence[str] = ()) -> tuple[Jo
             problems.extend(error.problems)
     if job is None or recipe is None or problems:
         raise JobError(problems)
-    # A pool that no node asks is not started.
+    # A pool that no node uses is not started.
     used = {node.pool for node in recipe.nodes}
     job = job.model_copy(update={"pools": {name: pool for name, pool in job.pools.items() if name in used}})
-    if job.executor == "local" and (refused := list(beyond_local(job))):
-        raise JobError(f"{path}: {problem}" for problem in refused)
+    if job.executor == "local" and (unsupported := list(beyond_local(job))):
+        raise JobError(f"{path}: {problem}" for problem in unsupported)
     return job, recipe
 
 
 def beyond_local(job: Job) -> Iterator[str]:
-    """What a job asks for that only a cluster can do, each with what to do instead."""
-    advice = "or run it on Ray: executor: ray"
+    """Yield what a job asks for that needs a cluster, each with what to do instead."""
+    advice = "or use Ray: executor: ray"
     if job.phases != "off":
-        yield f"phases: {job.phases}: a local run has all its engines up at once; take `phases` out, {advice}"
+        yield f"phases: {job.phases}: a local run has all engines at once; remove `phases`, {advice}"
     if job.workers > 1:
-        yield f"workers: {job.workers}: a local run carries its rows in one process; take `workers` out, {advice}"
+        yield f"workers: {job.workers}: a local run has one process; remove `workers`, {advice}"
     for name, pool in job.pools.items():
-        if pool.types:
-            yield f"pools.{name}.types: a local run has one engine per pool; take `types` out, {advice}"
+        if pool.gpu_types:
+            yield f"pools.{name}.gpu_types: a local run has one engine per pool; remove `gpu_types`, {advice}"
         elif pool.replicas != (1, 1):
-            least, most = pool.replicas
-            shown = str(least) if least == most else f"[{least}, {most}]"
-            yield f"pools.{name}.replicas: {shown}: a local run has one engine per pool; take it out, {advice}"
+            low, high = pool.replicas
+            shown = str(low) if low == high else f"[{low}, {high}]"
+            yield f"pools.{name}.replicas: {shown}: a local run has one engine per pool; remove it, {advice}"
         if pool.gpu_type:
-            yield f"pools.{name}.gpu_type: a local run takes the GPUs that are here; take it out, {advice}"
+            yield f"pools.{name}.gpu_type: a local run uses the GPUs of this machine; remove it, {advice}"
         if pool.shared:
-            yield f"pools.{name}.shared: {pool.shared}: a local run has its engines for itself; take it out, {advice}"
+            yield f"pools.{name}.shared: {pool.shared}: a local run can't share engines; remove it, {advice}"
 
 
 def read_prices(path: str) -> Prices:
-    """The prices in the file at `path`. Raises JobError with everything that is wrong with them."""
+    """Read a price file. Raises JobError with all its problems."""
     problems: list[str] = []
     prices = validated(Prices, read_yaml(Path(expand(path))), path, problems)
     if prices is None:
@@ -107,14 +107,14 @@ def _load_recipe(name: str, document: Mapping[str, Any], where: str, shipped: Sh
     recipe = read_yaml(path)
     problems: list[str] = []
     recipe = _patched(recipe, document.get("nodes"), where, problems)
-    told: list[str] = []
-    spec = validated(RecipeSpec, recipe, str(path), told)
-    problems.extend(_by_name(problem, recipe) for problem in told)
+    spec_problems: list[str] = []
+    spec = validated(RecipeSpec, recipe, str(path), spec_problems)
+    problems.extend(_by_name(problem, recipe) for problem in spec_problems)
     if spec is None:
         raise JobError(problems)
     prompts = document.get("prompts")
     try:
-        with texts_here(str(prompts)) if prompts else nullcontext(shipped.prompts) as folder:
+        with local_texts(str(prompts)) if prompts else nullcontext(shipped.prompts) as folder:
             if not folder.is_dir():
                 problems.append(f"{where}: prompts: there is no folder {folder}")
             bound = bind(
@@ -133,7 +133,7 @@ def _load_recipe(name: str, document: Mapping[str, Any], where: str, shipped: Sh
 
 
 def _patched(recipe: dict[str, Any], nodes: Any, where: str, problems: list[str]) -> dict[str, Any]:
-    """The recipe with the job's changes to its nodes."""
+    """Return the recipe with the job's changes to its nodes merged in."""
     listed = recipe.get("nodes")
     if not isinstance(nodes, dict) or not isinstance(listed, list):
         return recipe
@@ -148,16 +148,16 @@ def _patched(recipe: dict[str, Any], nodes: Any, where: str, problems: list[str]
 
 
 def _by_name(problem: str, recipe: Mapping[str, Any]) -> str:
-    """A problem of `nodes.3.stge` told as one of the node by its name."""
-    found = re.match(r"(.*?): nodes\.(\d+)\.?(.*)", problem, re.DOTALL)
-    node = recipe["nodes"][int(found[2])] if found else None
-    if found is None or not isinstance(node, dict) or "name" not in node:
+    """Return a problem of `nodes.3.stge` with the name of the node in place of its index."""
+    match = re.match(r"(.*?): nodes\.(\d+)\.?(.*)", problem, re.DOTALL)
+    node = recipe["nodes"][int(match[2])] if match else None
+    if match is None or not isinstance(node, dict) or "name" not in node:
         return problem
-    return f"{found[1]}, node '{node['name']}': {found[3]}"
+    return f"{match[1]}, node '{node['name']}': {match[3]}"
 
 
 def _source_types(document: Any) -> dict[str, Any]:
-    """What the recipe may bind as `source.…`, also where the rest of the input is wrong."""
+    """Return the columns of `source` and their types, even if the rest of the input is invalid."""
     if not isinstance(document, dict):
         return {"image": Image}
     columns = document.get("columns") or ()
@@ -166,7 +166,7 @@ def _source_types(document: Any) -> dict[str, Any]:
 
 
 def _override(text: str) -> dict[str, Any]:
-    """`a.b=value` as a mapping; the value is read as YAML. Raises JobError where it has no such form."""
+    """Parse `a.b=value` into a nested mapping; the value is YAML. Raises JobError for any other form."""
     key, equals, value = text.partition("=")
     if not equals or not all(key.split(".")):
         raise JobError([f"--set {text}: write it as key.key=value, such as --set pools.vlm.replicas=2"])

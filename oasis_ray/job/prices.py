@@ -1,4 +1,4 @@
-"""Prices: what a GPU costs for an hour, in a file that is the user's."""
+"""Prices: cost of a GPU-hour, in a file of the user."""
 
 from collections.abc import Collection
 from typing import Annotated
@@ -9,18 +9,18 @@ Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Prices(BaseModel):
-    """A file of prices."""
+    """A price file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    currency: str = Field(pattern=r"^\w{1,8}$", description="What the prices are in, such as EUR.")
-    gpu_hour: Price = Field(description="An hour of one GPU whose type is not among `gpus`, or not known.")
+    currency: str = Field(pattern=r"^\w{1,8}$", description="Currency of the prices, such as EUR.")
+    gpu_hour: Price = Field(description="Price of a GPU-hour if the type is unknown or not in `gpus`.")
     gpus: dict[str, Price] = Field(
-        default_factory=dict, description="An hour of one GPU, by its type as Ray names it: H100, A100-80G, L4."
+        default_factory=dict, description="Price of a GPU-hour by GPU type, as Ray names it: H100, A100-80G, L4."
     )
 
     def of(self, types: Collection[str]) -> float:
-        """The price of a GPU-hour on a cluster with these types of GPU; of several that have a price, the dearest.
+        """Return the price of a GPU-hour on a cluster with these GPU types: the highest, if several have a price.
 
         Ray may give one GPU two types, `A100` and `A100-80G`; the file need not name both.
         """

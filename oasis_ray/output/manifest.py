@@ -19,7 +19,7 @@ from oasis_ray.job.pool import Pool
 from oasis_ray.output.counts import Counts
 from oasis_ray.recipe.recipe import Node, Recipe
 from oasis_ray.stage.prompt import Prompt
-from oasis_ray.storage import locate, on_disk, store_errors, write_whole
+from oasis_ray.storage import locate, on_disk, store_errors, write_atomically
 from oasis_ray.types import Outcome
 
 FORMAT = 1
@@ -162,7 +162,7 @@ def _is_a_file(folder: str, path: str) -> str:
 
 def write_manifest(folder: str, manifest: Mapping[str, Any]) -> None:
     """Write run.json atomically."""
-    write_whole(folder, "run.json", json.dumps(manifest, indent=2, ensure_ascii=False))
+    write_atomically(folder, "run.json", json.dumps(manifest, indent=2, ensure_ascii=False))
 
 
 def _versions() -> dict[str, str]:

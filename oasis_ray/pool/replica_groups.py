@@ -25,9 +25,9 @@ def most_engines(pools: Mapping[str, Pool]) -> dict[str, int]:
 
 
 def _configs(pool: Pool) -> Iterable[Pool]:
-    if not pool.types:
+    if not pool.gpu_types:
         return [pool]
     return [
-        pool.model_copy(update={**settings.model_dump(exclude_none=True), "gpu_type": name, "types": {}})
-        for name, settings in pool.types.items()
+        pool.model_copy(update={**settings.model_dump(exclude_none=True), "gpu_type": name, "gpu_types": {}})
+        for name, settings in pool.gpu_types.items()
     ]

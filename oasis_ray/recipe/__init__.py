@@ -1,4 +1,4 @@
-"""Recipe: a recipe as it is written and as it is bound to stages, and the row that travels through it.
+"""Recipe: the recipe file, the recipe bound to stages, and the row that passes through its nodes.
 
-Pure: no network, no clock, and no files but prompts.
+Pure: no network, no clock, and no files except prompts.
 """

@@ -1,7 +1,7 @@
-"""A recipe names the nodes, their order and what feeds what. It holds no logic.
+"""A bound recipe: its nodes, their order and their references. It holds no logic.
 
-The `…Spec` models are the YAML as it is written; `Recipe`, `Node` and `Record` are the same bound to stages and to each
-other (`binding.bind`).
+The `…Spec` models (`recipe.spec`) mirror the YAML file; `Recipe`, `Node` and `Record` are the same after binding to
+stages and to each other (`binding.bind`).
 """
 
 import inspect
@@ -21,7 +21,7 @@ from oasis_ray.types import Route
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """A value of an earlier node, or of the source."""
+    """A reference to an output of an earlier node, or to a column of the source."""
 
     node: str
     field: str
@@ -35,7 +35,7 @@ Inputs = Mapping[str, Ref | Mapping[str, Ref]]
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A named call of a stage, bound to what feeds it. `kind` is the stage's name in recipes."""
+    """A named call of a stage, with its inputs bound. `kind` is the name of the stage in recipes."""
 
     name: str
     kind: str
@@ -56,29 +56,29 @@ class Node:
 
     @property
     def wires(self) -> dict[str, Any]:
-        """What feeds each input, as the recipe writes it."""
+        """The reference of each input, as written in the recipe."""
         return {key: str(wire) if isinstance(wire, Ref) else {k: str(w) for k, w in wire.items()}
                 for key, wire in self.inputs.items()}  # fmt: skip
 
     @property
     def given(self) -> dict[str, Any]:
-        """The parameters of the stage that differ from their defaults. Prompts are there by name and digest."""
+        """The parameters of the stage that differ from their defaults. Prompts are given by name and digest."""
         return self.stage.model_dump(mode="json", exclude_defaults=True)
 
     @property
     def source(self) -> str | None:
-        """The SHA-256 of the module of a stage outside the project, whose author need not state a version."""
+        """The SHA-256 of the module of an external stage, whose author need not maintain a version."""
         if ":" not in self.kind:
             return None
-        with suppress(OSError, TypeError):  # without a source file: made in a notebook, or shipped compiled
+        with suppress(OSError, TypeError):  # no source file: defined in a notebook, or compiled
             return sha256(inspect.getsource(sys.modules[type(self.stage).__module__]).encode()).hexdigest()
         return None
 
     def digest(self, model: str | None) -> str:
-        """What this node computes, in 16 hex digits: the same as long as its outputs are (docs/run-folder.md, Digests).
+        """Return a digest of what this node computes, 16 hex digits (docs/run-folder.md, Digests).
 
-        It is made of the stage's name in recipes and its version (of a stage outside the project: its source), of the
-        parameters that differ from their defaults, prompt texts, what feeds the node, and the model.
+        It covers the name and version of the stage (of an external stage: its source), parameters that differ from
+        their defaults, prompt texts, the references of the inputs, and the model.
         """
         content = [self.kind, self.stage.version, self.source, self.given, self.wires, model]
         return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
@@ -86,7 +86,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A `RecordSpec` bound to nodes."""
+    """A `RecordSpec` with its references bound to nodes."""
 
     data_source: str
     instruction: Ref
@@ -96,7 +96,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Nodes in order, the records that rows become at the end of the two routes, and published rates."""
+    """Nodes in order, the record of each of the two routes, and published rates."""
 
     name: str
     nodes: tuple[Node, ...]
@@ -105,14 +105,14 @@ class Recipe:
 
     @property
     def pool_of(self) -> dict[str, str | None]:
-        """The pool of each node, by its name."""
+        """The pool of each node, by the name of the node."""
         return {node.name: node.pool for node in self.nodes}
 
 
 def passed(nodes: Sequence[Node], route: Route) -> list[Node]:
-    """The nodes whose outputs every row has that has come through `nodes` on `route`.
+    """Return the nodes whose outputs every row on `route` has after passing `nodes`.
 
-    A row leaves the main route at a node that says so (`Stage.routes`), with what the nodes before it wrote.
+    A row leaves the main route at a node that may divert it (`Stage.routes`), with the outputs of the nodes before.
     """
     leaves = [index for index, node in enumerate(nodes) if route in node.stage.routes]
     if route is Route.MAIN:

@@ -1,4 +1,4 @@
-"""A row on its way through the nodes of a recipe."""
+"""The row that passes through the nodes of a recipe."""
 
 import time
 from collections.abc import Mapping
@@ -31,10 +31,10 @@ class Step:
 
 @dataclass(slots=True)
 class Row:
-    """A row on its way to its end: where it came from, what nodes made of it, where it stands, and how it ended.
+    """A row in flight: its source, the outputs of its nodes, its current node, and how it ended.
 
-    `first` is the judge that turned a row down that is scored in full all the same; `waits` tells that the row has not
-    ended: the pool of the node `at` is not up in this phase.
+    `first` is the first judge that rejected a fully scored row, with its decision. `waits`: the row has not ended,
+    because the pool of node `at` is not running in this phase.
     """
 
     id: str
@@ -53,7 +53,7 @@ class Row:
     since: float = field(default_factory=time.monotonic)
     first: tuple[str, Divert] | None = None
     waits: bool = False
-    seconds: float = 0.0  # that it was on its way
+    seconds: float = 0.0  # in flight
 
     @property
     def outcome(self) -> Outcome:
@@ -61,5 +61,5 @@ class Row:
         return OUTCOME_OF[self.route]
 
     def value(self, ref: Ref) -> Any:
-        """What node `ref.node` wrote as `ref.field`."""
+        """Return the value that a reference points to."""
         return getattr(self.values[ref.node], ref.field)

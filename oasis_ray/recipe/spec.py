@@ -1,67 +1,72 @@
-"""A recipe as its YAML file is written: nodes, records and published rates, validated one by one."""
+"""Models of a recipe file: nodes, records and published rates, validated before they are bound."""
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 Wiring = str | dict[str, str]
 
 
 class NodeSpec(BaseModel):
-    """One step of a recipe, as it stands in the YAML."""
+    """A node of a recipe file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="The node's own name; its outputs are `name.field`.")
-    stage: str = Field(description="The kind of step: a shipped stage, or `package.module:Class`.")
-    pool: str | None = Field(None, description="The pool that answers, for a stage that asks a model.")
-    route: Literal["main", "caption"] = Field("main", description="Which rows it works on.")
-    inputs: dict[str, Wiring] = Field(
-        default_factory=dict, description="For each input of the stage, what feeds it: `node.field` or `source.column`."
+    name: str = Field(
+        pattern=r"^[a-z][a-z0-9_]*$", description="Unique name of the node; its outputs are `name.field`."
     )
-    with_: dict[str, Any] = Field(default_factory=dict, alias="with", description="The stage's parameters.")
-    enabled: bool = Field(True, description="A node that is switched off is left out of the run.")
+    stage: str = Field(description="The stage: a shipped one, or `package.module:Class`.")
+    pool: str | None = Field(None, description="The pool of engines, for a stage that asks a model.")
+    route: Literal["main", "caption"] = Field("main", description="The route whose rows the node processes.")
+    inputs: dict[str, Wiring] = Field(
+        default_factory=dict, description="The value of each input of the stage: `node.field` or `source.column`."
+    )
+    with_: dict[str, Any] = Field(default_factory=dict, alias="with", description="Parameters of the stage.")
+    enabled: bool = Field(True, description="false: leave the node out of the run.")
 
 
 class RecordSpec(BaseModel):
-    """How a row that ends well becomes a record of the data set."""
+    """How a row becomes a record of the data set."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    data_source: str = Field(description="Written into each record, to tell its kind.")
+    data_source: str = Field(description="The kind of record; written into each record.")
     instruction: str = Field(description="The user's turn: `node.field`.")
     response: str = Field(description="The assistant's turn: `node.field`.")
     scores: dict[str, str] = Field(
-        default_factory=dict, description="Scores to keep in the record: name to `node.field`."
+        default_factory=dict, description="Scores to keep in the record, by name: `node.field`."
     )
 
 
 class RecordsSpec(BaseModel):
-    """The two kinds of record that a recipe can make."""
+    """The two kinds of record that a recipe can produce."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    accepted: RecordSpec = Field(description="Rows that come to the end of the main route.")
-    captions: RecordSpec | None = Field(None, description="Rows that come to the end of the caption route.")
+    accepted: RecordSpec = Field(description="The record of rows that reach the end of the main route.")
+    captions: RecordSpec | None = Field(None, description="The record of rows that reach the end of the caption route.")
 
 
 class RateSpec(BaseModel):
-    """A published rate, to set beside a run's own: the share of rows that come through some nodes."""
+    """A published share of rows that pass some nodes, for comparison with a run."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    say: str = Field(description="What the rate is of.")
-    from_: str = Field(alias="from", description="The first node of the passage.")
-    to: str = Field(description="The last node of the passage.")
+    # run.json keeps the old name, which runs of earlier versions have.
+    label: str = Field(
+        validation_alias=AliasChoices("label", "say"), serialization_alias="say", description="What is measured."
+    )
+    from_: str = Field(alias="from", description="The first node.")
+    to: str = Field(description="The last node.")
     published: float = Field(ge=0, le=1, description="The published share.")
 
 
 class RecipeSpec(BaseModel):
-    """A recipe file."""
+    """A recipe file: nodes, records and published rates."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(description="What the recipe is called.")
-    nodes: tuple[NodeSpec, ...] = Field(description="The steps, in order.")
-    records: RecordsSpec = Field(description="What becomes of rows that end well.")
-    rates: tuple[RateSpec, ...] = Field((), description="Published rates that a run is compared with.")
+    name: str = Field(description="Name of the recipe.")
+    nodes: tuple[NodeSpec, ...] = Field(description="The nodes, in order.")
+    records: RecordsSpec = Field(description="The records that rows become.")
+    rates: tuple[RateSpec, ...] = Field((), description="Published rates, for comparison with a run.")

@@ -92,7 +92,7 @@ def _run(path: str, manifest: Mapping[str, Any], totals: Totals, outcomes: Count
             for one in passages(manifest, tally)
         ],
         "rates": [
-            schema.Rate(say=rate.say, rows=rows, of=of, published=rate.published)
+            schema.Rate(say=rate.label, rows=rows, of=of, published=rate.published)
             for rate, rows, of in shares(manifest, tally)
         ],
         "cost": schema.Cost(

@@ -9,7 +9,7 @@ from collections import deque
 from datetime import UTC, datetime
 from typing import Any
 
-from oasis_ray.storage import write_whole
+from oasis_ray.storage import write_atomically
 
 KEPT = 10_000  # lines, about 2 MB
 
@@ -42,5 +42,5 @@ class EventLog:
             return
         if gone := self._gone + noted - len(lines):
             lines.insert(0, json.dumps({"event": "lines_dropped", **self._always, "lines": gone}))
-        write_whole(self._folder, self._name, "\n".join(lines) + "\n")
+        write_atomically(self._folder, self._name, "\n".join(lines) + "\n")
         self._written = noted

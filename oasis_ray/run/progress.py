@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, computed_fie
 from oasis_ray.cost.bill import Bill
 from oasis_ray.errors import JobError
 from oasis_ray.output.counts import Usage
-from oasis_ray.storage import locate, write_whole
+from oasis_ray.storage import locate, write_atomically
 
 FILE = "progress.json"
 SILENT_S = 30.0  # a driver that has not written for this long, or for three intervals, may be dead
@@ -109,7 +109,7 @@ class Progress(BaseModel):
 
 def write_progress(folder: str, progress: Progress) -> None:
     """Write `progress.json` atomically. Raises what the file system raises."""
-    write_whole(folder, FILE, progress.model_dump_json(indent=2))
+    write_atomically(folder, FILE, progress.model_dump_json(indent=2))
 
 
 def read_progress(folder: str) -> Progress | None:

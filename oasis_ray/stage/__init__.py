@@ -1,4 +1,4 @@
-"""Stage: all that a stage may import. Pure values and two pure methods; no I/O, no clock, no randomness, no Ray."""
+"""Stage: everything that a stage may import. Values and pure methods; no I/O, no clock, no randomness, no Ray."""
 
 from oasis_ray.stage.base import ModelStage, RowStage, Stage
 from oasis_ray.stage.language import MIN_CHARS, MIN_PROBABILITY, detect

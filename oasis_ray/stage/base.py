@@ -1,9 +1,9 @@
-"""A stage: what a step asks and how it reads the reply.
+"""Base classes of stages: what a node asks a model, and how it parses the reply.
 
-A stage is a frozen pydantic model whose fields are its parameters, so a node's `with:` in a recipe validates straight
-into it, and two pure methods over a small dataclass `In`, giving a small dataclass `Out` or a `Divert`. It does no
-I/O, knows no clock and no randomness, and sees neither Ray nor an engine. `ModelStage` asks a model; `RowStage` does
-not. `In` and `Out` are read from the methods' own annotations (`contract`).
+A stage is a frozen pydantic model. Its fields are its parameters, so the `with:` of a node in a recipe validates
+directly into it. Its pure methods take a small dataclass `In` and return a small dataclass `Out` or a `Divert`. A stage
+does no I/O, uses no clock and no randomness, and sees neither Ray nor an engine. `ModelStage` asks a model; `RowStage`
+does not. `In` and `Out` are taken from the annotations of the methods (`signature.contract`).
 """
 
 from collections.abc import Mapping
@@ -18,38 +18,38 @@ Out = TypeVar("Out")
 
 
 class Stage(BaseModel):
-    """What both kinds of stage share."""
+    """Base of both kinds of stage."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
-    # To be raised whenever the stage computes something else than before from the same parameters: rows of earlier
-    # runs then count as made by another stage. What is only written differently keeps its version.
+    # Increment this whenever the stage computes something different from the same parameters: rows of earlier runs then
+    # count as made by a different stage. A refactoring keeps the version.
     version: ClassVar[int] = 1
-    # The routes, besides rejected and failed, that this stage may send a row to.
+    # Routes that this stage may send a row to, besides rejected and failed.
     routes: ClassVar[tuple[Route, ...]] = ()
-    # True where the stage only judges: a row that is scored in full goes on past its rejection (see segment.walk).
+    # True if the stage only judges: a fully scored row continues after its rejection (see pipeline.walk).
     judges: ClassVar[bool] = False
 
     def accepts(self, out: Any) -> bool:
-        """Of a stage that judges: whether a row goes on of which it wrote `out`. A forecast compares orders by it."""
+        """Whether a judge accepts a row for which it wrote `out`. Forecasts use it to compare orders of judges."""
         return True
 
     def problems(self, inputs: Mapping[str, Any]) -> list[str]:
-        """What is wrong with how this stage is bound, beyond names and types. `inputs` maps each to what feeds it."""
+        """Return problems of the bindings, beyond names and types. `inputs` maps each input to its reference."""
         return []
 
 
 class ModelStage(Stage, Generic[In, Out]):
-    """A step that asks a model. `sampling` given in part keeps the rest of the stage's own defaults."""
+    """A stage that asks a model. A partial `sampling` keeps the stage's defaults for the other keys."""
 
     sampling: Sampling = GREEDY
 
     def requests(self, row: In) -> list[Request]:
-        """What to ask for this row. An empty list asks nothing; `parse` is called all the same."""
+        """Return the requests for a row. With an empty list no model is asked; `parse` is called anyway."""
         raise TypeError(f"{type(self).__name__} has no requests()")
 
     def parse(self, row: In, replies: list[Reply]) -> Out | Divert:
-        """What the replies mean, one reply a request, in order."""
+        """Parse the replies, one per request, in order."""
         raise TypeError(f"{type(self).__name__} has no parse()")
 
     @field_validator("sampling", mode="before")
@@ -59,8 +59,8 @@ class ModelStage(Stage, Generic[In, Out]):
 
 
 class RowStage(Stage, Generic[In, Out]):
-    """A step that asks no model: rules, clean-up, choice."""
+    """A stage that asks no model: rules, cleaning, selection."""
 
     def apply(self, row: In) -> Out | Divert:
-        """What becomes of this row."""
+        """Return the output for a row, or divert the row."""
         raise TypeError(f"{type(self).__name__} has no apply()")

@@ -1,4 +1,4 @@
-"""Name the language of a text with langdetect, as the paper's statistics do. Seeded: unseeded, langdetect is random."""
+"""Language detection with langdetect, as in the paper's statistics. Seeded, because langdetect is random by default."""
 
 from langdetect import DetectorFactory, detect_langs
 from langdetect.lang_detect_exception import LangDetectException
@@ -10,12 +10,12 @@ MIN_PROBABILITY = 0.9
 
 
 def detect(text: str, min_chars: int = MIN_CHARS, min_probability: float = MIN_PROBABILITY) -> tuple[str, bool]:
-    """The likeliest language (ISO 639-1 as langdetect writes it, `und` where it finds none), and whether that is sure.
+    """Return the most likely language (ISO 639-1 as langdetect writes it; `und` if none), and whether it is certain.
 
-    Short texts are never sure: langdetect guesses on them.
+    Short texts are never certain, because langdetect guesses on them.
     """
     try:
-        likeliest = detect_langs(text)[0]
-    except LangDetectException:  # no letters in it
+        best = detect_langs(text)[0]
+    except LangDetectException:  # the text has no letters
         return "und", False
-    return str(likeliest.lang), likeliest.prob >= min_probability and len(text.strip()) >= min_chars
+    return str(best.lang), best.prob >= min_probability and len(text.strip()) >= min_chars

@@ -1,8 +1,8 @@
-"""Prompts and phrases: text files, known by name, filled in one pass.
+"""Prompts and phrases: text files, referenced by name; slots are filled in one pass.
 
-`prompts/clarity.txt` is the prompt `clarity`; its slots are written {{instruction}}. A folder of one file a language
-(`prompts/describe/en.txt`), a phrase a line, is a set of phrases. A job may name a folder of its own, which is looked
-into first.
+`prompts/clarity.txt` is the prompt `clarity`; its slots are written {{instruction}}. A set of phrases is a folder with
+one file per language (`prompts/describe/en.txt`) and one phrase per line. A job may name its own folder, which is
+searched first.
 """
 
 import re
@@ -18,19 +18,19 @@ from oasis_ray.errors import JobError, nearest
 from oasis_ray.text_files import read_text
 
 SLOT = re.compile(r"\{\{(\w+)\}\}")
-LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z]{2,4})?")  # a file of phrases is named so; a folder may hold prompts instead
+LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z]{2,4})?")  # the name of a phrases file; a subfolder may hold prompts instead
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A text with slots."""
+    """A prompt: a text with slots."""
 
     name: str
     text: str
 
     @property
     def slots(self) -> tuple[str, ...]:
-        """The slots' names, each once, in the order of the text."""
+        """The names of the slots, without duplicates, in the order of the text."""
         return tuple(dict.fromkeys(SLOT.findall(self.text)))
 
     @property
@@ -39,16 +39,16 @@ class Prompt:
         return sha256(self.text.encode()).hexdigest()
 
     def fill(self, values: Mapping[str, str]) -> str:
-        """The text with every slot filled, in one pass: a slot's name inside a value stays as it is.
+        """Fill all slots in one pass: a slot inside a value is not filled.
 
-        Raises KeyError where a slot has no value; the recipe's contracts rule that out before a run.
+        Raises KeyError if a slot has no value; checks of the recipe's bindings prevent that in a run.
         """
         return SLOT.sub(lambda slot: values[slot[1]], self.text)
 
 
 @dataclass(frozen=True, slots=True)
 class Phrases:
-    """Ways to say one thing, by language (ISO 639-1 as langdetect writes it: en, zh-cn)."""
+    """Phrases with one meaning, by language (ISO 639-1 as langdetect writes it: en, zh-cn)."""
 
     name: str
     languages: Mapping[str, tuple[str, ...]]
@@ -60,7 +60,7 @@ class Phrases:
 
 
 def load_prompt(name: str, folders: Sequence[Path]) -> Prompt:
-    """Read the prompt `name` from the first folder that has it. Raises ValueError with the names that exist."""
+    """Load a prompt from the first folder that has it. Raises ValueError with the existing names."""
     for folder in folders:
         path = {path.stem: path for path in folder.glob("*.txt")}.get(name)
         if path is not None:
@@ -70,7 +70,7 @@ def load_prompt(name: str, folders: Sequence[Path]) -> Prompt:
 
 
 def load_phrases(name: str, folders: Sequence[Path]) -> Phrases:
-    """Read the phrases `name` from the first folder that has them. Raises ValueError with the names that exist."""
+    """Load phrases from the first folder that has them. Raises ValueError with the existing names."""
     for folder in folders:
         files = sorted(path for path in folder.glob("*/*.txt") if path.parent.name == name)
         if files:
@@ -82,7 +82,7 @@ def load_phrases(name: str, folders: Sequence[Path]) -> Phrases:
 
 
 def _text_of(path: Path) -> str:
-    """The text in a file, in the form that pydantic reports: a ValueError."""
+    """Return the text of a file. Raises ValueError, which pydantic reports."""
     try:
         return read_text(path)
     except JobError as error:
@@ -97,11 +97,11 @@ def _phrases(value: Any, info: ValidationInfo) -> Phrases:
     return value if isinstance(value, Phrases) else load_phrases(str(value), (info.context or {})["prompts"])
 
 
-def _known_by(value: Prompt | Phrases) -> dict[str, str]:
+def _reference(value: Prompt | Phrases) -> dict[str, str]:
     return {"name": value.name, "digest": value.digest}
 
 
-# Fields of a stage: written as a name in YAML, loaded when the recipe is validated (context key `prompts`: folders),
-# and written into a manifest as name and digest.
-PromptField = Annotated[Prompt, BeforeValidator(_prompt), PlainSerializer(_known_by)]
-PhrasesField = Annotated[Phrases, BeforeValidator(_phrases), PlainSerializer(_known_by)]
+# Field types for stages: a name in YAML, loaded when the recipe is validated (context key `prompts`: folders), and
+# serialized in a manifest as name and digest.
+PromptField = Annotated[Prompt, BeforeValidator(_prompt), PlainSerializer(_reference)]
+PhrasesField = Annotated[Phrases, BeforeValidator(_phrases), PlainSerializer(_reference)]

@@ -1,4 +1,4 @@
-"""What a stage reads and writes: the dataclasses `In` and `Out`, their fields' types, and the types' Arrow forms."""
+"""Signature of a stage: its dataclasses `In` and `Out`, the types of their fields, and the matching Arrow types."""
 
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
@@ -13,11 +13,11 @@ from oasis_ray.types import Divert
 SCALARS = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 
 
-@cache  # asked for each row, and annotations that are text are compiled each time
+@cache  # called for each row, and string annotations are compiled each time
 def contract(stage: type[Stage]) -> tuple[type, type]:
-    """The dataclasses `In` and `Out` of a stage, from the annotations of `parse` or `apply`.
+    """Return the dataclasses `In` and `Out` of a stage, from the annotations of `parse` or `apply`.
 
-    Raises TypeError where the stage does not say them, or its `Out` can't be written.
+    Raises TypeError if the annotations are missing, or if `Out` has a field that Arrow can't store.
     """
     method = getattr(stage, "parse", None) or getattr(stage, "apply", None)
     hints = get_type_hints(method) if method else {}
@@ -34,23 +34,23 @@ def contract(stage: type[Stage]) -> tuple[type, type]:
 
 @cache
 def types_of(dataclass: type) -> dict[str, Any]:
-    """The fields of a dataclass and their types."""
+    """Return the types of a dataclass's fields by name."""
     return get_type_hints(dataclass)
 
 
 def required(dataclass: type) -> set[str]:
-    """The fields of a dataclass that have no default."""
+    """Return the fields of a dataclass that have no default."""
     return {f.name for f in fields(dataclass) if f.default is MISSING and f.default_factory is MISSING}
 
 
 def accepts(want: Any, have: Any) -> bool:
-    """Tell whether a value of type `have` may be given where `want` is asked for."""
-    wanted = _members(want)
-    return all(any(_same(w, h) for w in wanted) for h in _members(have))
+    """Whether a value of type `have` is valid where `want` is expected."""
+    options = _members(want)
+    return all(any(_same(option, h) for option in options) for h in _members(have))
 
 
 def name_of(kind: Any) -> str:
-    """A type as a reader would write it: `str`, `Image | None`."""
+    """Return the name of a type as written in code: `str`, `Image | None`."""
     return " | ".join("None" if k is NoneType else getattr(k, "__name__", str(k)) for k in _members(kind))
 
 
@@ -63,7 +63,7 @@ def _same(want: Any, have: Any) -> bool:
 
 
 def arrow(kind: Any) -> pa.DataType:
-    """The Arrow type of a field of an `Out`: str, int, float, bool, lists of these, and any of them or None.
+    """Return the Arrow type of a field of `Out`: str, int, float, bool, lists of these, each optionally None.
 
     Raises TypeError for anything else.
     """

@@ -63,18 +63,18 @@ def test_a_run_prints_its_funnel_and_too_many_failures_end_with_3(tmp_path: Path
     assert "fault: 1 id of the input never ended: good" in broken.stderr
 
 
-ADVICE = "or run it on Ray: executor: ray"
+ADVICE = "or use Ray: executor: ray"
 ONE = "a local run has one engine per pool"
 BEYOND: dict[str, tuple[str, str]] = {
-    "phases": ("phases=auto", "phases: auto: a local run has all its engines up at once; take `phases` out"),
-    "workers": ("workers=2", "workers: 2: a local run carries its rows in one process; take `workers` out"),
-    "replicas": ("pools.vlm.replicas=2", f"pools.vlm.replicas: 2: {ONE}; take it out"),
-    "a pool that grows": ("pools.vlm.replicas=[0,3]", f"pools.vlm.replicas: [0, 3]: {ONE}; take it out"),
-    "types": ("pools.vlm.types={H100: {replicas: 2}}", f"pools.vlm.types: {ONE}; take `types` out"),
+    "phases": ("phases=auto", "phases: auto: a local run has all engines at once; remove `phases`"),
+    "workers": ("workers=2", "workers: 2: a local run has one process; remove `workers`"),
+    "replicas": ("pools.vlm.replicas=2", f"pools.vlm.replicas: 2: {ONE}; remove it"),
+    "a pool that grows": ("pools.vlm.replicas=[0,3]", f"pools.vlm.replicas: [0, 3]: {ONE}; remove it"),
+    "GPU types": ("pools.vlm.gpu_types={H100: {replicas: 2}}", f"pools.vlm.gpu_types: {ONE}; remove `gpu_types`"),
     "a type": ("pools.vlm.gpu_type=H100",
-               "pools.vlm.gpu_type: a local run takes the GPUs that are here; take it out"),
+               "pools.vlm.gpu_type: a local run uses the GPUs of this machine; remove it"),
     "shared engines": ("pools.vlm.shared=judge",
-                       "pools.vlm.shared: judge: a local run has its engines for itself; take it out"),
+                       "pools.vlm.shared: judge: a local run can't share engines; remove it"),
 }  # fmt: skip
 
 
@@ -198,4 +198,4 @@ def test_what_a_name_says_is_printed_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(picture())
     (tmp_path / "in.jsonl").write_text('{"image": "a.png"}\n{"image": "[red]b[/x].png"}\n')
     done = call_here("ingest", tmp_path / "in.jsonl", tmp_path / "shards")
-    assert done.stderr == "passed over in.jsonl, line 2: a path to no file: '[red]b[/x].png'\n"
+    assert done.stderr == "passed over in.jsonl, line 2: no such file: '[red]b[/x].png'\n"

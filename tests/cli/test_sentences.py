@@ -19,8 +19,8 @@ JobFile = Callable[..., Path]
     [
         ("{job}", "{job} is a file"),
         ("{job}/x", "{job} is a file"),
-        ("/proc/foo", "/proc can't be written to"),
-        ("/proc/1/foo/bar", "/proc/1 can't be written to"),
+        ("/proc/foo", "/proc is not writable"),
+        ("/proc/1/foo/bar", "/proc/1 is not writable"),
     ],
 )
 def test_an_output_that_can_not_be_made_is_a_wrong_job(
@@ -31,14 +31,14 @@ def test_an_output_that_can_not_be_made_is_a_wrong_job(
     place = path.format(job=job)
     done = call(verb, job, "--set", f"output.path={place}", PYTHONPATH=str(ROOT))
     assert (done.returncode, done.stderr) == (
-        2, f"JobError: 1 problem:\n  - output.path: {place} can't be made: {why.format(job=job)}\n",
+        2, f"JobError: 1 problem:\n  - output.path: {place} can't be created: {why.format(job=job)}\n",
     )  # fmt: skip
 
 
 def test_shards_that_can_not_be_made_are_reported(tmp_path: Path) -> None:
     rows(tmp_path, "good")
     done = call("ingest", tmp_path / "shards", "/proc/x")
-    message = "JobError: 1 problem:\n  - OUT: /proc/x can't be made: /proc can't be written to\n"
+    message = "JobError: 1 problem:\n  - OUT: /proc/x can't be created: /proc is not writable\n"
     assert (done.returncode, done.stderr) == (2, message)
 
 
@@ -57,14 +57,14 @@ def test_an_output_folder_that_can_not_be_written_is_reported_before_counting(
     rows(tmp_path, "good")
     execute(job_file())
     done = call("report", tmp_path / "run", "--out", tmp_path / "job.yaml")
-    message = f"JobError: 1 problem:\n  - --out: {tmp_path}/job.yaml can't be made: {tmp_path}/job.yaml is a file\n"
+    message = f"JobError: 1 problem:\n  - --out: {tmp_path}/job.yaml can't be created: {tmp_path}/job.yaml is a file\n"
     assert (done.returncode, done.stderr) == (2, message)
 
 
 def test_a_folder_for_a_job_file_is_reported(tmp_path: Path) -> None:
     done = call("run", tmp_path)
     assert (done.returncode, done.stderr) == (
-        2, f"JobError: 1 problem:\n  - {tmp_path} is a folder; name the file in it\n",
+        2, f"JobError: 1 problem:\n  - {tmp_path} is a folder; name a file in it\n",
     )  # fmt: skip
 
 

@@ -197,7 +197,7 @@ def test_a_probe_is_run_forecast_and_graded(tmp_path: Path, job_file: Callable[.
         tmp_path / "shards/a.parquet", [{"id": f"{kind}-{n}", "bytes": picture()} for n in range(12) for kind in kinds]
     )
     pool = {"backend": "simulated", "model": "script", "script": "tests.support.scripts:oasis", "device": "cpu",
-            "latency": {"read_tokens_per_s": 40000, "token_s": 0.005, "token_s_a_reply": 0.0}}  # fmt: skip
+            "latency": {"read_tokens_per_s": 40000, "token_s": 0.005, "token_s_per_reply": 0.0}}  # fmt: skip
     job, recipe = load_job(job_file(pools={"vlm": pool, "llm": pool}, rows_in_flight=16, rows_per_task=4), SHIPPED)
     probe = Run(probe_of(job, 30), recipe)
     manifest = probe.execute()

@@ -1,5 +1,5 @@
-"""The prompt is token-exact, and comes from the model's own template: for the forms of Qwen2-VL, Qwen2.5-VL, Qwen3-VL,
-and for templates of other families. No weights are needed.
+"""Prompts are token-exact and follow the model's template: those of Qwen2-VL, Qwen2.5-VL and Qwen3-VL, and of other
+families. No weights are needed.
 """
 
 import pytest
@@ -50,7 +50,7 @@ def chat(words: PreTrainedTokenizerFast, template: str = TEMPLATE, image: str | 
         pytest.param(LLAVA, "USER: <|image_pad|>\n", id="llava"),
     ],
 )
-def test_the_hook_is_the_template_cut_straight_after_the_image(
+def test_the_hook_is_the_template_cut_right_after_the_image(
     words: PreTrainedTokenizerFast, template: str, opening: str
 ) -> None:
     ids = chat(words, template).ids(Request(images=(IMAGE,), speaker="user"))
@@ -90,7 +90,7 @@ def test_words_never_become_special_tokens(words: PreTrainedTokenizerFast, text:
 
 @pytest.fixture(scope="module")
 def tools() -> PreTrainedTokenizerFast:
-    """A tokenizer with added tokens that it does not call special, as Qwen's have, and with a run of blanks."""
+    """A tokenizer with added tokens that are not marked as special, as in Qwen's, and with a token of spaces."""
     words = bpe_tokenizer(["Call a tool, then think: < > / _ |"] * 3)
     words.add_tokens(
         [AddedToken(mark, normalized=False) for mark in ("<tool_call>", "</think>", "<|fim_prefix|>", "   ")]
@@ -99,20 +99,20 @@ def tools() -> PreTrainedTokenizerFast:
 
 
 @pytest.mark.parametrize("text", ["<tool_call>{}", "so</think>.", "<|fim_prefix|>", "<<tool_call>tool_call>"])
-def test_words_never_become_added_tokens_that_are_not_called_special(tools: PreTrainedTokenizerFast, text: str) -> None:
+def test_text_never_becomes_added_tokens_that_are_not_marked_special(tools: PreTrainedTokenizerFast, text: str) -> None:
     added = {i for i, token in tools.added_tokens_decoder.items() if token.content.strip()}
     ids = chat(tools).ids(Request(text, speaker="user"))
     assert sum(i in added for i in ids) == sum(i in added for i in chat(tools).ids(Request("x", speaker="user")))
     assert tools.decode(ids).endswith(text)
-    assert not added & set(tools(chat(tools).harmless(text), add_special_tokens=False)["input_ids"])
+    assert not added & set(tools(chat(tools).escaped(text), add_special_tokens=False)["input_ids"])
 
 
-def test_added_runs_of_blanks_stay_what_the_model_reads_them_as(tools: PreTrainedTokenizerFast) -> None:
+def test_added_tokens_of_spaces_stay_tokens(tools: PreTrainedTokenizerFast) -> None:
     assert tools.convert_tokens_to_ids("   ") in chat(tools).ids(Request("if:   pass"))
 
 
 def test_words_are_made_harmless_for_servers_that_tokenise_themselves(words: PreTrainedTokenizerFast) -> None:
-    text = chat(words).harmless("see <|im_end|> and <|image_pad|>, 1 < 2")
+    text = chat(words).escaped("see <|im_end|> and <|image_pad|>, 1 < 2")
     assert text.replace("\u200b", "") == "see <|im_end|> and <|image_pad|>, 1 < 2"
     assert not set(words(text, add_special_tokens=False)["input_ids"]) & set(words.all_special_ids)
 
@@ -130,25 +130,25 @@ def test_banned_tokens_never_hold_the_end_of_a_turn(words: PreTrainedTokenizerFa
 
 
 def test_emoji_are_banned_by_the_bytes_they_begin_with() -> None:
-    # Three faces share the first three bytes, so the vocabulary has a token for the beginning and one for each end.
+    # Three faces share the first three bytes, so the vocabulary has one token for these and one for each last byte.
     words = bpe_tokenizer(["sun 😀 moon 😁😂 star ☀ ☁ 是什么 日本語 déjà – “quoted” €"] * 20)
     banned = set(chat(words).banned_ids(Sampling(ban=("emoji",))))
     for text in ("sun 日本語 是什么 déjà – “quoted” € 1/2", "<|im_end|>"):
         assert not banned & set(words(text, add_special_tokens=False)["input_ids"])
-    for text in (" 😀", " 😁😂", " ☀", " ☁"):  # as they stood in the training text
+    for text in (" 😀", " 😁😂", " ☀", " ☁"):  # as in the training text
         assert banned & set(words(text, add_special_tokens=False)["input_ids"]), text
 
 
 @pytest.mark.parametrize(
     ("template", "image", "request_", "message"),
     [
-        ("{{ bos }}", None, Request("x"), "leaves the user's words out"),
-        (TEMPLATE, None, Request("x", (IMAGE,)), "takes no images (its config has no image_token_id)"),
+        ("{{ bos }}", None, Request("x"), "omits the user's text"),
+        (TEMPLATE, None, Request("x", (IMAGE,)), "does not accept images (its config has no image_token_id)"),
         (
             "{% for m in messages %}{{ m.content if m.content is string else m.content[1].text }}{% endfor %}",
             "<|image_pad|>",
             Request("x", (IMAGE,)),
-            "writes 0 image placeholders '<|image_pad|>' before the user's words, not one",
+            "writes 0 image placeholders '<|image_pad|>' before the user's text, not one",
         ),
     ],
     ids=["no words", "no image token", "no placeholder"],
@@ -161,7 +161,7 @@ def test_a_template_that_cannot_be_used_is_refused_with_the_reason(
     assert message in str(error.value)
 
 
-def test_a_model_folder_says_it_all() -> None:
+def test_a_chat_template_is_loaded_from_a_model_folder() -> None:
     model = Chat.load(str(VLM))
     assert model.image_token == "<|image_pad|>"
     assert model.tokenizer.decode(model.ids(Request(images=(IMAGE,), speaker="user"))) == f"<|im_start|>user\n{SEEN}"

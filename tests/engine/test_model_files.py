@@ -1,4 +1,4 @@
-"""Models are brought to a machine once, whole or not at all, at the revision that the run has pinned."""
+"""Models are downloaded to a machine once, atomically, at the revision that the run has pinned."""
 
 import json
 import os
@@ -28,7 +28,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 @pytest.fixture
 def filled(store_here: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Store:
-    """A store with a model in a bucket of the test's own, and an empty folder for models that are brought."""
+    """A store with a model in a bucket of this module, and an empty folder for downloaded models."""
     monkeypatch.setenv("OASIS_MODELS", str(tmp_path / "models"))
     store_here.put(bucket(tmp_path), {f"tiny/{name}": data for name, data in (FILES | LEFT).items()})
     return store_here
@@ -43,11 +43,11 @@ def url(folder: Path) -> str:
 
 
 def pin(model: str, revision: str | None = None, earlier: dict[str, Any] | None = None) -> str | None:
-    """The revision that a run takes."""
+    """Return the revision that a run uses."""
     return pin_revisions({"vlm": Pool(model=model, revision=revision)}, earlier or {})["vlm"].revision
 
 
-def test_what_holds_no_code_is_brought_and_nothing_else(filled: Store, tmp_path: Path) -> None:
+def test_only_files_without_code_are_downloaded(filled: Store, tmp_path: Path) -> None:
     revision = pin(url(tmp_path))
     assert local_folder(url(tmp_path), revision) is None
     folder = download(url(tmp_path), revision)
@@ -82,39 +82,37 @@ def test_a_download_that_was_cut_off_is_no_model_and_goes_on(filled: Store, tmp_
     assert [path.name for path in (tmp_path / "models").iterdir() if path.is_dir()] == [place.name]
 
 
-def test_a_model_that_was_exchanged_is_not_taken_for_the_old_one(filled: Store, tmp_path: Path) -> None:
+def test_a_model_that_has_changed_is_a_different_revision(filled: Store, tmp_path: Path) -> None:
     old = pin(url(tmp_path))
     filled.client().put_object(Bucket=bucket(tmp_path), Key="tiny/model.safetensors", Body=b"WEIGHTS" * 1000)
     new = pin(url(tmp_path))
     assert new != old
     with pytest.raises(RunError) as error:
         download(url(tmp_path), old)
-    assert (
-        str(error.value) == f"model {url(tmp_path)} is no longer at revision {old}: its files were exchanged meanwhile"
-    )
+    assert str(error.value) == f"model {url(tmp_path)} is no longer at revision {old}: its files have changed"
     assert [path for path in (tmp_path / "models").iterdir() if path.is_dir()] == []
     with pytest.raises(JobError) as asked:
         pin(url(tmp_path), old)
     assert asked.value.problems == (
-        f"pools.vlm.model: {url(tmp_path)} is at revision {new}, not {old}; its files were exchanged",
+        f"pools.vlm.model: {url(tmp_path)} is at revision {new}, not {old}; its files have changed",
     )
 
 
-def test_where_there_is_no_model_it_is_told(filled: Store, tmp_path: Path) -> None:
+def test_a_missing_model_is_reported(filled: Store, tmp_path: Path) -> None:
     client = filled.client()
     client.put_object(Bucket=bucket(tmp_path), Key="pickled/config.json", Body=b"{}")
     client.put_object(Bucket=bucket(tmp_path), Key="pickled/pytorch_model.bin", Body=b"pickle")
     given = {"none": f"s3://{bucket(tmp_path)}/none", "pickled": f"s3://{bucket(tmp_path)}/pickled"}
     with pytest.raises(JobError) as error:
         pin_revisions({name: Pool(model=model) for name, model in given.items()}, {})
-    hint = "is the name right, and is there such a bucket at this endpoint?"
+    hint = "is the name right, and does the bucket exist at this endpoint?"
     assert error.value.problems == (
         f"pools.none.model: {given['none']}: {bucket(tmp_path)}/none; {hint}",
         f"pools.pickled.model: there is no model at {given['pickled']} (a folder with config.json and *.safetensors)",
     )
 
 
-def test_a_folder_of_this_machine_is_taken_where_it_is(tmp_path: Path) -> None:
+def test_a_local_folder_is_used_in_place(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "model.safetensors").write_text("")
     assert (pin(str(tmp_path)), download(str(tmp_path), None), local_folder(str(tmp_path), None)) == (
@@ -125,7 +123,7 @@ def test_a_folder_of_this_machine_is_taken_where_it_is(tmp_path: Path) -> None:
 
 
 class Hub(BaseHTTPRequestHandler):
-    """What of the hub's interface a download needs, for the model `we/tiny` at one commit."""
+    """The part of the hub's API that a download needs, for the model `we/tiny` at one commit."""
 
     asked: list[str] = []  # noqa: RUF012
 
@@ -178,7 +176,7 @@ except OasisError as error:
 
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """What a process needs to ask a stand-in for the hub; its client reads it once, when it is imported."""
+    """Environment variables for a fake hub. The client reads them once, on import."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     Hub.asked.clear()
@@ -188,7 +186,7 @@ def hub(tmp_path: Path) -> Iterator[dict[str, str]]:
 
 
 def take(variables: dict[str, str], model: str, revision: str = "", **earlier: Any) -> Any:
-    """Pin and bring a model in another process: the revision, the files, and whether it is then held; or the error."""
+    """Pin and download a model in a subprocess. Returns revision, files, and whether it is cached; or the error."""
     words = [sys.executable, "-c", HUB_WAY, model, revision, json.dumps(earlier)]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("HF_")} | variables
     environment |= {"PYTHONPATH": str(ROOT)}
@@ -197,7 +195,7 @@ def take(variables: dict[str, str], model: str, revision: str = "", **earlier: A
     return json.loads(said.stdout)
 
 
-def test_a_model_of_the_hub_is_brought_at_a_commit_and_then_taken_without_a_network(hub: dict[str, str]) -> None:
+def test_a_hub_model_is_downloaded_at_a_commit_and_then_used_offline(hub: dict[str, str]) -> None:
     brought = [COMMIT, sorted(FILES), True]
     assert take(hub, "we/tiny") == brought
     offline = hub | {"HF_HUB_OFFLINE": "1"}
@@ -211,10 +209,10 @@ def test_a_model_of_the_hub_is_brought_at_a_commit_and_then_taken_without_a_netw
 
 def test_a_model_that_is_not_there_is_told_with_what_to_do(hub: dict[str, str]) -> None:
     missing = take(hub, "we/none", "v2")
-    assert missing.startswith("1 problem:\n  - pools.vlm.model: the hub does not give we/none@v2: ")
-    assert missing.endswith("; are id and revision right, and is HF_TOKEN set, if it is gated?")
+    assert missing.startswith("1 problem:\n  - pools.vlm.model: the hub has no we/none@v2: ")
+    assert missing.endswith("; are id and revision right, and is HF_TOKEN set for a gated model?")
     Hub.asked.clear()
-    todo = "HF_HUB_OFFLINE is set: bring it while there is a network (hf download we/tiny), or name its folder or a URL"
+    todo = "HF_HUB_OFFLINE is set: download it while online (hf download we/tiny), or use a folder or a URL"
     offline = hub | {"HF_HUB_OFFLINE": "1"}
     assert take(offline, "we/tiny") == (
         f"1 problem:\n  - pools.vlm.model: we/tiny@main is not on this machine, and {todo}"
@@ -222,5 +220,5 @@ def test_a_model_that_is_not_there_is_told_with_what_to_do(hub: dict[str, str]) 
     assert take(offline, "we/tiny", COMMIT) == f"model we/tiny@{COMMIT} is not on this machine, and {todo}"
     assert Hub.asked == []
     gone = take(hub | {"HF_ENDPOINT": "http://127.0.0.1:9"}, "we/tiny")
-    assert gone.startswith("1 problem:\n  - pools.vlm.model: the hub can't be asked for we/tiny@main: ")
-    assert gone.endswith("; HF_HUB_OFFLINE=1 takes what this machine holds")
+    assert gone.startswith("1 problem:\n  - pools.vlm.model: the hub can't be reached for we/tiny@main: ")
+    assert gone.endswith("; HF_HUB_OFFLINE=1 uses the files on this machine")

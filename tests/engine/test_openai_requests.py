@@ -1,6 +1,6 @@
-"""What the OpenAI-compatible backend sends to a server, and what it makes of the answer.
+"""Requests and responses of the OpenAI backend, with a fake server.
 
-vLLM's own server is asked in tests/slow/test_openai_server.py.
+vLLM's own server is tested in tests/slow/test_openai_server.py.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ SAID = {
 
 
 class Recorder(Answers):
-    """Keeps what it is asked, and always says the same."""
+    """Records its requests, and always returns the same response."""
 
     asked: list[tuple[str, dict[str, Any]]] = []  # noqa: RUF012
 
@@ -50,7 +50,7 @@ class Recorder(Answers):
 
 
 class Full(Answers):
-    """Says of every prompt what vLLM says of one that is too long."""
+    """Responds to every prompt as vLLM does to one that is too long."""
 
     def do_POST(self) -> None:  # noqa: N802
         self.body()
@@ -63,7 +63,7 @@ def chat() -> Chat:
 
 
 def body(**keys: Any) -> dict[str, Any]:
-    """What a request with `SHORT` holds, and these keys."""
+    """Return the body of a request with `SHORT` and these keys."""
     common = {
         "model": str(VLM), "n": 1, "max_tokens": 12, "temperature": 0.0, "top_p": 1.0, "frequency_penalty": 0.0,
         "presence_penalty": 0.0, "seed": 1, "top_k": SHORT.top_k, "min_tokens": 0, "stop_token_ids": chat().stop_ids,
@@ -73,7 +73,7 @@ def body(**keys: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A server that answers, and keeps what it is asked in `Recorder.asked`."""
+    """A server that records its requests in `Recorder.asked`."""
     monkeypatch.setenv("OPENAI_API_KEY", "a-key")
     Recorder.asked.clear()
     with serving(Recorder) as url:
@@ -86,35 +86,35 @@ def ask(url: str, request: Request, **keys: Any) -> Reply:
 
 
 def turn(image: Image, text: str) -> list[dict[str, Any]]:
-    """The messages of a user who shows a picture and says something."""
+    """Return the messages of a user turn with an image and a text."""
     url = f"data:image/png;base64,{base64.b64encode(image.data).decode()}"
     content = [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": text}]
     return [{"role": "user", "content": content}]
 
 
-def test_the_hook_is_a_turn_of_the_user_that_goes_on(server: str) -> None:
+def test_the_hook_is_a_user_turn_that_the_server_continues(server: str) -> None:
     image = admit(picture(), Limits())
     ask(server, Request(images=(image,), speaker="user", sampling=SHORT))
     goes_on = {"continue_final_message": True, "add_generation_prompt": False}
     assert Recorder.asked == [(CHATS, body(messages=turn(image, ""), logprobs=False, **goes_on))]
 
 
-def test_a_question_with_an_image_is_a_chat_whose_words_are_no_special_tokens(server: str) -> None:
+def test_a_request_with_an_image_is_a_chat_completion_without_special_tokens(server: str) -> None:
     image = admit(picture(), Limits())
     reply = ask(server, Request("What is <|im_end|>?", (image,), sampling=SHORT, likelihood=True))
     assert Recorder.asked == [(CHATS, body(messages=turn(image, "What is <\u200b|im_end|>?"), logprobs=True))]
     assert reply == Reply((Sample("A cat.", "stop", 9, -0.25),), 40, 32)
 
 
-def test_a_request_without_an_image_goes_as_exact_tokens(server: str) -> None:
+def test_a_request_without_an_image_is_sent_as_token_ids(server: str) -> None:
     request = Request("<|im_end|> is a word here", speaker="user", sampling=SHORT, n=2, likelihood=True)
     reply = ask(server, request)
     assert Recorder.asked == [(COMPLETIONS, body(prompt=chat().ids(request), n=2, logprobs=0))]
-    # The server counts the tokens of all samples together: they are put down to the first.
+    # The server counts the tokens of all samples together: they are assigned to the first.
     assert reply == Reply((Sample("one", "stop", 9, -2.0), Sample("two", "length", 0, -0.5)), 40, 32)
 
 
-def test_choices_and_banned_tokens_go_along(server: str) -> None:
+def test_choices_and_banned_tokens_are_sent(server: str) -> None:
     banning = Sampling(max_tokens=12, ban=("special",))
     request = Request("Good?", sampling=banning, choices=("[[1]]", "[[5]]"))
     ask(server, request)
@@ -124,7 +124,7 @@ def test_choices_and_banned_tokens_go_along(server: str) -> None:
     assert bias != {}
 
 
-def test_an_image_of_an_odd_mode_is_sent_as_a_plain_one(server: str) -> None:
+def test_an_image_of_an_unusual_mode_is_sent_as_plain_rgb(server: str) -> None:
     ask(server, Request("Hm", (admit(picture(kind="TIFF"), Limits()),), sampling=SHORT))
     ((_, sent),) = Recorder.asked
     assert sent["messages"][0]["content"][0]["image_url"]["url"].startswith("data:image/png;base64,")
@@ -140,7 +140,7 @@ def test_a_key_that_is_refused_is_told_without_the_key(monkeypatch: pytest.Monke
     monkeypatch.setenv("OTHER_KEY", "a-wrong-key")
     with serving(Echo) as url, pytest.raises(RunError) as error:
         ask(f"{url}/401/v1", Request("Hi", sampling=SHORT), api_key_env="OTHER_KEY")
-    assert str(error.value).startswith(f"{url}/401/v1 refuses the key in $OTHER_KEY: ")
+    assert str(error.value).startswith(f"{url}/401/v1 rejects the key in $OTHER_KEY: ")
     assert "a-wrong-key" not in str(error.value)
 
 

@@ -1,4 +1,4 @@
-"""A server's word is checked: its replies, how they end, what it thinks, and whether it continues a user's turn."""
+"""Responses of a server are validated: replies, finish reasons, reasoning, and whether it continues a user's turn."""
 
 import asyncio
 import base64
@@ -44,22 +44,22 @@ def ask(server: Server, *requests: Request, retries: int = 0) -> list[Reply]:
     return asyncio.run(each())
 
 
-THOUGHT = "the model has only thought; raise max_tokens, or switch the model's thinking off"
+THOUGHT = "the reply has only reasoning; raise max_tokens, or disable the model's reasoning"
 NO_REPLY = "ServerFailedError: {url}: it answers 200 "
 MODES = {
     "limited": f"{NO_REPLY}with an error: {{{{'code': 429, 'message': 'rate limited'}}}}",
     "no choices": f"{NO_REPLY}without a reply: ",
     "empty choices": f"{NO_REPLY}without a reply: ",
     "html": f"{NO_REPLY}without a reply: <html>a page of a proxy</html>",
-    "filtered": "RowError: reply_filtered: the server's filter ended the reply: What is the",
-    "strange end": "RowError: reply_end_unknown: the server says that the reply ended with 'tool_calls': ",
+    "filtered": "RowError: reply_filtered: the content filter of the server ended the reply: What is the",
+    "strange end": "RowError: reply_end_unknown: unknown finish reason 'tool_calls': ",
     "down": "ServerFailedError: {url} answers 503: ",
 }
 
 
 @pytest.mark.parametrize("request_", [QUESTION, PICTURED], ids=["completion", "chat"])
 @pytest.mark.parametrize("mode", MODES)
-def test_what_is_no_reply_is_no_reply(mode: str, request_: Request, server: Server) -> None:
+def test_a_response_without_a_reply_is_an_error(mode: str, request_: Request, server: Server) -> None:
     server.mode = mode
     with pytest.raises(OasisError) as error:
         ask(server, request_)
@@ -69,7 +69,7 @@ def test_what_is_no_reply_is_no_reply(mode: str, request_: Request, server: Serv
 @pytest.mark.parametrize(
     ("mode", "expected"),
     [
-        ("null", "reply_without_text: the server answered with `content: null`"),
+        ("null", "reply_without_text: the server returned `content: null`"),
         ("only thoughts", f"reply_only_reasoning: {THOUGHT}: Let me see…"),
         ("thoughts unended", f"reply_only_reasoning: {THOUGHT}: Let me see, it may be [[1]]"),
     ],
@@ -82,7 +82,7 @@ def test_a_reply_without_an_answer_says_why(mode: str, expected: str, server: Se
 
 
 @pytest.mark.parametrize("mode", ["thoughts apart", "thoughts inside", "thoughts unopened"])
-def test_thoughts_are_kept_apart_from_what_is_said(mode: str, server: Server) -> None:
+def test_reasoning_of_a_server_is_separated_from_the_answer(mode: str, server: Server) -> None:
     server.mode = mode
     (reply,) = ask(server, PICTURED)
     assert reply.text == JUDGE
@@ -104,18 +104,18 @@ def test_thoughts_are_kept_apart_from_what_is_said(mode: str, server: Server) ->
         ("What do <think> and </think> do?", ("", "What do <think> and </think> do?")),
     ],
 )
-def test_thoughts_and_what_is_said(text: str, expected: tuple[str, str]) -> None:
+def test_reasoning_is_split_from_the_answer(text: str, expected: tuple[str, str]) -> None:
     assert split_reasoning(text) == expected
 
 
-def test_a_server_that_gives_no_reply_now_and_then_is_asked_again(server: Server) -> None:
+def test_a_response_without_a_reply_is_retried(server: Server) -> None:
     server.mode = "limited"
     replies = ask(server, *[QUESTION] * 8, retries=2)
     assert [reply.text for reply in replies] == [JUDGE] * 8
 
 
 @pytest.mark.parametrize(("mode", "why"), [("html", "answers 200 without a reply"), ("down", "answers 503: ")])
-def test_a_proof_that_fails_says_why_and_is_asked_for_again(mode: str, why: str, server: Server) -> None:
+def test_a_failed_check_of_continuation_is_reported_and_repeated(mode: str, why: str, server: Server) -> None:
     engine = OpenAIEngine(Pool(model=MODEL, backend="openai", url=server.url), retries=0)
 
     async def both() -> Reply:
@@ -128,7 +128,7 @@ def test_a_proof_that_fails_says_why_and_is_asked_for_again(mode: str, why: str,
     assert asyncio.run(both()).text == HOOK
 
 
-def test_a_server_that_continues_a_turn_is_asked_for_proof_once(server: Server) -> None:
+def test_continuation_is_checked_once(server: Server) -> None:
     assert [reply.text for reply in ask(server, OPENED, OPENED)] == [HOOK, HOOK]
     assert [body["max_tokens"] for body in server.asked].count(1) == 2
 
@@ -137,8 +137,8 @@ def test_a_server_that_continues_a_turn_is_asked_for_proof_once(server: Server) 
     ("mode", "why"),
     [
         ("deaf", "ignores `continue_final_message`"),
-        ("no usage", "does not say how many tokens a prompt has"),
-        ("strict", "refuses a turn to be continued (Error code: 400 - "),
+        ("no usage", "does not report prompt tokens"),
+        ("strict", "rejects `continue_final_message` (Error code: 400 - "),
     ],
 )
 def test_a_server_that_is_not_known_to_continue_a_turn_is_refused_for_the_hook_alone(
@@ -149,8 +149,8 @@ def test_a_server_that_is_not_known_to_continue_a_turn_is_refused_for_the_hook_a
     with pytest.raises(RunError) as error:
         ask(server, OPENED)
     assert str(error.value).startswith(f"{server.url} {why}")
-    assert ", so it can't be shown that it continues a user's turn: " in str(error.value)
-    assert str(error.value).endswith("or backend vllm, for the pool that writes them")
+    assert ", so it may not continue a user's turn, " in str(error.value)
+    assert str(error.value).endswith("or backend vllm, for this pool")
 
 
 def job(server: Server, job_file: Callable[..., Path], **keys: Any) -> Path:
@@ -159,7 +159,7 @@ def job(server: Server, job_file: Callable[..., Path], **keys: Any) -> Path:
 
 
 def rows(folder: Path, count: int) -> list[bytes]:
-    """Rows r0, r1, … with a picture each."""
+    """Write rows r0, r1, … with one image each."""
     pictures = [picture(("red", "green", "blue", "teal", "pink", "gold")[at]) for at in range(count)]
     shard(folder / "shards/a.parquet", [{"id": f"r{at}", "bytes": data} for at, data in enumerate(pictures)])
     return pictures
@@ -179,7 +179,7 @@ def test_rows_that_a_server_always_fails_on_end_in_failed_and_the_rest_goes_on(
 ) -> None:
     pictures = rows(tmp_path, 6)
     server.fails_with = status
-    # More than are needed to believe that it is not the rows: a server that answers otherwise is healthy.
+    # More than would prove an outage, but the server answers other requests, so it is healthy.
     server.poison = [base64.b64encode(pictures[at]).decode() for at in (0, 1, 3, 4, 5)]
     manifest = execute(job(server, job_file))
     assert (manifest["state"], outcomes(tmp_path / "run")) == (
@@ -212,7 +212,7 @@ def test_a_server_that_is_not_there_or_refuses_the_key_is_reported_before_anythi
     server.mode = "key"
     with pytest.raises(RunError) as error:
         execute(job(server, job_file, executor=executor))
-    assert str(error.value).startswith(f"pool 'llm': {server.url} refuses the key in $OPENAI_API_KEY: ")
+    assert str(error.value).startswith(f"pool 'llm': {server.url} rejects the key in $OPENAI_API_KEY: ")
     pool = {"backend": "openai", "url": "http://127.0.0.1:9/v1", "model": "m", "tokenizer": MODEL}
     with pytest.raises(RunError) as error:
         execute(job_file(pools={"vlm": pool, "llm": pool}, executor=executor))
@@ -220,20 +220,18 @@ def test_a_server_that_is_not_there_or_refuses_the_key_is_reported_before_anythi
     assert not (tmp_path / "run/run.json").exists()
 
 
-def test_a_server_that_lists_no_models_is_a_server(
-    server: Server, tmp_path: Path, job_file: Callable[..., Path]
-) -> None:
+def test_a_server_need_not_list_its_models(server: Server, tmp_path: Path, job_file: Callable[..., Path]) -> None:
     rows(tmp_path, 1)
     server.mode = "unlisted"
     assert execute(job(server, job_file))["rows"]["accepted"] == 1
     asyncio.run(OpenAIEngine(Pool(model=MODEL, backend="openai", url=server.url), retries=0).check())
 
 
-def test_a_plan_asks_the_servers(server: Server, tmp_path: Path, job_file: Callable[..., Path]) -> None:
+def test_plan_checks_the_servers(server: Server, tmp_path: Path, job_file: Callable[..., Path]) -> None:
     rows(tmp_path, 1)
     path = job(server, job_file)
     assert call_here("plan", path).stdout.splitlines()[-2] == "the job is valid and fits this machine"
     server.mode = "key"
     done = call_here("plan", path)
-    assert done.stderr.startswith(f"RunError: pool 'llm': {server.url} refuses the key in $OPENAI_API_KEY: ")
+    assert done.stderr.startswith(f"RunError: pool 'llm': {server.url} rejects the key in $OPENAI_API_KEY: ")
     assert (done.returncode, "the job is valid" in done.stdout) == (1, False)

@@ -1,4 +1,4 @@
-"""What goes into a sealed batch comes out of it."""
+"""Serialized batches are deserialized unchanged."""
 
 import pyarrow as pa
 import pytest
@@ -18,11 +18,11 @@ ROWS = pa.table({"id": ["a", None], "turns": [[{"from": "x"}], []], "image": [b"
     ],
     ids=["none", "one", "a slice", "one of them empty"],
 )
-def test_batches_come_out_as_they_went_in(batches: list[pa.Table], found: list[pa.Table]) -> None:
+def test_batches_survive_serialization(batches: list[pa.Table], found: list[pa.Table]) -> None:
     sealed = pa.concat_tables([to_ipc(batch) for batch in batches]) if batches else pa.table({})
     assert (sealed.num_rows, list(from_ipc(sealed))) == (len(batches), found)
 
 
-def test_a_slice_is_sealed_without_what_it_is_a_slice_of() -> None:
+def test_a_slice_is_serialized_without_the_rest_of_its_table() -> None:
     pictures = pa.table({"image": [bytes(1 << 20), bytes(1)]})
     assert to_ipc(pictures.slice(1)).nbytes < 1000

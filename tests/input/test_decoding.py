@@ -1,4 +1,4 @@
-"""An image as a person sees it, whatever else its file holds; and the same image for those who train on it."""
+"""Images are decoded as a viewer shows them, whatever else is in the file; trainers get the same pixels."""
 
 import io
 import struct
@@ -39,7 +39,7 @@ def hot(width: int = 64, height: int = 48) -> bytes:
 
 
 def seen(data: bytes) -> np.ndarray:
-    """What a judge sees."""
+    """Return the pixels that a judge sees."""
     return np.asarray(decode(admit(data, Limits())))
 
 
@@ -52,7 +52,7 @@ def seen(data: bytes) -> np.ndarray:
     ],
     ids=["plain", "NaN", "infinite", "minus infinite", "no data", "a hot pixel", "among 768", "among 64"],
 )  # fmt: skip
-def test_a_few_odd_values_do_not_darken_an_image(data: bytes) -> None:
+def test_outliers_do_not_darken_an_image(data: bytes) -> None:
     tones = seen(data)[..., 0]
     assert 100 < np.median(tones) < 156
     assert (tones.min(), tones.max()) == (0, 255)
@@ -62,8 +62,8 @@ def test_pixels_without_a_number_are_black() -> None:
     assert seen(tiff(changed(np.s_[:, 32:], np.nan)))[:, 32:].max() == 0
 
 
-def test_an_image_in_which_no_pixel_holds_a_number_is_broken() -> None:
-    with pytest.raises(RowError, match="image_broken: ValueError: no pixel holds a number"):
+def test_an_image_without_finite_pixels_is_broken() -> None:
+    with pytest.raises(RowError, match="image_broken: ValueError: no pixel is a finite number"):
         admit(tiff(np.full((8, 8), np.nan, np.float32)), Limits())
 
 
@@ -79,7 +79,7 @@ def test_two_tones_of_which_one_is_rare_are_both_seen() -> None:
 
 
 def jpeg(*segments: bytes) -> bytes:
-    """A JPEG of 16 x 8 pixels, left half red, right half blue, with APP1 segments."""
+    """Return a JPEG of 16 x 8 pixels, left half red, right half blue, with APP1 segments."""
     picture = PIL.Image.new("RGB", (16, 8), "red")
     picture.paste("blue", (8, 0, 16, 8))
     buffer = io.BytesIO()
@@ -90,14 +90,14 @@ def jpeg(*segments: bytes) -> bytes:
 
 
 def exif(*entries: bytes, tail: bytes = b"") -> bytes:
-    """An APP1 of EXIF with these entries of IFD0 after one that says turned (6)."""
+    """Return an APP1 segment of EXIF with these entries of IFD0 after an orientation of 6."""
     turned = struct.pack("<HHII", 0x0112, 3, 1, 6)
     every = [turned, *entries]
     return b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", len(every)) + b"".join(every) + b"\0\0\0\0" + tail
 
 
 def at(entries: int) -> int:
-    """Where the tail of such a segment lies."""
+    """Return the offset of the tail of such a segment."""
     return 8 + 2 + 12 * (entries + 1) + 4
 
 
@@ -114,7 +114,7 @@ ODD = {
 
 
 @pytest.mark.parametrize("segment", ODD.values(), ids=ODD)
-def test_exif_that_is_odd_elsewhere_still_turns_the_image(segment: bytes) -> None:
+def test_exif_that_is_broken_elsewhere_still_rotates_the_image(segment: bytes) -> None:
     tones = seen(jpeg(segment))
     assert tones.shape == (16, 8, 3)
     assert (tones[0, 4, 0] > 200, tones[-1, 4, 2] > 200) == (True, True)
@@ -128,7 +128,7 @@ UNREAD = {
 
 
 @pytest.mark.parametrize("segments", UNREAD.values(), ids=UNREAD)
-def test_what_can_not_be_read_of_a_jpeg_costs_itself_alone(segments: list[bytes]) -> None:
+def test_unreadable_segments_of_a_jpeg_are_ignored(segments: list[bytes]) -> None:
     assert seen(jpeg(*segments)).shape in ((16, 8, 3), (8, 16, 3))
 
 
@@ -139,7 +139,7 @@ def chunk(name: bytes, data: bytes, *, crc: int | None = None) -> bytes:
 
 
 def png(*chunks: bytes, last: bool = False) -> bytes:
-    """A teal PNG with further chunks before the pixels, or after them."""
+    """Return a teal PNG with additional chunks before or after the pixels."""
     buffer = io.BytesIO()
     PIL.Image.new("RGB", (32, 32), "teal").save(buffer, "PNG")
     data = buffer.getvalue()
@@ -172,7 +172,7 @@ def test_such_a_png_is_exported_as_one_that_trainers_open(data: bytes) -> None:
     assert rewritten is (kept != data)
 
 
-def test_a_png_that_is_cut_off_in_a_text_is_cut_off() -> None:
+def test_a_png_that_is_cut_off_in_a_text_is_truncated() -> None:
     whole = png(WORKFLOW)
     with pytest.raises(RowError, match="image_"):
         admit(whole[: whole.index(b"zTXt") + 40], Limits())
@@ -222,11 +222,11 @@ def encoded(kind: str, mode: str = "RGB", *, orientation: int | None = None, **o
         (hot(), False),
     ],
 )
-def test_a_trainer_opens_what_the_judges_saw_and_bytes_stay_where_they_can(data: bytes, same: bool) -> None:
+def test_a_trainer_opens_what_the_judges_saw_and_bytes_stay_if_possible(data: bytes, same: bool) -> None:
     kept, rewritten = as_seen(data)
     assert (kept == data, rewritten) == (same, not same)
     trained = np.asarray(PIL.Image.open(io.BytesIO(kept)).convert("RGB"), np.int16)
     judged = seen(data).astype(np.int16)
     assert trained.shape == judged.shape
-    # A JPEG that is turned is compressed once more; all else is exact.
+    # A rotated JPEG is compressed again; everything else is exact.
     assert np.abs(trained - judged).max() <= (12 if open_image(data).format == "JPEG" and not same else 0)

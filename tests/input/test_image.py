@@ -1,4 +1,4 @@
-"""Admission: pictures of all kinds, whole and broken, and what each is made of them."""
+"""Admission and conversion of images of all kinds, valid and broken."""
 
 import io
 import struct
@@ -17,7 +17,7 @@ from tests.support.shards import picture
 
 RED, BLUE, WHITE, BLACK, GREY = (255, 0, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0), (90, 90, 90)
 ANIMATED = ("GIF", "WEBP", "PNG", "TIFF")
-TAKEN = "taken: JPEG, PNG, WEBP, GIF, BMP, TIFF"
+TAKEN = "accepted: JPEG, PNG, WEBP, GIF, BMP, TIFF"
 
 
 def encoded(image: PIL.Image.Image, kind: str = "PNG", **options: Any) -> bytes:
@@ -29,7 +29,7 @@ def encoded(image: PIL.Image.Image, kind: str = "PNG", **options: Any) -> bytes:
 def halves(
     kind: str, left: Any = "red", right: Any = "blue", mode: str = "RGB", orientation: int = 1, **options: Any
 ) -> bytes:
-    """8 x 4 pixels, left and right of two colours, with an EXIF orientation."""
+    """Return an image of 8 x 4 pixels, left and right half of different colours, with an EXIF orientation."""
     image = PIL.Image.new(mode, (8, 4), left)
     image.paste(right, (4, 0, 8, 4))
     exif = PIL.Image.Exif()
@@ -47,7 +47,7 @@ def frames(kind: str, count: int = 2) -> bytes:
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
-def test_a_whole_picture_is_admitted_as_its_own_bytes(kind: str) -> None:
+def test_a_valid_image_is_admitted_unchanged(kind: str) -> None:
     data = encoded(noise(), kind)
     image = admit(data, Limits())
     assert (image.data, image.digest) == (data, sha256(data).hexdigest())
@@ -58,17 +58,22 @@ LIMITS = {
     "no bytes": (None, {}, "image_missing", "the row has no image"),
     "empty": (b"", {}, "image_missing", "the row has no image"),
     "bytes": (b"x" * 11, {"max_bytes": 10}, "image_too_many_bytes", "11 bytes, the limit is 10"),
-    "a web page": (b"<html>404", {}, "image_format", f"it is the text '<html>404' in place of an image; {TAKEN}"),
-    "a drawing": (b"<svg>", {}, "image_format", f"it is the text '<svg>' in place of an image; {TAKEN}"),
+    "a web page": (b"<html>404", {}, "image_format", f"it is the text '<html>404' instead of an image; {TAKEN}"),
+    "a drawing": (b"<svg>", {}, "image_format", f"it is the text '<svg>' instead of an image; {TAKEN}"),
     "not listed": (
         b"BM" + bytes(16),
         {"formats": ("PNG",)},
         "image_format",
-        f"it begins with {b'BM' + bytes(10)}; taken: PNG",
+        f"it begins with {b'BM' + bytes(10)}; accepted: PNG",
     ),
     "pixels": (picture(size=(10, 10)), {"max_pixels": 99}, "image_too_many_pixels", "10 x 10, the limit is 99 pixels"),
-    "one wide": (picture(size=(1, 9)), {}, "image_too_small", "1 x 9, the shorter side must have 4 pixels"),
-    "a thread": (picture(size=(801, 4)), {}, "image_too_long", "801 x 4, the longer side may be 200 times the other"),
+    "one wide": (picture(size=(1, 9)), {}, "image_too_small", "1 x 9, the shorter side must have at least 4 pixels"),
+    "a thread": (
+        picture(size=(801, 4)),
+        {},
+        "image_too_long",
+        "801 x 4, the longer side may be at most 200 times the shorter",
+    ),
     **{kind: (frames(kind), {}, "image_animated", "more frames than the limit of 1") for kind in ANIMATED},
 }
 
@@ -86,12 +91,12 @@ def test_a_picture_beyond_a_limit_says_what_it_is_and_what_it_may_be(
     ("kind", "share", "reason"),
     [
         *((kind, 0.5, "image_truncated") for kind in ("JPEG", "PNG", "GIF", "BMP", "TIFF")),
-        ("WEBP", 0.5, "image_broken"),  # its decoder does not tell why it can't
+        ("WEBP", 0.5, "image_broken"),  # its decoder gives no reason
         ("JPEG", 0.01, "image_truncated"),
-        ("PNG", 0.04, "image_broken"),  # a format that is taken, whose header is cut off
+        ("PNG", 0.04, "image_broken"),  # an accepted format with a truncated header
     ],
 )
-def test_a_picture_that_is_cut_off_is_found_here(kind: str, share: float, reason: str) -> None:
+def test_a_truncated_image_is_rejected(kind: str, share: float, reason: str) -> None:
     whole = encoded(noise(), kind)
     with pytest.raises(RowError) as error:
         admit(whole[: round(len(whole) * share)], Limits())
@@ -114,8 +119,8 @@ def test_an_animation_just_within_the_limit_is_admitted_as_its_first_frame(kind:
         admit(frames(kind, 3), Limits(max_frames=2))
 
 
-@pytest.mark.timeout(30)  # counted to their end, these frames take an hour
-def test_the_frames_of_a_tiff_are_not_counted_further_than_the_limit() -> None:
+@pytest.mark.timeout(30)  # counting all frames takes an hour
+def test_the_frames_of_a_tiff_are_counted_only_up_to_the_limit() -> None:
     tags = {256: 8, 257: 8, 258: 8, 262: 1, 273: 8, 279: 64}
     entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
     size, count = len(entries) + 6, 500_000
@@ -125,12 +130,12 @@ def test_the_frames_of_a_tiff_are_not_counted_further_than_the_limit() -> None:
 
 
 @pytest.mark.parametrize("size", [(4, 4), (4, 800), (800, 4)])
-def test_a_picture_just_within_the_limits_is_admitted(size: tuple[int, int]) -> None:
+def test_an_image_just_within_the_limits_is_admitted(size: tuple[int, int]) -> None:
     assert decode(admit(picture(size=size), Limits())).size == size
 
 
-def test_a_photo_with_a_second_picture_for_the_camera_is_a_photo() -> None:
-    # Phones write a preview or a gain map behind a JPEG (MPO): it is no animation.
+def test_a_photo_with_a_second_image_for_the_camera_is_admitted() -> None:
+    # Phones append a preview or a gain map to a JPEG (MPO): it is no animation.
     assert decode(admit(frames("MPO"), Limits())).getpixel((0, 0)) == (254, 0, 0)
 
 
@@ -156,7 +161,7 @@ def test_a_photo_with_a_second_picture_for_the_camera_is_a_photo() -> None:
         pytest.param(halves("PNG", 65535, 65535, "I;16"), (WHITE, WHITE), (8, 4), id="16 bit, all white"),
     ],
 )
-def test_decode_gives_an_upright_rgb_picture(data: bytes, corners: tuple[Any, Any], size: tuple[int, int]) -> None:
+def test_decode_returns_an_upright_rgb_image(data: bytes, corners: tuple[Any, Any], size: tuple[int, int]) -> None:
     image = decode(admit(data, Limits()))
     first, last = image.getpixel((0, 0)), image.getpixel((image.width - 1, image.height - 1))
     assert (image.mode, image.size, (first, last)) == ("RGB", size, corners)
@@ -166,7 +171,7 @@ def test_decode_gives_an_upright_rgb_picture(data: bytes, corners: tuple[Any, An
     ("data", "media"),
     [(picture(), "image/png"), (picture(kind="JPEG"), "image/jpeg"), (picture(kind="WEBP"), "image/webp")],
 )
-def test_a_plain_picture_travels_as_it_is(data: bytes, media: str) -> None:
+def test_a_plain_image_is_sent_unchanged(data: bytes, media: str) -> None:
     assert portable(admit(data, Limits())) == (data, media)
 
 
@@ -180,12 +185,12 @@ def test_a_plain_picture_travels_as_it_is(data: bytes, media: str) -> None:
         pytest.param(frames("PNG"), id="animated"),
     ],
 )
-def test_any_other_picture_travels_as_the_png_that_models_see(data: bytes) -> None:
+def test_any_other_image_is_sent_as_the_png_that_models_see(data: bytes) -> None:
     image = admit(data, Limits(max_frames=2))
     sent, media = portable(image)
     assert (media, sent == data) == ("image/png", False)
     assert PIL.Image.open(io.BytesIO(sent)).tobytes() == decode(image).tobytes()
 
 
-def test_the_same_bytes_are_the_same_picture() -> None:
+def test_the_same_bytes_are_the_same_image() -> None:
     assert admit(picture(), Limits()) == Image(b"", sha256(picture()).hexdigest())

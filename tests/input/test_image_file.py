@@ -1,4 +1,4 @@
-"""Images that a row names by path: no path leads out of the root, and a path that leads nowhere fails its row alone."""
+"""Images referenced by path: no path leads out of the root, and a path to no file fails only its row."""
 
 import os
 import socket
@@ -41,7 +41,7 @@ def test_an_image_below_the_root_is_read(path: str, expected: bytes, root: Path)
     assert fetch(str(root), path, 100) == expected
 
 
-def test_no_more_is_read_than_shows_that_it_is_too_much(root: Path) -> None:
+def test_at_most_one_byte_beyond_the_limit_is_read(root: Path) -> None:
     assert fetch(str(root), "a.png", 3) == b"pict"
 
 
@@ -81,11 +81,11 @@ def test_the_root_may_be_a_link_a_url_or_relative(root: Path, tmp_path: Path, mo
         assert fetch(given, "a.png", 100) == b"picture a"
 
 
-def test_the_root_of_the_disk_holds_everything(root: Path) -> None:
+def test_the_root_may_be_the_root_of_the_disk(root: Path) -> None:
     assert fetch("/", str(root / "a.png").lstrip("/"), 100) == b"picture a"
 
 
-def test_images_lie_in_any_file_system() -> None:
+def test_images_are_read_from_any_file_system() -> None:
     with fsspec.open("memory://test_fetch/a.png", "wb") as stream:
         stream.write(b"picture a")
     assert fetch("memory://test_fetch", "a.png", 100) == b"picture a"

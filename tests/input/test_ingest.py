@@ -1,4 +1,4 @@
-"""Shards from a folder, a tar or a jsonl: what is an image comes along, what is not is counted by reason and named."""
+"""Ingest from a folder, a tar or a jsonl: images are written, other files are counted by reason and listed."""
 
 import io
 import json
@@ -49,7 +49,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def rows(out: Path) -> list[tuple[str, bytes]]:
-    """Id and bytes of all rows; the path of an image is its id."""
+    """Return id and bytes of all rows; the path of an image is its id."""
     found = [row for file in sorted(out.glob("*.parquet")) for row in pq.read_table(file).to_pylist()]
     assert all(row["image"]["path"] == row["id"] for row in found)
     return [(row["id"], row["image"]["bytes"]) for row in found]
@@ -61,21 +61,21 @@ def problems(source: Path, out: Path) -> tuple[str, ...]:
     return error.value.problems
 
 
-def test_a_folder_is_taken_with_the_folders_in_it(folder: Path, tmp_path: Path) -> None:
+def test_a_folder_is_ingested_with_its_subfolders(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert ingest(folder, out) == Ingested(2, 1, {NO_IMAGE: 1}, (("notes.txt", NO_IMAGE),))
     assert rows(out) == [("b.PNG", b"bb"), ("sub/a.jpg", b"a")]
     assert pq.read_schema(out / "shard-00000.parquet").field("image").type == IMAGE
 
 
-def test_a_shard_holds_so_many_rows_and_a_run_can_read_it(folder: Path, tmp_path: Path) -> None:
+def test_a_shard_has_n_rows_and_a_run_can_read_it(folder: Path, tmp_path: Path) -> None:
     made = ingest(folder, tmp_path / "out", rows_per_shard=1)
     assert (made.rows, made.shards) == (2, 2)
     assert open_shards(Input(path=str(tmp_path / "out"), id="id")).rows == 2
 
 
 def fill(put: Callable[[str, bytes], None]) -> None:
-    """Everything that a folder or an archive of images has been seen to hold."""
+    """Everything that folders and archives of images have been seen to contain."""
     for name in ("a.jpg", "b.jfif", "c.jpe", "d.jpg_large", "000000123", "sub/e.txt"):
         put(name, JPEG)
     put("broken.png", b"not much")
@@ -91,7 +91,7 @@ def fill(put: Callable[[str, bytes], None]) -> None:
 TAKEN = ["000000123", "a.jpg", "b.jfif", "broken.png", "c.jpe", "d.jpg_large", "sub/e.txt"]
 
 
-def test_a_folder_is_taken_by_content_and_every_other_file_is_named(tmp_path: Path) -> None:
+def test_a_folder_is_ingested_by_content_and_skipped_files_are_listed(tmp_path: Path) -> None:
     def put(name: str, data: bytes) -> None:
         path = tmp_path / "in" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -100,7 +100,7 @@ def test_a_folder_is_taken_by_content_and_every_other_file_is_named(tmp_path: Pa
     fill(put)
     made = ingest(tmp_path / "in", tmp_path / "out")
     assert [name for name, _ in rows(tmp_path / "out")] == TAKEN
-    # A hidden folder is passed over as one; `__MACOSX` is one too.
+    # A hidden folder is skipped as a whole, and so is `__MACOSX`.
     assert made.passed_over == {HIDDEN: 4, OTHER_FORMAT: 2, NO_IMAGE: 2, POINTER: 1}
     lines = [json.loads(line) for line in (tmp_path / "out" / PASSED_OVER).read_text().splitlines()]
     assert {line["name"]: line["reason"] for line in lines} == dict(made.names)
@@ -110,7 +110,7 @@ def test_a_folder_is_taken_by_content_and_every_other_file_is_named(tmp_path: Pa
     }  # fmt: skip
 
 
-def test_a_tar_is_taken_by_content_too(tmp_path: Path) -> None:
+def test_a_tar_is_ingested_by_content_too(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "in.tar", "w") as file:
 
         def put(name: str, data: bytes) -> None:
@@ -124,17 +124,17 @@ def test_a_tar_is_taken_by_content_too(tmp_path: Path) -> None:
     assert made.passed_over == {HIDDEN: 4, OTHER_FORMAT: 2, NO_IMAGE: 2, POINTER: 1}
 
 
-def test_a_folder_that_looks_empty_says_what_is_in_it(tmp_path: Path) -> None:
+def test_a_folder_without_images_lists_what_was_skipped(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in/x.jpg").write_bytes(LFS)
     assert problems(tmp_path / "in", tmp_path / "out") == (
-        f"{tmp_path}/in holds no images", f"x.jpg: {POINTER}",
+        f"{tmp_path}/in contains no images", f"x.jpg: {POINTER}",
     )  # fmt: skip
     assert not (tmp_path / "out").exists()
 
 
 def linked(tmp_path: Path) -> Path:
-    """A folder as LLaVA's: links to where the sets lie, one into the folder, one in a circle, one to a file outside."""
+    """A folder as for LLaVA: links to data sets, one into the folder, one in a loop, one to a file outside."""
     for name in ("real/x.jpg", "data/own/y.jpg", "secret/passwd.jpg"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(JPEG)
@@ -154,7 +154,7 @@ def test_links_are_followed_inside_the_folder_and_the_roots_that_are_named(tmp_p
     assert dict(allowed.names) == {"p.jpg": LINK_OUT, "dead.jpg": DEAD_LINK}
 
 
-def test_the_hubs_cache_is_taken_where_its_root_is_named(tmp_path: Path) -> None:
+def test_the_cache_of_the_hub_is_ingested_with_its_root(tmp_path: Path) -> None:
     cache = tmp_path / "datasets--a--b"
     (cache / "blobs").mkdir(parents=True)
     (cache / "blobs/0123abcd").write_bytes(JPEG)
@@ -169,7 +169,7 @@ def test_the_hubs_cache_is_taken_where_its_root_is_named(tmp_path: Path) -> None
         assert ingest(source, out, roots=[str(cache)]).rows == 1
 
 
-def test_a_name_that_is_no_text_does_not_stop_the_others(folder: Path, tmp_path: Path) -> None:
+def test_a_name_that_is_no_utf8_does_not_stop_the_others(folder: Path, tmp_path: Path) -> None:
     (folder / os.fsdecode(b"caf\xe9.png")).write_bytes(b"c")
     made = ingest(folder, tmp_path / "out")
     assert (made.rows, rows(tmp_path / "out")[1]) == (3, ("caf\\xe9.png", b"c"))
@@ -199,13 +199,13 @@ def tar(path: Path, mode: str) -> Path:
 )
 def test_a_tar_is_taken_without_its_links(name: str, mode: str, tmp_path: Path) -> None:
     made = ingest(tar(tmp_path / name, mode), tmp_path / "out")
-    # A hard link of a tar is read as the member that it names, whose bytes are there already.
+    # A hard link in a tar is read as its target, whose bytes are in the archive.
     assert dict(made.names) == {"notes.txt": NO_IMAGE, "link.png": LINK, "hard.png": LINK, "pipe.png": NO_FILE}
     assert rows(tmp_path / "out") == [("x/a.png", b"a"), ("b.JPG", b"b" * 30000)]
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz"])
-def test_an_archive_with_something_behind_its_end_says_so(mode: str, tmp_path: Path) -> None:
+def test_data_after_the_end_of_an_archive_is_reported(mode: str, tmp_path: Path) -> None:
     one, other = tar(tmp_path / "1.tar", mode), tar(tmp_path / "2.tar", mode)
     (tmp_path / "both.tar").write_bytes(one.read_bytes() + other.read_bytes())
     made = ingest(tmp_path / "both.tar", tmp_path / "out")
@@ -213,14 +213,14 @@ def test_an_archive_with_something_behind_its_end_says_so(mode: str, tmp_path: P
     assert made.rows == 2
 
 
-def test_an_archive_without_an_end_says_so(tmp_path: Path) -> None:
+def test_an_archive_without_an_end_is_reported(tmp_path: Path) -> None:
     whole = tar(tmp_path / "a.tar", "w").read_bytes()
     with tarfile.open(tmp_path / "a.tar") as file:
         end = file.getmembers()[0].offset_data + 512
     (tmp_path / "cut.tar").write_bytes(whole[:end])
     made = ingest(tmp_path / "cut.tar", tmp_path / "out")
     assert (made.rows, dict(made.names)) == (
-        1, {"cut.tar": "an archive without an end: it may have been cut off"},
+        1, {"cut.tar": "an archive without an end marker: it may be truncated"},
     )  # fmt: skip
 
 
@@ -236,11 +236,11 @@ def test_a_tar_that_is_cut_off_is_a_problem(name: str, mode: str, tmp_path: Path
     ("line", "reason"),
     [
         ("nope", f"{NO_LINE}: Expecting value: line 1 column 1 (char 0)"),
-        ("[]", f"{NO_LINE}: it is no object"),
-        ('{"id": 1}', f'{NO_LINE}: it has no "image"'),
-        ('{"image": 5}', f"{NO_LINE}: its image is no text"),
-        ('{"image": []}', f"{NO_LINE}: its image is no text"),
-        ('{"image": ["b.PNG", "sub/a.jpg"]}', "several images in one line: write a line for each"),
+        ("[]", f"{NO_LINE}: not an object"),
+        ('{"id": 1}', f'{NO_LINE}: no key "image"'),
+        ('{"image": 5}', f"{NO_LINE}: its image is not a string"),
+        ('{"image": []}', f"{NO_LINE}: its image is not a string"),
+        ('{"image": ["b.PNG", "sub/a.jpg"]}', "several images in one line: write one line per image"),
         ('{"image": "../secret.png"}', f"{LEADS_OUT}: '../secret.png'"),
         ('{"image": "/etc/passwd"}', f"{LEADS_OUT}: '/etc/passwd'"),
         ('{"image": "out.png"}', f"{LEADS_OUT}: 'out.png'"),
@@ -248,7 +248,7 @@ def test_a_tar_that_is_cut_off_is_a_problem(name: str, mode: str, tmp_path: Path
         ('{"image": "sub"}', f"{NO_SUCH_FILE}: 'sub'"),
     ],
 )
-def test_a_bad_line_is_passed_over_and_named(line: str, reason: str, folder: Path, tmp_path: Path) -> None:
+def test_a_bad_line_is_skipped_and_listed(line: str, reason: str, folder: Path, tmp_path: Path) -> None:
     (folder / "out.png").symlink_to(tmp_path / "secret.png")
     (folder / "list.jsonl").write_text(f"{GOOD}\n\n{line}\n")
     made = ingest(folder / "list.jsonl", tmp_path / "out")
@@ -257,7 +257,7 @@ def test_a_bad_line_is_passed_over_and_named(line: str, reason: str, folder: Pat
 
 
 @pytest.mark.parametrize("line", [b'{"image": null}', b'{"image": "\xff"}'])
-def test_a_line_whose_image_is_no_text_is_passed_over(line: bytes, folder: Path, tmp_path: Path) -> None:
+def test_a_line_whose_image_is_no_text_is_skipped(line: bytes, folder: Path, tmp_path: Path) -> None:
     (folder / "list.jsonl").write_bytes(line + b"\n" + GOOD.encode())
     made = ingest(folder / "list.jsonl", tmp_path / "out")
     assert (made.rows, [name for name, _ in made.names]) == (1, ["list.jsonl, line 1"])
@@ -272,18 +272,18 @@ def test_a_line_may_give_the_id(line: str, expected: str, folder: Path, tmp_path
     assert rows(tmp_path / "out") == [(expected, b"bb")]
 
 
-def test_ids_that_come_twice_are_told_while_the_source_is_at_hand(folder: Path, tmp_path: Path) -> None:
+def test_duplicate_ids_are_reported_at_ingest(folder: Path, tmp_path: Path) -> None:
     lines = ['{"image": "b.PNG", "id": 7}', '{"image": "sub/a.jpg", "id": "7"}', '{"image": "b.PNG", "id": 8}']
     (folder / "list.jsonl").write_text("\n".join(lines))
     assert ingest(folder / "list.jsonl", tmp_path / "out").repeated == ("7",)
 
 
-def test_a_list_that_is_one_json_says_how_to_make_lines_of_it(folder: Path, tmp_path: Path) -> None:
+def test_a_json_file_is_rejected_with_a_command_to_convert_it(folder: Path, tmp_path: Path) -> None:
     (folder / "list.json").write_text("[]")
     (problem,) = problems(folder / "list.json", tmp_path / "out")
     assert problem == (
-        f"{folder}/list.json is a JSON file; write its records one per line (jq -c '.[]' list.json > list.jsonl) and "
-        "take the .jsonl"
+        f"{folder}/list.json is a JSON file; write one record per line (jq -c '.[]' list.json > list.jsonl) and "
+        "ingest the .jsonl"
     )
 
 
@@ -300,18 +300,20 @@ def test_the_command_counts_by_reason_and_names_the_first_few(tmp_path: Path) ->
     ]
 
 
-def test_what_cannot_be_taken_is_a_problem(folder: Path, tmp_path: Path) -> None:
+def test_an_invalid_source_is_a_problem(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     none, text = tmp_path / "none.jsonl", folder / "notes.txt"
-    assert problems(tmp_path / "empty", tmp_path / "out") == (f"{tmp_path}/empty holds no images",)
-    assert problems(text, tmp_path / "out") == (f"{text} is none of: a folder, a tar, a .jsonl",)
-    assert problems(none, tmp_path / "out") == (f"{none} is none of: a folder, a tar, a .jsonl",)
+    assert problems(tmp_path / "empty", tmp_path / "out") == (f"{tmp_path}/empty contains no images",)
+    assert problems(text, tmp_path / "out") == (f"{text} is not a folder, a tar or a .jsonl",)
+    assert problems(none, tmp_path / "out") == (f"{none} is not a folder, a tar or a .jsonl",)
 
 
-def test_shards_that_are_there_are_not_written_over(folder: Path, tmp_path: Path) -> None:
+def test_existing_shards_are_not_overwritten(folder: Path, tmp_path: Path) -> None:
     ingest(folder, tmp_path / "out")
     before = (tmp_path / "out/shard-00000.parquet").read_bytes()
-    assert problems(folder, tmp_path / "out") == (f"{tmp_path}/out holds Parquet files already; name another folder",)
+    assert problems(folder, tmp_path / "out") == (
+        f"{tmp_path}/out already contains Parquet files; name another folder",
+    )
     assert (tmp_path / "out/shard-00000.parquet").read_bytes() == before
 
 

@@ -1,4 +1,4 @@
-"""Which files at a path are input, and what they are called: nothing that lies there by chance is taken for input."""
+"""Which files at a path are input, and their names: unrelated files are skipped."""
 
 import json
 from collections.abc import Callable
@@ -27,7 +27,7 @@ FILES = [
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Input, and all that comes to lie beside input."""
+    """Input files, and other files as they occur beside them."""
     for name in FILES:
         path = tmp_path / "in" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -62,19 +62,17 @@ def named(path: Path | str, naming: Naming = "path") -> list[str]:
         ("/nowhere", []),
     ],
 )
-def test_a_file_is_called_after_its_path_below_what_the_user_named(
-    path: str, expected: list[str], folder: Path
-) -> None:
+def test_a_file_is_named_by_its_path_below_the_input_path(path: str, expected: list[str], folder: Path) -> None:
     assert named(f"{folder}{path}") == expected
 
 
-def test_what_is_passed_over_is_counted_by_reason(folder: Path) -> None:
+def test_skipped_files_are_counted_by_reason(folder: Path) -> None:
     assert list_files(str(folder)).passed_over == {HIDDEN_FILES: 4, PARTS_OF_RUNS: 3}
     shards = open_shards(Input(path=str(folder), id="id"))
     assert str(shards.listing) == f"4 {HIDDEN_FILES}, 3 {PARTS_OF_RUNS}"
 
 
-def test_names_stay_when_files_come_or_all_are_moved_together(folder: Path, tmp_path: Path) -> None:
+def test_names_stay_when_files_are_added_or_all_are_moved(folder: Path, tmp_path: Path) -> None:
     one = folder / "a"
     before = {name: Path(file).read_bytes() for file, name in list_files(str(one)).names.items()}
     pq.write_table(pa.table({"id": ["new"], "image": pa.array([b""])}), one / "0.parquet")
@@ -86,7 +84,7 @@ def test_names_stay_when_files_come_or_all_are_moved_together(folder: Path, tmp_
     assert set(named(tmp_path / "elsewhere")) == set(after)
 
 
-def test_a_run_of_before_this_rule_keeps_the_names_that_it_began_with(tmp_path: Path) -> None:
+def test_a_run_of_an_old_version_keeps_its_names(tmp_path: Path) -> None:
     for name in ("deep/er/1.parquet", "deep/er/2.parquet"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(pa.table({"id": ["x"]}), tmp_path / name)
@@ -94,23 +92,23 @@ def test_a_run_of_before_this_rule_keeps_the_names_that_it_began_with(tmp_path: 
     assert named(tmp_path, "path") == ["deep/er/1", "deep/er/2"]
 
 
-def test_files_that_differ_in_their_suffix_alone_have_names_of_their_own(tmp_path: Path) -> None:
+def test_files_that_differ_only_in_their_suffix_have_different_names(tmp_path: Path) -> None:
     for name in ("a.parquet", "a", "b.parquet"):
         pq.write_table(pa.table({"id": [name]}), tmp_path / name)
     assert named(tmp_path / "*") == ["a", "a.parquet", "b"]
 
 
-def test_records_of_a_run_are_input_where_the_path_leads_into_it_and_that_is_recorded(folder: Path) -> None:
+def test_records_of_a_run_are_input_if_the_path_points_into_it_and_that_is_recorded(folder: Path) -> None:
     assert list_files(f"{folder}/run/accepted").run == f"{folder}/run"
     assert list_files(f"{folder}/a").run is None
 
 
-def test_a_run_folder_as_input_is_told_with_the_way_to_its_records(folder: Path) -> None:
+def test_a_run_folder_as_input_is_reported_with_the_path_of_its_records(folder: Path) -> None:
     with pytest.raises(JobError) as error:
         open_shards(Input(path=f"{folder}/run", id="id"))
     (problem,) = error.value.problems
     assert problem == (
-        f"input.path: there are no Parquet files at {folder}/run (passed over: 2 {PARTS_OF_RUNS}); to read a run's "
+        f"input.path: there are no Parquet files at {folder}/run (skipped: 2 {PARTS_OF_RUNS}); to read a run's "
         f"records, name their folder ({folder}/run/accepted)"
     )
 
@@ -131,7 +129,7 @@ def test_a_run_folder_as_input_is_told_with_the_way_to_its_records(folder: Path)
         ("data", "memory://data/run", False),
     ],
 )
-def test_an_output_where_the_input_would_list_its_parts_is_seen(
+def test_an_output_whose_parts_the_input_would_list_is_detected(
     given: str, output: str, expected: bool, tmp_path: Path
 ) -> None:
     there, place = f"{tmp_path}/{given}", output if "://" in output else f"{tmp_path}/{output}"
@@ -142,7 +140,7 @@ def test_an_output_where_the_input_would_list_its_parts_is_seen(
     ("given", "output"),
     [("data", "link/run"), ("link", "data/run"), ("link/*/*/*.parquet", "data/run"), ("data", "new/../link/run")],
 )
-def test_such_an_output_is_seen_through_links(given: str, output: str, tmp_path: Path) -> None:
+def test_such_an_output_is_detected_through_links(given: str, output: str, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "link").symlink_to("data")
     assert lists(f"{tmp_path}/{given}", f"{tmp_path}/{output}") is True

@@ -1,4 +1,4 @@
-"""The input: shards of all forms are found, checked, and read in batches; what is wrong is told at load, together."""
+"""Shards of all forms are found, checked, and read in batches; all problems are reported together at load."""
 
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ ROWS = pa.table(
 
 
 def write(path: Path, columns: Any, row_group_size: int = 4) -> str:
-    """A shard of a table, or of columns."""
+    """Write a shard of a table, or of columns."""
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(columns if isinstance(columns, pa.Table) else pa.table(columns), path, row_group_size=row_group_size)
     return str(path)
@@ -31,7 +31,7 @@ def ids(path: str, **keys: Any) -> list[str]:
 
 
 def batches(path: str, size: int = 8, **keys: Any) -> list[list[dict[str, Any]]]:
-    """The rows of every batch."""
+    """Return the rows of all batches."""
     given = Input(path=path, **keys)
     return [batch.to_pylist() for group in open_shards(given).groups for batch in read(group, given, size)]
 
@@ -69,14 +69,14 @@ def test_shards_are_a_file_a_glob_a_folder_or_a_url(
     assert ids(path.format(shards), id="id") == expected
 
 
-def test_shards_lie_in_any_file_system() -> None:
+def test_shards_are_read_from_any_file_system() -> None:
     with fsspec.open("memory://test_source/a.parquet", "wb") as stream:
         pq.write_table(ROWS, stream)
     for path in ("memory://test_source", "memory://test_source/a.parquet", "memory://test_source/*.parquet"):
         assert [row["image"]["bytes"] for row in batches(path, id="id")[0]] == [b"1", None, b"3"]
 
 
-def test_ids_are_made_of_file_row_group_and_row_where_no_column_gives_them(tmp_path: Path) -> None:
+def test_ids_default_to_file_row_group_and_row(tmp_path: Path) -> None:
     write(tmp_path / "x/a.parquet", ROWS, row_group_size=2)
     write(tmp_path / "x/sub/b.parquet", ROWS.slice(2))
     assert ids(str(tmp_path)) == ["x/a:0:0", "x/a:0:1", "x/a:1:0", "x/sub/b:0:0"]
@@ -96,17 +96,17 @@ def test_ids_become_text(kind: pa.DataType, tmp_path: Path) -> None:
         (pa.array([b"1", b""], pa.large_binary()), [(b"1", None), (b"", None)]),
         (pa.array([{"path": "x", "bytes": b"1", "width": 2}, None]), [(b"1", "x"), (None, None)]),
         (pa.array(["a.png", None]), [(None, "a.png"), (None, None)]),
-        (pa.array(["a.png", None], pa.large_string()), [(None, "a.png"), (None, None)]),  # as polars writes
+        (pa.array(["a.png", None], pa.large_string()), [(None, "a.png"), (None, None)]),  # as written by polars
     ],
 )
-def test_images_come_as_bytes_and_path(column: pa.Array, expected: list[Any], tmp_path: Path) -> None:
+def test_images_are_converted_to_bytes_and_path(column: pa.Array, expected: list[Any], tmp_path: Path) -> None:
     path = write(tmp_path / "a.parquet", {"image": column})
     images = [row["image"] for row in batches(path, root=str(tmp_path))[0]]
     assert images == [{"bytes": data, "path": path} for data, path in expected]
 
 
 @pytest.mark.parametrize("columns", [(), ("where", "text")])
-def test_a_row_says_where_its_picture_comes_from(columns: tuple[str, ...], tmp_path: Path) -> None:
+def test_a_row_has_the_origin_of_its_image(columns: tuple[str, ...], tmp_path: Path) -> None:
     path = write(tmp_path / "a.parquet", {"where": ["docvqa", None], "text": ["x", "y"]})
     rows = batches(path, image=None, origin="where", columns=columns)[0]
     assert [row["origin"] for row in rows] == ["docvqa", None]
@@ -120,7 +120,7 @@ def test_batches_keep_the_order_and_end_with_the_row_group(tmp_path: Path) -> No
     assert found[3][1] == {"id": "r6", "source": {"file": "a", "row_group": 1, "row": 1}}
 
 
-def test_what_has_ended_is_not_read_again(tmp_path: Path) -> None:
+def test_rows_that_have_ended_are_not_read_again(tmp_path: Path) -> None:
     path = write(tmp_path / "a.parquet", {"id": [f"r{i}" for i in range(9)]}, row_group_size=3)
     given = Input(path=path, id="id", image=None)
     left = open_shards(given).without(pa.array(["r0", "r2", "r3", "r4", "r5", "r7", "elsewhere"]))
@@ -151,7 +151,7 @@ def test_a_sample_is_spread_over_all_shards_and_the_same_however_they_are_cut(tm
     assert sampled(str(tmp_path / "small"), rows=1000) == names
 
 
-def test_of_a_sample_only_the_row_groups_that_hold_some_are_read_and_what_has_ended_is_not(tmp_path: Path) -> None:
+def test_only_row_groups_with_pending_rows_of_a_sample_are_read(tmp_path: Path) -> None:
     path = write(tmp_path / "a.parquet", {"id": [f"r{i}" for i in range(40)]}, row_group_size=4)
     shards = open_shards(Input(path=path, id="id", image=None, sample=Sample(rows=5)))
     names = [name for group in shards.groups for name in group.ids_todo.to_pylist()]
@@ -161,42 +161,40 @@ def test_of_a_sample_only_the_row_groups_that_hold_some_are_read_and_what_has_en
     assert [name for group in left.groups for name in group.ids_todo.to_pylist()] == [names[1], names[2], names[4]]
 
 
-def test_repeated_ids_are_numbered_past_what_the_input_uses(tmp_path: Path) -> None:
+def test_duplicate_ids_are_numbered_without_collisions(tmp_path: Path) -> None:
     path = write(tmp_path / "a.parquet", {"id": ["a", "b", "a", "a#2", "a"]})
     assert ids(path, id="id", repeated_ids="number") == ["a", "b", "a#3", "a#2", "a#4"]
 
 
 @pytest.mark.parametrize("column", ["id", "source"])
-def test_a_text_column_does_not_take_the_place_of_a_rows_own_id_and_address(column: str, tmp_path: Path) -> None:
+def test_a_text_column_does_not_replace_the_id_or_address_of_a_row(column: str, tmp_path: Path) -> None:
     path = write(tmp_path / "a.parquet", {"id": ["a", "a"], "source": ["s", "t"]})
     rows = batches(path, id="id", image=None, columns=(column,), repeated_ids="number")[0]
     assert [row["source"]["row"] for row in rows] == [0, 1]
     assert [row["id"] for row in rows] == ["a", "a#2"]
 
 
-def test_an_empty_shard_beside_others_is_no_fault(tmp_path: Path) -> None:
+def test_an_empty_shard_beside_others_is_valid(tmp_path: Path) -> None:
     write(tmp_path / "a.parquet", ROWS.slice(0, 0))
     write(tmp_path / "b.parquet", ROWS)
     assert ids(str(tmp_path), id="id") == ["a", "b", "c"]
 
 
-IMAGES = "images are binary, struct<bytes, path>, or a path (string)"
-NO_ID = (
-    "1 rows have no id in column 'id'; fill it in, or leave `input.id` out, and ids are made of file, row group and row"
-)
+IMAGES = "images must be binary, struct<bytes, path>, or a path (string)"
+NO_ID = "1 row has no id in column 'id'; fill in the ids, or remove `input.id` to make ids of file, row group and row"
 UNLIKE: dict[str, tuple[Any, dict[str, Any], str]] = {
     "no id column": (ROWS, {"id": "ID"}, " has no column 'ID' (input.id); it has: id, image, text, source."),
     "null ids": ({"id": ["a", None]}, {"id": "id"}, f": {NO_ID}"),
-    "list ids": ({"id": [[1]]}, {"id": "id"}, ": column 'id' is list<element: int64>; ids are text or numbers"),
+    "list ids": ({"id": [[1]]}, {"id": "id"}, ": column 'id' is list<element: int64>; ids must be text or numbers"),
     "number images": ({"image": [1]}, {"image": "image"}, f": column 'image' is int64; {IMAGES}"),
     "number bytes": ({"image": [{"bytes": 1, "path": "x"}]}, {"image": "image"},
                      f": column 'image' is struct<bytes: int64, path: string>; {IMAGES}"),
     "paths without root": ({"image": ["a.png"]}, {"image": "image"},
-                           ": column 'image' holds paths; say in `input.root` which folder they are below"),
+                           ": column 'image' contains paths; set `input.root` to their base folder"),
     "no text": (ROWS, {"image": None, "columns": ("image",)},
-                ": column 'image' is binary; columns of `input.columns` hold text"),
+                ": column 'image' is binary; columns of `input.columns` must be text"),
     "numbers for origin": ({"image": [b"1"], "set": [1]}, {"image": "image", "origin": "set"},
-                           ": column 'set' is int64; columns of `input.origin` hold text"),
+                           ": column 'set' is int64; columns of `input.origin` must be text"),
 }  # fmt: skip
 
 
@@ -208,14 +206,14 @@ def test_a_shard_that_cannot_be_read_says_what_to_do(
     assert problems(path, **{"image": None} | keys) == (path + expected,)
 
 
-def test_repeated_ids_are_a_problem_that_shows_some(tmp_path: Path) -> None:
+def test_duplicate_ids_are_a_problem_that_shows_the_first_few(tmp_path: Path) -> None:
     path = write(tmp_path / "a.parquet", {"id": list("abcdefgabcdef")})
-    shown = "input.id: 6 ids of column 'id' come more than once ('a', 'b', 'c', 'd', 'e', …)"
+    shown = "input.id: 6 ids of column 'id' occur more than once ('a', 'b', 'c', 'd', 'e', …)"
     (problem,) = problems(path, id="id", image=None)
-    assert problem == f"{shown}; make them unique, or say `input.repeated_ids: number`"
+    assert problem == f"{shown}; make them unique, or set `input.repeated_ids: number`"
 
 
-def test_all_problems_of_all_shards_are_told_together(tmp_path: Path) -> None:
+def test_all_problems_of_all_shards_are_reported_together(tmp_path: Path) -> None:
     write(tmp_path / "a.parquet", {"id": ["a"], "images": [b""]})
     write(tmp_path / "b.parquet", {"id": ["a", None], "image": [b"", b""]})
     (tmp_path / "c.parquet").write_text("no Parquet")
@@ -228,7 +226,7 @@ def test_all_problems_of_all_shards_are_told_together(tmp_path: Path) -> None:
     assert second == f"{tmp_path}/b.parquet: {NO_ID}"
     assert third.startswith(f"{tmp_path}/c.parquet can't be read as Parquet: ")
     assert fourth.startswith(f"{tmp_path}/d.parquet can't be read as Parquet: ")
-    pointer = "is a Git LFS pointer in place of the file; run git lfs pull, or hf download"
+    pointer = "is a Git LFS pointer instead of the file; run git lfs pull, or hf download"
     assert fifth == f"{tmp_path}/e.parquet {pointer}"
 
 
@@ -237,7 +235,7 @@ def test_all_problems_of_all_shards_are_told_together(tmp_path: Path) -> None:
     [
         ("{}/none", "there are no Parquet files at {}/none"),
         ("{}/x*.parquet", "there are no Parquet files at {}/x*.parquet"),
-        ("{}/empty.parquet", "the 1 Parquet files at {}/empty.parquet hold no rows"),
+        ("{}/empty.parquet", "the 1 Parquet files at {}/empty.parquet have no rows"),
         ("nosuch://x/a.parquet", "nosuch://x/a.parquet: Protocol not known: nosuch; see docs/storage.md"),
     ],
 )
@@ -246,7 +244,7 @@ def test_no_rows_at_all_is_a_problem_of_the_job(path: str, expected: str, tmp_pa
     assert problems(path.format(tmp_path)) == ("input.path: " + expected.format(tmp_path),)
 
 
-def test_numbering_goes_past_any_count_of_ids_that_the_input_uses(tmp_path: Path) -> None:
+def test_numbering_skips_any_number_of_ids_that_the_input_uses(tmp_path: Path) -> None:
     used = ["a", "a", *(f"a#{number}" for number in range(2, 3000))]
     found = ids(write(tmp_path / "s.parquet", {"id": used}), id="id", repeated_ids="number")
     assert found == ["a", "a#3000", *used[2:]]
@@ -255,7 +253,7 @@ def test_numbering_goes_past_any_count_of_ids_that_the_input_uses(tmp_path: Path
 BAD = pa.array([b"a", b"\xff\xfe", None, b"\xc3"], pa.binary()).view(pa.string())
 
 
-def test_text_and_paths_that_are_no_utf8_are_read_with_a_sign_for_what_is_odd(tmp_path: Path) -> None:
+def test_invalid_utf8_in_text_and_paths_is_read_with_replacement_characters(tmp_path: Path) -> None:
     path = write(tmp_path / "s.parquet", {"image": BAD, "text": BAD})
     rows = batches(path, root=str(tmp_path), columns=("text",))[0]
     assert [(row["image"]["path"], row["texts"]["text"]) for row in rows] == [
@@ -265,4 +263,4 @@ def test_text_and_paths_that_are_no_utf8_are_read_with_a_sign_for_what_is_odd(tm
 
 def test_ids_that_are_no_utf8_are_a_problem_of_the_input(tmp_path: Path) -> None:
     path = write(tmp_path / "s.parquet", {"id": BAD.drop_null(), "image": [b"", b"", b""]})
-    assert problems(path, id="id") == (f"{path}: column 'id' holds bytes that are no UTF-8; write the ids anew",)
+    assert problems(path, id="id") == (f"{path}: column 'id' contains invalid UTF-8; rewrite the ids as UTF-8",)

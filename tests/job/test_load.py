@@ -1,4 +1,4 @@
-"""A job file is read with all it names, or everything wrong with it is told at once, before anything starts."""
+"""A job file is loaded with the files that it names, or all its problems are reported before anything starts."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -25,18 +25,20 @@ BROKEN: dict[str, tuple[dict[str, Any], list[str]]] = {
                                  ["job.yaml: pools.vlm.replica: unknown key (…). Did you mean 'replicas'?"]),
     "a wrong type": ({"seed": [1]}, ["job.yaml: seed: input should be a valid integer"]),
     "a share above 1": ({"max_failed": 1.5},
-                        ["job.yaml: max_failed: a share is 1.0 at most, not 1.5; write a count as a whole number"]),
+                        ["job.yaml: max_failed: a share is at most 1.0, not 1.5; write a count as an integer"]),
     "a backend": ({"pools": {"vlm": {**POOL, "backend": "vlm"}, "llm": POOL}},
         ["job.yaml: pools.vlm.backend: input should be 'vllm', 'openai', 'scripted' or 'simulated', not 'vlm'"]),
     "no server": ({"pools": {"vlm": {**POOL, "backend": "openai"}, "llm": POOL}},
                   ["job.yaml: pools.vlm: backend openai needs `url`, the server's base URL (http://host:8000/v1)"]),
     "no model folder": ({"pools": {"vlm": {"model": "./no/model"}, "llm": POOL}},
-        ["job.yaml: pools.vlm: model: there is no model folder 'no/model' (a folder with config.json) here"]),
+        [("job.yaml: pools.vlm: model: there is no model folder 'no/model' (a folder with config.json) on this "
+         "machine")]),
     "engines": ({"pools": {"vlm": {**POOL, "replicas": [3, 1]}, "llm": {**POOL, "replicas": 0}}},
-                ["job.yaml: pools.vlm.replicas: least and most must be in order, the most at least 1, not [3, 1]",
-                 "job.yaml: pools.llm.replicas: least and most must be in order, the most at least 1, not [0, 0]"]),
+                ["job.yaml: pools.vlm.replicas: expected minimum <= maximum and maximum >= 1, not [3, 1]",
+                 "job.yaml: pools.llm.replicas: expected minimum <= maximum and maximum >= 1, not [0, 0]"]),
     "a share of a wide engine": ({"pools": {"vlm": {**POOL, "gpu_share": 0.5, "tensor_parallel": 2}, "llm": POOL}},
-        ["job.yaml: pools.vlm: gpu_share below 1 is for engines of one GPU; take it out, or the parallel sizes"]),
+        [("job.yaml: pools.vlm: gpu_share below 1 is for engines on one GPU; remove it, or tensor_parallel "
+         "and pipeline_parallel")]),
     "a recipe": ({"recipe": "oassis"}, ["job.yaml: there is no recipe 'oassis' (…). Did you mean 'oasis'?"]),
     "a recipe file": ({"recipe": "no/such.yaml"}, ["there is no file no/such.yaml."]),
     "prompts": ({"prompts": "no/such"}, ["job.yaml: prompts: there is no folder no/such"]),
@@ -74,16 +76,16 @@ IMPOSSIBLE: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize(("keys", "where"), IMPOSSIBLE.values(), ids=IMPOSSIBLE)
-def test_what_would_fail_every_row_is_told_at_load(keys: dict[str, Any], where: str, job_file: Write) -> None:
+def test_what_would_fail_every_row_is_reported_at_load(keys: dict[str, Any], where: str, job_file: Write) -> None:
     assert [text[: len(where)] for text in problems(job_file(**keys))] == [where]
 
 
-def test_all_problems_of_job_and_recipe_are_told_together(job_file: Write) -> None:
+def test_all_problems_of_job_and_recipe_are_reported_together(job_file: Write) -> None:
     path = job_file(
         sede=1, prompts="no/such", nodes={"hok": {}, "clarity": {"stage": "scor"}}, pools={"vlm": {}, "llm": POOL}
     )
     assert problems(path, "rows_in_flight=0") == [
-        "job.yaml: pools.vlm.model: this key is needed",
+        "job.yaml: pools.vlm.model: this key is required",
         "job.yaml: rows_in_flight: input should be greater than or equal to 1, not 0",
         "job.yaml: sede: unknown key (…). Did you mean 'seed'?",
         "job.yaml: nodes: the recipe has no node 'hok' (…). Did you mean 'hook'?",
@@ -95,14 +97,14 @@ def test_all_problems_of_job_and_recipe_are_told_together(job_file: Write) -> No
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", "job.yaml holds no mapping of keys to values"),
-        ("[1]", "job.yaml holds no mapping of keys to values"),
+        ("", "job.yaml is not a mapping of keys to values"),
+        ("[1]", "job.yaml is not a mapping of keys to values"),
         ("a: [1", "job.yaml is not YAML: while parsing a flow sequence"),
         ("a:\tb: 1", "job.yaml is not YAML: while scanning for the next token"),
         ("seed: *nothing", "job.yaml is not YAML: found undefined alias 'nothing'"),
     ],
 )
-def test_a_file_that_is_no_mapping_is_told(text: str, expected: str, tmp_path: Path) -> None:
+def test_a_file_that_is_no_mapping_is_reported(text: str, expected: str, tmp_path: Path) -> None:
     (tmp_path / "job.yaml").write_text(text)
     (problem,) = problems(tmp_path / "job.yaml")
     assert problem.splitlines()[0] == expected
@@ -128,14 +130,14 @@ def test_a_file_that_is_not_there_names_its_neighbours(job_file: Write) -> None:
         ("input.limits.formats=[PNG]", ("PNG",)),
     ],
 )
-def test_a_set_lays_a_value_over_a_key(text: str, expected: Any, job_file: Write) -> None:
+def test_set_overrides_a_key(text: str, expected: Any, job_file: Write) -> None:
     found: Any = load_job(job_file(executor="ray"), SHIPPED, ["seed=1", text])[0].model_dump()
     for part in text.partition("=")[0].split("."):
         found = found[part]
     assert found == expected
 
 
-def test_a_set_of_another_form_is_refused_with_all_the_rest(job_file: Write) -> None:
+def test_a_malformed_set_is_reported_with_all_other_problems(job_file: Write) -> None:
     form = "write it as key.key=value, such as --set pools.vlm.replicas=2"
     assert problems(job_file(), "seed") == [f"--set seed: {form}"]
     assert problems(job_file(), "=5") == [f"--set =5: {form}"]
@@ -146,7 +148,7 @@ def test_a_set_of_another_form_is_refused_with_all_the_rest(job_file: Write) -> 
     ]
 
 
-def test_a_job_changes_nodes_and_brings_prompts(job_file: Write, tmp_path: Path) -> None:
+def test_a_job_changes_nodes_and_prompts(job_file: Write, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/clarity.txt").write_text("Is {{instruction}} clear? [[1]] to [[5]]\n")
     nodes = {"hook": {"with": {"sampling": {"max_tokens": 64}}}, "helpful": {"enabled": True}}

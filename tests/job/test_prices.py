@@ -1,4 +1,4 @@
-"""Prices are the user's: a file is read whole, or everything wrong with it is told with the job's other problems."""
+"""A price file is loaded, or all its problems are reported together with those of the job."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +17,7 @@ from tests.support.problems import problems
 PRICES = Prices(currency="EUR", gpu_hour=2.0, gpus={"H100": 3.0, "A100-80G": 1.5, "L4": 0.0})
 
 BROKEN: dict[str, tuple[Any, list[str]]] = {
-    "nothing in it": ({}, ["currency: this key is needed", "gpu_hour: this key is needed"]),
+    "nothing in it": ({}, ["currency: this key is required", "gpu_hour: this key is required"]),
     "a misspelt key": (
         {"currency": "EUR", "gpu_hour": 1, "gpu": {}},
         ["gpu: unknown key (…). Did you mean 'gpus'?"],
@@ -45,7 +45,7 @@ BROKEN: dict[str, tuple[Any, list[str]]] = {
 
 
 @pytest.mark.parametrize(("given", "told"), BROKEN.values(), ids=BROKEN)
-def test_what_is_wrong_with_prices_is_told(
+def test_problems_of_prices_are_reported(
     given: Any, told: list[str], tmp_path: Path, job_file: Callable[..., Path]
 ) -> None:
     path = tmp_path / "prices.yaml"
@@ -53,7 +53,9 @@ def test_what_is_wrong_with_prices_is_told(
     assert problems(job_file(prices=str(path))) == [f"job.yaml: prices: {path}: {text}" for text in told]
 
 
-def test_prices_are_told_beside_the_jobs_other_problems(tmp_path: Path, job_file: Callable[..., Path]) -> None:
+def test_problems_of_prices_are_reported_with_the_jobs_other_problems(
+    tmp_path: Path, job_file: Callable[..., Path]
+) -> None:
     (tmp_path / "prices.yml").write_text("currency: EUR")
     assert problems(job_file(prices=str(tmp_path / "prices.yaml"), recipe="oassis")) == [
         (
@@ -84,11 +86,11 @@ def test_the_shipped_prices_are_right_and_a_job_may_name_them(
         (("L4",), 0.0),
     ],
 )
-def test_of_several_types_with_a_price_the_dearest_counts(types: tuple[str, ...], price: float) -> None:
+def test_of_several_types_with_a_price_the_most_expensive_counts(types: tuple[str, ...], price: float) -> None:
     assert PRICES.of(types) == price
 
 
-def test_prices_that_are_no_yaml_are_told(tmp_path: Path) -> None:
+def test_prices_that_are_no_yaml_are_reported(tmp_path: Path) -> None:
     (tmp_path / "prices.yaml").write_text("currency: [")
     with pytest.raises(JobError, match=r"prices.yaml is not YAML: "):
         read_prices(str(tmp_path / "prices.yaml"))

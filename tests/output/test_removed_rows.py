@@ -140,7 +140,7 @@ def test_an_input_folder_that_contains_runs_does_not_include_their_parts(
     execute(job_file(input={"path": f"{tmp_path}/in/*.parquet"}, output={"path": f"{tmp_path}/in/old"}))
     done = call("run", job_file(input={"path": str(tmp_path / "in")}), PYTHONPATH=str(Path.cwd()))
     assert done.returncode == 0, done.stderr
-    assert "input.path: passed over 1 in the folder of a run (it has a run.json)" in done.stdout
+    assert "input.path: passed over 1 in a run folder (it has a run.json)" in done.stdout
     assert "2 of 2 rows ended: 2 accepted" in done.stdout
 
 

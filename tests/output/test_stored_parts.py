@@ -15,7 +15,7 @@ from oasis_ray.output.record import batch
 from oasis_ray.output.repair import repair
 from oasis_ray.pipeline.walk import settle
 from oasis_ray.recipe.row import Row
-from oasis_ray.storage import locate, texts_here
+from oasis_ray.storage import local_texts, locate
 from oasis_ray.types import Divert, Route
 from tests.support.jobs import write_job
 from tests.support.s3 import Store
@@ -23,7 +23,7 @@ from tests.support.shards import picture
 
 # Buckets of this module only: all tests share the store.
 DATA, RUNS, READABLE = "parts-data", "parts-runs", "parts-readable"
-CREDENTIALS = "see which credentials the environment gives, and what they may do (docs/storage.md)"
+CREDENTIALS = "check the credentials in the environment and their permissions (docs/storage.md)"
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +103,6 @@ def test_files_that_other_processes_write_are_listed(near: Store) -> None:
 def test_a_name_that_leads_out_of_the_folder_is_not_downloaded(near: Store, tmp_path: Path) -> None:
     for name in ("names/in.txt", "names/sub/deep.txt", "names/../../out.txt", "names/sub\\..\\out.txt"):
         near.client().put_object(Bucket=DATA, Key=name, Body=b"text")
-    with texts_here(f"s3://{DATA}/names") as folder:
+    with local_texts(f"s3://{DATA}/names") as folder:
         assert sorted(str(path.relative_to(folder)) for path in folder.rglob("*.txt")) == ["in.txt", "sub/deep.txt"]
     assert not folder.exists()

@@ -21,7 +21,7 @@ def pool(**keys: Any) -> Pool:
 
 
 def test_a_pool_of_several_types_is_one_pool_per_type_with_its_settings() -> None:
-    several = pool(types=TYPES, tensor_parallel=4, max_sequences=64)
+    several = pool(gpu_types=TYPES, tensor_parallel=4, max_sequences=64)
     assert several.replicas == (3, 5)
     assert [
         (
@@ -30,7 +30,7 @@ def test_a_pool_of_several_types_is_one_pool_per_type_with_its_settings() -> Non
             group.config.replicas,
             group.config.tensor_parallel,
             group.config.max_sequences,
-            group.config.types,
+            group.config.gpu_types,
         )
         for group in replica_groups({"vlm": several, "llm": pool(), "old": pool(gpu_type="V100")})
     ] == [
@@ -45,11 +45,11 @@ def test_a_pool_of_several_types_is_one_pool_per_type_with_its_settings() -> Non
 @pytest.mark.parametrize(
     ("keys", "problem"),
     [
-        ({"types": TYPES, "replicas": 2}, "say `replicas` for each of `types`, not for all of them"),
-        ({"types": TYPES, "device": "auto"}, "`types` and `gpu_type` are for engines on GPUs: `device: gpu`"),
+        ({"gpu_types": TYPES, "replicas": 2}, "set `replicas` for each of `gpu_types`, not for the pool"),
+        ({"gpu_types": TYPES, "device": "auto"}, "`gpu_types` and `gpu_type` are for engines on GPUs: `device: gpu`"),
         ({"gpu_type": "H100", "backend": "openai", "url": "http://x/v1"}, "are for engines on GPUs"),
-        ({"types": TYPES, "gpu_type": "H100"}, "`gpu_type` is for a pool with one type; take it out, or `types`"),
-        ({"types": {"H100": {"replicas": 0}}}, "the most at least 1, not [0, 0]"),
+        ({"gpu_types": TYPES, "gpu_type": "H100"}, "`gpu_type` is for a pool with one type; remove it, or `gpu_types`"),
+        ({"gpu_types": {"H100": {"replicas": 0}}}, "maximum >= 1, not [0, 0]"),
     ],
 )
 def test_types_that_contradict_the_pool_are_rejected(keys: dict[str, Any], problem: str) -> None:
@@ -63,7 +63,7 @@ def node(name: str, gpus: int, kind: str) -> Node:
 
 
 def test_each_type_needs_nodes_with_its_gpus() -> None:
-    groups = needs({"vlm": pool(types=TYPES)}, {"vlm": True})
+    groups = needs({"vlm": pool(gpu_types=TYPES)}, {"vlm": True})
     fit(groups, [node("a", 4, "H100"), node("b", 1, "A100")])
     with pytest.raises(FitError) as error:
         fit(groups, [node("a", 1, "H100"), node("b", 8, "A100")])

@@ -13,7 +13,7 @@ from oasis_ray.types import Call, Image, Request
 from tests.support.cluster import Cluster
 
 RED, BLUE = Image(b"red picture", "red"), Image(b"blue one", "blue")
-FAST = Latency(read_tokens_per_s=1e9, token_s=0, token_s_a_reply=0, cached_images=1)
+FAST = Latency(read_tokens_per_s=1e9, token_s=0, token_s_per_reply=0, cached_images=1)
 
 
 @pytest.fixture(scope="module")

@@ -104,7 +104,7 @@ def watched(
     folder = tmp_path_factory.mktemp("watched")
     names = [f"{kind}-{place}" for place in range(16) for kind in KINDS]
     rows(folder, *names)
-    latency = {"read_tokens_per_s": 40000, "token_s": 0.02, "token_s_a_reply": 0.0005}
+    latency = {"read_tokens_per_s": 40000, "token_s": 0.02, "token_s_per_reply": 0.0005}
     pool = scripted("oasis")["vlm"] | {
         "backend": "simulated", "latency": latency, "device": "gpu", "gpu_share": 0.4
     }  # fmt: skip

@@ -91,7 +91,7 @@ def test_a_run_uses_the_engines_of_all_types_and_pays_for_their_gpus(ray_cluster
         pytest.skip(f"this machine has {gpu_count()} of the {GPUS} GPUs that are wanted")
     shard(tmp_path / "shards/in.parquet", [{"id": f"good.{n}", "bytes": picture()} for n in range(48)])
     types = {"H100": {"replicas": 2, "tensor_parallel": 2}, "A100": {"replicas": 1}}
-    pools = {"vlm": {**POOL, "device": "gpu", "types": types}, "llm": {**POOL, "device": "cpu"}}
+    pools = {"vlm": {**POOL, "device": "gpu", "gpu_types": types}, "llm": {**POOL, "device": "cpu"}}
     path = write_job(tmp_path, pools=pools, rows_in_flight=16, max_failed=0, executor="ray")
     planned = said("plan", path)
     assert "2 engines, each 2 x GPU 1 (H100) on one node" in planned

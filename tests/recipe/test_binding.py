@@ -1,4 +1,4 @@
-"""A recipe is bound, or every problem of it is told: where, what, what was possible, what may have been meant."""
+"""A recipe is bound, or all its problems are reported: where, what, what is possible, and a hint."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -33,7 +33,7 @@ records:
   accepted: {data_source: a, instruction: sort.instruction, response: answer.text, scores: {judge: judge.score}}
   captions: {data_source: b, instruction: pair.instruction, response: tidy.text, scores: {idle: idle.score}}
 rates:
-  - {say: a rate, from: sort, to: gate, published: 0.5}
+  - {label: a rate, from: sort, to: gate, published: 0.5}
 """
 
 
@@ -49,7 +49,7 @@ def bound(text: str = RECIPE, /, stages: dict[str, Any] | None = None, **source:
 
 
 def problems(old: str, new: str, /, **keys: Any) -> list[str]:
-    """What is said of the recipe where `new` stands for `old`; each names the file."""
+    """Return the problems of the recipe with `old` replaced by `new`; each names the file."""
     assert old in RECIPE
     with pytest.raises(JobError) as error:
         bound(RECIPE.replace(old, new), **keys)
@@ -57,7 +57,7 @@ def problems(old: str, new: str, /, **keys: Any) -> list[str]:
     return [problem.removeprefix("r.yaml, ") for problem in error.value.problems]
 
 
-def test_a_recipe_is_bound_without_what_is_switched_off() -> None:
+def test_a_recipe_is_bound_without_disabled_nodes() -> None:
     recipe = bound()
     assert [(node.name, node.pool, node.route) for node in recipe.nodes] == [
         ("hook", "vlm", "main"), ("sort", "llm", "main"), ("judge", "llm", "main"), ("gate", None, "main"),
@@ -77,21 +77,21 @@ def test_a_recipe_is_bound_without_what_is_switched_off() -> None:
         ("hok.text", "but there is no earlier node 'hok' (possible: source, hook). Did you mean 'hook'?"),
         ("answer.text", "but there is no earlier node 'answer' (possible: source, hook)."),
         ("sort.reply", "but there is no earlier node 'sort' (possible: source, hook)."),
-        ("idle.reply", "but node 'idle' is switched off (possible: source, hook)."),
+        ("idle.reply", "but node 'idle' is disabled (possible: source, hook)."),
         ("hook.txt", "but 'hook' writes: text, truncated. Did you mean 'hook.text'?"),
         ("hook", "but 'hook' writes: text, truncated. Did you mean 'hook.text'?"),
         ("source.imgae", "but 'source' writes: image. Did you mean 'source.image'?"),
     ],
 )
-def test_a_wire_that_leads_nowhere_says_what_is_there(wire: str, problem: str) -> None:
+def test_an_invalid_reference_is_reported_with_what_is_possible(wire: str, problem: str) -> None:
     found = problems("{text: hook.text}, with", f"{{text: {wire}}}, with")
     assert found == [f"node 'sort': input 'text' is bound to '{wire}', {problem}"]
 
 
 @pytest.mark.parametrize("node", ["answer", "sort", "judge"])
-def test_a_caption_has_not_what_nodes_of_the_main_route_write(node: str) -> None:
+def test_a_caption_has_no_outputs_of_nodes_on_the_main_route(node: str) -> None:
     found = problems("language: hook.text", f"language: {node}.reply")
-    why = f"a row on route 'caption' has not passed node '{node}' (possible: source, hook, tidy)."
+    why = f"rows on route 'caption' do not pass node '{node}' (possible: source, hook, tidy)."
     assert found == [f"node 'pair': input 'language' is bound to '{node}.reply', but {why}"]
 
 
@@ -104,18 +104,18 @@ BROKEN = [
      "node 'sort': the job has no pool 'lllm' (it has: vlm, llm). Did you mean 'llm'?"),
     ("pool: llm, inputs: {text", "inputs: {text",
      "node 'sort': stage 'categorize' asks a model; name its pool (the job has: vlm, llm)"),
-    ("stage: gate", "stage: gate, pool: vlm", "node 'gate': stage 'gate' asks no model; take `pool: vlm` out"),
+    ("stage: gate", "stage: gate, pool: vlm", "node 'gate': stage 'gate' asks no model; remove `pool: vlm`"),
     ("{image: source.image}", "{}", "node 'hook': input 'image' (Image) is not bound; add `image: node.field`"),
     ("{instruction: sort.instruction}}\n", "{instruction: sort.instruction, imag: source.image}}\n",
      "node 'answer': input 'imag' is not one of stage 'respond' (it reads: instruction, image). Did you mean 'image'?"),
     ("{text: hook.text}, with", "{text: hook.truncated}, with",
-     "node 'sort': input 'text' wants str, but 'hook.truncated' is bool"),
+     "node 'sort': input 'text' must be str, but 'hook.truncated' is bool"),
     ("{text: hook.text}, with", "{text: {a: hook.text}}, with",
-     "node 'sort': input 'text' is bound to one `node.field`, not to {'a': 'hook.text'}"),
+     "node 'sort': input 'text' takes a single `node.field`, not {'a': 'hook.text'}"),
     ("{judge: judge.score, idle: idle.score}", "judge.score",
-     "node 'gate': input 'scores' is bound to a mapping of names to `node.field`, not to 'judge.score'"),
+     "node 'gate': input 'scores' takes a mapping of names to `node.field`, not 'judge.score'"),
     ("{judge: judge.score, idle: idle.score}", "{judge: judge.reply}",
-     "node 'gate': input 'scores', 'judge' wants int, but 'judge.reply' is str"),
+     "node 'gate': input 'scores', 'judge' must be int, but 'judge.reply' is str"),
     ("nonsense", "nonsens",
      f"node 'judge', with: prompt: there is no prompt 'nonsens' (known: {PROMPTS}). Did you mean 'nonsense'?"),
     ("describe", "describes",
@@ -125,11 +125,11 @@ BROKEN = [
     ("prompt: nonsense", "prompt: helpful",
      "node 'judge': prompt 'helpful' reads {{response}}, which is not bound; add `response: node.field`"),
     ("{instruction: sort.reply}, with", "{instruction: sort.reply, caption: hook.text}, with",
-     "node 'judge': prompt 'nonsense' does not read {{caption}}; take the input out, or use another prompt"),
+     "node 'judge': prompt 'nonsense' does not read {{caption}}; remove the input, or use another prompt"),
     ("{judge: judge.score}}\n", "{judge: judge.reply}}\n",
-     "records, route 'main': score 'judge' wants int, but 'judge.reply' is str"),
+     "records, route 'main': score 'judge' must be int, but 'judge.reply' is str"),
     ("from: sort", "from: srt", "rates: there is no node 'srt'. Did you mean 'sort'?"),
-    ("from: sort, to: gate", "from: gate, to: sort", "rates: node 'gate' does not stand before node 'sort'"),
+    ("from: sort, to: gate", "from: gate, to: sort", "rates: node 'gate' does not come before node 'sort'"),
 ]  # fmt: skip
 
 
@@ -139,17 +139,17 @@ def test_a_broken_recipe_says_where_what_and_what_was_possible(old: str, new: st
 
 
 @pytest.mark.parametrize("name", ["judge", "source", "admit"])
-def test_a_name_that_is_taken_is_refused(name: str) -> None:
+def test_a_duplicate_name_is_rejected(name: str) -> None:
     found = problems("name: answer", f"name: {name}")
-    assert f"node '{name}': the name is taken; give each node its own" in found
+    assert f"node '{name}': the name is already in use; give each node a unique name" in found
 
 
-def test_a_record_is_made_of_what_nodes_of_its_route_wrote() -> None:
+def test_a_record_uses_outputs_of_nodes_on_its_route() -> None:
     at, passed = "records, route 'main': 'response' is bound to", "hook, sort, judge, gate, answer"
     assert problems("response: answer.text", "response: idle.reply") == [
-        f"{at} 'idle.reply', but node 'idle' is switched off (possible: {passed})."
+        f"{at} 'idle.reply', but node 'idle' is disabled (possible: {passed})."
     ]
-    # A row keeps no columns of the source to its end, so this can't be written.
+    # A row does not keep columns of the source until its end, so they can't be in a record.
     (found,) = problems("response: answer.text", "response: source.text", text=str, image=Image)
     assert found.startswith(f"{at} 'source.text'")
 
@@ -160,7 +160,7 @@ def test_a_route_needs_a_node_that_sends_rows_there_and_a_record() -> None:
     record = (
         "  captions: {data_source: b, instruction: pair.instruction, response: tidy.text, scores: {idle: idle.score}}"
     )
-    assert problems(record, "") == ["r.yaml: rows can end as captions, but `records` does not say what a caption holds"]
+    assert problems(record, "") == ["r.yaml: rows can end as captions, but `records` has no `captions`"]
 
 
 @dataclass(frozen=True)
@@ -179,19 +179,19 @@ class Unsaid(RowStage[Seen, Seen]):
         return row
 
 
-def test_a_stage_that_does_not_say_what_it_reads_and_writes_is_refused() -> None:
+def test_a_stage_without_annotations_is_rejected() -> None:
     assert problems("stage: clean", "stage: unsaid", stages={"unsaid": Unsaid}) == [
         "node 'tidy': stage Unsaid: annotate parse() or apply() with dataclasses: row: In -> Out | Divert"
     ]
 
 
-def test_a_stage_whose_out_cannot_be_written_is_refused() -> None:
+def test_a_stage_whose_out_cannot_be_written_is_rejected() -> None:
     (found,) = problems("stage: clean", "stage: odd", stages={"odd": Odd})
     assert found.startswith("node 'tidy': ")
     assert "an Out may hold str, int, float, bool, lists of these, and None" in found
 
 
-def test_all_problems_are_told_at_once_and_none_that_only_follows() -> None:
+def test_all_problems_are_reported_at_once_without_consequential_ones() -> None:
     broken = RECIPE.replace("stage: hook", "stage: hok").replace(
         "pool: llm, inputs: {text", "pool: lllm, inputs: {text"
     )

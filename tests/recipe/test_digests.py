@@ -1,4 +1,4 @@
-"""Digests of nodes: they change with what a node computes, and with nothing else."""
+"""Digests of nodes change with what a node computes, and with nothing else."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -46,7 +46,7 @@ SCORE = Score(prompt=Prompt("clarity", "Is it clear? {{text}}"), accept=(5,))
 
 @pytest.fixture
 def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Stage]:
-    """Makes a stage in a module `mine`, as users bring one."""
+    """Creates an external stage in a module `mine`, as users do."""
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
 
@@ -78,7 +78,7 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Stage
     ],
     ids=["itself", "the default again", "sampling", "a parameter", "a prompt's text", "another stage", "another input"],
 )
-def test_a_digest_tells_apart_what_computes_something_else(other: Node, same: bool) -> None:
+def test_a_digest_changes_with_what_is_computed(other: Node, same: bool) -> None:
     assert (other.digest("m") == node(SCORE).digest("m")) is same
 
 
@@ -93,13 +93,13 @@ def test_a_parameter_that_a_stage_gains_changes_no_digest_until_it_is_used(mine:
     assert node(mine("depth: int = 3", depth=4)).digest(None) != before
 
 
-def test_a_shipped_stage_says_by_its_version_that_it_computes_something_else(mine: Callable[..., Stage]) -> None:
+def test_the_digest_of_a_shipped_stage_changes_with_its_version(mine: Callable[..., Stage]) -> None:
     before = node(mine()).digest(None)
     assert node(mine(written="?")).digest(None) == before
     assert node(mine("version: ClassVar[int] = 2")).digest(None) != before
 
 
-def test_of_a_stage_outside_the_project_the_source_counts(mine: Callable[..., Stage]) -> None:
+def test_the_digest_of_an_external_stage_changes_with_its_source(mine: Callable[..., Stage]) -> None:
     before = node(mine(), "mine:Mine").digest(None)
     assert node(mine(), "mine:Mine").digest(None) == before
     assert node(mine(written="?"), "mine:Mine").digest(None) != before
@@ -149,7 +149,7 @@ MORE = {"accept": [5], "sampling": {"top_p": 1.0, "min_p": 0.0}, "depth": 3}
         ]),
     ],
 )  # fmt: skip
-def test_runs_of_two_versions_are_compared_by_what_their_nodes_are_made_of(
+def test_runs_of_two_versions_are_compared_by_what_their_nodes_compute(
     old: dict[str, Any], new: dict[str, Any], expected: list[str]
 ) -> None:
     assert changes(old, new) == expected

@@ -103,5 +103,5 @@ def test_a_key_that_is_refused_is_told_without_the_key(server: str, monkeypatch:
     refused = Pool(model=str(VLM), backend="openai", url=server, api_key_env="OTHER_KEY")
     with pytest.raises(RunError) as error:
         ask(refused, Request("Hi", sampling=SHORT))
-    assert str(error.value).startswith(f"{server} refuses the key in $OTHER_KEY: ")
+    assert str(error.value).startswith(f"{server} rejects the key in $OTHER_KEY: ")
     assert "a-wrong-key" not in str(error.value)

@@ -1,4 +1,4 @@
-"""Prompts and phrases are files, known by name; the shipped ones keep the form that the stages rely on."""
+"""Prompts and phrases are files, referenced by name; the shipped ones have the form that the stages need."""
 
 from hashlib import sha256
 from pathlib import Path
@@ -31,7 +31,7 @@ LANGUAGES = sorted(path.stem for path in (SHIPPED / "describe").iterdir())
     [
         ("No slot.", {}, "No slot."),
         ("Say {{a}}, {{b}}, {{a}}.", {"a": "x", "b": "y", "unused": "z"}, "Say x, y, x."),
-        ("{{a}}{{b}}", {"a": "{{b}}", "b": "{{a}}"}, "{{b}}{{a}}"),  # one pass: a value is not looked into
+        ("{{a}}{{b}}", {"a": "{{b}}", "b": "{{a}}"}, "{{b}}{{a}}"),  # one pass: slots in a value are not filled
         ("{{a}}b}}", {"a": "{{"}, "{{b}}"),
         ("{ {a} {{a}} {{ a }} %s", {"a": "x"}, "{ {a} x {{ a }} %s"),
         ("{{a}}", {"a": r"\1 \g<0> {0} $a %s"}, r"\1 \g<0> {0} $a %s"),

@@ -1,4 +1,4 @@
-"""Categorize reads the kind of a text and takes one instruction out of it, whatever form the judge gives its reply."""
+"""Categorize parses the kind of a text and extracts one instruction, whatever the form of the reply."""
 
 import pickle
 from pathlib import Path
@@ -24,7 +24,7 @@ def test_categorize_asks_for_the_text_once_and_greedily():
     ("reply", "instruction"),
     [
         ("Kind: instruction\nInstruction: How many?", "How many?"),
-        ("kind:instruction\ninstruction:count it", "count it"),  # no letter of it is lost
+        ("kind:instruction\ninstruction:count it", "count it"),  # no character is lost
         ("KIND : INSTRUCTION\n\nINSTRUCTION : How many?", "How many?"),
         ("Kind：instruction\nInstruction：数一数。", "数一数。"),
         ("**Kind:** instruction\n**Instruction:** How many?", "How many?"),
@@ -45,7 +45,7 @@ def test_categorize_asks_for_the_text_once_and_greedily():
         (KIND + "Instruction: Give JSON with the key {{text}}.", "Give JSON with the key {{text}}."),
         (KIND + "Instruction: a\0b <|image_pad|> 👩\u200d🚒?", "a\0b <|image_pad|> 👩\u200d🚒?"),
         (KIND + "Instruction: كم عدد القوارب؟", "كم عدد القوارب؟"),
-        # What stands around the instruction is not part of it, what stands in it is.
+        # Decoration around the instruction is removed; text inside it is kept.
         ("```\nKind: instruction\nInstruction: How many?\n```", "How many?"),
         (KIND + "Instruction: *Describe* it.", "*Describe* it."),
         (KIND + "Instruction: **How** many are **red**", "**How** many are **red**"),
@@ -53,10 +53,13 @@ def test_categorize_asks_for_the_text_once_and_greedily():
         (KIND + "Instruction: A?\nInstruction: B?", "A?"),
         (KIND + "Instruction: A?\n\nKind: instruction\nInstruction: B?", "A?"),
         (KIND + "Instruction: A?\nKind: caption", "A?"),
-        (KIND + "Instruction: A?\n\nText:\nA dog.\nAnswer:\nKind: caption", "A?"),  # goes on with an example of its own
+        (
+            KIND + "Instruction: A?\n\nText:\nA dog.\nAnswer:\nKind: caption",
+            "A?",
+        ),  # the reply continues with another example
     ],
 )
-def test_categorize_copies_exactly_one_instruction(reply, instruction):
+def test_categorize_extracts_exactly_one_instruction(reply, instruction):
     assert STAGE.parse(ROW, [Reply.of(reply)]) == Out(instruction, reply)
 
 

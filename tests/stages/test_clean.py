@@ -1,4 +1,4 @@
-"""Clean takes garbage out of a caption and leaves everything else as it was written."""
+"""Clean removes garbage from a caption and leaves everything else unchanged."""
 
 import pickle
 
@@ -49,7 +49,7 @@ def test_clean_leaves_a_good_caption_as_it_is(text):
         (f"<|im_start|>assistant\n{CAT}<|im_end|>", f"assistant\n{CAT}"),
         (f"<image>\n{CAT}</s>", CAT),
         (f"<|vision_start|><|image_pad|><|vision_end|>{CAT}<PAD>", CAT),
-        (f"{CAT}<\u200b|im_end|>", CAT),  # no special token may come to be
+        (f"{CAT}<\u200b|im_end|>", CAT),  # no special token may arise
         (f"{CAT}<|im_<|x|>end|>", CAT),
         (f"\ufeff\0{CAT}\x07\x1b\ue000\U000f0000\ufffd", CAT),
         (f"\u202e{CAT}\u202c\u200b", CAT),
@@ -61,13 +61,13 @@ def test_clean_leaves_a_good_caption_as_it_is(text):
         ("A cat   sits\t\ton a red mat beside the open window.", CAT),
         ("A cafe\u0301 beside the river is open until ten in the evening.",
          "A café beside the river is open until ten in the evening."),
-        # Fragments that repeat themselves
+        # Repeated fragments
         (f"{CAT} {CAT} It sleeps.", f"{CAT} It sleeps."),
         (f"{CAT}\n{CAT.upper()}\n", CAT),
         (ZH * 3, ZH),
         ("The cat is very, very, very, very, very, very happy on its red mat.",
          "The cat is very, very happy on its red mat."),
-        # Tails that were cut off
+        # Truncated last sentences
         (f"{CAT} Behind it, a man in a bl", CAT),
         (ZH + "远处有一座", ZH),
         (f'{CAT} A sign says "Open now!" in the low', f'{CAT} A sign says "Open now!"'),
@@ -76,7 +76,7 @@ def test_clean_leaves_a_good_caption_as_it_is(text):
          "लाल चटाई पर एक बिल्ली बैठी है। खिड़की खुली है और बाहर बारिश है।"),
     ],
 )  # fmt: skip
-def test_clean_takes_out_what_is_garbage(raw, text):
+def test_clean_removes_garbage(raw, text):
     assert Clean(max_removed=1).apply(In(raw)) == out(raw.replace("e\u0301", "é"), text)
 
 

@@ -1,4 +1,4 @@
-"""The gate accepts or rejects by rules over several scores, and its reason names the rule."""
+"""The gate accepts or rejects rows by rules over several scores; the reason names the rule."""
 
 import pickle
 from itertools import product
@@ -17,7 +17,7 @@ MM_INF = Gate.model_validate(
 )
 
 
-def test_a_gate_without_rules_lets_everything_through():
+def test_a_gate_without_rules_accepts_everything():
     assert Gate().apply(In({})) == Out(0)
     assert Gate().apply(In({"clarity": 1, "nonsense": 2})) == Out(3)
 
@@ -33,7 +33,7 @@ def test_a_gate_without_rules_lets_everything_through():
         (5, 2, 5, 5, "clarity_below_3"),
         (5, 5, 4, 5, "hallucination_below_5"),
         (5, 5, 5, 4, "nonsense_below_5"),
-        (1, 1, 1, 1, "solvability_below_3"),  # the first rule that is broken
+        (1, 1, 1, 1, "solvability_below_3"),  # the first violated rule
     ],
 )
 def test_gate_keeps_mm_infs_rule(solvability, clarity, hallucination, nonsense, reason):
@@ -50,7 +50,7 @@ def test_gate_accepts_exactly_what_mm_infs_rule_accepts():
         assert accepted == (s >= 3 and c >= 3 and h == 5 and n == 5 and s + c >= 7)
 
 
-def test_an_axis_that_a_rule_names_and_the_row_lacks_is_broken():
+def test_a_missing_score_violates_its_rule():
     assert MM_INF.apply(In({})) == Divert(Route.REJECTED, "solvability_below_3", "{}")
     sums = Gate.model_validate({"sums": [{"axes": ["a", "b"], "at_least": 6}]})
     assert sums.apply(In({"a": 5})) == Divert(Route.REJECTED, "a_b_below_6", "{'a': 5}")
@@ -60,7 +60,7 @@ def test_an_axis_without_a_rule_counts_in_the_total_only():
     assert Gate(at_least={"a": 3}).apply(In({"b": 1, "a": 3})) == Out(4)
 
 
-def test_sums_are_asked_in_the_order_of_the_recipe():
+def test_sums_are_checked_in_the_order_of_the_recipe():
     rules = [{"axes": ["a", "b", "c"], "at_least": 15}, {"axes": ["a", "b"], "at_least": 10}]
     row = In({"a": 1, "b": 1, "c": 1})
     assert Gate.model_validate({"sums": rules}).apply(row).reason == "a_b_c_below_15"
@@ -70,7 +70,7 @@ def test_sums_are_asked_in_the_order_of_the_recipe():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"sums": [{"axes": ["a", "b"], "at_least": 11}]}, "a + b can't reach 11: a score is 5 at most"),
+        ({"sums": [{"axes": ["a", "b"], "at_least": 11}]}, "a + b can't reach 11: a score is at most 5"),
         ({"sums": [{"axes": [], "at_least": 0}]}, "sums.0.axes\n  Tuple should have at least 1 item"),
         ({"sums": [{"axes": ["a"]}]}, "sums.0.at_least\n  Field required"),
         ({"sums": [{"axes": ["a"], "at_least": 1, "most": 3}]}, "sums.0.most\n  Extra inputs are not permitted"),

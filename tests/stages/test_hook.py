@@ -1,4 +1,4 @@
-"""The hook asks for a user's turn under a picture, and takes what comes."""
+"""The hook asks for a user turn after an image, and keeps the text."""
 
 import pickle
 

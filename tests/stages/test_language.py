@@ -1,4 +1,4 @@
-"""Language names the language of a text, always the same one, and says when that is a guess."""
+"""Language detects the language of a text, deterministically, and marks guesses."""
 
 import pickle
 import subprocess

@@ -1,4 +1,4 @@
-"""Pair draws a request for a description in the caption's language, always the same one for the same caption."""
+"""Pair chooses a request for a description in the caption's language, always the same for the same caption."""
 
 import pickle
 from pathlib import Path
@@ -60,7 +60,7 @@ def test_any_caption_gets_a_phrase(caption):
         ({"phrases": "descibe"}, "there are no phrases 'descibe' (known: describe). Did you mean 'describe'?"),
         ({}, "phrases\n  Field required"),
         ({"phrases": "describe", "languages": ["en"]}, "languages\n  Extra inputs are not permitted"),
-        ({"phrases": "describe", "fallback": "xx"}, "xx"),  # else an unsure caption would end the run
+        ({"phrases": "describe", "fallback": "xx"}, "xx"),  # else an uncertain language would stop the run
     ],
 )
 def test_pair_refuses_parameters_that_cant_be_meant(given, message):

@@ -1,4 +1,4 @@
-"""Respond asks the instruction itself, and keeps the likeliest whole answer."""
+"""Respond asks the instruction itself, and keeps the most likely complete answer."""
 
 import pickle
 
@@ -18,7 +18,7 @@ def test_the_instruction_itself_is_the_users_turn():
     assert Respond().requests(In("What is {{this}}?")) == [Request("What is {{this}}?", (), "assistant", Sampling())]
 
 
-def test_best_of_draws_that_many_and_asks_how_likely_they_are():
+def test_best_of_samples_n_answers_and_asks_for_likelihoods():
     drawn = Sampling(temperature=1.0)
     assert FIVE.requests(ROW) == [Request("How many boats?", (PICTURE,), "assistant", drawn, n=5, likelihood=True)]
 
@@ -44,16 +44,16 @@ def test_respond_keeps_the_answer_without_space_around_it(said, text):
         ([("a", "stop", -0.5), ("b", "stop", -0.1), ("c", "stop", -0.9)], Out("b", -0.1)),
         ([("a", "stop", -0.5), ("b", "stop", -0.5)], Out("a", -0.5)),  # the first of equals
         ([("a", "stop", None), ("b", "stop", None)], Out("a", None)),
-        ([("a", "stop", None), ("b", "stop", -0.1)], Out("b", -0.1)),  # one whose likelihood is unknown is no better
+        ([("a", "stop", None), ("b", "stop", -0.1)], Out("b", -0.1)),  # an unknown likelihood is not higher
         ([("a", "stop", float("-inf")), ("b", "stop", -99.0)], Out("b", -99.0)),
-        ([("a", "length", -0.1), ("b", "stop", -0.9)], Out("b", -0.9)),  # a cut answer does not stand
+        ([("a", "length", -0.1), ("b", "stop", -0.9)], Out("b", -0.9)),  # a truncated answer is not kept
         ([("", "stop", -0.1), (" \n", "stop", -0.2), ("c", "stop", -3.0)], Out("c", -3.0)),
         ([("a", "length", -0.1), ("b", "length", -0.2)], Divert(Route.REJECTED, "response_truncated", "a")),
         ([("a", "length", -0.1), ("", "stop", -0.2)], Divert(Route.REJECTED, "empty_response", "a")),
         ([(" ", "stop", -0.1), ("", "stop", -0.2)], Divert(Route.REJECTED, "empty_response", " ")),
     ],
 )
-def test_best_of_keeps_the_likeliest_that_is_whole_and_not_empty(samples, expected):
+def test_best_of_keeps_the_most_likely_complete_answer(samples, expected):
     reply = Reply(tuple(Sample(text, finish, 1, likelihood) for text, finish, likelihood in samples))
     assert FIVE.parse(ROW, [reply]) == expected
 
@@ -73,7 +73,7 @@ def test_keep_truncated_takes_what_was_cut_off(sample, expected):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"best_of": 2}, "best_of 2 draws the same answer each time at temperature 0; set sampling.temperature"),
+        ({"best_of": 2}, "best_of 2 samples the same answer each time at temperature 0; set sampling.temperature"),
         ({"best_of": 0}, "best_of\n  Input should be greater than or equal to 1"),
         ({"best_of": 65}, "best_of\n  Input should be less than or equal to 64"),
         ({"keep_truncated": "perhaps"}, "keep_truncated\n  Input should be a valid boolean"),

@@ -1,4 +1,4 @@
-"""Score reads a verdict from 1 to 5 out of whatever a judge says, and never takes a number for one that is none."""
+"""Score parses a verdict from 1 to 5 in any reply of a judge, and never mistakes another number for it."""
 
 import pickle
 from pathlib import Path
@@ -22,7 +22,7 @@ def test_score_asks_once_with_the_image_where_there_is_one():
     assert STAGE.requests(In(None, row.instruction)) == [Request(asked, (), "assistant", Sampling())]
 
 
-def test_a_terse_judge_can_write_the_verdict_alone():
+def test_a_terse_judge_can_write_only_the_verdict():
     terse = STAGE.model_copy(update={"terse": True})
     (asked,) = terse.requests(ROW)
     assert asked.choices == ("[[1]]", "[[2]]", "[[3]]", "[[4]]", "[[5]]")
@@ -54,8 +54,8 @@ def test_score_fills_the_texts_that_its_prompt_names():
         ("النتيجة [[4]]", 4),
         ("[[4]]\0", 4),
         ("[[4]]<|im_end|>", 4),
-        ("[[5]] at first, but [[2]], so [[4]]", 4),  # the last verdict binds
-        ("[[4]] for 3 of 5 people", 4),  # a verdict binds over numbers
+        ("[[5]] at first, but [[2]], so [[4]]", 4),  # the last verdict counts
+        ("[[4]] for 3 of 5 people", 4),  # a verdict has priority over numbers
         ("4", 4),
         ("Score: 4.", 4),
         ("**4**", 4),
@@ -94,7 +94,7 @@ def test_score_takes_the_last_verdict_else_the_last_number(reply, score):
         ("4.5", "verdict_out_of_range"),
         ("[[4,5]]", "verdict_out_of_range"),
         ("[[8/10]]", "verdict_out_of_range"),
-        ("[[4]], no: [[45]]", "verdict_out_of_range"),  # the last one binds, good or bad
+        ("[[4]], no: [[45]]", "verdict_out_of_range"),  # the last one counts, valid or not
         pytest.param("[[" + "1" * 5_000 + "]]", "verdict_out_of_range", id="thousands of digits"),
         pytest.param("1" * 1_000_000, "verdict_out_of_range", id="a megabyte of digits"),
         pytest.param("[[ " * 350_000, "no_verdict", id="a megabyte of brackets"),

@@ -62,7 +62,7 @@ def test_the_reasoning_of_a_model_is_kept_apart_from_its_answer(engines: tuple[K
 
     (reply,) = engines[0].ask("llm", forced("<think>hm</think>Yes"))
     assert (reply.text, reply.samples[0].reasoning) == ("Yes", "hm")
-    with pytest.raises(RowError, match=r"reply_only_reasoning: the model has only thought; .*: hm"):
+    with pytest.raises(RowError, match=r"reply_only_reasoning: the reply has only reasoning; .*: hm"):
         engines[0].ask("llm", forced("<think>hm</think>"))
 
 
