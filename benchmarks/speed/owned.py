@@ -22,7 +22,7 @@ from oasis_ray.cluster import connection
 from oasis_ray.engine.chat_template import Chat
 from oasis_ray.engine.vllm_args import engine_args
 from oasis_ray.input.admission import admit
-from oasis_ray.input.image import decode
+from oasis_ray.input.image_renditions import decode
 from oasis_ray.job.job import Job
 from oasis_ray.pipeline.node import seed
 from oasis_ray.recipe.recipe import Node

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from rich.table import Table
 
 from oasis_ray.cli.tables import clock, money
-from oasis_ray.cost.estimate import Estimate
 from oasis_ray.cost.forecast import MEMORY, Forecast, scaled
+from oasis_ray.cost.interval_estimate import Estimate
 
 NODE_COLUMNS = ("rows in", "rejected", "failed", "tokens read", "tokens written")
 HEADERS = {"tokens read": "prompt tokens", "tokens written": "output tokens"}

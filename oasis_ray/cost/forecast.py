@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from oasis_ray.cost.estimate import CONFIDENCE, Array, Estimate, draw, of_share, of_sum
+from oasis_ray.cost.interval_estimate import CONFIDENCE, Array, Estimate, draw, of_share, of_sum
 from oasis_ray.cost.judge_order import JudgeOrder, best_order, work_of
 from oasis_ray.cost.throughput import Size, Throughput
 from oasis_ray.job.prices import Prices

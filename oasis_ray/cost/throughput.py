@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from oasis_ray.cost.bill import HOUR_S
-from oasis_ray.cost.estimate import TAILS, Array, Estimate
+from oasis_ray.cost.interval_estimate import TAILS, Array, Estimate
 
 
 class Size(BaseModel):

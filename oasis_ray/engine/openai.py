@@ -19,7 +19,7 @@ from oasis_ray.engine.chat_template import Chat
 from oasis_ray.engine.openai_reply import reply_of
 from oasis_ray.engine.openai_server import LOOK_S, UNLISTED, Server
 from oasis_ray.errors import RowError, RunError, ServerFailedError
-from oasis_ray.input.image import portable
+from oasis_ray.input.image_renditions import portable
 from oasis_ray.job.pool import Pool
 from oasis_ray.types import Call, Image, Reply, Request
 

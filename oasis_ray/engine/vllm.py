@@ -13,7 +13,7 @@ from oasis_ray.engine.reasoning import answer_of
 from oasis_ray.engine.vllm_args import encoder_tokens, engine_args
 from oasis_ray.engine.vllm_metrics import loggers
 from oasis_ray.errors import EngineLostError, ImageGoneError, RowError, RunError
-from oasis_ray.input.image import decode
+from oasis_ray.input.image_renditions import decode
 from oasis_ray.job.pool import Pool
 from oasis_ray.types import Call, Image, Reply, Sample
 

@@ -15,8 +15,8 @@ from pydantic import ValidationError
 
 from oasis_ray.errors import JobError, RowError
 from oasis_ray.input.admission import admit
-from oasis_ray.input.image import thumbnail
 from oasis_ray.input.image_file import fetch
+from oasis_ray.input.image_renditions import thumbnail
 from oasis_ray.input.listing import list_files
 from oasis_ray.input.reader import read
 from oasis_ray.input.shards import RowGroup

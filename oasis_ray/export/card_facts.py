@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from oasis_ray.export.language import detect
+from oasis_ray.export.row_language import detect
 
 LOOKED_AT = 500  # rows whose language is detected; langdetect takes milliseconds for each
 TEXTS = ("instruction", "response")

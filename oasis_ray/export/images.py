@@ -7,7 +7,7 @@ from pathlib import Path
 import PIL.Image
 
 from oasis_ray.errors import RunError
-from oasis_ray.input.decoding import open_image
+from oasis_ray.input.image_decoding import open_image
 from oasis_ray.storage import leads_out
 
 SUFFIXES = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif", "BMP": "bmp", "TIFF": "tiff"}

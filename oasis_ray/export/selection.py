@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from oasis_ray.errors import JobError, RunError
-from oasis_ray.export.language import detect, node_of, written
 from oasis_ray.export.options import Options
+from oasis_ray.export.row_language import detect, node_of, written
 from oasis_ray.input.ids import numbered, repeated
 from oasis_ray.output.parts import parts
 from oasis_ray.output.removed_rows import REMOVED

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from oasis_ray.errors import RunError
 from oasis_ray.export.images import reference
 from oasis_ray.export.selection import Part, Selection
-from oasis_ray.input.decoding import as_seen
+from oasis_ray.input.image_decoding import as_seen
 from oasis_ray.output.media_placeholders import PLACEHOLDER, harmless
 from oasis_ray.output.schema import TURN
 
@@ -197,7 +197,7 @@ class Shuffle:
 
 
 def _as_seen(data: bytes) -> tuple[bytes, bool]:
-    """Call `decoding.as_seen`. Raises RunError for bytes that are no image, which no admitted row has."""
+    """Call `image_decoding.as_seen`. Raises RunError for bytes that are no image, which no admitted row has."""
     try:
         return as_seen(data)
     except (PIL.UnidentifiedImageError, OSError, ValueError) as error:

@@ -1,7 +1,7 @@
 """Admission: checks the image of a row before any model sees it.
 
 Each image is fully decoded once, so that a truncated one is found here and not in an engine. Modes that models do not
-accept (CMYK, palette, 16 bit, transparency) and EXIF rotations are valid: `image.decode` returns an upright RGB image.
+accept (CMYK, palette, 16 bit, transparency) and EXIF rotations are valid: `image_renditions.decode` returns an upright RGB image.
 """
 
 from hashlib import sha256
@@ -9,7 +9,7 @@ from hashlib import sha256
 import PIL.Image
 
 from oasis_ray.errors import RowError
-from oasis_ray.input.decoding import open_image, upright
+from oasis_ray.input.image_decoding import open_image, upright
 from oasis_ray.job.limits import Limits
 from oasis_ray.types import Image
 

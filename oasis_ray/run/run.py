@@ -22,7 +22,7 @@ from oasis_ray.recipe.recipe import Recipe
 from oasis_ray.run.executor import Executor
 from oasis_ray.run.lock import locked
 from oasis_ray.run.phases import Phase, plan
-from oasis_ray.run.reporter import Reporter
+from oasis_ray.run.progress_reporter import Reporter
 from oasis_ray.run.resume import OpenedRun, open_run
 from oasis_ray.run.session import Session
 from oasis_ray.storage import check_target, store_errors

@@ -18,7 +18,7 @@ from oasis_ray.pipeline.node import Asked
 from oasis_ray.recipe.recipe import Recipe
 from oasis_ray.run.executor import Executor, Work
 from oasis_ray.run.phases import Phase, due
-from oasis_ray.run.reporter import Reporter
+from oasis_ray.run.progress_reporter import Reporter
 from oasis_ray.run.resume import OpenedRun
 from oasis_ray.run.watchdog import Watchdog
 from oasis_ray.types import Outcome

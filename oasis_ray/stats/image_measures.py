@@ -8,8 +8,8 @@ import PIL.Image
 
 from oasis_ray.errors import RowError
 from oasis_ray.input.admission import admit
-from oasis_ray.input.decoding import open_image
-from oasis_ray.input.image import decode
+from oasis_ray.input.image_decoding import open_image
+from oasis_ray.input.image_renditions import decode
 from oasis_ray.job.limits import Limits
 from oasis_ray.stats.histogram import Histogram
 from oasis_ray.stats.near_duplicates import NearDuplicates

@@ -11,8 +11,8 @@ import pytest
 
 from oasis_ray.cli import SHIPPED
 from oasis_ray.cost.bill import HOUR_S
-from oasis_ray.cost.estimate import Estimate, draw, of_share, of_sum, wilson
 from oasis_ray.cost.forecast import Forecast, ProbeRow, predict
+from oasis_ray.cost.interval_estimate import Estimate, draw, of_share, of_sum, wilson
 from oasis_ray.cost.throughput import Engines, Throughput
 from oasis_ray.job.load import load_job
 from oasis_ray.job.prices import Prices

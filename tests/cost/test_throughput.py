@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from oasis_ray.cost.estimate import draw
+from oasis_ray.cost.interval_estimate import draw
 from oasis_ray.cost.throughput import Engines, Throughput
 
 Law = Callable[[int], float]

@@ -17,9 +17,9 @@ from oasis_ray.errors import JobError, RunError
 from oasis_ray.export.card import escaped
 from oasis_ray.export.export import export
 from oasis_ray.export.images import name_of, reference
-from oasis_ray.export.language import detect
 from oasis_ray.export.options import FormatName, read_options
 from oasis_ray.export.provenance import Exported
+from oasis_ray.export.row_language import detect
 from oasis_ray.export.selection import choose
 from oasis_ray.export.shuffle import Shuffle
 from oasis_ray.recipe.row import Row

@@ -19,7 +19,7 @@ from oasis_ray.pipeline.snapshot import Event, RowsAtNode, by_node
 from oasis_ray.run.event_log import EventLog
 from oasis_ray.run.local_executor import LocalExecutor
 from oasis_ray.run.progress import Place, Progress, publish, read_progress, write_progress
-from oasis_ray.run.reporter import Reporter
+from oasis_ray.run.progress_reporter import Reporter
 from oasis_ray.types import Outcome
 from tests.support.command import call_here
 from tests.support.jobs import execute

@@ -5,7 +5,7 @@ from functools import lru_cache
 
 import PIL.Image
 
-from oasis_ray.input.decoding import open_image, plain, upright
+from oasis_ray.input.image_decoding import open_image, plain, upright
 from oasis_ray.types import Image
 
 SMALL_PX = 512  # up to this size (drawings, icons) lossless compression, since artifacts would show

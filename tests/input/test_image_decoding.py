@@ -11,8 +11,8 @@ import pytest
 
 from oasis_ray.errors import RowError
 from oasis_ray.input.admission import admit
-from oasis_ray.input.decoding import PNG, as_seen, open_image, without_texts
-from oasis_ray.input.image import decode
+from oasis_ray.input.image_decoding import PNG, as_seen, open_image, without_texts
+from oasis_ray.input.image_renditions import decode
 from oasis_ray.job.limits import Limits
 
 GRADIENT = np.linspace(0, 1, 64 * 48, dtype=np.float32).reshape(48, 64)
