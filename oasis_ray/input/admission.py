@@ -1,7 +1,8 @@
 """Admission: checks the image of a row before any model sees it.
 
 Each image is fully decoded once, so that a truncated one is found here and not in an engine. Modes that models do not
-accept (CMYK, palette, 16 bit, transparency) and EXIF rotations are valid: `image_renditions.decode` returns an upright RGB image.
+accept (CMYK, palette, 16 bit, transparency) and EXIF rotations are valid: `image_renditions.decode` returns an upright
+RGB image.
 """
 
 from hashlib import sha256
