@@ -10,7 +10,7 @@ from oasis_ray.content.stages import STAGES
 from oasis_ray.job.load import Shipped
 
 app = typer.Typer(
-    help="Generate multimodal instruction data from images alone: the Oasis method, with vLLM and Ray.",
+    help="Generate multimodal instruction data from images alone, using the Oasis method on vLLM and Ray.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -23,7 +23,11 @@ SHIPPED = Shipped(STAGES, Path(str(files(f"{CONTENT}.stages"))) / "recipes", Pat
 JobFile = Annotated[Path, typer.Argument(help="Job file; docs/job.md describes its keys.", metavar="JOB.yaml")]
 Sets = Annotated[
     list[str] | None,
-    typer.Option("--set", help="Override a key of the job file, e.g. --set pools.vlm.replicas=2. Repeatable."),
+    typer.Option(
+        "--set",
+        help="Override a key of the job file, e.g. --set pools.vlm.replicas=2. Repeatable.",
+        metavar="KEY=VALUE",
+    ),
 ]
 Local = Annotated[
     bool, typer.Option("--local", help="Run in this process, without Ray; the same as --set executor=local.")

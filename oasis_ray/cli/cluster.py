@@ -10,7 +10,10 @@ from oasis_ray.cli.app import JobFile, Sets, app
 from oasis_ray.cli.terminal import err, out
 
 Address = Annotated[
-    str | None, typer.Option(help="URL of the cluster's dashboard, http://HEAD:8265. Default: $RAY_API_SERVER_ADDRESS.")
+    str | None,
+    typer.Option(
+        help="URL of the cluster's dashboard, http://HEAD:8265. Default: $RAY_API_SERVER_ADDRESS.", metavar="URL"
+    ),
 ]
 
 
@@ -19,10 +22,19 @@ def submit(
     job_file: JobFile,
     address: Address = None,
     sets: Sets = None,
-    working_dir: Annotated[Path, typer.Option(help="Folder to upload with the job: the checkout.")] = Path(),
-    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Print the job's output until the job ends.")] = True,
+    working_dir: Annotated[
+        Path, typer.Option(help="Folder to upload with the job, normally the checkout.", metavar="FOLDER")
+    ] = Path(),
+    wait: Annotated[
+        bool,
+        typer.Option(
+            "--wait/--no-wait", help="Print the job's output until it ends, or return right after submitting."
+        ),
+    ] = True,
 ) -> None:
-    """Submit a job to a Ray cluster and print its output. Exits with the exit code of `run`.
+    """Submit a job to a Ray cluster and print its output.
+
+    Exits with the exit code of `run`.
 
     Ctrl-C asks whether to stop the job, leave it running, or keep following it.
     """
@@ -50,10 +62,16 @@ def submit(
 def clean(
     address: Annotated[
         str | None,
-        typer.Option(help="Address of the cluster, HEAD:6379. Default: the cluster that this machine belongs to."),
+        typer.Option(
+            help="Address of the cluster, HEAD:6379. Default: the cluster that this machine belongs to.",
+            metavar="ADDRESS",
+        ),
     ] = None,
 ) -> None:
-    """Shut down engines whose job has ended. Engines of running jobs and other applications are not touched."""
+    """Shut down engines whose job has ended.
+
+    Other applications, and engines of running jobs, are left alone.
+    """
     from oasis_ray.cluster.connection import attach
     from oasis_ray.pool.reaper import sweep
 

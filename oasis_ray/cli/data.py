@@ -21,12 +21,16 @@ def ingest(
         ),
     ],
     folder: Annotated[Path, typer.Argument(help="Folder for the shards.", metavar="OUT")],
-    rows_per_shard: Annotated[int, typer.Option(min=1, help="Maximum number of images per shard.")] = 1000,
+    rows_per_shard: Annotated[int, typer.Option(min=1, help="Maximum number of images per shard.", metavar="N")] = 1000,
     root: Annotated[
-        list[str] | None, typer.Option(help="Folder that symbolic links in SOURCE may point into. Repeatable.")
+        list[str] | None,
+        typer.Option(help="Folder that symbolic links in SOURCE may point into. Repeatable.", metavar="FOLDER"),
     ] = None,
 ) -> None:
-    """Write images from a folder, a tar archive or a .jsonl file to Parquet shards."""
+    """Write your images to Parquet shards.
+
+    The images come from a folder, a tar archive, or a .jsonl file that lists them.
+    """
     from oasis_ray.input.ingest import PASSED_OVER
     from oasis_ray.input.ingest import ingest as write_shards
 
@@ -46,37 +50,54 @@ def ingest(
 def export(
     run_folders: Annotated[list[str], typer.Argument(help="One or more run folders.", metavar="RUN…")],
     form: Annotated[
-        str, typer.Option("--format", help="Output format: llava, sharegpt, openai, swift, hf or webdataset.")
+        str,
+        typer.Option(
+            "--format", help="Output format: llava, sharegpt, openai, swift, hf or webdataset.", metavar="FORMAT"
+        ),
     ],
-    folder: Annotated[str, typer.Option("--out", help="Local output folder; must be new or empty.")],
+    folder: Annotated[str, typer.Option("--out", help="Local output folder; must be new or empty.", metavar="FOLDER")],
     captions: Annotated[
         float | None,
-        typer.Option(help="Number of captions per accepted row; the paper uses 0.5. Default: all captions."),
+        typer.Option(
+            help="Number of captions per accepted row; the paper uses 0.5. Default: all captions.", metavar="RATIO"
+        ),
     ] = None,
-    split: Annotated[str, typer.Option(help="Splits and their shares, e.g. train=0.95,validation=0.05.")] = "train=1",
+    split: Annotated[
+        str, typer.Option(help="Splits and their shares, e.g. train=0.95,validation=0.05.", metavar="NAME=SHARE,…")
+    ] = "train=1",
     cap: Annotated[
         list[str] | None,
-        typer.Option(help="Maximum number of rows per origin or language, e.g. origin=1000. Repeatable."),
+        typer.Option(
+            help="Maximum number of rows per origin or language, e.g. origin=1000. Repeatable.", metavar="KEY=N"
+        ),
     ] = None,
     dedup: Annotated[
-        str, typer.Option(help="Drop rows with the same text or the same image: none, text or image.")
+        str, typer.Option(help="Drop rows with the same text or the same image: none, text or image.", metavar="WHAT")
     ] = "none",
-    seed: Annotated[int, typer.Option(help="Random seed of shuffle and splits.")] = 0,
-    limit: Annotated[int | None, typer.Option(min=1, help="Maximum number of rows.")] = None,
+    seed: Annotated[int, typer.Option(help="Random seed for shuffling and splitting.", metavar="N")] = 0,
+    limit: Annotated[int | None, typer.Option(min=1, help="Maximum number of rows.", metavar="N")] = None,
     images: Annotated[
         str,
         typer.Option(
-            help="Images to write: as-seen (as the judges saw them), original (unchanged), or none (paths only)."
+            help="Images to write: as-seen (as the judges saw them), original (unchanged), or none (paths only).",
+            metavar="WHICH",
         ),
     ] = "as-seen",
     no_images: Annotated[bool, typer.Option("--no-images", hidden=True, help="The same as --images none.")] = False,
-    shard_mb: Annotated[int, typer.Option(min=1, help="Maximum shard size in megabytes (hf and webdataset).")] = 500,
+    shard_mb: Annotated[
+        int, typer.Option(min=1, help="Maximum shard size in megabytes (hf and webdataset).", metavar="N")
+    ] = 500,
     removed: Annotated[
         bool, typer.Option("--removed", help="Include rows whose images are no longer in the input.")
     ] = False,
-    license: Annotated[str, typer.Option(help="License named in the data set card (hf).")] = "other",  # noqa: A002
+    license: Annotated[  # noqa: A002
+        str, typer.Option(help="License named in the data set card (hf).", metavar="LICENSE")
+    ] = "other",
 ) -> None:
-    """Export accepted rows and captions of one or more runs as a training data set; see docs/export.md."""
+    """Export runs as a training data set.
+
+    The data set contains accepted rows and captions of one or more runs; see docs/export.md.
+    """
     from oasis_ray.export.export import export as write_export
     from oasis_ray.export.options import read_options
 

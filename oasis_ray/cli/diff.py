@@ -22,12 +22,15 @@ WHY_CHARS = 600
 def diff(
     before: Annotated[str, typer.Argument(help="Run folder of the earlier run.", metavar="RUN1")],
     after: Annotated[str, typer.Argument(help="Run folder of the later run over the same input.", metavar="RUN2")],
-    show: Annotated[int, typer.Option(min=0, help="Number of example rows to show that ended differently.")] = 5,
+    show: Annotated[int, typer.Option(min=0, help="Number of differing rows to show as examples.", metavar="N")] = 5,
     json_file: Annotated[
-        str | None, typer.Option("--json", help="Write all rows that ended differently to this JSON file.")
+        str | None, typer.Option("--json", help="JSON file to write all differing rows to.", metavar="FILE")
     ] = None,
 ) -> None:
-    """Compare two runs of the same input: changes of the configuration, and rows that ended differently."""
+    """Compare two runs over the same input.
+
+    Shows configuration changes, and rows whose outcome, node or reason differs.
+    """
     from oasis_ray.explore.comparison import Comparison
 
     compared = Comparison(before, after)

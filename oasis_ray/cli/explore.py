@@ -15,7 +15,10 @@ from oasis_ray.types import Outcome
 
 @app.command()
 def audit(run_folder: RunFolder) -> None:
-    """Verify from the files alone that every input row ended exactly once. Exits with 1 if not."""
+    """Verify that no row is lost or duplicated.
+
+    Verifies, from the run's files alone, that every input row has exactly one outcome. Exits with 1 if not.
+    """
     from oasis_ray.output.audit import audit as check
 
     result = check(run_folder)
@@ -39,19 +42,25 @@ def status(
     ] = False,
     address: Annotated[
         str | None,
-        typer.Option(help="URL of the cluster's dashboard (for a submitted job). Default: $RAY_API_SERVER_ADDRESS."),
+        typer.Option(
+            help="URL of the cluster's dashboard (for a submitted job). Default: $RAY_API_SERVER_ADDRESS.",
+            metavar="URL",
+        ),
     ] = None,
     trace: Annotated[
         str | None,
         typer.Option(
-            help="Write a trace of the requests to this file (.json or .json.gz), to open at ui.perfetto.dev."
+            help="File to write a request trace to (.json or .json.gz); open it at ui.perfetto.dev.", metavar="FILE"
         ),
     ] = None,
-    rows: Annotated[int, typer.Option(min=1, help="Number of rows in the trace, from the middle of the run.")] = 2000,
+    rows: Annotated[
+        int, typer.Option(min=1, help="Number of rows in the trace, from the middle of the run.", metavar="N")
+    ] = 2000,
 ) -> None:
-    """Show the progress of a run, read from its folder. Exits with 1 if the driver seems to be dead.
+    """Show the progress of a run, read from its folder.
 
-    For a submitted job (raysubmit_…), show the last lines of its output and its state.
+    Exits with 1 if the driver seems to be dead. For a submitted job (raysubmit_…), show its state and the last lines of
+    its output.
     """
     if run_folder.startswith("raysubmit_"):
         _submitted(run_folder, address, watch=watch)
@@ -133,22 +142,35 @@ def _watch(run_folder: str) -> None:
 def report(
     subjects: Annotated[
         list[str],
-        typer.Argument(help="Run folder, or data set: Parquet, or JSON in the format of LLaVA.", metavar="RUN|DATA…"),
+        typer.Argument(help="Run folder, or data set (Parquet or LLaVA-format JSON).", metavar="RUN|DATA…"),
     ],
     compare: Annotated[
-        list[str] | None, typer.Option(help="Another run or data set to compare with. Repeatable.")
+        list[str] | None,
+        typer.Option(help="Another run or data set to compare with. Repeatable.", metavar="RUN|DATA"),
     ] = None,
-    to: Annotated[str | None, typer.Option("--out", help="Folder for the report. Default: RUN/report.")] = None,
+    to: Annotated[
+        str | None, typer.Option("--out", help="Folder for the report. Default: RUN/report.", metavar="FOLDER")
+    ] = None,
     benchmark: Annotated[
         list[Path] | None,
-        typer.Option(help="File of benchmark texts (.txt, .json, .jsonl, .parquet) to check for overlap. Repeatable."),
+        typer.Option(
+            help="File of benchmark texts (.txt, .json, .jsonl, .parquet) to check for overlap. Repeatable.",
+            metavar="FILE",
+        ),
     ] = None,
-    sample: Annotated[int, typer.Option(min=1, help="Number of texts to sample for languages and verbs.")] = 20_000,
+    sample: Annotated[
+        int,
+        typer.Option(min=1, help="Number of texts to sample for the language and verb statistics.", metavar="N"),
+    ] = 20_000,
     tokenizer: Annotated[
-        str | None, typer.Option(help="Model whose tokenizer counts the tokens. Default: the model of the run.")
+        str | None,
+        typer.Option(help="Model whose tokenizer counts the tokens. Default: the model of the run.", metavar="MODEL"),
     ] = None,
 ) -> None:
-    """Write a statistics report of a run: index.html, which opens offline, and statistics.json."""
+    """Write a statistics report of a run.
+
+    It consists of index.html, which opens offline, and statistics.json.
+    """
     from oasis_ray.report.build import make
 
     paths = [*subjects, *(compare or [])]
@@ -176,10 +198,17 @@ def _login() -> str:
 @app.command()
 def browse(
     run_folder: RunFolder,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")] = 0,
-    who: Annotated[str | None, typer.Option(help="Name to save marks under. Default: the login name.")] = None,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.", metavar="PORT")
+    ] = 0,
+    who: Annotated[
+        str | None, typer.Option(help="Name to save marks under. Default: the login name.", metavar="NAME")
+    ] = None,
 ) -> None:
-    """Open a run in the browser: filter and search rows, and mark them as good or bad. Ctrl-C stops the server."""
+    """Open a run in the browser, to inspect and mark its rows.
+
+    Rows can be filtered, searched, and marked as good or bad. Ctrl-C stops the server.
+    """
     from oasis_ray.explore.server import serve
 
     def announce(address: str) -> None:

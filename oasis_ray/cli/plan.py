@@ -24,12 +24,16 @@ def plan(
         int | None,
         typer.Option(
             min=1,
-            help="Run N rows of the input into OUTPUT-probe, and predict time, tokens and cost of the whole job.",
+            help="Process N rows of the input, write the results to OUTPUT-probe, and predict time, tokens and cost of "
+            "the whole job.",
             metavar="N",
         ),
     ] = None,
 ) -> None:
-    """Validate a job without running it: show its graph, input and pools, and whether they fit this cluster."""
+    """Check a job without running it.
+
+    Shows its graph, its input and its pools, and says whether the pools fit this cluster.
+    """
     from oasis_ray.cli import tables
     from oasis_ray.cluster.capacity import fit
     from oasis_ray.input.listing import list_files
@@ -72,8 +76,8 @@ def plan(
             out.print(f"{phase}: {' → '.join(phase.nodes)}", soft_wrap=True)
         if probe is not None:
             problem = (
-                "--probe: this job runs in phases on this cluster, and a probe can't predict the time of engines that "
-                "load in turn; probe it on a cluster that fits all pools at once, or with smaller pools (--set pools.…)"
+                "--probe does not support jobs that run in phases. Use a cluster that can hold all pools at once, or "
+                "reduce the pools (--set pools.…)"
             )
             raise JobError([problem])
         return

@@ -22,7 +22,8 @@ def run(
     retry: Annotated[
         str | None,
         typer.Option(
-            help="Retry failed rows: `failed` for all, `failed:REASON` for one reason, e.g. `failed:image_missing`."
+            help="Retry failed rows: `failed` for all, `failed:REASON` for one reason, e.g. `failed:image_missing`.",
+            metavar="failed[:REASON]",
         ),
     ] = None,
     accept_changes: Annotated[
@@ -31,7 +32,7 @@ def run(
 ) -> None:
     """Run a job. If its output folder holds an unfinished run, resume that run.
 
-    Ctrl-C or SIGTERM drains the rows in flight and stops; a second one aborts immediately.
+    Ctrl-C or SIGTERM finishes the rows in flight and then stops the run; a second signal aborts it immediately.
     """
     from oasis_ray.cli import forecast_tables
     from oasis_ray.cost.forecast import Forecast
