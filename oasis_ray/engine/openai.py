@@ -26,8 +26,8 @@ from oasis_ray.types import Call, Image, Reply, Request
 WAIT_S = 0.5  # before the first retry; doubled for each further one
 CONTINUED = {"continue_final_message": True, "add_generation_prompt": False}
 DOUBT = (
-    "it may not continue a user's turn, and its text as the assistant would be mistaken for the user's. "
-    "Use the server of vLLM or SGLang, or backend vllm, for this pool"
+    "the server may answer as the assistant instead of continuing the user's turn, and that answer would be taken for "
+    "an instruction. For this pool, use a vLLM or SGLang server, or backend: vllm"
 )
 
 

@@ -126,7 +126,8 @@ class Pool(BaseModel):
             raise ValueError(f"backend {self.backend} needs `script`, a `package.module:function`")
         if self.gpu_share < 1 and self.gpus_per_engine > 1:
             raise ValueError(
-                "gpu_share below 1 is for engines on one GPU; remove it, or tensor_parallel and pipeline_parallel"
+                "gpu_share below 1 requires an engine on a single GPU; remove gpu_share, or remove tensor_parallel and "
+                "pipeline_parallel"
             )
         local = Path(self.model).expanduser()
         looks_local = self.model.startswith((".", "/", "~")) or self.model.count("/") > 1

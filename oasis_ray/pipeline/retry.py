@@ -57,7 +57,10 @@ def blame(verdict: Verdict, place: str, lost: EngineLostError | str) -> None:
     if isinstance(lost, ServerFailedError) and (verdict == "poison" or (verdict == "broken" and lost.healthy)):
         raise RowError("server_failed", str(lost))
     if verdict == "poison":
-        message = f"{place} was lost each time it worked on this row, the last times on no other suspected row: {lost}"
+        message = (
+            f"{place} failed every time it processed this row, most recently while no other suspected row was running: "
+            f"{lost}"
+        )
         raise RowError("poison", message)
     if verdict == "broken":
-        raise RunError(f"{place} was lost on row after row, so the rows are not the cause: {lost}")
+        raise RunError(f"{place} failed on several different rows, so no single row is the cause: {lost}")

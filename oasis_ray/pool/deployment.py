@@ -137,7 +137,8 @@ def _start(targets: list[serve.RunTarget], apps: list[str]) -> None:
     while pending := {app: state for app in apps if (state := state_of(app)) != "RUNNING"}:
         late = ("NOT_STARTED", "DELETING") if time.monotonic() > deadline else ()
         if failed := [app for app, state in pending.items() if state in ("DEPLOY_FAILED", *late)]:
-            raise RuntimeError(f"another job did not start these engines: {', '.join(failed)}")
+            names = ", ".join(failed)
+            raise RuntimeError(f"these engines failed to start, or the job that was to start them did not: {names}")
         time.sleep(LOOK_S)
 
 

@@ -83,7 +83,7 @@ def cut(
     """Return the phases with the fewest loads of engines, and among these the fewest phases.
 
     `fits` says which pools can be up together. Pools that are `free` (servers) are no load, and are up in each phase
-    that has one of their nodes. Raises FitError where no order of the pools brings every row to its end.
+    that has one of their nodes. Raises FitError where no order of the pools lets every row reach an outcome.
     """
     heavy = sorted(set(pools) - set(free))
     sets = (frozenset((*some, *free)) for size in range(len(heavy) + 1) for some in combinations(heavy, size))
@@ -105,7 +105,8 @@ def cut(
             left = tuple(_onward(path, some) for path in paths)
             if left != paths:
                 heappush(queue, (loads + len(some - up - set(free)), number + 1, next(found), left, (*chosen, some)))
-    raise FitError("no order of the pools brings every row to its end")
+    names = ", ".join(sorted(pools))
+    raise FitError(f"the pools {names} can't be loaded in any order that lets every row reach an outcome")
 
 
 def due(shards: Shards, waiting: pa.Table, recipe: Recipe, phase: Phase) -> Shards:

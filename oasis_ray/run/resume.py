@@ -82,8 +82,8 @@ def open_input(job: Job, manifest: Mapping[str, Any]) -> Shards:
     """
     check_target("output.path", job.output.path)
     if lists(job.input.path, job.output.path):
-        where = f"output.path: {job.output.path} lies where input.path ({job.input.path}) lists its files"
-        raise JobError([f"{where}, so the run's own parts would be read as input; give it a folder outside"])
+        where = f"output.path: {job.output.path} is inside the folders that input.path ({job.input.path}) reads"
+        raise JobError([f"{where}, so the run would read its own output; choose a folder outside them"])
     return open_shards(job.input, naming_of(manifest) if manifest else "path")
 
 
@@ -112,7 +112,7 @@ def open_folder(
     if len(gone):
         changed.append(f"{len(gone)} rows that ended are no longer in the input: {some(sorted(set(gone.to_pylist())))}")
     if changed and not accept_changes:
-        refused = [f"{folder} was created differently: {change}" for change in changed]
+        refused = [f"{folder} holds a run that differs from this job: {change}" for change in changed]
         advice = "give this run its own folder (--set output.path=…), remove this one, or resume it with the changes"
         raise JobError([*refused, f"{advice} (--accept-changes)"])
     if changed:

@@ -130,7 +130,8 @@ class Session:
             if watchdog.why is None:
                 raise RunError(f"the run stopped: {first_cause(error)}") from error
         if watchdog.broken_off:
-            drained = f"rows in flight did not end within {work.job.drain_s:g} s (drain_s) and are left to do"
+            limit = f"{work.job.drain_s:g} s (drain_s)"
+            drained = f"some rows in flight did not finish within {limit}; the next session will process them"
             self.reporter.notes.append(drained)
         if watchdog.why is None and (errors := work.coordinator.view().errors):
             raise RunError(errors[0])  # of the last second

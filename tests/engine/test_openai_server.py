@@ -149,8 +149,8 @@ def test_a_server_that_is_not_known_to_continue_a_turn_is_refused_for_the_hook_a
     with pytest.raises(RunError) as error:
         ask(server, OPENED)
     assert str(error.value).startswith(f"{server.url} {why}")
-    assert ", so it may not continue a user's turn, " in str(error.value)
-    assert str(error.value).endswith("or backend vllm, for this pool")
+    assert ", so the server may answer as the assistant instead of continuing the user's turn, " in str(error.value)
+    assert str(error.value).endswith("use a vLLM or SGLang server, or backend: vllm")
 
 
 def job(server: Server, job_file: Callable[..., Path], **keys: Any) -> Path:
@@ -198,7 +198,7 @@ def test_a_server_that_fails_on_every_row_ends_the_run(
     rows(tmp_path, 6)
     server.mode = "down"
     with pytest.raises(
-        RunError, match=r"pool 'vlm' was lost on row after row, so the rows are not the cause: .* answers 503: "
+        RunError, match=r"pool 'vlm' failed on several different rows, so no single row is the cause: .* answers 503: "
     ):
         execute(job(server, job_file))
     assert read_manifest(str(tmp_path / "run"))["state"] == "stopped"

@@ -154,6 +154,6 @@ def test_such_an_output_is_refused(tmp_path: Path, job_file: Callable[..., Path]
         open_input(job, {})
     (problem,) = error.value.problems
     assert problem == (
-        f"output.path: {tmp_path}/data/run lies where input.path ({tmp_path}/data) lists its files, so the run's own "
-        "parts would be read as input; give it a folder outside"
+        f"output.path: {tmp_path}/data/run is inside the folders that input.path ({tmp_path}/data) reads, so the run "
+        "would read its own output; choose a folder outside them"
     )

@@ -37,8 +37,8 @@ BROKEN: dict[str, tuple[dict[str, Any], list[str]]] = {
                 ["job.yaml: pools.vlm.replicas: expected minimum <= maximum and maximum >= 1, not [3, 1]",
                  "job.yaml: pools.llm.replicas: expected minimum <= maximum and maximum >= 1, not [0, 0]"]),
     "a share of a wide engine": ({"pools": {"vlm": {**POOL, "gpu_share": 0.5, "tensor_parallel": 2}, "llm": POOL}},
-        [("job.yaml: pools.vlm: gpu_share below 1 is for engines on one GPU; remove it, or tensor_parallel "
-         "and pipeline_parallel")]),
+        [("job.yaml: pools.vlm: gpu_share below 1 requires an engine on a single GPU; remove gpu_share, or remove "
+         "tensor_parallel and pipeline_parallel")]),
     "a recipe": ({"recipe": "oassis"}, ["job.yaml: there is no recipe 'oassis' (…). Did you mean 'oasis'?"]),
     "a recipe file": ({"recipe": "no/such.yaml"}, ["there is no file no/such.yaml."]),
     "prompts": ({"prompts": "no/such"}, ["job.yaml: prompts: there is no folder no/such"]),

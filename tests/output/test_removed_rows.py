@@ -62,7 +62,8 @@ def test_rows_that_are_gone_are_refused_then_kept_apart_and_left_out_of_exports(
     with pytest.raises(JobError) as error:
         execute(job)
     assert error.value.problems[0] == (
-        f"{tmp_path}/run was created differently: 2 rows that ended are no longer in the input: b:0:0, b:0:1"
+        f"{tmp_path}/run holds a run that differs from this job: "
+        "2 rows that ended are no longer in the input: b:0:0, b:0:1"
     )
     manifest, notes = run(job, accept_changes=True)
     assert notes[1] == f"2 rows that ended are no longer in the input; they are kept in {REMOVED}/"

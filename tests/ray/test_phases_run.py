@@ -82,7 +82,7 @@ def test_plan_says_the_phases(ray_cluster: Cluster, shards: Path, tmp_path: Path
         "phase 3 of 3: vlm: hallucination → solvability → clarity → gate → respond\n"
     )
     probed = call_here("plan", path, "--probe", "5")
-    assert (probed.returncode, "--probe: this job runs in phases here" in probed.stderr) == (2, True)
+    assert (probed.returncode, "--probe does not support jobs that run in phases" in probed.stderr) == (2, True)
     assert not (tmp_path / "run-probe").exists()
 
 

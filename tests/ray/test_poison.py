@@ -51,5 +51,5 @@ def test_rows_that_end_every_engine_or_every_worker_end_in_failed_poison_and_the
     assert [(row["id"], row["node"], row["reason"]) for row in failed] == [
         ("fatal", "worker", "poison"), ("poison", "categorize", "poison"),
     ]  # fmt: skip
-    assert failed[1]["error"].startswith("pool 'llm' was lost each time it worked on this row, ")
+    assert failed[1]["error"].startswith("pool 'llm' failed every time it processed this row, ")
     assert audit(str(tmp_path / "run")).faults == []

@@ -46,7 +46,7 @@ class Failure:
     notes: tuple[str, ...] = ()
 
 
-LEFT = ("rows in flight did not end within 1 s (drain_s) and are left to do",)
+LEFT = ("some rows in flight did not finish within 1 s (drain_s); the next session will process them",)
 OTHERS = {"accepted": ["good"], "captions": ["caption"], "failed": ["broken-image", "unreadable", "unreadable-2"]}
 FAILURES = {
     "a request is never answered": Failure(
@@ -205,9 +205,9 @@ def test_a_change_is_refused_with_a_diff_and_can_be_accepted(tmp_path: Path, job
     with pytest.raises(JobError) as refused:
         execute(path)
     prompt, seed, advice = refused.value.problems[-3:]
-    assert prompt.startswith(f"{tmp_path}/run was created differently: prompt 'clarity':\n")
+    assert prompt.startswith(f"{tmp_path}/run holds a run that differs from this job: prompt 'clarity':\n")
     assert "\n      +You judge a request" in prompt
-    assert seed == f"{tmp_path}/run was created differently: seed was 0 and is 3"
+    assert seed == f"{tmp_path}/run holds a run that differs from this job: seed was 0 and is 3"
     assert advice.endswith("or resume it with the changes (--accept-changes)")
     accepted = call_here("run", path, "--accept-changes")
     assert accepted.returncode == 0, accepted.stderr

@@ -45,7 +45,7 @@ def test_a_row_that_loses_every_engine_ends_in_failed_poison_and_the_rest_goes_o
     assert outcomes(tmp_path / "run") == {"accepted": ["good", "shaky"], "captions": ["caption"], "failed": ["poison"]}
     (failed,) = rows_of(tmp_path / "run", "failed")
     assert (failed["node"], failed["reason"]) == ("hook", "poison")
-    assert failed["error"].startswith("pool 'vlm' was lost each time it worked on this row, ")
+    assert failed["error"].startswith("pool 'vlm' failed every time it processed this row, ")
     assert failed["error"].endswith("lost with poison")
     assert {event["row"] for event in events(tmp_path / "run", "engine_lost")} >= {"poison", "shaky"}
     assert audit(str(tmp_path / "run")).faults == []

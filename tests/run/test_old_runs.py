@@ -64,7 +64,7 @@ def test_a_changed_seed_is_reported_for_an_old_run_and_nothing_else_is(old: Path
     shutil.rmtree(old / "run/accepted")
     done = call_here("run", "job.yaml", "--set", "seed=8")
     assert (done.returncode, done.stderr.splitlines()[1:2]) == (
-        2, ["  - run was created differently: seed was 7 and is 8"],
+        2, ["  - run holds a run that differs from this job: seed was 7 and is 8"],
     )  # fmt: skip
 
 

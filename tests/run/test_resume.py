@@ -86,7 +86,7 @@ def test_a_run_that_differs_is_refused_with_what_changed_and_nothing_is_touched(
     with pytest.raises(JobError) as error:
         opened(run, {"seed": 8}, retry="")
     assert error.value.problems == (
-        f"{run.path} was created differently: seed was 0 and is 8",
+        f"{run.path} holds a run that differs from this job: seed was 0 and is 8",
         (
             "give this run its own folder (--set output.path=…), remove this one, or resume it with the changes "
             "(--accept-changes)"

@@ -127,8 +127,8 @@ def test_a_run_of_another_make_is_refused_with_what_changed(done: Path) -> None:
     with pytest.raises(JobError) as error:
         execute(done.parent / "job.yaml", "nodes.clarity.with.accept=[5]", "seed=8")
     assert error.value.problems == (
-        f"{done} was created differently: node 'clarity': with.accept was [3, 4, 5] and is [5]",
-        f"{done} was created differently: seed was 7 and is 8",
+        f"{done} holds a run that differs from this job: node 'clarity': with.accept was [3, 4, 5] and is [5]",
+        f"{done} holds a run that differs from this job: seed was 7 and is 8",
         (
             "give this run its own folder (--set output.path=…), remove this one, or resume it with the changes "
             "(--accept-changes)"
