@@ -109,12 +109,12 @@ def _type(kind: pa.DataType) -> str:
 
 
 def rooms() -> str:
-    """Return the table of rooms: each room's law, from the docstring of its `__init__.py`."""
-    lines = ["| room | law |", "|---|---|"]
+    """Return the table of rooms: each room's rule, from the docstring of its `__init__.py`."""
+    lines = ["| room | rule |", "|---|---|"]
     for room in ROOMS.split():
         text = (Path(__file__).parents[1] / f"oasis_ray/{room}/__init__.py").read_text(encoding="utf-8")
-        law = " ".join((ast.get_docstring(ast.parse(text)) or "").split()).removeprefix(f"{room.capitalize()}: ")
-        lines.append(f"| `{room}` | {law[:1].upper()}{law[1:]} |")
+        rule = " ".join((ast.get_docstring(ast.parse(text)) or "").split()).removeprefix(f"{room.capitalize()}: ")
+        lines.append(f"| `{room}` | {rule[:1].upper()}{rule[1:]} |")
     return "\n".join(lines) + "\n"
 
 

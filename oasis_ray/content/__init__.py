@@ -1,7 +1,8 @@
 """Content: the shipped stages and prompts, imported as `oasis_ray.content.stages` and `oasis_ray.content.prompts`.
 
 A wheel contains them in this folder. In a checkout they are the folders `stages` and `prompts` beside the package,
-which this module adds to its path. Folders of the same names elsewhere are never imported instead.
+which this module adds to its path. Folders with the same names elsewhere on `sys.path` are never imported in
+their place.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Engine: one model in this process answers calls. It does not depend on rows, cluster or recipe.
+"""Engine: an engine is one model, loaded in the current process, that answers requests.
 
-Only `engine.vllm` imports vllm.
+It does not depend on rows, cluster or recipe. Only `engine.vllm` imports vllm.
 """

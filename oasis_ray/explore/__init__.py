@@ -1,1 +1,1 @@
-"""Explore: inspect run folders row by row. Writes only annotations, and does not import Ray."""
+"""Explore: inspects run folders row by row. Writes only annotations, and does not import Ray."""

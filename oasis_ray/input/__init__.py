@@ -1,1 +1,4 @@
-"""Input: lists, addresses, checks and decodes rows and images. It judges nothing, and only `ingest` writes files."""
+"""Input: finds the input files, assigns ids to rows, and checks and decodes images.
+
+It judges nothing, and only `ingest` writes files.
+"""

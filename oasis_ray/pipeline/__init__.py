@@ -1,1 +1,1 @@
-"""Pipeline: rows go through their nodes, each to exactly one outcome. It does not decide when a run begins or ends."""
+"""Pipeline: takes each row through its nodes to exactly one outcome. Does not decide when a run begins or ends."""

@@ -1,4 +1,5 @@
-"""Run: one session of a job. It opens or resumes the run folder, starts engines, carries rows, watches, and closes.
+"""Run: one session of a job. It opens or resumes the run folder and starts the engines.
 
-Only `ray_executor` imports Ray; it is imported when a job runs on Ray.
+Then it processes the rows, monitors progress, and shuts the engines down. Only `ray_executor` imports Ray, and it is
+itself imported only for jobs that run on Ray.
 """
