@@ -70,7 +70,7 @@ def clean(
 ) -> None:
     """Shut down engines whose job has ended.
 
-    Other applications, and engines of running jobs, are left alone.
+    Engines of running jobs, and Ray Serve applications that are not oasis_ray's, are left alone.
     """
     from oasis_ray.cluster.connection import attach
     from oasis_ray.pool.reaper import sweep

@@ -68,11 +68,17 @@ def export(
     cap: Annotated[
         list[str] | None,
         typer.Option(
-            help="Maximum number of rows per origin or language, e.g. origin=1000. Repeatable.", metavar="KEY=N"
+            help="Maximum number of rows per origin (the job's input.origin) or per language, e.g. language=5000. "
+            "Repeatable.",
+            metavar="KEY=N",
         ),
     ] = None,
     dedup: Annotated[
-        str, typer.Option(help="Drop rows with the same text or the same image: none, text or image.", metavar="WHAT")
+        str,
+        typer.Option(
+            help="What to deduplicate by: none, text or image. One row of each group of duplicates is kept.",
+            metavar="WHAT",
+        ),
     ] = "none",
     seed: Annotated[int, typer.Option(help="Random seed for shuffling and splitting.", metavar="N")] = 0,
     limit: Annotated[int | None, typer.Option(min=1, help="Maximum number of rows.", metavar="N")] = None,

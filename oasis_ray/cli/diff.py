@@ -29,7 +29,8 @@ def diff(
 ) -> None:
     """Compare two runs over the same input.
 
-    Shows configuration changes, and rows whose outcome, node or reason differs.
+    Shows configuration changes, and the rows that ended with a different outcome, at a different node or for a
+    different reason.
     """
     from oasis_ray.explore.comparison import Comparison
 
