@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
 from oasis_ray.cli import SHIPPED
 from oasis_ray.cli.terminal import Terminal
@@ -19,6 +18,7 @@ from oasis_ray.engine.vllm_args import engine_args
 from oasis_ray.errors import JobError, OasisError, RunError
 from oasis_ray.job.input import Input
 from oasis_ray.job.load import load_job
+from oasis_ray.job.model_folder import folder_problems
 from oasis_ray.job.output import Output
 from oasis_ray.job.pool import Pool
 from oasis_ray.output.part_writer import PartWriter
@@ -162,11 +162,15 @@ def test_a_place_without_a_secret_is_taken(place: str) -> None:
 def test_a_model_folder_of_pickles_is_refused(tmp_path: Path) -> None:
     for name in ("config.json", "pytorch_model.bin"):
         (tmp_path / name).write_text("{}")
-    with pytest.raises(
-        ValidationError, match=r"has its weights as pickles \(pytorch_model\.bin\), which can contain code"
-    ):
-        Pool(model=str(tmp_path))
+    pools = {"vlm": Pool(model=str(tmp_path))}
+    assert list(folder_problems(pools)) == [
+        (
+            f"pools.vlm: model: '{tmp_path}' has its weights as pickles (pytorch_model.bin), which can contain code; save "
+            "them as safetensors (save_pretrained of transformers does)"
+        )
+    ]
     (tmp_path / "model.safetensors").write_text("")
+    assert list(folder_problems(pools)) == []
     assert (
         engine_args(Pool(model=str(tmp_path)), str(tmp_path), gpus=False, images=False)["load_format"] == "safetensors"
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 from oasis_ray.errors import JobError, nearest
 from oasis_ray.job.job import Job
+from oasis_ray.job.model_folder import folder_problems
 from oasis_ray.job.prices import Prices
 from oasis_ray.recipe.binding import bind
 from oasis_ray.recipe.recipe import Recipe
@@ -42,6 +43,7 @@ def load_job(path: Path, shipped: Shipped, sets: Sequence[str] = ()) -> tuple[Jo
         except JobError as error:
             problems.extend(error.problems)
     job = validated(Job, document, str(path), problems)
+    problems.extend(f"{path}: {problem}" for problem in folder_problems(job.pools if job is not None else {}))
     recipe = None
     if job is not None and job.prices is not None:
         try:

@@ -7,7 +7,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
 
 from oasis_ray.job.gpu_type import EngineType, Replicas
 from oasis_ray.job.latency import Latency
-from oasis_ray.job.security import harmless_engine_args, refuse_pickles, variable_name, without_secret
+from oasis_ray.job.security import harmless_engine_args, variable_name, without_secret
 
 
 class Pool(BaseModel):
@@ -129,14 +129,6 @@ class Pool(BaseModel):
                 "gpu_share below 1 requires an engine on a single GPU; remove gpu_share, or remove tensor_parallel and "
                 "pipeline_parallel"
             )
-        local = Path(self.model).expanduser()
-        looks_local = self.model.startswith((".", "/", "~")) or self.model.count("/") > 1
-        if self.backend == "vllm" and looks_local and "://" not in self.model and not (local / "config.json").is_file():
-            raise ValueError(
-                f"model: there is no model folder {str(local)!r} (a folder with config.json) on this machine"
-            )
-        if self.backend == "vllm":
-            refuse_pickles(local)
         return self
 
     @property
