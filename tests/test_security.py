@@ -165,8 +165,8 @@ def test_a_model_folder_of_pickles_is_refused(tmp_path: Path) -> None:
     pools = {"vlm": Pool(model=str(tmp_path))}
     assert list(folder_problems(pools)) == [
         (
-            f"pools.vlm: model: '{tmp_path}' has its weights as pickles (pytorch_model.bin), which can contain code; save "
-            "them as safetensors (save_pretrained of transformers does)"
+            f"pools.vlm: model: '{tmp_path}' has its weights as pickles (pytorch_model.bin), which can contain code; "
+            "save them as safetensors (save_pretrained of transformers does)"
         )
     ]
     (tmp_path / "model.safetensors").write_text("")

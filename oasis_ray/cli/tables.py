@@ -24,7 +24,7 @@ def funnel(manifest: Mapping[str, Any], tally: Counts) -> Table:
     for column, justify in (("node", "left"), ("rows in", "right"), ("diverted", "right"), ("why", "left")):
         table.add_column(column, justify=justify)  # type: ignore[arg-type]
     for passage in passages(manifest, tally):
-        why = ", ".join(f"{reason} {rows}" for reason, rows in passage.left.items() if rows)
+        why = ", ".join(f"{leaving} {rows}" for leaving, rows in passage.left.items() if rows)
         table.add_row(passage.node, str(passage.rows), str(passage.rows - passage.through or ""), why)
     return table
 

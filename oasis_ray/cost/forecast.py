@@ -149,7 +149,7 @@ def counts(manifest: Mapping[str, Any], ended: Counts) -> dict[tuple[str, str], 
     for passage in passages(manifest, ended):
         rows["rows in", passage.node] = passage.rows
         for outcome in (Outcome.REJECTED, Outcome.FAILED):
-            left = sum(count for reason, count in passage.left.items() if reason.startswith(outcome))
+            left = sum(count for leaving, count in passage.left.items() if leaving.to is outcome)
             if left:
                 rows[str(outcome), passage.node] = left
     return rows

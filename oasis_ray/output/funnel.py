@@ -6,18 +6,29 @@ from typing import Any
 
 from oasis_ray.output.counts import Counts
 from oasis_ray.recipe.spec import RateSpec
-from oasis_ray.types import Route
+from oasis_ray.types import Outcome, Route
 
 ADMIT = "admit"
 
 
 @dataclass(frozen=True)
+class Exit:
+    """How rows leave a node's route: to an outcome, with the reason, or to another route."""
+
+    to: Outcome | Route
+    reason: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.to}: {self.reason}" if self.reason is not None else f"to route {self.to}"
+
+
+@dataclass(frozen=True)
 class Passage:
-    """A node of the funnel: the rows that reached it, and by reason those that left its route there."""
+    """A node of the funnel: the rows that reached it, and by exit those that left its route there."""
 
     node: str
     rows: int
-    left: Mapping[str, int]
+    left: Mapping[Exit, int]
 
     @property
     def through(self) -> int:
@@ -27,21 +38,21 @@ class Passage:
 
 def passages(manifest: Mapping[str, Any], counts: Counts) -> list[Passage]:
     """Return every node in order, admission first. A fully scored row counts at the node that first rejected it."""
-    left: dict[str, dict[str, int]] = {}
+    left: dict[str, dict[Exit, int]] = {}
     for (outcome, at, reason), rows in sorted(counts.reasons.items()):
         # A caption keeps its reason for leaving the main route; it is counted below, with the caption route.
         if outcome in ("rejected", "failed"):
-            left.setdefault(at, {})[f"{outcome}: {reason}"] = rows
+            left.setdefault(at, {})[Exit(Outcome(outcome), reason)] = rows
     nodes = [Passage(ADMIT, counts.rows, left.get(ADMIT, {}))]
     on_route: dict[str, int] = {Route.MAIN: nodes[0].through, Route.CAPTION: 0}
     captions = counts.outcomes["captions"] + sum(
         sum(left.get(node["name"], {}).values()) for node in manifest["nodes"] if node["route"] == Route.CAPTION
     )
     for node in manifest["nodes"]:
-        reasons = dict(left.get(node["name"], {}))
+        exits = dict(left.get(node["name"], {}))
         if Route.CAPTION in node["diverts"]:
-            reasons["to route caption"] = on_route[Route.CAPTION] = captions
-        passage = Passage(node["name"], on_route[node["route"]], reasons)
+            exits[Exit(Route.CAPTION)] = on_route[Route.CAPTION] = captions
+        passage = Passage(node["name"], on_route[node["route"]], exits)
         on_route[node["route"]] = passage.through
         nodes.append(passage)
     return nodes
@@ -57,7 +68,7 @@ def shares(manifest: Mapping[str, Any], counts: Counts) -> list[tuple[RateSpec, 
             continue  # the job disables one of them
         between = [by_name[name] for name in order[order.index(rate.from_) : order.index(rate.to) + 1]]
         failed = sum(
-            rows for passage in between for reason, rows in passage.left.items() if reason.startswith("failed")
+            rows for passage in between for leaving, rows in passage.left.items() if leaving.to is Outcome.FAILED
         )
         rates.append((rate, between[-1].through, between[0].rows - failed))
     return rates

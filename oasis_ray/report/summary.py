@@ -88,7 +88,12 @@ def _run(path: str, manifest: Mapping[str, Any], totals: Totals, outcomes: Count
         "recipe": manifest["recipe"],
         "state": manifest["state"],
         "funnel": [
-            schema.Passage(node=one.node, rows=one.rows, through=one.through, left=dict(one.left))
+            schema.Passage(
+                node=one.node,
+                rows=one.rows,
+                through=one.through,
+                left={str(leaving): rows for leaving, rows in one.left.items()},
+            )
             for one in passages(manifest, tally)
         ],
         "rates": [

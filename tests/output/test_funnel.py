@@ -9,9 +9,10 @@ import pytest
 from oasis_ray.cli import SHIPPED
 from oasis_ray.job.load import load_job
 from oasis_ray.output.counts import Counts, Usage
-from oasis_ray.output.funnel import Passage, passages, shares
+from oasis_ray.output.funnel import Exit, Passage, passages, shares
 from oasis_ray.output.manifest import describe
 from oasis_ray.recipe.spec import RateSpec
+from oasis_ray.types import Outcome, Route
 
 Make = Callable[..., dict[str, Any]]
 STEP = {"node": "hook", "prompt_tokens": 9, "cached_tokens": 4, "reply_tokens": 3, "seconds": 0.5}
@@ -55,19 +56,19 @@ def test_rows_reasons_and_usage_are_counted() -> None:
 
 def test_every_row_that_reaches_a_node_leaves_there_or_continues(manifest: Make) -> None:
     assert passages(manifest(), counts_of()) == [
-        Passage("admit", 27, {"failed: image_truncated": 1}),
+        Passage("admit", 27, {Exit(Outcome.FAILED, "image_truncated"): 1}),
         Passage("hook", 26, {}),
-        Passage("categorize", 26, {"failed: no_kind": 5, "to route caption": 7}),
-        Passage("nonsense", 14, {"rejected: score_1": 3, "rejected: score_2": 2}),
+        Passage("categorize", 26, {Exit(Outcome.FAILED, "no_kind"): 5, Exit(Route.CAPTION): 7}),
+        Passage("nonsense", 14, {Exit(Outcome.REJECTED, "score_1"): 3, Exit(Outcome.REJECTED, "score_2"): 2}),
         Passage("hallucination", 9, {}),
         Passage("solvability", 9, {}),
-        Passage("clarity", 9, {"failed: no_verdict": 1}),
-        Passage("gate", 8, {"rejected: solvability_clarity_below_7": 2}),
+        Passage("clarity", 9, {Exit(Outcome.FAILED, "no_verdict"): 1}),
+        Passage("gate", 8, {Exit(Outcome.REJECTED, "solvability_clarity_below_7"): 2}),
         Passage("respond", 6, {}),
         Passage("caption_clean", 7, {}),
-        Passage("caption_language", 7, {"rejected: score_2": 2}),
+        Passage("caption_language", 7, {Exit(Outcome.REJECTED, "score_2"): 2}),
         Passage("caption_information", 5, {}),
-        Passage("caption_coherence", 5, {"failed: no_verdict": 1}),
+        Passage("caption_coherence", 5, {Exit(Outcome.FAILED, "no_verdict"): 1}),
         Passage("spoken", 4, {}),
         Passage("pair", 4, {}),
     ]
@@ -98,5 +99,9 @@ def test_a_share_whose_nodes_are_disabled_is_left_out(node: str, manifest: Make)
 
 
 def test_a_run_without_rows_has_an_empty_funnel(manifest: Make) -> None:
-    empty = [Passage("admit", 0, {}), Passage("hook", 0, {}), Passage("categorize", 0, {"to route caption": 0})]
+    empty = [Passage("admit", 0, {}), Passage("hook", 0, {}), Passage("categorize", 0, {Exit(Route.CAPTION): 0})]
     assert passages(manifest(), Counts())[:3] == empty
+
+
+def test_an_exit_is_shown_with_its_reason_or_its_route() -> None:
+    assert [str(Exit(Outcome.FAILED, "no_kind")), str(Exit(Route.CAPTION))] == ["failed: no_kind", "to route caption"]
