@@ -68,8 +68,8 @@ def export(
     cap: Annotated[
         list[str] | None,
         typer.Option(
-            help="Maximum number of rows per origin (the job's input.origin) or per language, e.g. language=5000. "
-            "Repeatable.",
+            help="Maximum number of rows for each value of KEY: origin (the column that the job names in "
+            "input.origin) or language, e.g. language=5000. Repeatable.",
             metavar="KEY=N",
         ),
     ] = None,
