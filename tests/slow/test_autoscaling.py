@@ -74,7 +74,7 @@ def test_nodes_come_for_a_run_and_go_with_it(cloud: FakeCloud, start: Start, tmp
     assert (up["nodes"], len(up["apps"])) == (3, 2), up
     # Where the driver is: the watch, and an owner for each pool. On the head: the reapers. (Here they are the same.)
     ours = cloud.until(lambda seen: len(seen["ours"]) == 5)["ours"]
-    assert ours == [["CoordinatorState", HEAD], *[["Reaper", HEAD]] * 2, *[["Owner", HEAD]] * 2]
+    assert ours == [["CoordinatorState", HEAD], *[["Owner", HEAD]] * 2, *[["Reaper", HEAD]] * 2]
     said = run.communicate(timeout=240)[0]
     assert (run.returncode, ended(tmp_path / "run")) == (0, "done"), said
     assert empty(after := cloud.until(empty)), after
