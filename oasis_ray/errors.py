@@ -38,9 +38,9 @@ class JobError(OasisError):
         super().__init__(self.problems)
 
     def __str__(self) -> str:
-        count = len(self.problems)
-        head = "1 problem" if count == 1 else f"{count} problems"
-        return "\n".join([f"{head}:", *(f"  - {problem}" for problem in self.problems)])
+        return "\n".join(
+            [f"{counted(len(self.problems), 'problem')}:", *(f"  - {problem}" for problem in self.problems)]
+        )
 
 
 class FitError(OasisError):
@@ -90,6 +90,11 @@ class RowError(OasisError):
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.detail}"
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a count with its noun in the right number: "1 row", "2 rows"."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def nearest(word: str, possible: Iterable[str]) -> str:

@@ -7,7 +7,8 @@ import typer
 from rich.table import Column, Table
 
 from oasis_ray.cli.app import app
-from oasis_ray.cli.terminal import counted, err, out
+from oasis_ray.cli.terminal import err, out
+from oasis_ray.errors import counted
 
 SHOWN = 10  # files that the terminal lists of those that were passed over
 

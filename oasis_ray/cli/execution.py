@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from oasis_ray.cli.terminal import counted, err, out
-from oasis_ray.errors import FAILED_BEYOND_LIMIT, OasisError
+from oasis_ray.cli.terminal import err, out
+from oasis_ray.errors import FAILED_BEYOND_LIMIT, OasisError, counted
 
 if TYPE_CHECKING:
     from oasis_ray.run.run import Run

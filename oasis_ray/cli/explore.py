@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from oasis_ray.cli.app import RunFolder, app
-from oasis_ray.cli.terminal import VISIBLE, counted, err, out
+from oasis_ray.cli.terminal import VISIBLE, err, out
+from oasis_ray.errors import counted
 from oasis_ray.types import Outcome
 
 

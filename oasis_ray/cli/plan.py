@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oasis_ray.cli.app import SHIPPED, JobFile, Local, Sets, app
+from oasis_ray.cli.execution import end, execute, with_local, words_of
 from oasis_ray.cli.terminal import out
 from oasis_ray.errors import FitError, JobError
 from oasis_ray.job.load import load_job
@@ -12,7 +13,6 @@ from oasis_ray.job.load import load_job
 if TYPE_CHECKING:
     from oasis_ray.job.job import Job
     from oasis_ray.recipe.recipe import Recipe
-from oasis_ray.cli.execution import end, execute, with_local, words_of
 
 
 @app.command()

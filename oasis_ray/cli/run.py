@@ -1,17 +1,14 @@
 """The command `run`: executes a job, or resumes it."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from oasis_ray.cli.app import SHIPPED, JobFile, Local, Sets, app
+from oasis_ray.cli.execution import end, execute, with_local, words_of
 from oasis_ray.cli.terminal import out
 from oasis_ray.errors import JobError
 from oasis_ray.job.load import load_job
-
-if TYPE_CHECKING:
-    pass
-from oasis_ray.cli.execution import end, execute, with_local, words_of
 
 
 @app.command()

@@ -16,10 +16,5 @@ class Terminal(Console):
         super().print(*(item.translate(VISIBLE) if isinstance(item, str) else item for item in objects), **options)
 
 
-def counted(count: int, noun: str) -> str:
-    """Return a count with its noun in the right number: "1 row", "2 rows"."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
 out = Terminal(highlight=False, markup=False)
 err = Terminal(stderr=True, highlight=False, markup=False)

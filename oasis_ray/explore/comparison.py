@@ -10,7 +10,7 @@ from typing import Any
 
 import duckdb
 
-from oasis_ray.errors import JobError
+from oasis_ray.errors import JobError, counted
 from oasis_ray.explore.index import Index, local_path, open_database
 from oasis_ray.output.manifest import read_manifest
 from oasis_ray.output.manifest_diff import changes
@@ -101,15 +101,15 @@ class Comparison:
             query = f"SELECT id FROM {index.name} GROUP BY id HAVING count(*) > 1"  # noqa: S608
             duplicates = self._db.execute(query).fetchall()
             if duplicates:
-                count = "1 id" if len(duplicates) == 1 else f"{len(duplicates)} ids"
-                raise JobError([f"{index.folder}: {count} ended more than once; `oasis-ray audit` lists them"])
+                ids = counted(len(duplicates), "id")
+                raise JobError([f"{index.folder}: {ids} ended more than once; `oasis-ray audit` lists them"])
         self._db.execute(PAIRS)
         self.rows, *self.alone = (
             self._count(where) for where in ("shared", "new.outcome IS NULL", "old.outcome IS NULL")
         )  # in both runs, only in the first, only in the second
         if not self.rows:
             sizes = [
-                f"{folder} has {rows} {'row' if rows == 1 else 'rows'} from {manifest['input']['path']}"
+                f"{folder} has {counted(rows, 'row')} from {manifest['input']['path']}"
                 for folder, rows, manifest in zip((before, after), self.alone, manifests, strict=True)
             ]
             raise JobError([f"the runs have no row in common: {'; '.join(sizes)}; compare runs over the same input"])

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from oasis_ray.errors import JobError
+from oasis_ray.errors import JobError, counted
 from oasis_ray.input.ids import repeated, some
 from oasis_ray.input.shards import open_shards
 from oasis_ray.job.input import Input
@@ -69,17 +69,17 @@ def audit(folder: str) -> Audit:
     if len(removed):
         result.notes.append(f"{len(removed)} rows that ended are no longer in the input; they are kept in {REMOVED}/")
     if len(both := pc.unique(removed.filter(pc.is_in(removed, value_set=ended.combine_chunks())))):
-        result.faults.append(f"{_count(len(both), 'id')} both in parts and in {REMOVED}/: {some(both.to_pylist())}")
-    counted = manifest.get("rows")
-    if counted is not None and counted != result.outcomes:
-        result.faults.append(f"the parts hold {result.outcomes}, the manifest says {counted}")
+        result.faults.append(f"{counted(len(both), 'id')} both in parts and in {REMOVED}/: {some(both.to_pylist())}")
+    stated = manifest.get("rows")
+    if stated is not None and stated != result.outcomes:
+        result.faults.append(f"the parts hold {result.outcomes}, the manifest says {stated}")
     return result
 
 
 def _unknown_steps(table: pa.Table, digests: set[tuple[str, str]]) -> list[str]:
     steps = table.column("lineage").combine_chunks().flatten()
     seen = Counter(zip(steps.field("node").to_pylist(), steps.field("digest").to_pylist(), strict=True))
-    return [f"{_count(n, 'step')} of node '{node}' with digest {digest}, which the manifest does not list"
+    return [f"{counted(n, 'step')} of node '{node}' with digest {digest}, which the manifest does not list"
             for (node, digest), n in seen.items() if (node, digest) not in digests]  # fmt: skip
 
 
@@ -87,7 +87,7 @@ def _compare(ended: pa.ChunkedArray, manifest: dict[str, Any], result: Audit) ->
     """Compare the ids that ended with the ids of the input."""
     twice = repeated(ended)
     if len(twice):
-        result.faults.append(f"{_count(len(twice), 'id')} ended more than once: {some(twice.to_pylist())}")
+        result.faults.append(f"{counted(len(twice), 'id')} ended more than once: {some(twice.to_pylist())}")
     try:
         shards = open_shards(Input.model_validate(manifest["job"]["input"]), naming_of(manifest))
     except JobError as error:
@@ -101,8 +101,4 @@ def _compare(ended: pa.ChunkedArray, manifest: dict[str, Any], result: Audit) ->
     extra = ended.filter(pc.invert(pc.is_in(ended, value_set=expected.combine_chunks())))
     for problem, ids in (("of the input never ended", lost), ("ended but not in the input", extra)):
         if len(ids):
-            result.faults.append(f"{_count(len(ids), 'id')} {problem}: {some(ids.to_pylist())}")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"
+            result.faults.append(f"{counted(len(ids), 'id')} {problem}: {some(ids.to_pylist())}")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from oasis_ray.errors import counted
 from oasis_ray.output.counts import Counts
 
 
@@ -60,6 +61,7 @@ def rows_by_node(standing: list[RowsAtNode], pools: Mapping[str, str | None]) ->
     lines = []
     for rows in by_node(standing):
         pool = f" (pool '{pools[rows.node]}')" if pools.get(rows.node) else ""
-        count = "1 row" if rows.rows == 1 else f"{rows.rows} rows"
-        lines.append(f"{count} at {rows.node}{pool}, the longest '{rows.oldest}' for {rows.seconds:.0f} s")
+        lines.append(
+            f"{counted(rows.rows, 'row')} at {rows.node}{pool}, the longest '{rows.oldest}' for {rows.seconds:.0f} s"
+        )
     return "; ".join(lines) or "no row is in flight"

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from oasis_ray.engine.model_files import pin_revisions
-from oasis_ray.errors import JobError
+from oasis_ray.errors import JobError, counted
 from oasis_ray.input.ids import some
 from oasis_ray.input.listing import lists
 from oasis_ray.input.shards import Shards, open_shards
@@ -119,8 +119,7 @@ def open_folder(
         nodes = [{"name": node["name"], "digest": node["digest"]} for node in manifest["nodes"]]
         earlier = {"until": now(), "changes": changed, "nodes": nodes}
         manifest = fresh | {"sessions": manifest["sessions"], "earlier": [*manifest["earlier"], earlier]}
-        number = "1 change" if len(changed) == 1 else f"{len(changed)} changes"
-        notes.append(f"resuming with {number}; run.json lists them under `earlier`")
+        notes.append(f"resuming with {counted(len(changed), 'change')}; run.json lists them under `earlier`")
     if begun and (changed or [n["name"] for n in manifest["nodes"]] != [n["name"] for n in fresh["nodes"]]):
         clear(folder)
         notes.append("rows that waited between two phases begin again with the present nodes")
