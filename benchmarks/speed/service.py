@@ -62,11 +62,11 @@ def measure(path: Path, ended: Callable[[], None] = lambda: None) -> Round:
 
     def watch() -> None:
         while not stop.wait(LOOK_S):
-            if run.travelling is None or run.step != "working":
+            if run.working_since is None or run.step != "working":
                 continue
             if not marks:
-                marks.update(start=run.travelling, cpu=cpu_seconds())
-            rows, now = run.tally().rows, time.monotonic()
+                marks.update(start=run.working_since, cpu=cpu_seconds())
+            rows, now = run.counts().rows, time.monotonic()
             # Rows that ended between two looks are put down evenly in that time.
             new = rows - len(moments)
             if new and "to" in marks:  # the last window, in which looking more closely counts for nothing

@@ -35,7 +35,7 @@ def execute(running: "Run", again: str) -> dict[str, Any]:
             manifest = running.execute(step)
     except (OasisError, KeyboardInterrupt) as error:
         _print_notes(running)
-        if running.travelling is not None:
+        if running.working_since is not None:
             err.print(f"rows that have ended are saved in {running.folder}; to continue: {again}", soft_wrap=True)
         if isinstance(error, KeyboardInterrupt):
             raise typer.Exit(1) from None

@@ -18,9 +18,9 @@ LINE_EVERY_S = 10.0
 def progress_line(run: Run, tally: Counts) -> str:
     """Return the progress of a run in one line: rows by outcome, rates, time left."""
     phase = f"{run.phase}: " if run.phase else ""
-    if run.travelling is None or not run.step.startswith("working"):
+    if run.working_since is None or not run.step.startswith("working"):
         return f"{phase}{run.step} … {time.monotonic() - run.since:.0f} s"
-    seconds = max(time.monotonic() - run.travelling, 1e-6)
+    seconds = max(time.monotonic() - run.working_since, 1e-6)
     done, rate = run.before + tally.rows, tally.rows / seconds
     left = f"{clock((run.rows - done) / rate)} left" if rate else "time left unknown"
     outcomes = "  ".join(f"{outcome} {tally.outcomes[outcome]}" for outcome in Outcome)
@@ -61,5 +61,5 @@ class Ticker:
                 live.update(Text(self._line()))
 
     def _line(self) -> str:
-        tally = self._run.tally() if self._run.step == "working" else Counts()
+        tally = self._run.counts() if self._run.step == "working" else Counts()
         return progress_line(self._run, tally)

@@ -17,7 +17,7 @@ import openai
 
 from oasis_ray.engine.chat_template import Chat
 from oasis_ray.engine.openai_reply import reply_of
-from oasis_ray.engine.openai_server import LOOK_S, UNLISTED, Server
+from oasis_ray.engine.openai_server import LOOK_S, Server, may_not_list
 from oasis_ray.errors import RowError, RunError, ServerFailedError
 from oasis_ray.input.image_renditions import portable
 from oasis_ray.job.pool import Pool
@@ -63,12 +63,8 @@ class OpenAIEngine:
 
     async def check(self) -> None:
         """Raise if the server does not answer a request for its models; it need not support listing them."""
-        with self._server.errors():
-            try:
-                await self._client.models.list()
-            except openai.APIStatusError as error:
-                if error.status_code not in UNLISTED:
-                    raise
+        with self._server.errors(), may_not_list():
+            await self._client.models.list()
 
     def close(self) -> None:
         """Do nothing: there is no process to end."""

@@ -97,9 +97,17 @@ def check_servers(pools: Mapping[str, Pool]) -> None:
 
 def _look(client: openai.OpenAI, url: str) -> None:
     try:
-        client.models.list()
+        with may_not_list():
+            client.models.list()
     except openai.APITimeoutError:
         raise RunError(f"{url} can't be reached: it did not answer within {LOOK_S:g} s") from None
+
+
+@contextmanager
+def may_not_list() -> Iterator[None]:
+    """Ignore the error of a server that answers, but does not support listing its models."""
+    try:
+        yield
     except openai.APIStatusError as error:
         if error.status_code not in UNLISTED:
             raise

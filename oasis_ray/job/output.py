@@ -15,3 +15,8 @@ class Output(BaseModel):
     keep_images: bool = Field(False, description="Keep the images of rejected and failed rows too.")
 
     _no_secret = field_validator("path")(without_secret)
+
+    @property
+    def folder(self) -> str:
+        """The path of the run folder, without a slash at its end."""
+        return self.path.rstrip("/")

@@ -62,7 +62,7 @@ def build(
         num_cpus=LIGHT_CPUS,
         compute=TaskPoolStrategy(BESIDE_A_WORKER * job.workers),
     )
-    rows.set_name(job.output.path.rstrip("/").rpartition("/")[2])  # shown on Ray's dashboard
+    rows.set_name(job.output.folder.rpartition("/")[2])  # shown on Ray's dashboard
     return rows.map_batches(
         RowWorker,
         fn_constructor_args=(job, recipe, dict(pools), dict(digests), coordinator, waiting),

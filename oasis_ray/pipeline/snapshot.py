@@ -36,7 +36,7 @@ class Snapshot:
     seconds: from the first row that was begun to the last that ended. at_once: rows in flight, on average.
     """
 
-    tally: Counts = field(default_factory=Counts)
+    counts: Counts = field(default_factory=Counts)
     moved: int = 0
     begun: int = 0
     errors: list[str] = field(default_factory=list)

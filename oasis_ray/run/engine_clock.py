@@ -18,10 +18,10 @@ class EngineClock:
     pools: Mapping[str, Pool]
     gpus: Mapping[str, bool]
     looked: float
-    engines: dict[str, dict[str, int]] = field(default_factory=dict)
-    engine_seconds: dict[str, float] = field(default_factory=dict)
-    gpu_seconds: dict[str, float] = field(default_factory=dict)
-    gpu_seconds_of_types: dict[str, dict[str, float]] = field(default_factory=dict)
+    engines: dict[str, dict[str, int]] = field(init=False, default_factory=dict)
+    engine_seconds: dict[str, float] = field(init=False)
+    gpu_seconds: dict[str, float] = field(init=False)
+    gpu_seconds_of_types: dict[str, dict[str, float]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.engine_seconds = dict.fromkeys(self.pools, 0.0)

@@ -38,7 +38,7 @@ class Work:
     @property
     def writer(self) -> PartWriter:
         """The writer of rows that end, and of those that wait for the next phase."""
-        return PartWriter(self.job.output.path.rstrip("/"), self.recipe, session=self.session, waiting=self.waiting)
+        return PartWriter(self.job.output.folder, self.recipe, session=self.session, waiting=self.waiting)
 
 
 class Executor(Protocol):

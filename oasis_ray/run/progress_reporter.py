@@ -50,7 +50,7 @@ class Reporter:
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
-        self.folder = self.job.output.path.rstrip("/")
+        self.folder = self.job.output.folder
         self.run = self.folder.rpartition("/")[2]
         self._every_s = STORE_S if "://" in self.folder else EVERY_S
         self._meter = self.executor.meter(self.run, self.session)
@@ -149,8 +149,8 @@ class Reporter:
         self._log.note(event.event, at=event.at, **event.facts)
 
     def _progress(self) -> Progress:
-        now, tally = time.monotonic(), self._snapshot.tally
-        self._ended.append((now, tally.rows, tally.reply_tokens))
+        now, counts = time.monotonic(), self._snapshot.counts
+        self._ended.append((now, counts.rows, counts.reply_tokens))
         while len(self._ended) > 2 and now - self._ended[1][0] > WINDOW_S:
             self._ended.popleft()
         at, rows, tokens = self._ended[0]
@@ -172,17 +172,17 @@ class Reporter:
             input_rows=self.rows,
             rows_before=self.before,
             rows_waiting=self._snapshot.waiting,
-            **summary(tally),
+            **summary(counts),
             in_flight=[
                 Place(node=one.node, pool=pools.get(one.node), rows=one.rows, oldest=one.oldest, seconds=one.seconds)
                 for one in by_node(self._snapshot.standing)
             ],
             engines=clock.engines,
             gpu_seconds={name: round(seconds, 1) for name, seconds in clock.gpu_seconds.items()},
-            bill=bill(tally, pools, spent_by([session], self.prices), currency),
-            rows_per_s=tally.rows / max(now - self._working, 1.0) if self._working else None,
-            recent_rows_per_s=(tally.rows - rows) / recent if recent else None,
-            recent_reply_tokens_per_s=(tally.reply_tokens - tokens) / recent if recent else None,
+            bill=bill(counts, pools, spent_by([session], self.prices), currency),
+            rows_per_s=counts.rows / max(now - self._working, 1.0) if self._working else None,
+            recent_rows_per_s=(counts.rows - rows) / recent if recent else None,
+            recent_reply_tokens_per_s=(counts.reply_tokens - tokens) / recent if recent else None,
         )
 
     def _publish(self, progress: Progress, *, at_once: bool = False) -> None:

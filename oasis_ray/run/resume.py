@@ -49,7 +49,7 @@ class OpenedRun:
 
 def open_run(job: Job, recipe: Recipe, *, retry: str | None = None, accept_changes: bool = False) -> OpenedRun:
     """Read the input, pin the models, and repair the run folder. Raises JobError; see `open_folder` for the options."""
-    folder = job.output.path.rstrip("/")
+    folder = job.output.folder
     with store_errors("output.path", folder, JobError):
         earlier = recorded(folder)
     shards = open_input(job, earlier)
@@ -60,19 +60,7 @@ def open_run(job: Job, recipe: Recipe, *, retry: str | None = None, accept_chang
             job, recipe, node_digests(pinned, recipe), shards.rows, pinned.pools,
             naming=listing.naming, from_run=listing.run,
         )  # fmt: skip
-        found = open_folder(folder, shards, fresh, retry=retry, accept_changes=accept_changes)
-    passed_over = [f"input.path: passed over {listing}"] if listing.passed_over else []
-    return OpenedRun(pinned, found.manifest, shards.rows, found.todo, found.before, [*passed_over, *found.notes])
-
-
-@dataclass(frozen=True)
-class FoundFolder:
-    """A run folder after its repair: its manifest, the rows that are left to do, how many had ended, and notes."""
-
-    manifest: dict[str, Any]
-    todo: Shards
-    before: int = 0
-    notes: list[str] = field(default_factory=list)
+        return open_folder(pinned, shards, fresh, retry=retry, accept_changes=accept_changes)
 
 
 def open_input(job: Job, manifest: Mapping[str, Any]) -> Shards:
@@ -94,17 +82,20 @@ def recorded(folder: str) -> dict[str, Any]:
 
 
 def open_folder(
-    folder: str, shards: Shards, fresh: dict[str, Any], *, retry: str | None = None, accept_changes: bool = False
-) -> FoundFolder:
-    """Repair what a killed session left in `folder`, and find the rows of `shards` that are left to do.
+    job: Job, shards: Shards, fresh: dict[str, Any], *, retry: str | None = None, accept_changes: bool = False
+) -> OpenedRun:
+    """Repair what a killed session left in the run folder, and find the rows of `shards` that are left to do.
 
     `fresh` is the manifest of the run as it would start now. `retry` names failed rows to retry: a reason, or "" for
     all. Raises JobError where the folder holds rows of a run that differs, unless `accept_changes`.
     """
-    ended, notes = repair(folder)
+    folder = job.output.folder
+    notes = [f"input.path: passed over {shards.listing}"] if shards.listing.passed_over else []
+    ended, repaired = repair(folder)
+    notes += repaired
     begun = bool(waiting_folders(folder))
     if not len(ended) and not begun:
-        return FoundFolder(fresh, shards, notes=notes)
+        return OpenedRun(job, fresh, shards.rows, shards, notes=notes)
     manifest = read_manifest(folder)
     changed = changes(manifest, fresh)
     given = shards.ids_todo
@@ -141,4 +132,4 @@ def open_folder(
     wait = f", {more} more wait for a later phase" if more else ""
     notes.append(f"resuming: {len(ended)} of {shards.rows} rows had ended before{wait}")
     todo = shards.without(ended) if len(ended) else shards
-    return FoundFolder({**manifest, "state": "running"}, todo, len(ended), notes)
+    return OpenedRun(job, {**manifest, "state": "running"}, shards.rows, todo, len(ended), notes)

@@ -67,15 +67,15 @@ class Run:
     @property
     def folder(self) -> str:
         """The run folder."""
-        return self.job.output.path.rstrip("/")
+        return self.job.output.folder
 
     @property
     def phase(self) -> Phase | None:
         """The phase that is being worked on, where the run has several."""
-        return self.session.phase if self.session else None
+        return self.session.reporter.phase if self.session else None
 
     @property
-    def travelling(self) -> float | None:
+    def working_since(self) -> float | None:
         """When the first row of this session began, in monotonic seconds; None before that."""
         return self.session.working_since if self.session else None
 
@@ -88,7 +88,7 @@ class Run:
         """Drain the run: rows in flight end, no further row begins."""
         self.stopping.set()
 
-    def tally(self) -> Counts:
+    def counts(self) -> Counts:
         """The rows that ended in this session so far."""
         return self.session.counts() if self.session else Counts()
 

@@ -28,9 +28,9 @@ from oasis_ray.types import Outcome
 class Session:
     """One session of a run.
 
-    `record` is what the manifest will say of it. `phase` is the phase that is being worked on, where there are several.
-    `working_since` is the time of the first row (monotonic seconds), `waiting` the number of rows that wait for a later
-    phase. `announce` is called with each step that begins. Setting `stopping` drains the session.
+    `record` is what the manifest will say of it. `working_since` is the time of the first row (monotonic seconds),
+    `waiting` the number of rows that wait for a later phase. `announce` is called with each step that begins. Setting
+    `stopping` drains the session.
     """
 
     opened: OpenedRun
@@ -41,24 +41,22 @@ class Session:
     record: dict[str, Any]
     announce: Callable[[str], None]
     stopping: threading.Event
-    phase: Phase | None = None
     working_since: float | None = None
     waiting: int = 0
-    _coordinator: Coordinator | None = None
     _counts: Counts = field(default_factory=Counts)
     _pools: dict[str, Asked] = field(default_factory=dict)
 
     @property
     def folder(self) -> str:
         """The run folder."""
-        return self.opened.job.output.path.rstrip("/")
+        return self.opened.job.output.folder
 
     def counts(self) -> Counts:
         """The rows that ended in this session so far, from the coordinator; its last answer where it gives none now."""
-        if self._coordinator is not None:
+        if (coordinator := self.reporter.coordinator) is not None:
             with suppress(RunError):
-                snapshot = self._coordinator.view()
-                self.waiting, self._counts = snapshot.waiting, snapshot.tally
+                snapshot = coordinator.view()
+                self.waiting, self._counts = snapshot.waiting, snapshot.counts
         return self._counts
 
     def run(self) -> None:
@@ -67,22 +65,22 @@ class Session:
         self.record |= {"loads": dict.fromkeys(self.opened.job.pools, 0), "seconds_loading": 0.0, "seconds": 0.0}
         try:
             failed_before = sum(part.num_rows for part in read_parts(self.folder, Outcome.FAILED, ["id"]))
-            self._coordinator = self.reporter.coordinator = self.executor.start_coordinator(f"coordinator-oasis-{name}")
+            self.reporter.coordinator = coordinator = self.executor.start_coordinator(f"coordinator-oasis-{name}")
             for phase in self.phases:
                 rows = todo if phase.number == 1 else todo.without(ended_ids(self.folder))
                 rows = due(rows, read_waiting(self.folder), self.recipe, phase)
                 if not rows.groups:
                     continue  # no row has reached this phase, or all have passed it: no engine is started
-                self._run_phase(phase, rows, self._coordinator, failed_before)
+                self._run_phase(phase, rows, coordinator, failed_before)
         finally:
             self.record |= self.reporter.measured()
-            self.phase = self.reporter.phase = None
+            self.reporter.phase = None
             self.announce("stopping the engines")
             self.executor.stop_pools(self._pools)
 
     def _run_phase(self, phase: Phase, rows: Shards, coordinator: Coordinator, failed_before: int) -> None:
         """Carry the rows that are due in one phase."""
-        self.phase = self.reporter.phase = phase if phase.of > 1 else None
+        self.reporter.phase = phase if phase.of > 1 else None
         coordinator.turn()
         with self._timed("seconds_loading"):
             self._change_engines(phase)

@@ -89,8 +89,8 @@ class Watchdog:
             return RunError(view.errors[0])
         if still > NODES_S and (lost := self.impossible()):
             return FitError(lost)
-        ended, limit = view.tally.rows, self.job.max_failed
-        failed = view.tally.outcomes["failed"]
+        ended, limit = view.counts.rows, self.job.max_failed
+        failed = view.counts.outcomes["failed"]
         if (
             failed > limit * ended and ended >= SAMPLE
             if isinstance(limit, float)
@@ -98,7 +98,7 @@ class Watchdog:
         ):
             reasons = "; ".join(
                 f"{rows} at {node}: {reason}"
-                for (outcome, node, reason), rows in view.tally.reasons.most_common(20)
+                for (outcome, node, reason), rows in view.counts.reasons.most_common(20)
                 if outcome == "failed"
             )
             earlier = f", and {self.failed_before} in earlier sessions" if self.failed_before else ""

@@ -156,7 +156,7 @@ def test_a_row_that_loses_every_engine_is_poison_and_those_beside_it_are_not(seg
     assert carried(segment(0.0, dies, LocalCoordinator(watch)), ["a", "bad", "b"]) == [
         {"accepted": ["a", "b"], "failed": ["bad"]}
     ]
-    assert [(key[1:], rows) for key, rows in watch.view().tally.reasons.items()] == [(("categorize", "poison"), 1)]
+    assert [(key[1:], rows) for key, rows in watch.view().counts.reasons.items()] == [(("categorize", "poison"), 1)]
     assert asked == {"a": 3, "bad": 4, "b": 3}
 
 

@@ -31,7 +31,7 @@ def run(tmp_path: Path, job_file: Callable[..., Path]) -> RunFolder:
 def opened(run: RunFolder, changes: dict[str, Any] | None = None, **options: Any) -> OpenedRun:
     """The folder as a run finds it whose manifest has these `changes`."""
     fresh = describe(run.job, run.recipe, node_digests(run.job, run.recipe), len(NAMES))
-    return open_folder(str(run.path), open_shards(run.job.input), {**fresh, **(changes or {})}, **options)
+    return open_folder(run.job, open_shards(run.job.input), {**fresh, **(changes or {})}, **options)
 
 
 def todo(shards: Shards) -> list[str]:
