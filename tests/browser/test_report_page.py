@@ -9,28 +9,28 @@ from typing import Any
 
 import pytest
 
-from tests.support.report_page import DESKTOP, OpenedRun, hostile_page
+from tests.support.report_page import DESKTOP, OpenedPage, hostile_page
 
 
 @pytest.fixture(scope="module")
-def shared(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenedRun]:
-    page = OpenedRun(browser, hostile_page(tmp_path_factory.mktemp("hostile")), color_scheme="light", viewport=DESKTOP)
+def shared(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenedPage]:
+    page = OpenedPage(browser, hostile_page(tmp_path_factory.mktemp("hostile")), color_scheme="light", viewport=DESKTOP)
     yield page
     page.page.context.close()
 
 
 @pytest.fixture
-def opened(shared: OpenedRun) -> Iterator[OpenedRun]:
+def opened(shared: OpenedPage) -> Iterator[OpenedPage]:
     """The one page. The first test also covers what happened while it was loaded."""
     yield shared
     shared.wrong.clear()
 
 
-def test_hostile_rows_do_nothing_to_the_page(opened: OpenedRun, artifacts: Path) -> None:
+def test_hostile_rows_do_nothing_to_the_page(opened: OpenedPage, artifacts: Path) -> None:
     opened.check("light", artifacts)
 
 
-def test_rows_are_filtered_searched_and_opened(opened: OpenedRun, artifacts: Path) -> None:
+def test_rows_are_filtered_searched_and_opened(opened: OpenedPage, artifacts: Path) -> None:
     page = opened.page
     page.select_option("#outcome", "rejected")
     reasons = page.evaluate("[...document.querySelectorAll('#reason option')].map((one) => one.value)")
@@ -52,7 +52,7 @@ def test_rows_are_filtered_searched_and_opened(opened: OpenedRun, artifacts: Pat
     assert opened.wrong == []
 
 
-def test_only_the_named_scripts_may_run(opened: OpenedRun) -> None:
+def test_only_the_named_scripts_may_run(opened: OpenedPage) -> None:
     opened.page.evaluate(
         "document.body.append(Object.assign(document.createElement('script'), {text: 'window.ran = 1'}))"
     )

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.report_page import DESKTOP, PHONE, OpenedRun, hostile_page
+from tests.support.report_page import DESKTOP, PHONE, OpenedPage, hostile_page
 
 
 @pytest.fixture(scope="module")
@@ -20,6 +20,6 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_hostile_rows_do_nothing_to_the_page(
     name: str, options: dict[str, Any], page: Path, browser: Any, artifacts: Path
 ) -> None:
-    opened = OpenedRun(browser, page, **options)
+    opened = OpenedPage(browser, page, **options)
     opened.check(name, artifacts)
     opened.page.context.close()

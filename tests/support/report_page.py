@@ -36,7 +36,7 @@ def hostile_page(folder: Path) -> Path:
     return Path(out) / "index.html"
 
 
-class OpenedRun:
+class OpenedPage:
     """The page in a browser, and everything that should not have happened in it."""
 
     def __init__(self, browser: Any, page: Path, **options: Any) -> None:
