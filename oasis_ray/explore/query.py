@@ -110,9 +110,10 @@ class Rows:
         """Save a mark of `who` and return it. Raises LookupError if the run has no such row."""
         with self._lock:
             self._place(name)
-            saved = marks.append(Path(self.folder), name, mark, self.who)
+        saved = marks.append(Path(self.folder), name, mark, self.who)  # without the lock: a slow disk delays only marks
+        with self._lock:
             self._read_marks()
-            return saved
+        return saved
 
     def _place(self, name: str) -> dict[str, Any]:
         rows = self._ask("SELECT outcome, part, place, said, scores FROM ends WHERE id = ? LIMIT 1", [name])

@@ -5,7 +5,8 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -76,14 +77,19 @@ class Page:
 
     def wait(self, script: str) -> None:
         """Wait until the script returns true. (Playwright's wait_for_function needs `eval`: the policy forbids it.)"""
-        for _ in range(1500):
-            if self.page.evaluate(script):
-                return
+        self.until(lambda: self.page.evaluate(script), script)
+
+    def until(self, happened: Callable[[], bool], what: str) -> None:
+        """Wait until the condition holds, for up to two minutes: a disk may take that long for one mark."""
+        deadline = time.monotonic() + 120
+        while not happened():
+            if time.monotonic() > deadline:
+                state = self.page.evaluate(
+                    "[document.activeElement.outerHTML.slice(0, 99), at, whole?.id, asked, loading, marked,"
+                    " document.body.innerText]"
+                )
+                raise AssertionError(f"timeout: {what}; {self.wrong}; {state}")
             self.page.wait_for_timeout(20)
-        state = self.page.evaluate(
-            "[document.activeElement.outerHTML.slice(0, 99), at, whole?.id, asked, loading, document.body.innerText]"
-        )
-        raise AssertionError(f"timeout: {script}; {self.wrong}; {state}")
 
     def press(self, key: str) -> None:
         self.page.keyboard.press(key)
@@ -165,11 +171,7 @@ def test_a_mark_never_goes_to_the_row_that_was_shown_before(opened: Page, run: R
 
 def until(opened: Page, requests: list[Any], count: int) -> None:
     """Wait until a route has held back this many requests."""
-    for _ in range(1500):
-        if len(requests) >= count:
-            return
-        opened.page.wait_for_timeout(20)
-    raise AssertionError(f"{len(requests)} requests, not {count}")
+    opened.until(lambda: len(requests) >= count, f"request {count} of {requests}")
 
 
 def test_a_late_list_does_not_hide_a_mark_that_was_saved_meanwhile(opened: Page, run: RunFolder) -> None:
@@ -200,10 +202,10 @@ def test_the_last_mark_counts_however_late_the_first_is_answered(opened: Page, r
     sent: list[Any] = []
     opened.page.route("**/api/marks*", lambda route: sent.append(route))
     opened.press("g")
-    opened.press("b")
     until(opened, sent, 1)
+    opened.press("b")
     opened.page.wait_for_timeout(200)
-    assert len(sent) == 1  # the second waits for the first
+    assert [request.request.post_data_json["mark"] for request in sent] == ["good"]  # the second waits for the first
     sent[0].continue_()
     until(opened, sent, 2)
     sent[1].continue_()
