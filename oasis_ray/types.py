@@ -1,37 +1,17 @@
-"""Shared types: requests, replies, routes, outcomes and images, as they pass between stages, engines and workers."""
+"""Shared types: requests, replies, routes and images, as they pass between stages, engines and workers."""
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
-class Route(StrEnum):
-    """Where a row is headed. The last two are final: no node follows them."""
-
-    MAIN = "main"
-    CAPTION = "caption"
-    REJECTED = "rejected"
-    FAILED = "failed"
-
-
-class Outcome(StrEnum):
-    """Where a row ended. Each outcome is a folder of the run."""
-
-    ACCEPTED = "accepted"
-    CAPTIONS = "captions"
-    REJECTED = "rejected"
-    FAILED = "failed"
-
-
-# The outcome of a row that reaches the end of its route.
-OUTCOME_OF = {
-    Route.MAIN: Outcome.ACCEPTED,
-    Route.CAPTION: Outcome.CAPTIONS,
-    Route.REJECTED: Outcome.REJECTED,
-    Route.FAILED: Outcome.FAILED,
-}
+# The words of the framework. All other routes, and all other kinds of record, are named by recipes.
+MAIN = "main"  # the route on which every row begins
+ACCEPTED = "accepted"  # the outcome of rows that reach the end of the main route
+REJECTED = "rejected"  # a route and an outcome: a stage decided against the row
+FAILED = "failed"  # a route and an outcome: the row could not be processed
+DROPPED = (REJECTED, FAILED)  # where rows end without a record
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,11 +131,13 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Divert:
-    """A stage's decision that a row leaves its route. `reason` is a fixed word, `detail` the text that shows why, `out`
-    the output if there is one (a score that is too low is still a score).
+    """A stage's decision that a row leaves its route: to `REJECTED`, `FAILED`, or one of the stage's `exits`.
+
+    `reason` is a fixed word, `detail` the text that shows why, `out` the output if there is one (a score that is too low
+    is still a score).
     """
 
-    route: Route
+    route: str
     reason: str
     detail: str = ""
     out: Any = None

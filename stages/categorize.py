@@ -2,9 +2,8 @@
 
 import re
 from dataclasses import dataclass
-from typing import ClassVar
 
-from oasis_ray.stage import GREEDY, Divert, ModelStage, PromptField, Reply, Request, Route, Sampling
+from oasis_ray.stage import FAILED, GREEDY, Divert, ModelStage, PromptField, Reply, Request, Sampling
 
 KIND = re.compile(r"^[ \t*#>-]*kind[\s*]*[:\uff1a][\s*]*(instruction|caption)\b", re.IGNORECASE | re.MULTILINE)
 # Up to the next label, another example, the end of a code fence, or the end of the reply.
@@ -34,10 +33,13 @@ class Out:
 class Categorize(ModelStage[In, Out]):
     """Asks for the kind of a text. Captions are diverted to the caption route."""
 
-    routes: ClassVar[tuple[Route, ...]] = (Route.CAPTION,)
-
     prompt: PromptField
     sampling: Sampling = GREEDY
+
+    @property
+    def exits(self) -> tuple[str, ...]:
+        """Captions leave for the route `caption`."""
+        return ("caption",)
 
     def requests(self, row: In) -> list[Request]:
         """Return one request: the few-shot prompt, ending with the text."""
@@ -48,15 +50,15 @@ class Categorize(ModelStage[In, Out]):
         reply = replies[0].text
         kind = KIND.search(reply)
         if kind is None:
-            return Divert(Route.FAILED, "no_kind", reply)
+            return Divert(FAILED, "no_kind", reply)
         if kind[1].lower() == "caption":
-            return Divert(Route.CAPTION, "caption", reply)
+            return Divert("caption", "caption", reply)
         match = INSTRUCTION.search(reply, kind.end())
         instruction = _unquoted(match[1].strip()) if match else ""
         if not instruction:
-            return Divert(Route.FAILED, "no_instruction", reply)
+            return Divert(FAILED, "no_instruction", reply)
         if replies[0].samples[0].finish == "length":
-            return Divert(Route.FAILED, "instruction_truncated", reply)
+            return Divert(FAILED, "instruction_truncated", reply)
         return Out(instruction, reply)
 
 

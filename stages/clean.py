@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
-from oasis_ray.stage import Divert, Route, RowStage
+from oasis_ray.stage import REJECTED, Divert, RowStage
 
 SPECIAL = re.compile(r"<\|[^|<>\n]{1,40}\|>|</?(?:s|image|img|pad|unk|box|ref|quad|bos|eos)>", re.IGNORECASE)
 NESTED = 4
@@ -63,9 +63,9 @@ class Clean(RowStage[In, Out]):
         text = re.sub(r"[ \t]+", " ", re.sub(r"(?<!\s)[^\S\n]*\n(?:[^\S\n]*\n)+\s*", "\n\n", text)).strip()
         removed = 1 - len(text) / length
         if _length(text) < self.min_chars:
-            return Divert(Route.REJECTED, "caption_too_short", text)
+            return Divert(REJECTED, "caption_too_short", text)
         if removed > self.max_removed:
-            return Divert(Route.REJECTED, "caption_mostly_garbage", text)
+            return Divert(REJECTED, "caption_mostly_garbage", text)
         return Out(text, round(max(0.0, removed), 3))
 
 

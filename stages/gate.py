@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from oasis_ray.stage import Divert, Route, RowStage
+from oasis_ray.stage import REJECTED, Divert, RowStage
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +69,8 @@ class Gate(RowStage[In, Out]):
         """Return the sum of the scores, or reject the row. A missing score violates its rule."""
         for axis, least in self.at_least.items():
             if row.scores.get(axis, 0) < least:
-                return Divert(Route.REJECTED, f"{axis}_below_{least}", str(row.scores))
+                return Divert(REJECTED, f"{axis}_below_{least}", str(row.scores))
         for rule in self.sums:
             if sum(row.scores.get(axis, 0) for axis in rule.axes) < rule.at_least:
-                return Divert(Route.REJECTED, f"{'_'.join(rule.axes)}_below_{rule.at_least}", str(row.scores))
+                return Divert(REJECTED, f"{'_'.join(rule.axes)}_below_{rule.at_least}", str(row.scores))
         return Out(sum(row.scores.values()))

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from oasis_ray.stage import Divert, Image, ModelStage, Reply, Request, Route, Sampling
+from oasis_ray.stage import REJECTED, Divert, Image, ModelStage, Reply, Request, Sampling
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,5 +34,5 @@ class Hook(ModelStage[In, Out]):
         sample = replies[0].samples[0]
         text = sample.text.strip()
         if not text:
-            return Divert(Route.REJECTED, "empty_hook", sample.text)
+            return Divert(REJECTED, "empty_hook", sample.text)
         return Out(text, sample.finish == "length")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from pydantic import Field, model_validator
 
-from oasis_ray.stage import GREEDY, Divert, Image, ModelStage, Reply, Request, Route, Sampling
+from oasis_ray.stage import GREEDY, REJECTED, Divert, Image, ModelStage, Reply, Request, Sampling
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,8 @@ class Respond(ModelStage[In, Out]):
         complete = [sample for sample in samples if self.keep_truncated or sample.finish == "stop"]
         answers = [sample for sample in complete if sample.text.strip()]
         if not complete:
-            return Divert(Route.REJECTED, "response_truncated", samples[0].text)
+            return Divert(REJECTED, "response_truncated", samples[0].text)
         if not answers:
-            return Divert(Route.REJECTED, "empty_response", samples[0].text)
+            return Divert(REJECTED, "empty_response", samples[0].text)
         best = max(answers, key=lambda sample: sample.likelihood if sample.likelihood is not None else -math.inf)
         return Out(best.text.strip(), best.likelihood)

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from pydantic import Field, field_validator
 
-from oasis_ray.stage import GREEDY, Divert, Image, ModelStage, PromptField, Reply, Request, Route, Sampling
+from oasis_ray.stage import FAILED, GREEDY, REJECTED, Divert, Image, ModelStage, PromptField, Reply, Request, Sampling
 
 NUMBER = r"-?\d+(?:[.,]\d+)?"
 OF_FIVE = r"(?:[\s*_(]*(?:/|\uff0f|out of|von|sur|de)\s*[5\uff15](?!\d))?"  # "4/5" says 4
@@ -70,11 +70,11 @@ class Score(ModelStage[In, Out]):
         # In a reply that was cut off, a bare number may be part of the reasoning, before the score.
         numbers = BRACKETED.findall(reply) or (BARE.findall(reply) if finish == "stop" else [])
         if not numbers:
-            return Divert(Route.FAILED, "no_verdict", reply)
+            return Divert(FAILED, "no_verdict", reply)
         if len(numbers[-1]) > 2 or not numbers[-1].isdecimal() or not 1 <= int(numbers[-1]) <= 5:
-            return Divert(Route.FAILED, "verdict_out_of_range", reply)
+            return Divert(FAILED, "verdict_out_of_range", reply)
         out = Out(int(numbers[-1]), reply)
-        return out if self.accepts(out) else Divert(Route.REJECTED, f"score_{out.score}", reply, out)
+        return out if self.accepts(out) else Divert(REJECTED, f"score_{out.score}", reply, out)
 
     def accepts(self, out: Out) -> bool:
         """Whether the score is accepted."""

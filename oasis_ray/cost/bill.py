@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from oasis_ray.job.prices import Prices
 from oasis_ray.output.counts import Counts, Usage
-from oasis_ray.types import Outcome
+from oasis_ray.types import ACCEPTED
 
 HOUR_S = 3600
 
@@ -77,7 +77,7 @@ class Bill(BaseModel):
     @property
     def per_accepted_row(self) -> Spent | None:
         """The total cost divided by the number of accepted rows; None without accepted rows."""
-        accepted = sum(line.rows for line in self.lines if line.outcome == Outcome.ACCEPTED)
+        accepted = sum(line.rows for line in self.lines if line.outcome == ACCEPTED)
         return (
             Spent(gpu_seconds=self.total.gpu_seconds, money=self.total.money).part(1 / accepted) if accepted else None
         )

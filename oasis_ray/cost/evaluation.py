@@ -26,7 +26,9 @@ def actual(manifest: Mapping[str, Any]) -> dict[tuple[str, str], float]:
     """Return the actual value of every figure that a forecast may have, by `what` and `of`."""
     reasons = {(entry["fate"], entry["node"], entry["reason"]): entry["rows"] for entry in manifest["reasons"]}
     bill, sessions = Bill.model_validate(manifest["bill"]), manifest["sessions"]
-    values: dict[tuple[str, str], float] = dict(counts(manifest, Counts(Counter(manifest["rows"]), Counter(reasons))))
+    moves = {(entry["node"], entry["route"], entry["reason"]): entry["rows"] for entry in manifest["moves"]}
+    ended = Counts(Counter(manifest["rows"]), Counter(reasons), Counter(moves))
+    values: dict[tuple[str, str], float] = dict(counts(manifest, ended))
     for node, usage in manifest["cost"].items():
         values["tokens read", node] = usage["prompt_tokens"]
         values["tokens written", node] = usage["reply_tokens"]

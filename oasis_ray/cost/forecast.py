@@ -14,9 +14,10 @@ from oasis_ray.cost.interval_estimate import CONFIDENCE, Array, Estimate, draw, 
 from oasis_ray.cost.judge_order import JudgeOrder, best_order, work_of
 from oasis_ray.cost.throughput import Size, Throughput
 from oasis_ray.job.prices import Prices
-from oasis_ray.output.counts import Counts, Usage
+from oasis_ray.output.counts import Counts, EndedRow, Usage
 from oasis_ray.output.funnel import passages
-from oasis_ray.types import Outcome
+from oasis_ray.output.outcomes import outcomes_of
+from oasis_ray.types import DROPPED, REJECTED
 
 MEMORY = "peak memory, MiB"
 MEMORY_SLACK = 1.25  # a rule of thumb: memory is sampled every five seconds, and heaps grow
@@ -35,6 +36,7 @@ class ProbeRow:
     reason: str = ""
     asked: Mapping[str, Usage] = field(default_factory=dict)
     verdicts: Mapping[str, bool] = field(default_factory=dict)
+    moves: Sequence[Mapping[str, Any]] = ()
 
 
 class Forecast(BaseModel):
@@ -84,7 +86,7 @@ class Sample:
     def _weight(self, row: ProbeRow, node: str) -> float:
         order = [other["name"] for other in self.nodes]
         beyond = row.node in order and order.index(node) > order.index(row.node)
-        return self.score_in_full if beyond and row.outcome == Outcome.REJECTED else 1.0
+        return self.score_in_full if beyond and row.outcome == REJECTED else 1.0
 
 
 def predict(
@@ -138,20 +140,20 @@ def scaled(figure: Estimate, what: str, factor: float) -> Estimate:
 
 def _funnel(rows: Sequence[ProbeRow], manifest: Mapping[str, Any], total: int) -> Iterator[Estimate]:
     ended = Counts()
-    ended.add((row.outcome, row.node or None, row.reason or None, []) for row in rows)
+    ended.add(EndedRow(row.outcome, row.node or None, row.reason or None, [], row.moves) for row in rows)
     for (what, of), count in counts(manifest, ended).items():
         yield of_share(what, of, count, len(rows), total)
 
 
 def counts(manifest: Mapping[str, Any], ended: Counts) -> dict[tuple[str, str], int]:
     """Return the numbers of rows by outcome, and by node those that reached it, and were rejected or failed there."""
-    rows = {("rows", str(outcome)): ended.outcomes[outcome] for outcome in Outcome}
+    rows = {("rows", outcome): ended.outcomes[outcome] for outcome in outcomes_of(manifest)}
     for passage in passages(manifest, ended):
         rows["rows in", passage.node] = passage.rows
-        for outcome in (Outcome.REJECTED, Outcome.FAILED):
-            left = sum(count for leaving, count in passage.left.items() if leaving.to is outcome)
+        for outcome in DROPPED:
+            left = sum(count for leaving, count in passage.left.items() if leaving.to == outcome)
             if left:
-                rows[str(outcome), passage.node] = left
+                rows[outcome, passage.node] = left
     return rows
 
 

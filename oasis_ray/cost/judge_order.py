@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, computed_field
 
-from oasis_ray.recipe.recipe import Node, Ref
+from oasis_ray.recipe.recipe import Node
 
 EXACT = 8  # judges; more are ordered greedily, by the work per rejected row
 
@@ -36,10 +36,11 @@ def groups(nodes: Sequence[Node]) -> list[tuple[str, ...]]:
     candidates: list[list[Node]] = []
     for route in dict.fromkeys(node.route for node in nodes):
         adjacent: list[Node] = []
-        for node in (node for node in nodes if node.route is route):
-            if not node.stage.judges or _feeds(adjacent, node):
+        for node in (node for node in nodes if node.route == route):
+            movable = node.stage.judges and not node.exits and not node.to
+            if not movable or _feeds(adjacent, node):
                 adjacent = []
-            if node.stage.judges:
+            if movable:
                 if not adjacent:
                     candidates.append(adjacent)
                 adjacent.append(node)
@@ -47,10 +48,7 @@ def groups(nodes: Sequence[Node]) -> list[tuple[str, ...]]:
 
 
 def _feeds(before: Sequence[Node], node: Node) -> bool:
-    refs = [
-        ref for binding in node.inputs.values() for ref in ([binding] if isinstance(binding, Ref) else binding.values())
-    ]
-    return bool({ref.node for ref in refs} & {judge.name for judge in before})
+    return bool({ref.node for ref in node.refs} & {judge.name for judge in before})
 
 
 def best_order(

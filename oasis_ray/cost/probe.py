@@ -15,11 +15,12 @@ from oasis_ray.errors import JobError
 from oasis_ray.job.input import Sample
 from oasis_ray.job.job import Job
 from oasis_ray.job.prices import Prices
-from oasis_ray.output.counts import SENT_AWAY, Usage
+from oasis_ray.output.counts import Usage
 from oasis_ray.output.manifest import read_manifest, write_manifest
+from oasis_ray.output.outcomes import outcomes_of
 from oasis_ray.output.parts import read_parts
 from oasis_ray.recipe.recipe import Recipe
-from oasis_ray.types import Outcome
+from oasis_ray.types import DROPPED
 
 
 def probe_of(job: Job, rows: int) -> Job:
@@ -41,7 +42,7 @@ def forecast(job: Job, recipe: Recipe, total: int, prices: Prices | None) -> For
     """
     folder = folder_of(job.output.path)
     manifest = read_manifest(folder)
-    rows = list(_rows(folder, recipe))
+    rows = list(_rows(folder, manifest, recipe))
     if not rows:
         raise JobError([f"{folder}: no row of the probe has ended, so there is nothing to forecast from"])
     prediction = predict(
@@ -74,12 +75,12 @@ def graded(folder: str, manifest: Mapping[str, Any]) -> Forecast | None:
     return None
 
 
-def _rows(folder: str, recipe: Recipe) -> Iterator[ProbeRow]:
+def _rows(folder: str, manifest: Mapping[str, Any], recipe: Recipe) -> Iterator[ProbeRow]:
     """Yield the rows of a probe from its parts."""
     judges = {node.name: node for node in recipe.nodes if node.stage.judges}
-    for outcome in Outcome:
-        ends = ["node", "reason"] if outcome in SENT_AWAY else []
-        for table in read_parts(folder, outcome, ["lineage", "nodes", *ends]):
+    for outcome in outcomes_of(manifest):
+        ends = ["node", "reason"] if outcome in DROPPED else []
+        for table in read_parts(folder, outcome, ["lineage", "nodes", "moves", *ends]):
             for row in table.to_pylist():
                 asked: dict[str, Usage] = {}
                 for step in row["lineage"]:
@@ -88,4 +89,4 @@ def _rows(folder: str, recipe: Recipe) -> Iterator[ProbeRow]:
                 verdicts = {
                     name: judges[name].stage.accepts(judges[name].out_type(**out)) for name, out in outputs.items()
                 }
-                yield ProbeRow(str(outcome), row.get("node") or "", row.get("reason") or "", asked, verdicts)
+                yield ProbeRow(outcome, row.get("node") or "", row.get("reason") or "", asked, verdicts, row["moves"])

@@ -19,7 +19,7 @@ def states(paths: Iterable[str]) -> pa.Table:
         fs, path = locate(checkpoint)
         with fs.open(path, "rb") as stream:
             tables.append(pq.read_table(stream))
-    rows = pa.concat_tables(tables).sort_by([("place", "descending")]).combine_chunks()
+    rows = pa.concat_tables(tables, promote_options="default").sort_by([("place", "descending")]).combine_chunks()
     return pa.table({"id": rows.column("id"), "state": rows.drop_columns(["id"]).to_struct_array()})
 
 

@@ -1,6 +1,6 @@
 """Audit: proves from the files alone that every input row ended exactly once.
 
-What must hold: input rows = accepted + captions + rejected + failed; each input id occurs once and no other id occurs;
+What must hold: the rows of all outcomes add up to the input rows; each input id occurs once and no other id occurs;
 every part is readable; every step has a digest that the manifest lists.
 """
 
@@ -17,10 +17,10 @@ from oasis_ray.input.ids import repeated, some
 from oasis_ray.input.shards import open_shards
 from oasis_ray.job.input import Input
 from oasis_ray.output.manifest import naming_of, read_manifest
+from oasis_ray.output.outcomes import outcomes_of
 from oasis_ray.output.parts import parts
 from oasis_ray.output.removed_rows import REMOVED, removed_ids
 from oasis_ray.output.schema import STEP
-from oasis_ray.types import Outcome
 
 
 @dataclass
@@ -43,9 +43,9 @@ def audit(folder: str) -> Audit:
     configs = [manifest, *manifest["earlier"]]
     digests = {(node["name"], node["digest"]) for config in configs for node in config["nodes"]}
     chunks: list[pa.Array] = []
-    for outcome in Outcome:
+    for outcome in outcomes_of(manifest):
         fs, paths = parts(folder, outcome)
-        result.outcomes[str(outcome)] = 0
+        result.outcomes[outcome] = 0
         for path in paths:
             result.parts += 1
             try:
@@ -61,7 +61,7 @@ def audit(folder: str) -> Audit:
                 result.faults.append(f"{path} can't be read: {error}")
                 continue
             chunks.extend(table.column("id").chunks)
-            result.outcomes[str(outcome)] += table.num_rows
+            result.outcomes[outcome] += table.num_rows
             result.faults.extend(f"{path}: {text}" for text in _unknown_steps(table, digests))
     ended = pa.chunked_array(chunks, pa.string())
     _compare(ended, manifest, result)

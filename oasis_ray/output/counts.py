@@ -9,11 +9,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from oasis_ray.types import Outcome
+from oasis_ray.types import DROPPED
 
 SUMS = ("prompt_tokens", "cached_tokens", "reply_tokens", "seconds")
-EndedRow = tuple[str, str | None, str | None, Sequence[Mapping[str, Any]]]
-SENT_AWAY = (Outcome.REJECTED, Outcome.FAILED)
+
+
+class EndedRow(NamedTuple):
+    """What is counted of an ended row: `node` and `reason` of rejected and failed rows, its requests and its moves."""
+
+    outcome: str
+    node: str | None
+    reason: str | None
+    lineage: Sequence[Mapping[str, Any]]
+    moves: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass
@@ -49,21 +57,27 @@ class End(NamedTuple):
 
 @dataclass
 class Counts:
-    """Counts of ended rows and their usage: `spent` is by where the rows ended, then by node."""
+    """Counts of ended rows and their usage.
+
+    `reasons` is by outcome, node and reason, `moves` by node, new route and reason, `spent` by where the rows ended,
+    then by node.
+    """
 
     outcomes: Counter[str] = field(default_factory=Counter)
     reasons: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    moves: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     spent: dict[End, dict[str, Usage]] = field(default_factory=dict)
 
     def add(self, rows: Iterable[EndedRow]) -> None:
-        """Add ended rows: outcome, node and reason (of rejected and failed rows), lineage."""
-        for outcome, node, reason, lineage in rows:
-            self.outcomes[str(outcome)] += 1
-            if reason:
-                self.reasons[str(outcome), node or "", reason] += 1
-            # A caption keeps its reason for leaving the main route, but is neither rejected nor failed.
-            end = End(str(outcome), node or "", reason or "") if outcome in SENT_AWAY else End(str(outcome))
-            for step in lineage:
+        """Add ended rows."""
+        for row in rows:
+            end = End(row.outcome, row.node or "", row.reason or "")
+            self.outcomes[row.outcome] += 1
+            if row.outcome in DROPPED:
+                self.reasons[end] += 1
+            for move in row.moves:
+                self.moves[move["node"], move["route"], move["reason"]] += 1
+            for step in row.lineage:
                 self.cost(end, step["node"]).add(step)
 
     def cost(self, end: End, node: str) -> Usage:
@@ -73,8 +87,8 @@ class Counts:
     @property
     def ends(self) -> list[tuple[End, int]]:
         """Every end with its number of rows, sorted."""
-        records = [(End(outcome), rows) for outcome, rows in self.outcomes.items() if outcome not in SENT_AWAY]
-        return sorted([*records, *((End(*key), rows) for key, rows in self.reasons.items() if key[0] in SENT_AWAY)])
+        records = [(End(outcome), rows) for outcome, rows in self.outcomes.items() if outcome not in DROPPED]
+        return sorted([*records, *((End(*key), rows) for key, rows in self.reasons.items())])
 
     @property
     def costs(self) -> dict[str, Usage]:

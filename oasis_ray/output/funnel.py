@@ -1,21 +1,22 @@
 """Funnel: how many rows reached each node and how many left there, from a run's manifest and counts alone."""
 
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from oasis_ray.output.counts import Counts
 from oasis_ray.recipe.spec import RateSpec
-from oasis_ray.types import Outcome, Route
+from oasis_ray.types import FAILED, MAIN
 
 ADMIT = "admit"
 
 
 @dataclass(frozen=True)
 class Exit:
-    """How rows leave a node's route: to an outcome, with the reason, or to another route."""
+    """How rows leave a node's route: to `rejected` or `failed`, with the reason, or to another route."""
 
-    to: Outcome | Route
+    to: str
     reason: str | None = None
 
     def __str__(self) -> str:
@@ -38,22 +39,20 @@ class Passage:
 
 def passages(manifest: Mapping[str, Any], counts: Counts) -> list[Passage]:
     """Return every node in order, admission first. A fully scored row counts at the node that first rejected it."""
-    left: dict[str, dict[Exit, int]] = {}
-    for (outcome, at, reason), rows in sorted(counts.reasons.items()):
-        # A caption keeps its reason for leaving the main route; it is counted below, with the caption route.
-        if outcome in ("rejected", "failed"):
-            left.setdefault(at, {})[Exit(Outcome(outcome), reason)] = rows
-    nodes = [Passage(ADMIT, counts.rows, left.get(ADMIT, {}))]
-    on_route: dict[str, int] = {Route.MAIN: nodes[0].through, Route.CAPTION: 0}
-    captions = counts.outcomes["captions"] + sum(
-        sum(left.get(node["name"], {}).values()) for node in manifest["nodes"] if node["route"] == Route.CAPTION
-    )
+    left: dict[str, Counter[Exit]] = defaultdict(Counter)
+    for (outcome, node, reason), rows in sorted(counts.reasons.items()):
+        left[node][Exit(outcome, reason)] = rows
+    for (node, route, _), rows in sorted(counts.moves.items()):
+        left[node][Exit(route)] += rows
+    nodes = [Passage(ADMIT, counts.rows, left[ADMIT])]
+    on_route = Counter({MAIN: nodes[0].through})
     for node in manifest["nodes"]:
-        exits = dict(left.get(node["name"], {}))
-        if Route.CAPTION in node["diverts"]:
-            exits[Exit(Route.CAPTION)] = on_route[Route.CAPTION] = captions
+        exits = left[node["name"]]
+        for route in node["diverts"]:
+            on_route[route] += exits[Exit(route)]  # a route that no row has taken counts with 0 rows
         passage = Passage(node["name"], on_route[node["route"]], exits)
-        on_route[node["route"]] = passage.through
+        on_route[node["route"]] = 0
+        on_route[node.get("to") or node["route"]] += passage.through
         nodes.append(passage)
     return nodes
 
@@ -67,8 +66,6 @@ def shares(manifest: Mapping[str, Any], counts: Counts) -> list[tuple[RateSpec, 
         if rate.from_ not in by_name or rate.to not in by_name:
             continue  # the job disables one of them
         between = [by_name[name] for name in order[order.index(rate.from_) : order.index(rate.to) + 1]]
-        failed = sum(
-            rows for passage in between for leaving, rows in passage.left.items() if leaving.to is Outcome.FAILED
-        )
+        failed = sum(rows for passage in between for leaving, rows in passage.left.items() if leaving.to == FAILED)
         rates.append((rate, between[-1].through, between[0].rows - failed))
     return rates

@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -18,9 +18,9 @@ from oasis_ray.job.job import Job
 from oasis_ray.job.pool import Pool
 from oasis_ray.output.counts import Counts
 from oasis_ray.recipe.recipe import Node, Recipe
+from oasis_ray.recipe.routes import diverted
 from oasis_ray.stage.prompt import Prompt
 from oasis_ray.storage import locate, on_disk, store_errors, write_atomically
-from oasis_ray.types import Outcome
 
 FORMAT = 1
 DIGESTS = 2  # version of the nodes' digests; a manifest without it has version 1: of all parameters and module names
@@ -88,8 +88,9 @@ def describe(
                 "version": node.stage.version,
                 "source": node.source,
                 "pool": node.pool,
-                "route": str(node.route),
-                "diverts": sorted(map(str, node.stage.routes)),
+                "route": node.route,
+                "to": node.to,
+                "diverts": sorted(diverted(node)),
                 "inputs": node.wires,
                 "digest": digests[node.name],
                 "with": node.stage.model_dump(mode="json"),
@@ -97,6 +98,9 @@ def describe(
             }
             for node in recipe.nodes
         ],
+        "records": {
+            name: {"route": record.route, "data_source": record.data_source} for name, record in recipe.records.items()
+        },
         "rates": [rate.model_dump(mode="json", by_alias=True) for rate in recipe.rates],
         "prompts": {prompt.name: prompt.text for node in recipe.nodes for prompt in _prompts(node)},
         "pools": {
@@ -121,13 +125,17 @@ def _prompts(node: Node) -> list[Prompt]:
     return [value for _, value in node.stage if isinstance(value, Prompt)]
 
 
-def summary(counts: Counts) -> dict[str, Any]:
-    """Return the results of a run, for the manifest."""
+def summary(counts: Counts, outcomes: Iterable[str]) -> dict[str, Any]:
+    """Return the results of a run with these outcomes, for the manifest."""
     return {
-        "rows": {str(outcome): counts.outcomes[outcome] for outcome in Outcome},
+        "rows": {outcome: counts.outcomes[outcome] for outcome in outcomes},
         "reasons": [
             {"fate": outcome, "node": node, "reason": reason, "rows": rows}
             for (outcome, node, reason), rows in sorted(counts.reasons.items())
+        ],
+        "moves": [
+            {"node": node, "route": route, "reason": reason, "rows": rows}
+            for (node, route, reason), rows in sorted(counts.moves.items())
         ],
         "cost": {node: asdict(usage) for node, usage in counts.costs.items()},
     }

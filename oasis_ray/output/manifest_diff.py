@@ -42,7 +42,21 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         for manifest in (old, new)
     )
     texts += [text for _, text in _leaves(before, after)]
-    return texts
+    before, after = _routes(old, new), _routes(new, old)
+    return texts + [text for _, text in _leaves(before, after)]
+
+
+def _routes(manifest: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the routes of a manifest's nodes and records, as far as the other manifest has them too."""
+    common = {node["name"] for node in manifest["nodes"]} & {node["name"] for node in other["nodes"]}
+    routes: dict[str, Any] = {
+        f"node '{node['name']}'": {key: node.get(key) for key in ("route", "to", "diverts")}
+        for node in manifest["nodes"]
+        if node["name"] in common
+    }
+    if "records" in manifest and "records" in other:
+        routes["records"] = {name: record["route"] for name, record in manifest["records"].items()}
+    return routes
 
 
 def _content(node: Mapping[str, Any], *, comparable: bool) -> dict[str, Any]:

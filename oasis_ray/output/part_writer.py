@@ -10,7 +10,6 @@ import io
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,9 +19,6 @@ from oasis_ray.output.row_state import waiting_columns
 from oasis_ray.output.schema import columns
 from oasis_ray.recipe.recipe import Recipe
 from oasis_ray.storage import locate, make_folder, on_disk, store_errors
-from oasis_ray.types import Outcome
-
-N = TypeVar("N", bound=str)
 
 
 class PartWriter:
@@ -33,7 +29,7 @@ class PartWriter:
 
     def __init__(self, folder: str, recipe: Recipe, *, session: str, waiting: str | None = None) -> None:
         self._folder, self._session = folder, session
-        self._schemas = {str(outcome): columns(recipe, outcome) for outcome in Outcome}
+        self._schemas = {outcome: columns(recipe, outcome) for outcome in recipe.outcomes}
         if waiting is not None:
             self._schemas[waiting] = waiting_columns(recipe)
 
@@ -56,12 +52,12 @@ class PartWriter:
         return {outcome: table.num_rows for outcome, table in tables.items()}
 
 
-def unpack(batches: Sequence[pa.Table], schemas: Mapping[N, pa.Schema]) -> Iterator[tuple[N, pa.Table]]:
+def unpack(batches: Sequence[pa.Table], schemas: Mapping[str, pa.Schema]) -> Iterator[tuple[str, pa.Table]]:
     """Yield one table of rows per outcome that occurs in `batches`. Raises KeyError for an outcome without a schema."""
-    if unknown := {name for batch in batches for name in batch.column_names} - {str(outcome) for outcome in schemas}:
+    if unknown := {name for batch in batches for name in batch.column_names} - set(schemas):
         raise KeyError(*sorted(unknown))
     for outcome, schema in schemas.items():
-        lists = [batch.column(str(outcome)) for batch in batches if str(outcome) in batch.column_names]
+        lists = [batch.column(outcome) for batch in batches if outcome in batch.column_names]
         # One table per batch: all images in one array could exceed Arrow's 2 GiB.
         structs = [chunk.flatten() for column in lists for chunk in column.chunks]
         tables = [pa.Table.from_arrays(rows.flatten(), names=rows.type.names) for rows in structs if len(rows)]

@@ -1,6 +1,6 @@
 """Parts: lists, reads and rewrites the Parquet files of a run."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any, TypeVar
@@ -23,10 +23,10 @@ def parts(folder: str, outcome: str) -> tuple[Any, list[str]]:
     return fs, [path for path, name in files if name.startswith("part-") and name.endswith(".parquet")]
 
 
-def read_parts(folder: str, outcome: str, columns: list[str]) -> Iterator[pa.Table]:
-    """Yield these columns of the parts of one outcome, one table per part."""
+def read_parts(folder: str, outcome: str, columns: list[str], optional: Sequence[str] = ()) -> Iterator[pa.Table]:
+    """Yield these columns of the parts of one outcome, one table per part; `optional` ones where a part has them."""
     fs, paths = parts(folder, outcome)
-    yield from side_by_side(lambda path: read_part(fs, path, columns), paths)
+    yield from side_by_side(lambda path: read_part(fs, path, columns, optional), paths)
 
 
 def rewrite(fs: Any, folder: str, outcome: str, path: str, keep: pa.Array) -> None:
@@ -39,10 +39,11 @@ def rewrite(fs: Any, folder: str, outcome: str, path: str, keep: pa.Array) -> No
     write_part(table.filter(keep), f"{folder.rstrip('/')}/{outcome}", path.rsplit("/", 1)[1])
 
 
-def read_part(fs: Any, path: str, columns: list[str]) -> pa.Table:
-    """Read these columns of one part."""
+def read_part(fs: Any, path: str, columns: list[str], optional: Sequence[str] = ()) -> pa.Table:
+    """Read these columns of one part, and of the `optional` ones those that it has."""
     with fs.open(path, "rb") as stream:
-        return pq.read_table(stream, columns=columns)
+        names = pq.ParquetFile(stream).schema_arrow.names if optional else []
+        return pq.read_table(stream, columns=[*columns, *(name for name in optional if name in names)])
 
 
 def below(folder: str, outcome: str) -> tuple[Any, list[tuple[str, str]]]:

@@ -11,12 +11,13 @@ from oasis_ray.output.row_state import state, waiting_columns
 from oasis_ray.output.schema import columns
 from oasis_ray.recipe.recipe import Recipe
 from oasis_ray.recipe.row import Row
-from oasis_ray.types import Outcome
+from oasis_ray.types import FAILED
 
 
 def record(ended: Row, recipe: Recipe, *, keep_images: bool) -> dict[str, Any]:
     """Return one row of a part: its values by column."""
-    spec = recipe.records.get(ended.route)
+    outcome = recipe.outcome_of(ended.route)
+    spec = recipe.records.get(outcome)
     row: dict[str, Any] = {
         "id": ended.id,
         "image": ended.image if spec or keep_images else None,
@@ -26,9 +27,10 @@ def record(ended: Row, recipe: Recipe, *, keep_images: bool) -> dict[str, Any]:
         "image_sha256": ended.digest,
         "origin": ended.origin,
         "source": ended.address,
+        "moves": ended.moves,
     }
     if spec is None:
-        column = "error" if ended.outcome is Outcome.FAILED else "detail"
+        column = "error" if outcome == FAILED else "detail"
         return {**row, "node": ended.node, "reason": ended.reason, column: ended.detail}
     instruction, response = ended.value(spec.instruction), ended.value(spec.response)
     # A placeholder in the text would stand for a second image in every program that loads the record.
@@ -49,17 +51,13 @@ def batch(rows: Iterable[Row], recipe: Recipe, *, keep_images: bool, waiting: st
 
     Rows that wait for a later phase have one more column, named after their folder, `waiting`.
     """
-    names = [*Outcome] if waiting is None else [*Outcome, waiting]
+    names = recipe.outcomes if waiting is None else (*recipe.outcomes, waiting)
     rows_of: dict[str | None, list[dict[str, Any]]] = {name: [] for name in names}
     for row in rows:
         if row.waits:
             rows_of[waiting].append(state(row, recipe))
         else:
-            rows_of[row.outcome].append(record(row, recipe, keep_images=keep_images))
+            rows_of[recipe.outcome_of(row.route)].append(record(row, recipe, keep_images=keep_images))
     occurring = [name for name in names if rows_of[name]]
-    schemas = {
-        name: columns(recipe, name) if isinstance(name, Outcome) else waiting_columns(recipe) for name in occurring
-    }
-    return pa.table(
-        {str(name): pa.array([rows_of[name]], pa.list_(pa.struct(list(schemas[name])))) for name in occurring}
-    )
+    schemas = {name: waiting_columns(recipe) if name == waiting else columns(recipe, name) for name in occurring}
+    return pa.table({name: pa.array([rows_of[name]], pa.list_(pa.struct(list(schemas[name])))) for name in occurring})

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from oasis_ray.output.outcomes import outcomes_in
 from oasis_ray.output.part_writer import write_part
 from oasis_ray.output.parts import parts, read_parts, rewrite
-from oasis_ray.types import Outcome
 
 REMOVED = "removed"
 RETURNED = "part-returned-"  # prefix of the names of restored parts
@@ -18,13 +18,13 @@ RETURNED = "part-returned-"  # prefix of the names of restored parts
 
 def removed_ids(folder: str) -> pa.ChunkedArray:
     """Return the ids of all removed rows of a run."""
-    tables = [table for outcome in Outcome for table in read_parts(folder, f"{REMOVED}/{outcome}", ["id"])]
+    tables = [table for outcome in outcomes_in(folder) for table in read_parts(folder, f"{REMOVED}/{outcome}", ["id"])]
     return pa.chunked_array([chunk for table in tables for chunk in table.column("id").chunks], pa.string())
 
 
 def remove(folder: str, gone: pa.ChunkedArray) -> None:
     """Move the rows with these ids from the parts to `removed/`. Safe to repeat after an interruption."""
-    for outcome in Outcome:
+    for outcome in outcomes_in(folder):
         fs, paths = parts(folder, outcome)
         for path in paths:
             _move(fs, folder, path, outcome, f"{REMOVED}/{outcome}", gone, _name(path))
@@ -36,7 +36,7 @@ def put_back(folder: str, given: pa.ChunkedArray, ended: pa.ChunkedArray) -> int
     Rows in `ended` have been processed again since; they are only deleted from `removed/`.
     """
     count = 0
-    for outcome in Outcome:
+    for outcome in outcomes_in(folder):
         fs, paths = parts(folder, f"{REMOVED}/{outcome}")
         for path in paths:
             name = RETURNED + _name(path).removeprefix(RETURNED).removeprefix("part-")

@@ -1,6 +1,6 @@
 """Repair: cleans up what a killed session left in a run folder, and keeps one copy of each row."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -11,26 +11,27 @@ from oasis_ray.output.checkpoint import waiting_folders
 from oasis_ray.output.ledger import ended_ids
 from oasis_ray.output.parts import below, parts, read_part, rewrite, side_by_side
 from oasis_ray.storage import locate, make_folder
-from oasis_ray.types import Outcome
 
 BROKEN = "broken"  # the quarantine of unreadable parts in a run folder
 
 
-def repair(folder: str) -> tuple[pa.ChunkedArray, list[str]]:
+def repair(folder: str, outcomes: Sequence[str]) -> tuple[pa.ChunkedArray, list[str]]:
     """Repair a run folder. Return the ids of all rows that have ended, and one note per repair.
+
+    outcomes: the folders of ended rows (`outcomes.outcomes_of`).
 
     Unfinished files are removed. An unreadable part is quarantined, and its rows are processed again. Of a row that
     occurs in two parts (a write task of the old session outlived its driver) the first copy is kept.
     """
-    kinds = (*Outcome, *waiting_folders(folder))
+    kinds = (*outcomes, *waiting_folders(folder))
     notes = [f"removed an unfinished part of an earlier session: {file}" for file in _sweep(folder, kinds)]
-    held: list[tuple[Outcome, str, pa.ChunkedArray]] = []
+    held: list[tuple[str, str, pa.ChunkedArray]] = []
     for outcome in kinds:
         fs, paths = parts(folder, outcome)
         for path, ids in zip(paths, side_by_side(lambda path: _ids_or_error(fs, path), paths), strict=True):  # noqa: B023
             if isinstance(ids, str):
                 notes.append(f"quarantined an unreadable part ({ids}): {_quarantine(fs, folder, outcome, path)}")
-            elif isinstance(outcome, Outcome):  # rows may wait in two parts: the later state counts
+            elif outcome in outcomes:  # rows may wait in two parts: the later state counts
                 held.append((outcome, path, ids))
     ended = pa.chunked_array([chunk for *_, ids in held for chunk in ids.chunks], pa.string())
     twice = set(repeated(ended).to_pylist())
@@ -42,7 +43,7 @@ def repair(folder: str) -> tuple[pa.ChunkedArray, list[str]]:
     return ended, notes
 
 
-def _keep_first(folder: str, held: list[tuple[Outcome, str, pa.ChunkedArray]], twice: set[str]) -> None:
+def _keep_first(folder: str, held: list[tuple[str, str, pa.ChunkedArray]], twice: set[str]) -> None:
     seen: set[str] = set()
     for outcome, path, ids in held:
         keep = []

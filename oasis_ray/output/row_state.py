@@ -6,10 +6,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from oasis_ray.output.schema import STEP, written_by
+from oasis_ray.output.schema import MOVE, STEP, written_by
 from oasis_ray.recipe.recipe import Recipe
-from oasis_ray.recipe.row import Row
-from oasis_ray.types import Divert, Route
+from oasis_ray.recipe.routes import diverted
+from oasis_ray.recipe.row import Move, Row
+from oasis_ray.types import MAIN, REJECTED, Divert
 
 FIRST = pa.struct({"node": pa.string(), "reason": pa.string(), "detail": pa.string()})
 
@@ -24,6 +25,7 @@ def waiting_columns(recipe: Recipe) -> pa.Schema:
         "nodes": nodes,
         "lineage": pa.list_(STEP),
         "image_sha256": pa.string(),
+        "moves": pa.list_(MOVE),
     }
     return pa.schema({"id": pa.string(), **text, **state})
 
@@ -37,21 +39,30 @@ def state(row: Row, recipe: Recipe) -> dict[str, Any]:
         else None
     )
     return {
-        "id": row.id, "at": row.at, "place": indices[row.at], "route": str(row.route), "first": first,
+        "id": row.id, "at": row.at, "place": indices[row.at], "route": row.route, "first": first,
         "node": row.node, "reason": row.reason, "detail": row.detail,
         "nodes": {name: asdict(out) for name, out in row.values.items()},
-        "lineage": row.lineage, "image_sha256": row.digest,
+        "lineage": row.lineage, "image_sha256": row.digest, "moves": row.moves,
     }  # fmt: skip
 
 
 def resume(row: Row, state: Mapping[str, Any], recipe: Recipe) -> None:
     """Restore a row from its `state`."""
     row.at, row.route, row.lineage, row.digest = (
-        state["at"], Route(state["route"]), state["lineage"], state["image_sha256"]
+        state["at"], state["route"], state["lineage"], state["image_sha256"]
     )  # fmt: skip
+    row.moves = state.get("moves") or _implied(row.route, recipe)
     row.node, row.reason, row.detail = state["node"], state["reason"], state["detail"]
     if (first := state["first"]) is not None:
-        row.first = first["node"], Divert(Route.REJECTED, first["reason"], first["detail"])
+        row.first = first["node"], Divert(REJECTED, first["reason"], first["detail"])
     row.values = {
         node.name: node.out_type(**output) for node in recipe.nodes if (output := state["nodes"][node.name]) is not None
     }
+
+
+def _implied(route: str, recipe: Recipe) -> list[dict[str, Any]]:
+    """Return the move of a row that an earlier version left waiting without its moves: to its route, by the first node
+    that diverts rows to it.
+    """
+    nodes = [node for node in recipe.nodes if route != MAIN and route in diverted(node)]
+    return [asdict(Move(nodes[0].name, route, "", ""))] if nodes else []

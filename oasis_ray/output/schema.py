@@ -6,10 +6,11 @@ Rows that wait for a later phase have a schema of their own: see `row_state`.
 import pyarrow as pa
 
 from oasis_ray.input.columns import ADDRESS, IMAGE
-from oasis_ray.recipe.recipe import Node, Recipe, passed
-from oasis_ray.recipe.row import Step
+from oasis_ray.recipe.recipe import Node, Recipe
+from oasis_ray.recipe.routes import possible
+from oasis_ray.recipe.row import Move, Step
 from oasis_ray.stage.signature import arrow, types_of
-from oasis_ray.types import OUTCOME_OF, Outcome
+from oasis_ray.types import FAILED
 
 TURN = pa.struct({"from": pa.string(), "value": pa.string()})
 
@@ -20,15 +21,15 @@ def struct_of(dataclass: type) -> pa.StructType:
 
 
 STEP = struct_of(Step)
+MOVE = struct_of(Move)
 
 
-def columns(recipe: Recipe, outcome: Outcome) -> pa.Schema:
+def columns(recipe: Recipe, outcome: str) -> pa.Schema:
     """Return the schema of the parts of `outcome`."""
     common = {"id": pa.string(), "image": IMAGE}
-    route = next(route for route, name in OUTCOME_OF.items() if name is outcome)
-    if route in recipe.records:
-        nodes = passed(recipe.nodes, route)
-        scores = pa.struct([(axis, pa.int64()) for axis in recipe.records[route].scores])
+    if record := recipe.records.get(outcome):
+        nodes = possible(recipe.nodes, record.route)
+        scores = pa.struct([(axis, pa.int64()) for axis in record.scores])
         ending = {
             "conversations": pa.list_(TURN), "data_source": pa.string(), "instruction": pa.string(),
             "response": pa.string(),
@@ -36,12 +37,12 @@ def columns(recipe: Recipe, outcome: Outcome) -> pa.Schema:
     else:
         nodes = list(recipe.nodes)
         ending = {"node": pa.string(), "reason": pa.string(), "detail": pa.string()}
-        if outcome is Outcome.FAILED:
+        if outcome == FAILED:
             ending["error"] = ending.pop("detail")
     trace = {
         "nodes": pa.struct([(node.name, written_by(node)) for node in nodes]),
         "lineage": pa.list_(STEP), "scored_in_full": pa.bool_(), "image_sha256": pa.string(), "origin": pa.string(),
-        "source": ADDRESS,
+        "source": ADDRESS, "moves": pa.list_(MOVE),
     }  # fmt: skip
     return pa.schema({**common, **ending, **trace})
 

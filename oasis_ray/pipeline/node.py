@@ -12,10 +12,10 @@ from hashlib import sha256
 from typing import Any, Protocol
 
 from oasis_ray.errors import OasisError, RowError, RunError
-from oasis_ray.recipe.recipe import Node, Ref
+from oasis_ray.recipe.recipe import Node, Refs
 from oasis_ray.recipe.row import Row, Step
 from oasis_ray.stage import ModelStage
-from oasis_ray.types import Call, Divert, Reply, Route
+from oasis_ray.types import FAILED, Call, Divert, Reply
 
 
 class Asked(Protocol):
@@ -48,7 +48,7 @@ class NodeRunner:
                     return await self._ask(self.node.stage, self.pool, inputs, row)
                 return self.node.stage.apply(inputs)  # type: ignore[attr-defined]
         except RowError as error:
-            return Divert(Route.FAILED, error.reason, error.detail)
+            return Divert(FAILED, error.reason, error.detail)
 
     async def _ask(self, stage: ModelStage[Any, Any], pool: Asked, inputs: Any, row: Row) -> Any:
         requests = stage.requests(inputs)
@@ -97,10 +97,14 @@ def boundary(node: str, row: str) -> Iterator[None]:
         raise RunError(f"node '{node}', row '{row}': {type(error).__name__}: {error}") from error
 
 
-def _value(wire: Ref | Mapping[str, Ref], row: Row, source: Mapping[str, Any]) -> Any:
-    if isinstance(wire, Ref):
-        value = source[wire.field] if wire.node == "source" else row.value(wire)
-        if wire.node == "source" and value is None:
-            raise RowError("text_missing", f"column '{wire.field}' is null")
-        return value
-    return {key: _value(ref, row, source) for key, ref in wire.items()}
+def _value(wire: Refs | Mapping[str, Refs], row: Row, source: Mapping[str, Any]) -> Any:
+    if isinstance(wire, Mapping):
+        return {key: _value(refs, row, source) for key, refs in wire.items()}
+    for ref in wire:
+        if ref.node == "source" and (source[ref.field] is not None or ref is wire[-1]):
+            if source[ref.field] is None:
+                raise RowError("text_missing", f"column '{ref.field}' is null")
+            return source[ref.field]
+        if ref.node in row.values:
+            return row.value((ref,))
+    return row.value(wire)

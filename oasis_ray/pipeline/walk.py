@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import asdict, replace
 from typing import Any
 
 from oasis_ray.pipeline.node import NodeRunner
-from oasis_ray.recipe.row import Row
-from oasis_ray.types import Divert, Route
+from oasis_ray.recipe.row import Move, Row
+from oasis_ray.types import DROPPED, REJECTED, Divert
 
 
 def fresh_row(source: Mapping[str, Any]) -> Row:
@@ -23,7 +24,7 @@ async def walk(row: Row, source: Mapping[str, Any], runners: list[NodeRunner], *
     names = [runner.node.name for runner in runners]
     for runner in runners[names.index(row.at) if row.at in names else 0 :]:
         node = runner.node
-        if node.route is not row.route:
+        if node.route != row.route:
             continue
         if row.first is not None and not node.stage.judges:
             break
@@ -34,10 +35,13 @@ async def walk(row: Row, source: Mapping[str, Any], runners: list[NodeRunner], *
         result = await runner.run(row, source)
         if not isinstance(result, Divert):
             row.values[node.name] = result
+            if row.first is None:
+                row.route = node.to or row.route
             continue
         if result.out is not None:
             row.values[node.name] = result.out
-        if result.route is Route.REJECTED and node.stage.judges and in_full:
+        result = replace(result, route=node.destination(result))
+        if result.route == REJECTED and node.stage.judges and in_full:
             row.first = row.first or (node.name, result)
         elif row.first is None:
             settle(row, node.name, result)
@@ -48,5 +52,9 @@ async def walk(row: Row, source: Mapping[str, Any], runners: list[NodeRunner], *
 
 def settle(row: Row, node: str, divert: Divert) -> Row:
     """Send a row to the route of `divert`, and record the node and the reason."""
-    row.route, row.node, row.reason, row.detail = divert.route, node, divert.reason, divert.detail
+    row.route = divert.route
+    if divert.route in DROPPED:
+        row.node, row.reason, row.detail = node, divert.reason, divert.detail
+    else:
+        row.moves.append(asdict(Move(node, divert.route, divert.reason, divert.detail)))
     return row

@@ -38,7 +38,7 @@ from oasis_ray.pipeline.walk import fresh_row, settle, walk
 from oasis_ray.pool.replica_groups import most_engines
 from oasis_ray.recipe.recipe import Recipe
 from oasis_ray.recipe.row import Row
-from oasis_ray.types import Divert, Image, Outcome, Route
+from oasis_ray.types import FAILED, Divert, Image
 
 REPORT_S = 2.0  # between two reports to the coordinator
 
@@ -105,8 +105,10 @@ class RowWorker:
         position = {name: index for index, name in enumerate(ids)}
         finished = sorted((row for row in carried if row is not None), key=lambda row: position[row.id])
         ended = [row for row in finished if not row.waits]
-        counted: list[EndedRow] = [(row.outcome, row.node, row.reason, row.lineage) for row in ended]
-        failed = [(row.id, row.node or "", row.reason or "") for row in ended if row.outcome is Outcome.FAILED]
+        counted = [
+            EndedRow(self.recipe.outcome_of(row.route), row.node, row.reason, row.lineage, row.moves) for row in ended
+        ]
+        failed = [(row.id, row.node or "", row.reason or "") for row in ended if row.route == FAILED]
         coordinator.ended(ids, counted, failed, len(finished) - len(ended), sum(row.seconds for row in finished))
         return finished
 
@@ -132,7 +134,7 @@ class RowWorker:
         try:
             blame(await turn(self._coordinator, WORKERS, row["id"]), "a worker", "its process ended")
         except RowError as error:
-            return settle(fresh_row(row), "worker", Divert(Route.FAILED, error.reason, error.detail))
+            return settle(fresh_row(row), "worker", Divert(FAILED, error.reason, error.detail))
         except OasisError as error:
             self._coordinator.fail(str(error))
             return None
@@ -174,11 +176,11 @@ class RowWorker:
             try:
                 image = await asyncio.to_thread(self._admit, source["image"])
             except RowError as error:
-                settle(row, "admit", Divert(Route.FAILED, error.reason, error.detail))
+                settle(row, "admit", Divert(FAILED, error.reason, error.detail))
                 return
             if row.digest not in (None, image.digest):
                 detail = "the image differs from the one that the row began with"
-                settle(row, "admit", Divert(Route.FAILED, "image_changed", detail))
+                settle(row, "admit", Divert(FAILED, "image_changed", detail))
                 return
             values["image"], row.digest = image, image.digest
             row.image = {"bytes": image.data, "path": (source["image"] or {}).get("path")}

@@ -13,12 +13,14 @@ from typing import Any, get_args, get_origin
 from pydantic import ValidationError
 
 from oasis_ray.errors import JobError, nearest
-from oasis_ray.recipe.recipe import Inputs, Node, Recipe, Record, Ref, passed
-from oasis_ray.recipe.spec import NodeSpec, RecipeSpec, RecordSpec, Wiring
+from oasis_ray.recipe.recipe import Inputs, Node, Recipe, Record, Refs
+from oasis_ray.recipe.references import Broken, References
+from oasis_ray.recipe.routes import certain
+from oasis_ray.recipe.spec import NodeSpec, RateSpec, RecipeSpec, RecordSpec, Reference, Wiring
 from oasis_ray.stage import ModelStage, Stage
 from oasis_ray.stage.prompt import Prompt
 from oasis_ray.stage.signature import accepts, contract, name_of, required, types_of
-from oasis_ray.types import Route
+from oasis_ray.types import DROPPED
 from oasis_ray.validation import explain
 
 
@@ -47,52 +49,93 @@ class _Binder:
     prompts: Sequence[Path]
     pools: Sequence[str]
     source: Mapping[str, Any]
-    nodes: list[Node] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.references = References(self.spec.nodes, self.source, self.problems)
+
+    @property
+    def nodes(self) -> list[Node]:
+        """The nodes bound so far."""
+        return self.references.nodes
 
     def recipe(self) -> Recipe:
         for node in self.spec.nodes:
             if node.enabled:
-                self.add(node)
+                self.nodes.append(self.node(node))
         named = [node.name for node in self.spec.nodes]
         for name in dict.fromkeys(name for name in named if named.count(name) > 1 or name in RESERVED):
             self.problems.append(
                 f"{self.where}, node '{name}': the name is already in use; give each node a unique name"
             )
-        records = {}
-        specs = {Route.MAIN: self.spec.records.accepted, Route.CAPTION: self.spec.records.captions}
-        for route, record in specs.items():
-            if record is not None:
-                records[route] = self.record(record, route)
-        if any(Route.CAPTION in node.stage.routes for node in self.nodes) and self.spec.records.captions is None:
-            self.problems.append(f"{self.where}: rows can end as captions, but `records` has no `captions`")
+        self.check_ends()
+        records = {name: self.record(name, record) for name, record in self.spec.records.items()}
         for rate in self.spec.rates:
-            for name in (rate.from_, rate.to):
-                if name not in named:
-                    self.problems.append(f"{self.where}, rates: there is no node '{name}'.{nearest(name, named)}")
-            if {rate.from_, rate.to} <= set(named) and named.index(rate.from_) > named.index(rate.to):
-                self.problems.append(f"{self.where}, rates: node '{rate.from_}' does not come before node '{rate.to}'")
+            self.check_rate(rate, named)
         if self.problems:
             raise JobError(self.problems)
         return Recipe(self.spec.name, tuple(self.nodes), records, self.spec.rates)
 
-    def add(self, node: NodeSpec) -> None:
+    def node(self, node: NodeSpec) -> Node:
         at = f"{self.where}, node '{node.name}'"
-        route = Route(node.route)
-        if route is not Route.MAIN and not any(route in earlier.stage.routes for earlier in self.nodes):
-            self.problems.append(f"{at}: no earlier node sends rows to route '{route}'")
+        if node.route not in certain(self.nodes, ()):
+            self.problems.append(f"{at}: {self.unreachable(node.route)}")
         stage = self.stage(node, at)
         if stage is None:
-            # The output type of this node is unknown, so references to it are not checked.
-            self.nodes.append(Node(node.name, node.stage, _Broken(), node.pool, route, {}))
-            return
+            # The output type of this node is unknown, so references to it are not checked; nor is where it sends rows.
+            anywhere = {route: route for route in self.routes() if route != node.route}
+            return Node(node.name, node.stage, Broken(), node.pool, node.route, {}, anywhere, node.to)
         self.check_pool(node, stage, at)
+        exits = self.exits(node, stage, at)
         inputs = self.inputs(node, stage, at)
         self.check_prompt(node, stage, at)
         # If an input is invalid, that is already reported, and further problems would only follow from it.
         if set(inputs) == set(node.inputs):
             self.problems.extend(f"{at}: {problem}" for problem in stage.problems(inputs))
-        self.nodes.append(Node(node.name, node.stage, stage, node.pool, route, inputs))
+        return Node(node.name, node.stage, stage, node.pool, node.route, inputs, exits, node.to)
+
+    def routes(self) -> set[str]:
+        """Return all routes that nodes and records name."""
+        of_records = {record.route for record in self.spec.records.values()}
+        return of_records | {node.route for node in self.spec.nodes} | {node.to for node in self.spec.nodes if node.to}
+
+    def unreachable(self, route: str) -> str:
+        """Return why a route has no rows after the nodes bound so far."""
+        joins = [node.name for node in self.nodes if node.route == route and node.to]
+        if joins:
+            return f"all rows on route '{route}' leave it at node '{joins[-1]}' (its `to`)"
+        possible = ", ".join(certain(self.nodes, ()))
+        return f"no earlier node sends rows to route '{route}' (possible: {possible})"
+
+    def exits(self, node: NodeSpec, stage: Stage, at: str) -> dict[str, str]:
+        """Return the route of each exit of the stage."""
+        for name in sorted(set(node.exits) - set(stage.exits)):
+            has = f"it has: {', '.join(stage.exits)}" if stage.exits else "it has none with these parameters"
+            self.problems.append(
+                f"{at}: stage '{node.stage}' has no exit '{name}' ({has}).{nearest(name, stage.exits)}"
+            )
+        return {name: node.exits.get(name, name) for name in stage.exits}
+
+    def check_ends(self) -> None:
+        """Check that every route on which rows end has a record, and that every record has rows."""
+        reached = certain(self.nodes, ())
+        of_records = {record.route: name for name, record in self.spec.records.items()}
+        for route in reached:
+            if route not in of_records:
+                self.problems.append(
+                    f"{self.where}: rows end on route '{route}', but no record has `route: {route}`; add one to "
+                    f"`records`, or bring the rows back with `to`, or drop them with an exit to '{DROPPED[0]}'"
+                )
+        for route, name in of_records.items():
+            if route not in reached:
+                self.problems.append(f"{self.where}, record '{name}': {self.unreachable(route)}")
+
+    def check_rate(self, rate: RateSpec, named: Sequence[str]) -> None:
+        for name in (rate.from_, rate.to):
+            if name not in named:
+                self.problems.append(f"{self.where}, rates: there is no node '{name}'.{nearest(name, named)}")
+        if {rate.from_, rate.to} <= set(named) and named.index(rate.from_) > named.index(rate.to):
+            self.problems.append(f"{self.where}, rates: node '{rate.from_}' does not come before node '{rate.to}'")
 
     def stage(self, node: NodeSpec, at: str) -> Stage | None:
         kind = self.stages.get(node.stage)
@@ -141,59 +184,19 @@ class _Binder:
                 form = "a mapping of names to `node.field`" if mapping else "a single `node.field`"
                 self.problems.append(f"{key} takes {form}, not {wiring!r}")
             else:
-                bound[name] = self.wire(wiring, expected[name], key, Route(node.route))
+                bound[name] = self.wire(wiring, expected[name], key, node.route)
         for name in sorted(required(in_type) - set(node.inputs)):
             kind = name_of(expected[name])
             self.problems.append(f"{at}: input '{name}' ({kind}) is not bound; add `{name}: node.field`")
         return bound
 
-    def wire(self, wiring: Wiring, want: Any, at: str, route: Route) -> Ref | Mapping[str, Ref]:
-        if isinstance(wiring, str):
-            return self.ref(wiring, want, at, route)
+    def wire(self, wiring: Wiring, want: Any, at: str, route: str) -> Refs | Mapping[str, Refs]:
+        resolve = self.references.resolve
+        if not isinstance(wiring, dict):
+            return resolve(wiring, want, at, route)
         kind = get_args(want)[1]
-        return {key: self.ref(wire, kind, f"{at}, '{key}'", route) for key, wire in self.live(wiring).items()}
-
-    def live(self, wires: Mapping[str, str]) -> dict[str, str]:
-        """Return the mapping without references to disabled nodes."""
-        off = {node.name for node in self.spec.nodes if not node.enabled}
-        return {key: wire for key, wire in wires.items() if wire.partition(".")[0] not in off}
-
-    def ref(self, wire: str, want: Any, at: str, route: Route, *, source: bool = True) -> Ref:
-        name, _, column = wire.partition(".")
-        seen = {node.name: node for node in passed(self.nodes, route)}
-        possible = [*(["source"] if source else []), *seen]
-        if name not in possible and self.unsure(name):
-            return Ref(name, column)
-        if name not in possible:
-            meant = "" if any(node.name == name for node in self.spec.nodes) else nearest(name, possible)
-            why = f"{self.absence(name, route)} (possible: {', '.join(possible)})"
-            self.problems.append(f"{at} is bound to '{wire}', but {why}.{meant}")
-            return Ref("", "")
-        if name != "source" and isinstance(seen[name].stage, _Broken):
-            return Ref(name, column)
-        have = dict(self.source) if name == "source" else types_of(seen[name].out_type)
-        if column not in have:
-            meant = nearest(wire, [f"{name}.{known}" for known in have])
-            self.problems.append(
-                f"{at} is bound to '{wire}', but '{name}' writes: {', '.join(have) or 'nothing'}.{meant}"
-            )
-        elif not accepts(want, have[column]):
-            self.problems.append(f"{at} must be {name_of(want)}, but '{wire}' is {name_of(have[column])}")
-        return Ref(name, column)
-
-    def unsure(self, name: str) -> bool:
-        """Whether node `name` may exist on any route, because a broken stage may send rows anywhere."""
-        broken = any(isinstance(node.stage, _Broken) for node in self.nodes)
-        return broken and any(node.name == name for node in self.nodes)
-
-    def absence(self, name: str, route: Route) -> str:
-        """Return why a row has no output of node `name`."""
-        for node in self.spec.nodes:
-            if node.name == name and not node.enabled:
-                return f"node '{name}' is disabled"
-        if any(node.name == name for node in self.nodes):
-            return f"rows on route '{route}' do not pass node '{name}'"
-        return f"there is no earlier node '{name}'"
+        live = self.references.live(wiring)
+        return {key: resolve(wire, kind, f"{at}, '{key}'", route) for key, wire in live.items()}
 
     def check_prompt(self, node: NodeSpec, stage: Stage, at: str) -> None:
         """Check that every slot of the prompt is bound, and that the prompt reads every bound text."""
@@ -212,20 +215,16 @@ class _Binder:
             self.problems.append(f"{at}: prompt '{prompt.name}' does not read {{{{{name}}}}}; "
                                  "remove the input, or use another prompt")  # fmt: skip
 
-    def record(self, spec: RecordSpec, route: Route) -> Record:
-        at = f"{self.where}, records"
+    def record(self, name: str, spec: RecordSpec) -> Record:
+        def value(what: str, wire: Reference, want: type) -> Refs:
+            at = f"{self.where}, record '{name}': {what}"
+            return self.references.resolve(wire, want, at, spec.route, source=False)
+
+        scores = self.references.live(spec.scores)
         return Record(
+            spec.route,
             spec.data_source,
-            self.ref(spec.instruction, str, f"{at}, route '{route}': 'instruction'", route, source=False),
-            self.ref(spec.response, str, f"{at}, route '{route}': 'response'", route, source=False),
-            {
-                axis: self.ref(wire, int, f"{at}, route '{route}': score '{axis}'", route, source=False)
-                for axis, wire in self.live(spec.scores).items()
-            },
+            value("'instruction'", spec.instruction, str),
+            value("'response'", spec.response, str),
+            {axis: value(f"score '{axis}'", wire, int) for axis, wire in scores.items()},
         )
-
-
-class _Broken(Stage):
-    """Placeholder for a stage that could not be created; its problem is already reported."""
-
-    routes = (Route.CAPTION,)

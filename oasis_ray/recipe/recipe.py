@@ -7,16 +7,17 @@ stages and to each other (`binding.bind`).
 import inspect
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
+from oasis_ray.errors import RunError
 from oasis_ray.recipe.spec import RateSpec
 from oasis_ray.stage import Stage
 from oasis_ray.stage.signature import contract
-from oasis_ray.types import Route
+from oasis_ray.types import DROPPED, Divert
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,8 @@ class Ref:
         return f"{self.node}.{self.field}"
 
 
-Inputs = Mapping[str, Ref | Mapping[str, Ref]]
+Refs = tuple[Ref, ...]  # of several, the first that the row has
+Inputs = Mapping[str, Refs | Mapping[str, Refs]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +43,22 @@ class Node:
     kind: str
     stage: Stage
     pool: str | None
-    route: Route
+    route: str
     inputs: Inputs
+    exits: Mapping[str, str] = field(default_factory=dict)
+    to: str | None = None
+
+    def destination(self, divert: Divert) -> str:
+        """The route of a row that the stage diverts. Raises RunError for an exit that the stage does not declare."""
+        if divert.route in DROPPED:
+            return divert.route
+        if divert.route not in self.exits:
+            possible = ", ".join((*DROPPED, *self.exits))
+            raise RunError(
+                f"node '{self.name}': stage '{self.kind}' diverts a row to '{divert.route}', which is not one of its "
+                f"exits (possible: {possible}); add it to the stage's `exits`"
+            )
+        return self.exits[divert.route]
 
     @property
     def in_type(self) -> type:
@@ -55,9 +71,15 @@ class Node:
         return contract(type(self.stage))[1]
 
     @property
+    def refs(self) -> list[Ref]:
+        """All references of the inputs."""
+        bound = [list(wire.values()) if isinstance(wire, Mapping) else [wire] for wire in self.inputs.values()]
+        return [ref for some in bound for refs in some for ref in refs]
+
+    @property
     def wires(self) -> dict[str, Any]:
         """The reference of each input, as written in the recipe."""
-        return {key: str(wire) if isinstance(wire, Ref) else {k: str(w) for k, w in wire.items()}
+        return {key: {k: written(w) for k, w in wire.items()} if isinstance(wire, Mapping) else written(wire)
                 for key, wire in self.inputs.items()}  # fmt: skip
 
     @property
@@ -88,19 +110,20 @@ class Node:
 class Record:
     """A `RecordSpec` with its references bound to nodes."""
 
+    route: str
     data_source: str
-    instruction: Ref
-    response: Ref
-    scores: Mapping[str, Ref]
+    instruction: Refs
+    response: Refs
+    scores: Mapping[str, Refs]
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Nodes in order, the record of each of the two routes, and published rates."""
+    """Nodes in order, the records by name (that of their folder), and published rates."""
 
     name: str
     nodes: tuple[Node, ...]
-    records: Mapping[Route, Record]
+    records: Mapping[str, Record]
     rates: tuple[RateSpec, ...] = ()
 
     @property
@@ -108,16 +131,16 @@ class Recipe:
         """The pool of each node, by the name of the node."""
         return {node.name: node.pool for node in self.nodes}
 
+    @property
+    def outcomes(self) -> tuple[str, ...]:
+        """The outcomes of rows: the names of the records, then `rejected` and `failed`."""
+        return (*self.records, *DROPPED)
 
-def passed(nodes: Sequence[Node], route: Route) -> list[Node]:
-    """Return the nodes whose outputs every row on `route` has after passing `nodes`.
+    def outcome_of(self, route: str) -> str:
+        """Return the outcome of a row that ends on a route."""
+        return next((name for name, record in self.records.items() if record.route == route), route)
 
-    A row leaves the main route at a node that may divert it (`Stage.routes`), with the outputs of the nodes before.
-    """
-    leaves = [index for index, node in enumerate(nodes) if route in node.stage.routes]
-    if route is Route.MAIN:
-        return [node for node in nodes if node.route is route]
-    if not leaves:
-        return []
-    before = [node for node in nodes[: leaves[0]] if node.route is Route.MAIN]
-    return before + [node for node in nodes[leaves[-1] + 1 :] if node.route is route]
+
+def written(refs: Refs) -> str | list[str]:
+    """Return references as written in a recipe."""
+    return str(refs[0]) if len(refs) == 1 else [str(ref) for ref in refs]

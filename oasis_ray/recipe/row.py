@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from oasis_ray.recipe.recipe import Ref
-from oasis_ray.types import OUTCOME_OF, Divert, Outcome, Route
+from oasis_ray.recipe.recipe import Refs
+from oasis_ray.types import MAIN, Divert
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,25 +29,37 @@ class Step:
     engine_seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A row's change to another route, by a stage that diverted it: the node, the new route, and why."""
+
+    node: str
+    route: str
+    reason: str
+    detail: str
+
+
 @dataclass(slots=True)
 class Row:
     """A row in flight: its source, the outputs of its nodes, its current node, and how it ended.
 
-    `first` is the first judge that rejected a fully scored row, with its decision. `waits`: the row has not ended,
-    because the pool of node `at` is not running in this phase.
+    `node`, `reason` and `detail` say why a row is rejected or failed. `first` is the first judge that rejected a fully
+    scored row, with its decision. `waits`: the row has not ended, because the pool of node `at` is not running in this
+    phase.
     """
 
     id: str
     address: Mapping[str, Any]
     image: Mapping[str, Any] | None
     digest: str | None
-    route: Route = Route.MAIN
+    route: str = MAIN
     node: str | None = None
     reason: str | None = None
     detail: str | None = None
     in_full: bool = False
     values: dict[str, Any] = field(default_factory=dict)
     lineage: list[dict[str, Any]] = field(default_factory=list)
+    moves: list[dict[str, Any]] = field(default_factory=list)
     origin: str | None = None
     at: str = "admit"
     since: float = field(default_factory=time.monotonic)
@@ -55,11 +67,12 @@ class Row:
     waits: bool = False
     seconds: float = 0.0  # in flight
 
-    @property
-    def outcome(self) -> Outcome:
-        """Where the row ended."""
-        return OUTCOME_OF[self.route]
+    def value(self, refs: Refs) -> Any:
+        """Return the first value of the references that the row has.
 
-    def value(self, ref: Ref) -> Any:
-        """Return the value that a reference points to."""
-        return getattr(self.values[ref.node], ref.field)
+        Raises KeyError if it has none; checks of the recipe's bindings prevent that in a run.
+        """
+        for ref in refs:
+            if ref.node in self.values:
+                return getattr(self.values[ref.node], ref.field)
+        raise KeyError(*map(str, refs))

@@ -1,10 +1,26 @@
 """Models of a recipe file: nodes, records and published rates, validated before they are bound."""
 
-from typing import Any, Literal
+import re
+from typing import Annotated, Any
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
-Wiring = str | dict[str, str]
+from oasis_ray.types import ACCEPTED, DROPPED, MAIN
+
+NAME = r"^[a-z][a-z0-9_]*$"
+FOLDERS = ("broken", "log", "phases", "removed", "report")  # of a run folder, besides those of its records
+
+
+def _not_dropped(route: str) -> str:
+    if route in DROPPED:
+        raise ValueError(f"'{route}' is where rows end; no node and no record follows")
+    return route
+
+
+Exit = Annotated[str, StringConstraints(pattern=NAME)]
+Route = Annotated[Exit, AfterValidator(_not_dropped)]
+Reference = str | tuple[str, ...]  # several: the first that the row has
+Wiring = Reference | dict[str, Reference]
 
 
 class NodeSpec(BaseModel):
@@ -12,14 +28,18 @@ class NodeSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(
-        pattern=r"^[a-z][a-z0-9_]*$", description="Unique name of the node; its outputs are `name.field`."
-    )
+    name: str = Field(pattern=NAME, description="Unique name of the node; its outputs are `name.field`.")
     stage: str = Field(description="The stage: a shipped one, or `package.module:Class`.")
     pool: str | None = Field(None, description="The pool of engines, for a stage that asks a model.")
-    route: Literal["main", "caption"] = Field("main", description="The route whose rows the node processes.")
+    route: Route = Field(MAIN, description="The route whose rows the node processes.")
+    to: Route | None = Field(None, description="The route on which rows that pass the node continue, if another.")
+    exits: dict[str, Exit] = Field(
+        default_factory=dict, description="Other routes for the exits of the stage: `exit: route`."
+    )
     inputs: dict[str, Wiring] = Field(
-        default_factory=dict, description="The value of each input of the stage: `node.field` or `source.column`."
+        default_factory=dict,
+        description="The value of each input of the stage: `node.field` or `source.column`, or a list of these, "
+        "of which the first that the row has is taken.",
     )
     with_: dict[str, Any] = Field(default_factory=dict, alias="with", description="Parameters of the stage.")
     enabled: bool = Field(True, description="false: leave the node out of the run.")
@@ -30,21 +50,13 @@ class RecordSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    route: Route = Field(MAIN, description="The route whose rows become such records.")
     data_source: str = Field(description="The kind of record; written into each record.")
-    instruction: str = Field(description="The user's turn: `node.field`.")
-    response: str = Field(description="The assistant's turn: `node.field`.")
-    scores: dict[str, str] = Field(
+    instruction: Reference = Field(description="The user's turn: `node.field`.")
+    response: Reference = Field(description="The assistant's turn: `node.field`.")
+    scores: dict[str, Reference] = Field(
         default_factory=dict, description="Scores to keep in the record, by name: `node.field`."
     )
-
-
-class RecordsSpec(BaseModel):
-    """The two kinds of record that a recipe can produce."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    accepted: RecordSpec = Field(description="The record of rows that reach the end of the main route.")
-    captions: RecordSpec | None = Field(None, description="The record of rows that reach the end of the caption route.")
 
 
 class RateSpec(BaseModel):
@@ -68,5 +80,26 @@ class RecipeSpec(BaseModel):
 
     name: str = Field(description="Name of the recipe.")
     nodes: tuple[NodeSpec, ...] = Field(description="The nodes, in order.")
-    records: RecordsSpec = Field(description="The records that rows become.")
+    records: dict[str, RecordSpec] = Field(
+        description="The records that rows become, by the name of their folder: `accepted`, and others of your choice."
+    )
     rates: tuple[RateSpec, ...] = Field((), description="Published rates, for comparison with a run.")
+
+    @field_validator("records")
+    @classmethod
+    def _folders(cls, records: dict[str, RecordSpec]) -> dict[str, RecordSpec]:
+        if ACCEPTED not in records:
+            raise ValueError(f"there is no record '{ACCEPTED}', that of rows that reach the end of the main route")
+        if records[ACCEPTED].route != MAIN:
+            raise ValueError(f"'{ACCEPTED}' is the record of route '{MAIN}', not of '{records[ACCEPTED].route}'")
+        for name in records:
+            if not re.match(NAME, name) or name in (*DROPPED, *FOLDERS):
+                raise ValueError(
+                    f"'{name}' can't be the folder of a record: use lower-case letters, digits and _, "
+                    f"and none of {', '.join((*DROPPED, *FOLDERS))}"
+                )
+        routes = [record.route for record in records.values()]
+        for name, record in records.items():
+            if routes.count(record.route) > 1:
+                raise ValueError(f"'{name}' is not the only record of route '{record.route}'; give it another `route`")
+        return records

@@ -20,7 +20,7 @@ from oasis_ray.input.shards import Shards
 from oasis_ray.job.job import Job
 from oasis_ray.pool.placement import needs
 from oasis_ray.recipe.recipe import Node, Recipe
-from oasis_ray.types import Route
+from oasis_ray.recipe.routes import paths
 
 Pools = frozenset[str]
 Path = tuple[Node, ...]
@@ -88,22 +88,22 @@ def cut(
     heavy = sorted(set(pools) - set(free))
     sets = (frozenset((*some, *free)) for size in range(len(heavy) + 1) for some in combinations(heavy, size))
     possible = [some for some in sets if fits(some)]
-    begin = tuple(_onward(path, frozenset()) for path in _paths(recipe))
+    begin = tuple(_onward(path, frozenset()) for path in paths(recipe.nodes))
     # Dijkstra over the rest of each path and the pools that are up. The cost of an entry is (loads, phases); between
     # equals the one found first is taken, so a job's phases are always the same.
     queue: list[tuple[int, int, int, tuple[Path, ...], tuple[Pools, ...]]] = [(0, 0, 0, begin, ())]
     seen, found = set(), count(1)
     while queue:
-        loads, number, _, paths, chosen = heappop(queue)
-        if not any(paths):
+        loads, number, _, rest, chosen = heappop(queue)
+        if not any(rest):
             return _named(recipe, chosen or (frozenset(),))
         up = chosen[-1] if chosen else frozenset()
-        if (place := (tuple(map(len, paths)), up)) in seen:
+        if (place := (tuple(map(len, rest)), up)) in seen:
             continue
         seen.add(place)
         for some in possible:
-            left = tuple(_onward(path, some) for path in paths)
-            if left != paths:
+            left = tuple(_onward(path, some) for path in rest)
+            if left != rest:
                 heappush(queue, (loads + len(some - up - set(free)), number + 1, next(found), left, (*chosen, some)))
     names = ", ".join(sorted(pools))
     raise FitError(f"the pools {names} can't be loaded in any order that lets every row reach an outcome")
@@ -129,17 +129,6 @@ def due(shards: Shards, waiting: pa.Table, recipe: Recipe, phase: Phase) -> Shar
     return replace(chosen, groups=tuple(groups))
 
 
-def _paths(recipe: Recipe) -> tuple[Path, ...]:
-    """Return the paths that rows can take: the main route, and one path for each route that a node diverts to."""
-    main = tuple(node for node in recipe.nodes if node.route is Route.MAIN)
-    found = [main]
-    for place, node in enumerate(recipe.nodes):
-        before = [earlier for earlier in recipe.nodes[: place + 1] if earlier.route is Route.MAIN]
-        for route in node.stage.routes:
-            found.append((*before, *(later for later in recipe.nodes[place + 1 :] if later.route is route)))
-    return tuple(found)
-
-
 def _onward(path: Path, up: Pools) -> Path:
     """Return the rest of a path after the nodes that these pools answer."""
     stop = next((place for place, node in enumerate(path) if node.pool is not None and node.pool not in up), len(path))
@@ -152,7 +141,7 @@ def _named(recipe: Recipe, chosen: Sequence[Pools]) -> tuple[Phase, ...]:
     A pool is up from the first phase with one of its nodes to the last, except where other pools need its room.
     """
     turn: dict[str, int] = {}
-    for path in _paths(recipe):
+    for path in paths(recipe.nodes):
         for number, up in enumerate(chosen, 1):
             left = _onward(path, up)
             for node in path[: len(path) - len(left)]:

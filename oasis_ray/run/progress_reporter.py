@@ -172,7 +172,7 @@ class Reporter:
             input_rows=self.rows,
             rows_before=self.before,
             rows_waiting=self._snapshot.waiting,
-            **summary(counts),
+            **summary(counts, self.recipe.outcomes),
             in_flight=[
                 Place(node=one.node, pool=pools.get(one.node), rows=one.rows, oldest=one.oldest, seconds=one.seconds)
                 for one in by_node(self._snapshot.standing)

@@ -19,6 +19,7 @@ from oasis_ray.output.checkpoint import clear, count_waiting, waiting_folders
 from oasis_ray.output.ledger import ended_ids, reopen_failed
 from oasis_ray.output.manifest import describe, naming_of, node_digests, now, read_manifest
 from oasis_ray.output.manifest_diff import changes
+from oasis_ray.output.outcomes import outcomes_of, records_of
 from oasis_ray.output.removed_rows import REMOVED, put_back, remove
 from oasis_ray.output.repair import repair
 from oasis_ray.recipe.recipe import Recipe
@@ -91,7 +92,8 @@ def open_folder(
     """
     folder = job.output.folder
     notes = [f"input.path: passed over {shards.listing}"] if shards.listing.passed_over else []
-    ended, repaired = repair(folder)
+    outcomes = outcomes_of(recorded(folder) or fresh)
+    ended, repaired = repair(folder, outcomes)
     notes += repaired
     begun = bool(waiting_folders(folder))
     if not len(ended) and not begun:
@@ -108,7 +110,8 @@ def open_folder(
         raise JobError([*refused, f"{advice} (--accept-changes)"])
     if changed:
         nodes = [{"name": node["name"], "digest": node["digest"]} for node in manifest["nodes"]]
-        earlier = {"until": now(), "changes": changed, "nodes": nodes}
+        records = {name: {"route": route} for name, route in records_of(manifest).items()}
+        earlier = {"until": now(), "changes": changed, "nodes": nodes, "records": records}
         manifest = fresh | {"sessions": manifest["sessions"], "earlier": [*manifest["earlier"], earlier]}
         notes.append(f"resuming with {counted(len(changed), 'change')}; run.json lists them under `earlier`")
     if begun and (changed or [n["name"] for n in manifest["nodes"]] != [n["name"] for n in fresh["nodes"]]):

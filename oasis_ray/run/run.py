@@ -16,6 +16,7 @@ from oasis_ray.output.checkpoint import clear
 from oasis_ray.output.counts import Counts
 from oasis_ray.output.ledger import counts_of
 from oasis_ray.output.manifest import now, summary, write_manifest
+from oasis_ray.output.outcomes import outcomes_of
 from oasis_ray.output.repair import repair
 from oasis_ray.pool.placement import on_gpus
 from oasis_ray.recipe.recipe import Recipe
@@ -166,7 +167,8 @@ class Run:
     def _close(self, manifest: dict[str, Any], record: dict[str, Any], reason: BaseException | None) -> None:
         """Write into the manifest what the parts hold, and what ended the session. Raises RunError where it can't."""
         with store_errors("output.path", self.folder):
-            self.notes += repair(self.folder)[1]
+            outcomes = outcomes_of(manifest)
+            self.notes += repair(self.folder, outcomes)[1]
             counts = counts_of(self.folder)
             record |= {"ended": now(), "rows": counts.rows - self.before}
             if reason is not None:
@@ -177,7 +179,7 @@ class Run:
                 clear(self.folder)
             spent, currency = spent_by(manifest["sessions"], self.prices), self.prices.currency if self.prices else None
             total = bill(counts, self.recipe.pool_of, spent, currency)
-            manifest |= {"state": state, **summary(counts), "bill": total.model_dump(mode="json")}
+            manifest |= {"state": state, **summary(counts, outcomes), "bill": total.model_dump(mode="json")}
             if state == "done" and (forecast := graded(self.folder, manifest)) is not None:
                 manifest["forecast"] = forecast.model_dump(mode="json")
             write_manifest(self.folder, manifest)

@@ -21,7 +21,7 @@ from oasis_ray.run.phases import Phase, due
 from oasis_ray.run.progress_reporter import Reporter
 from oasis_ray.run.resume import OpenedRun
 from oasis_ray.run.watchdog import Watchdog
-from oasis_ray.types import Outcome
+from oasis_ray.types import FAILED
 
 
 @dataclass
@@ -64,7 +64,7 @@ class Session:
         todo, name = self.opened.todo, self.reporter.session
         self.record |= {"loads": dict.fromkeys(self.opened.job.pools, 0), "seconds_loading": 0.0, "seconds": 0.0}
         try:
-            failed_before = sum(part.num_rows for part in read_parts(self.folder, Outcome.FAILED, ["id"]))
+            failed_before = sum(part.num_rows for part in read_parts(self.folder, FAILED, ["id"]))
             self.reporter.coordinator = coordinator = self.executor.start_coordinator(f"coordinator-oasis-{name}")
             for phase in self.phases:
                 rows = todo if phase.number == 1 else todo.without(ended_ids(self.folder))

@@ -3,12 +3,14 @@
 from oasis_ray.stage.base import ModelStage, RowStage, Stage
 from oasis_ray.stage.language import MIN_CHARS, MIN_PROBABILITY, detect
 from oasis_ray.stage.prompt import Phrases, PhrasesField, Prompt, PromptField
-from oasis_ray.types import GREEDY, Divert, Image, Reply, Request, Route, Sample, Sampling
+from oasis_ray.types import FAILED, GREEDY, REJECTED, Divert, Image, Reply, Request, Sample, Sampling
 
 __all__ = [
+    "FAILED",
     "GREEDY",
     "MIN_CHARS",
     "MIN_PROBABILITY",
+    "REJECTED",
     "Divert",
     "Image",
     "ModelStage",
@@ -18,7 +20,6 @@ __all__ = [
     "PromptField",
     "Reply",
     "Request",
-    "Route",
     "RowStage",
     "Sample",
     "Sampling",

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
-from oasis_ray.types import GREEDY, Divert, Reply, Request, Route, Sampling
+from oasis_ray.types import GREEDY, Divert, Reply, Request, Sampling
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -25,10 +25,13 @@ class Stage(BaseModel):
     # Increment this whenever the stage computes something different from the same parameters: rows of earlier runs then
     # count as made by a different stage. A refactoring keeps the version.
     version: ClassVar[int] = 1
-    # Routes that this stage may send a row to, besides rejected and failed.
-    routes: ClassVar[tuple[Route, ...]] = ()
     # True if the stage only judges: a fully scored row continues after its rejection (see pipeline.walk).
     judges: ClassVar[bool] = False
+
+    @property
+    def exits(self) -> tuple[str, ...]:
+        """Routes that this stage may divert a row to, besides `REJECTED` and `FAILED`. Parameters may decide them."""
+        return ()
 
     def accepts(self, out: Any) -> bool:
         """Whether a judge accepts a row for which it wrote `out`. Forecasts use it to compare orders of judges."""

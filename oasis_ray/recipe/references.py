@@ -1,0 +1,101 @@
+"""References: resolves `node.field` and `source.column` in a recipe to outputs of nodes and columns of the source.
+
+A reference must name a value of the right type that every row on the route has. Of a list of references, every row
+must have at least one.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from oasis_ray.errors import nearest
+from oasis_ray.recipe.recipe import Node, Ref, Refs
+from oasis_ray.recipe.routes import certain, possible
+from oasis_ray.recipe.spec import NodeSpec, Reference
+from oasis_ray.stage import Stage
+from oasis_ray.stage.signature import accepts, name_of, types_of
+
+SOURCE = "source"
+
+
+class Broken(Stage):
+    """Placeholder for a stage that could not be created; its problem is already reported."""
+
+
+@dataclass
+class References:
+    """The values that references may name: columns of the source, and outputs of the nodes bound so far."""
+
+    specs: Sequence[NodeSpec]
+    source: Mapping[str, Any]  # column -> type
+    problems: list[str]
+    nodes: list[Node] = field(default_factory=list)
+
+    def live(self, wires: Mapping[str, Reference]) -> dict[str, tuple[str, ...]]:
+        """Return a mapping of references without those to disabled nodes, and without names that have none left."""
+        kept = {key: self._enabled(wires[key]) for key in wires}
+        return {key: some for key, some in kept.items() if some}
+
+    def _enabled(self, wire: Reference) -> tuple[str, ...]:
+        off = {node.name for node in self.specs if not node.enabled}
+        return tuple(name for name in listed(wire) if name.partition(".")[0] not in off)
+
+    def resolve(self, wire: Reference, want: Any, at: str, route: str, *, source: bool = True) -> Refs:
+        """Return the references of one value of type `want`; `at` names the place in problems."""
+        wires = self._enabled(wire) or listed(wire)
+        alone = len(wires) == 1
+        refs = tuple(self._one(name, want, at, route, source=source, alone=alone) for name in wires)
+        names = {ref.node for ref in refs}
+        sure = names & {"", SOURCE} or any(map(self._unsure, names)) or certain(self.nodes, names).get(route, True)
+        if not alone and not sure:
+            self.problems.append(
+                f"{at} is bound to {', '.join(wires)}, but a row on route '{route}' may have passed none of these "
+                "nodes; add one that all rows pass"
+            )
+        return refs
+
+    def _one(self, wire: str, want: Any, at: str, route: str, *, source: bool, alone: bool) -> Ref:
+        name, _, column = wire.partition(".")
+        seen = {node.name: node for node in possible(self.nodes, route)}
+        if alone:
+            seen = {name: node for name, node in seen.items() if certain(self.nodes, {name}).get(route)}
+        known = [*([SOURCE] if source else []), *seen]
+        if name not in known and self._unsure(name):
+            return Ref(name, column)
+        if name not in known:
+            meant = "" if any(node.name == name for node in self.specs) else nearest(name, known)
+            why = f"{self._absence(name, route)} (possible: {', '.join(known)})"
+            self.problems.append(f"{at} is bound to '{wire}', but {why}.{meant}")
+            return Ref("", "")
+        if name != SOURCE and isinstance(seen[name].stage, Broken):
+            return Ref(name, column)
+        have = dict(self.source) if name == SOURCE else types_of(seen[name].out_type)
+        if column not in have:
+            meant = nearest(wire, [f"{name}.{known}" for known in have])
+            self.problems.append(
+                f"{at} is bound to '{wire}', but '{name}' writes: {', '.join(have) or 'nothing'}.{meant}"
+            )
+        elif not accepts(want, have[column]):
+            self.problems.append(f"{at} must be {name_of(want)}, but '{wire}' is {name_of(have[column])}")
+        return Ref(name, column)
+
+    def _unsure(self, name: str) -> bool:
+        """Whether node `name` may exist on any route, because a broken stage may send rows anywhere."""
+        broken = any(isinstance(node.stage, Broken) for node in self.nodes)
+        return broken and any(node.name == name for node in self.nodes)
+
+    def _absence(self, name: str, route: str) -> str:
+        """Return why a row has no output of node `name`."""
+        for node in self.specs:
+            if node.name == name and not node.enabled:
+                return f"node '{name}' is disabled"
+        if any(node.name == name for node in possible(self.nodes, route)):
+            return f"only some rows on route '{route}' pass node '{name}'; name a list of nodes that covers all of them"
+        if any(node.name == name for node in self.nodes):
+            return f"rows on route '{route}' do not pass node '{name}'"
+        return f"there is no earlier node '{name}'"
+
+
+def listed(wire: Reference) -> tuple[str, ...]:
+    """Return the references of one value as a tuple."""
+    return (wire,) if isinstance(wire, str) else wire
