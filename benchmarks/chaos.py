@@ -30,10 +30,10 @@ from benchmarks.local_cluster import LocalCluster
 from benchmarks.pictures import write_shards
 from benchmarks.result import write_result
 from oasis_ray.output.audit import audit
-from oasis_ray.types import Call, Outcome, Reply
+from oasis_ray.types import Call, Reply
 
 OASIS = str(Path(sys.executable).with_name("oasis-ray"))
-IN_FLIGHT, A_PART = 64, 16
+IN_FLIGHT, A_PART, OUTCOMES = 64, 16, 4
 # What is killed, how often among ten kills, and how Ray titles its process.
 VICTIMS = {
     "engine": (4, "ray::ServeReplica:oasis-"),
@@ -199,7 +199,7 @@ def measure(folder: Path, kills: int, rows: int, seed: int) -> dict[str, object]
         "audit_faults": [fault for run in chaos.runs for fault in audit(str(run)).faults],
         "computed_again_a_kill": round(sum(again) / max(1, len(again)), 1),
         "computed_again_a_kill_at_most": max(again, default=0),
-        "rows_in_flight_or_waiting_for_a_part": IN_FLIGHT + A_PART * len(Outcome),
+        "rows_in_flight_or_waiting_for_a_part": IN_FLIGHT + A_PART * OUTCOMES,
         "computed_again_by_kind": {k: round(sum(n) / len(n), 1) for k, n in by_kind.items() if n},
     }
 

@@ -38,11 +38,12 @@ from oasis_ray.engine.chat_template import Chat
 from oasis_ray.errors import OasisError
 from oasis_ray.job.load import load_job
 from oasis_ray.output.audit import audit
+from oasis_ray.output.outcomes import outcomes_in
 from oasis_ray.recipe.recipe import Recipe, Ref
 from oasis_ray.report.build import make
 from oasis_ray.run.run import Run
 from oasis_ray.stage import ModelStage
-from oasis_ray.types import Image, Outcome, Request
+from oasis_ray.types import FAILED, REJECTED, Image, Request
 
 ROOT = Path(__file__).parents[1]
 MUST_BE_0 = ("crashes", "unexplained", "escaped", "lost", "live_tokens", "live_markup")
@@ -162,16 +163,16 @@ def job_in(folder: Path) -> Path:
     return path
 
 
-def ended(run: Path) -> Iterator[tuple[Outcome, dict[str, Any]]]:
+def ended(run: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """All rows of a run, read a few at a time."""
-    for outcome in Outcome:
+    for outcome in outcomes_in(str(run)):
         for part in sorted(run.glob(f"{outcome}/*.parquet")):
             for batch in pq.ParquetFile(part).iter_batches(batch_size=64):
                 for row in batch.to_pylist():
                     yield outcome, row
 
 
-def look(found: Found, hostile: Hostile, outcome: Outcome, row: Mapping[str, Any]) -> None:
+def look(found: Found, hostile: Hostile, outcome: str, row: Mapping[str, Any]) -> None:
     """Note how a row ended, that its reason is a documented one, and that it holds nothing of what lies outside."""
     reason = explain(found, hostile.kind, outcome, row)
     if SECRET in ((row["image"] or {}).get("bytes") or b"") or (
@@ -180,11 +181,11 @@ def look(found: Found, hostile: Hostile, outcome: Outcome, row: Mapping[str, Any
         found.escaped.append(f"{hostile.path!r} was read")
 
 
-def explain(found: Found, kind: str, outcome: Outcome, row: Mapping[str, Any]) -> str:
+def explain(found: Found, kind: str, outcome: str, row: Mapping[str, Any]) -> str:
     """Note how a row ended, and that its reason is a documented one; the reason comes out."""
     reason: str = row.get("reason") or ""
     found.ends[kind, outcome, reason] += 1
-    if outcome in (Outcome.REJECTED, Outcome.FAILED) and not (row["node"] and DOCUMENTED.fullmatch(reason)):
+    if outcome in (REJECTED, FAILED) and not (row["node"] and DOCUMENTED.fullmatch(reason)):
         found.unexplained.append(f"{kind}, {row['id'][:80]!r}: {outcome}, {reason!r} at {row['node']}")
     return reason
 

@@ -26,7 +26,7 @@ from benchmarks.result import write_result
 from benchmarks.world.oracle import flaw, is_right, read_caption, wellformed
 from benchmarks.world.reading import malformed, read_turn
 from benchmarks.world.scene import Scene
-from oasis_ray.types import Outcome
+from oasis_ray.output.outcomes import outcomes_in
 
 HERE = Path(__file__).parent
 JUDGES = {"nonsense": (5,), "hallucination": (5,), "solvability": (3, 4, 5), "clarity": (3, 4, 5)}
@@ -97,7 +97,7 @@ def run(path: Path) -> dict[str, list[dict[str, Any]]]:
 def rows_of(out: Path) -> dict[str, list[dict[str, Any]]]:
     """The rows of a run folder by outcome."""
     return {name: [row for part in sorted(out.glob(f"{name}/*.parquet")) for row in pq.read_table(part).to_pylist()]
-            for name in Outcome}  # fmt: skip
+            for name in outcomes_in(str(out))}  # fmt: skip
 
 
 def scene_of(row: dict[str, Any]) -> Scene:
@@ -108,7 +108,7 @@ def scene_of(row: dict[str, Any]) -> Scene:
 
 def measure(judged: dict[str, list[dict[str, Any]]], free: dict[str, list[dict[str, Any]]]) -> dict[str, Share]:
     """Every share, by name, of a run in which everything is judged and of one without judges."""
-    rows = [row for outcome in Outcome for row in judged[outcome] if (row["nodes"].get("hook") or {}).get("text")]
+    rows = [row for outcome in judged for row in judged[outcome] if (row["nodes"].get("hook") or {}).get("text")]
     texts = [(row, scene_of(row), read_turn(row["nodes"]["hook"]["text"])) for row in rows]
     taken = [(row, scene, turn, row["nodes"]["categorize"]["instruction"] if row["nodes"].get("categorize") else "")
              for row, scene, turn in texts]  # fmt: skip

@@ -26,9 +26,9 @@ from oasis_ray.cli import SHIPPED
 from oasis_ray.input.shards import open_shards
 from oasis_ray.job.input import Input
 from oasis_ray.job.load import load_job
+from oasis_ray.output.outcomes import outcomes_in
 from oasis_ray.output.repair import repair
 from oasis_ray.output.schema import columns
-from oasis_ray.types import Outcome
 
 DEMO = Path(__file__).parents[1] / "cluster/jobs/demo.yaml"
 A_SHARD, A_GROUP, A_PART = 100_000, 1_000, 4_096
@@ -42,13 +42,13 @@ def make(folder: Path, rows: int) -> None:
         ids = pa.array([f"images/{n:09d}.jpg" for n in range(at, min(rows, at + A_SHARD))])
         pq.write_table(pa.table({"id": ids}), folder / f"shards/{at:09d}.parquet", row_group_size=A_GROUP)
     recipe = load_job(DEMO, SHIPPED)[1]
-    schemas = {outcome: columns(recipe, outcome) for outcome in Outcome}
-    for outcome in Outcome:
+    schemas = {outcome: columns(recipe, outcome) for outcome in recipe.outcomes}
+    for outcome in recipe.outcomes:
         (folder / "run" / outcome).mkdir(parents=True)
     for at in range(0, int(rows * ENDED), A_PART):
         names = [f"images/{n:09d}.jpg" for n in range(at, min(int(rows * ENDED), at + A_PART))]
-        for place, outcome in enumerate(Outcome):
-            ids = pa.array(names[place :: len(Outcome)], pa.string())
+        for place, outcome in enumerate(recipe.outcomes):
+            ids = pa.array(names[place :: len(recipe.outcomes)], pa.string())
             nulls = {field.name: pa.nulls(len(ids), field.type) for field in schemas[outcome]}
             table = pa.table(nulls | {"id": ids}, schema=schemas[outcome])
             pq.write_table(table, folder / f"run/{outcome}/part-x-{at:09d}.parquet", compression="zstd")
@@ -59,7 +59,7 @@ def plan(folder: Path) -> dict[str, float]:
     began = time.monotonic()
     shards = open_shards(Input(path=str(folder / "shards"), id="id", image=None))
     read = time.monotonic()
-    ended, _ = repair(str(folder / "run"))
+    ended, _ = repair(str(folder / "run"), outcomes_in(str(folder / "run")))
     mended = time.monotonic()
     left = shards.without(ended)
     done = time.monotonic()

@@ -18,10 +18,10 @@ from oasis_ray.job.load import load_job
 from oasis_ray.output.manifest import describe, now, write_manifest
 from oasis_ray.output.schema import columns
 from oasis_ray.recipe.recipe import Recipe
-from oasis_ray.types import Outcome
+from oasis_ray.types import ACCEPTED, FAILED, REJECTED
 
 JOB = Path(__file__).parents[1] / "cluster/jobs/small.yaml"
-OUTCOMES = [Outcome.ACCEPTED] * 25 + [Outcome.CAPTIONS] * 25 + [Outcome.REJECTED] * 48 + [Outcome.FAILED] * 2
+OUTCOMES = [ACCEPTED] * 25 + ["captions"] * 25 + [REJECTED] * 48 + [FAILED] * 2
 ORIGINS = ("documents", "charts", "photographs", None)
 VERBS = ("Describe", "Explain", "Count", "Identify", "Compare", "List", "Write", "Name")
 NOUNS = ("chart", "scene", "objects", "label", "colours", "story", "people", "table", "numbers", "building")
@@ -36,12 +36,12 @@ def write_run(folder: Path, rows: int, seed: int = 0) -> None:
     digests = {node.name: "0" * 16 for node in recipe.nodes}
     draw = random.Random(seed)
     said = texts(draw)
-    counts = dict.fromkeys(map(str, Outcome), 0)
+    counts = dict.fromkeys(recipe.outcomes, 0)
     for begin in range(0, rows, ROWS_PER_PART):
         made = [_row(at, draw, next(said), recipe) for at in range(begin, min(begin + ROWS_PER_PART, rows))]
-        for outcome in Outcome:
-            some = [row for ended, row in made if ended is outcome]
-            counts[str(outcome)] += len(some)
+        for outcome in recipe.outcomes:
+            some = [row for ended, row in made if ended == outcome]
+            counts[outcome] += len(some)
             if some:
                 path = folder / outcome / f"part-synthetic-{begin // ROWS_PER_PART:06d}.parquet"
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -70,7 +70,7 @@ def texts(draw: random.Random) -> Iterator[tuple[str, str]]:
         yield asked, said
 
 
-def _row(at: int, draw: random.Random, pair: tuple[str, str], recipe: Recipe) -> tuple[Outcome, dict[str, Any]]:
+def _row(at: int, draw: random.Random, pair: tuple[str, str], recipe: Recipe) -> tuple[str, dict[str, Any]]:
     outcome, (asked, said) = draw.choice(OUTCOMES), pair
     scores = {axis: draw.choice((1, 2, 3, 4, 5, 5, 5)) for axis in AXES}
     nodes: dict[str, Any] = {axis: {"score": score, "reply": f"Because. [[{score}]]"} for axis, score in scores.items()}
@@ -81,15 +81,17 @@ def _row(at: int, draw: random.Random, pair: tuple[str, str], recipe: Recipe) ->
         "image_sha256": f"{draw.randrange(2**64):064x}", "source": {"file": "made", "row_group": 0, "row": at},
         "lineage": [{"node": node.name, **step} for node in recipe.nodes if node.pool][:6],
     }  # fmt: skip
-    if outcome is Outcome.ACCEPTED:
+    if outcome is ACCEPTED:
         row |= {"instruction": asked, "response": said, "scores": scores, "nodes": nodes, "data_source": "oasis"}
-    elif outcome is Outcome.CAPTIONS:
+    elif outcome == "captions":
         row |= {"instruction": "Describe the image.", "response": said, "data_source": "oasis_caption"}
     else:
         worst = min(scores, key=lambda axis: scores[axis])
-        row |= {"node": worst, "reason": f"score_{scores[worst]}" if outcome is Outcome.REJECTED else "no_verdict"}
+        row |= {"node": worst, "reason": f"score_{scores[worst]}" if outcome is REJECTED else "no_verdict"}
         row |= {"nodes": nodes}
-    if outcome in (Outcome.ACCEPTED, Outcome.CAPTIONS):
+    if outcome == "captions":
+        row["moves"] = [{"node": "categorize", "route": "caption", "reason": "caption", "detail": ""}]
+    if outcome in (ACCEPTED, "captions"):
         turns = [("human", f"<image>\n{row['instruction']}"), ("gpt", said)]
         row["conversations"] = [{"from": who, "value": words} for who, words in turns]
     return outcome, row

@@ -25,16 +25,16 @@ from oasis_ray.job.output import Output
 from oasis_ray.job.pool import Pool
 from oasis_ray.job.prices import Prices
 from oasis_ray.output.schema import columns
-from oasis_ray.recipe.spec import NodeSpec, RateSpec, RecipeSpec, RecordSpec, RecordsSpec
+from oasis_ray.recipe.spec import NodeSpec, RateSpec, RecipeSpec, RecordSpec
 from oasis_ray.report.statistics import Statistics
-from oasis_ray.types import Outcome, Sampling
+from oasis_ray.types import Sampling
 
 EXAMPLE = Path(__file__).parents[1] / "cluster/jobs/small.yaml"
 MODELS: dict[str, type[BaseModel]] = {
     model.__name__: model
     for model in (
         Job, Input, Sample, Limits, Output, Pool, EngineType, Latency, Sampling,
-        RecipeSpec, NodeSpec, RecordsSpec, RecordSpec, RateSpec, Prices,
+        RecipeSpec, NodeSpec, RecordSpec, RateSpec, Prices,
     )
 }  # fmt: skip
 COLUMNS = {
@@ -57,6 +57,7 @@ COLUMNS = {
     "scored_in_full": "True if the row was drawn to be judged on every axis (`score_in_full`).",
     "image_sha256": "The SHA-256 of the image's bytes.",
     "source": "The row's address in the input: shard, row group, row.",
+    "moves": "The row's changes of route: the node that diverted it, the new route, the reason and the detail.",
 }
 # Each room may import only the rooms to its left (tests/test_layering.py), and `cli` the shipped content.
 ROOMS = "cluster stage recipe job input engine stats output pool cost export explore pipeline report run cli content"
@@ -97,7 +98,7 @@ def _yaml(value: Any) -> str:
 
 def parts(outcome: str) -> str:
     """Return the columns of an outcome's parts, for the recipe oasis."""
-    schema = columns(load_job(EXAMPLE, SHIPPED)[1], Outcome(outcome))
+    schema = columns(load_job(EXAMPLE, SHIPPED)[1], outcome)
     lines = ["| column | type | |", "|---|---|---|"]
     lines += [f"| `{column.name}` | {_type(column.type)} | {COLUMNS[column.name]} |" for column in schema]
     return "\n".join(lines) + "\n"

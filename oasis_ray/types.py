@@ -5,7 +5,6 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-
 # The words of the framework. All other routes, and all other kinds of record, are named by recipes.
 MAIN = "main"  # the route on which every row begins
 ACCEPTED = "accepted"  # the outcome of rows that reach the end of the main route
@@ -141,3 +140,13 @@ class Divert:
     reason: str
     detail: str = ""
     out: Any = None
+
+
+from enum import StrEnum  # SHIM
+
+
+class Outcome(StrEnum):  # SHIM
+    ACCEPTED = "accepted"
+    CAPTIONS = "captions"
+    REJECTED = "rejected"
+    FAILED = "failed"

@@ -2,6 +2,8 @@
 
 import re
 import runpy
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -74,7 +76,8 @@ def test_every_reason_that_the_code_gives_is_documented() -> None:
         reason
         for file in files
         for reason in re.findall(
-            r'(?:RowError\(|Route\.\w+, |reason = |return )"([a-z]+_[a-z_]+)"', file.read_text(encoding="utf-8")
+            r'(?:RowError\(|(?:REJECTED|FAILED), |reason = |return )"([a-z]+_[a-z_]+)"',
+            file.read_text(encoding="utf-8"),
         )
     }
     assert {reason for reason in given if f"`{reason}`" not in page} == set()
@@ -89,3 +92,26 @@ def test_a_word_that_is_refused_is_in_the_glossary() -> None:
     replaced = {word for _, words in rows for word in re.findall(r"\w+", words)}
     forms = {re.sub(r"(?<=sh|ch)es$|s$", "", line.partition("->")[0]) for line in lines}
     assert forms - replaced == set()
+
+
+FOLDERS = ("benchmarks", "cluster", "docs", "oasis_ray", "stages", "tests")
+IMPORTS = re.compile(r"from (oasis_ray[\w.]*) import ((?:\w+(?: as \w+)?(?:, )?)+)")
+
+
+def test_imports_in_texts_and_in_code_that_tests_run_find_their_names() -> None:
+    suffixes = ("*.py", "*.md", "*.yaml", "*.ipynb")
+    files = [file for folder in (ROOT, *(ROOT / name for name in FOLDERS)) for suffix in suffixes
+             for file in (folder.glob(suffix) if folder == ROOT else folder.rglob(suffix))]  # fmt: skip
+    wanted = {
+        (match[1], name.split(" as ")[0])
+        for file in files
+        for match in IMPORTS.finditer(file.read_text(encoding="utf-8"))
+        for name in match[2].strip(", ").split(", ")
+    }
+    assert len(wanted) > 300
+    missing = [f"{module}.{name}" for module, name in sorted(wanted) if not _exists(module, name)]
+    assert missing == []
+
+
+def _exists(module: str, name: str) -> bool:
+    return hasattr(import_module(module), name) or find_spec(f"{module}.{name}") is not None

@@ -24,7 +24,7 @@ from oasis_ray.pipeline.node import NodeRunner
 from oasis_ray.pipeline.walk import settle
 from oasis_ray.pipeline.worker import RowWorker
 from oasis_ray.recipe.row import Row
-from oasis_ray.types import Call, Divert, Reply, Route
+from oasis_ray.types import REJECTED, Call, Divert, Reply
 
 BATCH = 64  # rows of a step that are asked for at once
 
@@ -106,7 +106,7 @@ async def steps(path: Path, engines: dict[str, Engine]) -> tuple[list[float], li
             out = found.out if isinstance(found, Divert) else found
             if out is not None:
                 row.values[node.name] = out
-            if isinstance(found, Divert) and node.stage.judges and found.route is Route.REJECTED:
+            if isinstance(found, Divert) and node.stage.judges and found.route is REJECTED:
                 first.setdefault(row.id, (node.name, found))
             elif isinstance(found, Divert):
                 settle(row, node.name, found)

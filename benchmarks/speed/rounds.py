@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+from oasis_ray.output.outcomes import outcomes_in
 from oasis_ray.output.parts import read_parts
 from oasis_ray.recipe.recipe import Recipe
-from oasis_ray.types import Outcome
 
 Steps = list[Mapping[str, Any]]
 
@@ -120,8 +120,8 @@ def gaps(moments: list[float]) -> float:
 def rows_of(folder: str) -> dict[str, tuple[str, Any]]:
     """What a run folder holds: outcome and lineage of every row, by id."""
     return {
-        row["id"]: (str(outcome), row["lineage"])
-        for outcome in Outcome
+        row["id"]: (outcome, row["lineage"])
+        for outcome in outcomes_in(folder)
         for table in read_parts(folder, outcome, ["id", "lineage"])
         for row in table.to_pylist()
     }

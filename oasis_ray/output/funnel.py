@@ -49,7 +49,8 @@ def passages(manifest: Mapping[str, Any], counts: Counts) -> list[Passage]:
     for node in manifest["nodes"]:
         exits = left[node["name"]]
         for route in node["diverts"]:
-            on_route[route] += exits[Exit(route)]  # a route that no row has taken counts with 0 rows
+            exits[Exit(route)] += 0  # a route that no row has taken is shown with 0 rows
+            on_route[route] += exits[Exit(route)]
         passage = Passage(node["name"], on_route[node["route"]], exits)
         on_route[node["route"]] = 0
         on_route[node.get("to") or node["route"]] += passage.through

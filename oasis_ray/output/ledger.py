@@ -4,6 +4,8 @@ A row has ended when a part holds it; no second list exists that could disagree 
 may have left behind is cleaned up when the next one begins: see `repair`.
 """
 
+from collections.abc import Sequence
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -15,11 +17,14 @@ from oasis_ray.output.parts import parts, read_part, read_parts, rewrite
 from oasis_ray.types import DROPPED, FAILED
 
 
-def ended_ids(folder: str) -> pa.ChunkedArray:
-    """Return the ids of all rows that have ended. Reads only the id columns."""
+def ended_ids(folder: str, outcomes: Sequence[str] = ()) -> pa.ChunkedArray:
+    """Return the ids of all rows that have ended. Reads only the id columns.
+
+    outcomes: the folders to look in; by default those of the run's manifest.
+    """
     chunks = [
         chunk
-        for outcome in outcomes_in(folder)
+        for outcome in outcomes or outcomes_in(folder)
         for table in read_parts(folder, outcome, ["id"])
         for chunk in table.column("id").chunks
     ]

@@ -39,7 +39,7 @@ def repair(folder: str, outcomes: Sequence[str]) -> tuple[pa.ChunkedArray, list[
         rows = "1 row was" if len(twice) == 1 else f"{len(twice)} rows were"
         notes.append(f"{rows} written twice; one copy of each is kept: {some(sorted(twice))}")
         _keep_first(folder, held, twice)
-        ended = ended_ids(folder)
+        ended = ended_ids(folder, outcomes)
     return ended, notes
 
 

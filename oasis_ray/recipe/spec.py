@@ -98,8 +98,11 @@ class RecipeSpec(BaseModel):
                     f"'{name}' can't be the folder of a record: use lower-case letters, digits and _, "
                     f"and none of {', '.join((*DROPPED, *FOLDERS))}"
                 )
-        routes = [record.route for record in records.values()]
+        first: dict[str, str] = {}
         for name, record in records.items():
-            if routes.count(record.route) > 1:
-                raise ValueError(f"'{name}' is not the only record of route '{record.route}'; give it another `route`")
+            if first.setdefault(record.route, name) != name:
+                raise ValueError(
+                    f"'{first[record.route]}' and '{name}' are both records of route '{record.route}'; give '{name}' "
+                    "the `route` whose rows become it"
+                )
         return records

@@ -8,7 +8,7 @@ import pytest
 
 from oasis_ray.cost.bill import Amount, Bill, Line, Spent, bill, spent_by
 from oasis_ray.job.prices import Prices
-from oasis_ray.output.counts import Counts, End, Usage
+from oasis_ray.output.counts import Counts, End, EndedRow, Usage
 from oasis_ray.output.ledger import counts_of
 from tests.support.run_folders import RunFolder, accepted, caption, failed, rejected
 
@@ -24,11 +24,11 @@ def counts() -> Counts:
     ended = Counts()
     ended.add(
         [
-            ("accepted", None, None, [step("hook", 1), step("sort", 2), step("judge", 3)]),
-            ("accepted", None, None, [step("hook", 1), step("sort", 2), step("judge", 3)]),
-            ("captions", "sort", "caption", [step("hook", 1), step("sort", 2)]),
-            ("rejected", "judge", "score_1", [step("hook", 1), step("sort", 2), step("judge", 6)]),
-            ("failed", "admit", "image_broken", []),
+            EndedRow("accepted", None, None, [step("hook", 1), step("sort", 2), step("judge", 3)]),
+            EndedRow("accepted", None, None, [step("hook", 1), step("sort", 2), step("judge", 3)]),
+            EndedRow("captions", None, None, [step("hook", 1), step("sort", 2)]),
+            EndedRow("rejected", "judge", "score_1", [step("hook", 1), step("sort", 2), step("judge", 6)]),
+            EndedRow("failed", "admit", "image_broken", []),
         ]
     )
     return ended
@@ -49,9 +49,12 @@ def test_the_counts_of_parts_are_those_of_the_rows(tmp_path: Path, job_file: Cal
     folder.part("x-0", *rows[:3], rows[5])
     folder.part("x-1", *rows[3:5], failed("g", "image_missing"))
     live = Counts()
-    live.add((str(row.outcome), row.node, row.reason, row.lineage) for row in [*rows, failed("g", "image_missing")])
-    counted = counts_of(str(folder.path))
-    assert (counted.spent, counted.outcomes, counted.reasons) == (live.spent, live.outcomes, live.reasons)
+    outcome_of = folder.recipe.outcome_of
+    live.add(
+        EndedRow(outcome_of(row.route), row.node, row.reason, row.lineage, row.moves)
+        for row in [*rows, failed("g", "image_missing")]
+    )
+    assert counts_of(str(folder.path)) == live
 
 
 def test_gpu_seconds_are_divided_by_the_seconds_of_requests() -> None:

@@ -147,7 +147,7 @@ def carried(folder: Path, job_file: Callable[..., Path], share: float) -> dict[s
     pools = {node.name: node.pool for node in run.recipe.nodes}
     session = {**SESSION, "rows": len(IDS)}
     prediction = bill(tally, pools, spent_by([session], None))
-    run.manifest(sessions=[session], **summary(tally), bill=prediction.model_dump(mode="json"))
+    run.manifest(sessions=[session], **summary(tally, run.recipe.outcomes), bill=prediction.model_dump(mode="json"))
     return read_manifest(str(folder))
 
 

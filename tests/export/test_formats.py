@@ -43,7 +43,7 @@ ROWS = [
     row("c1", "Describe it.", "A red field.", RED, said="en", path="ok/red.jpg"),
     row("c2", "描述", "一片红色。", RED, said="zh-cn", sure=False, path="ok/red.jpg"),
 ]  # fmt: skip
-INSTRUCTION = {Outcome.ACCEPTED: Ref("categorize", "instruction"), Outcome.CAPTIONS: Ref("pair", "instruction")}
+INSTRUCTION = {Outcome.ACCEPTED: (Ref("categorize", "instruction"),), Outcome.CAPTIONS: (Ref("pair", "instruction"),)}
 SUFFIXES = {TEAL: "png", RED: "jpg", BLUE: "webp", OAK: "gif"}
 
 

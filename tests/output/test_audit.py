@@ -21,7 +21,7 @@ from oasis_ray.output.repair import repair
 from oasis_ray.output.schema import columns
 from oasis_ray.recipe.recipe import Recipe
 from oasis_ray.recipe.row import Row
-from oasis_ray.types import Outcome, Route
+from oasis_ray.types import FAILED, REJECTED
 from tests.support.shards import picture, shard
 
 IDS = ["a", "b", "c", "d", "e", "f", "g"]
@@ -34,17 +34,17 @@ class Run:
     def __init__(self, folder: Path, job: Job, recipe: Recipe) -> None:
         self.folder, self.job, self.recipe = folder, job, recipe
         self.digests = node_digests(job, recipe)
-        self.part(Route.REJECTED, IDS[:4])
-        self.part(Route.FAILED, IDS[4:])
+        self.part(REJECTED, IDS[:4])
+        self.part(FAILED, IDS[4:])
         self.manifest()
 
-    def part(self, route: Route, ids: list[str], name: str = "part-1.parquet", **steps: str) -> None:
+    def part(self, route: str, ids: list[str], name: str = "part-1.parquet", **steps: str) -> None:
         rows = [
             Row(i, {"file": "s", "row_group": 0, "row": 0}, None, None, route, "hook", "x",
                   lineage=[step(node, digest) for node, digest in (self.digests | steps).items()])
             for i in ids
         ]  # fmt: skip
-        schemas = {outcome: columns(self.recipe, outcome) for outcome in Outcome}
+        schemas = {outcome: columns(self.recipe, outcome) for outcome in self.recipe.outcomes}
         for outcome, table in unpack([batch(rows, self.recipe, keep_images=False)], schemas):
             write_part(table, str(self.folder / outcome), name)
 
@@ -76,7 +76,7 @@ def test_a_sound_run_has_no_faults(run: Run) -> None:
 
 
 def test_a_lost_row_is_found(run: Run) -> None:
-    run.part(Route.REJECTED, IDS[1:4])
+    run.part(REJECTED, IDS[1:4])
     assert run.check().faults == [
         "1 id of the input never ended: a",
         f"the parts hold {COUNTS | {'rejected': 3}}, the manifest says {COUNTS}",
@@ -84,7 +84,7 @@ def test_a_lost_row_is_found(run: Run) -> None:
 
 
 def test_a_row_that_ended_twice_is_found(run: Run) -> None:
-    run.part(Route.REJECTED, IDS[2:5], "part-2.parquet")
+    run.part(REJECTED, IDS[2:5], "part-2.parquet")
     assert run.check().faults == [
         "3 ids ended more than once: c, d, e",
         f"the parts hold {COUNTS | {'rejected': 7}}, the manifest says {COUNTS}",
@@ -92,12 +92,12 @@ def test_a_row_that_ended_twice_is_found(run: Run) -> None:
 
 
 def test_a_lost_row_is_found_also_where_another_one_ended_twice(run: Run) -> None:
-    run.part(Route.REJECTED, ["a", "b", "c", "c"])
+    run.part(REJECTED, ["a", "b", "c", "c"])
     assert run.check().faults == ["1 id ended more than once: c", "1 id of the input never ended: d"]
 
 
 def test_an_id_that_is_not_of_the_input_is_found(run: Run) -> None:
-    run.part(Route.REJECTED, ["x", *IDS[1:4]])
+    run.part(REJECTED, ["x", *IDS[1:4]])
     assert run.check().faults == ["1 id of the input never ended: a", "1 id ended but not in the input: x"]
 
 
@@ -108,7 +108,7 @@ def test_only_some_ids_are_shown(run: Run) -> None:
 
 
 def test_a_step_of_another_configuration_is_found(run: Run) -> None:
-    run.part(Route.REJECTED, IDS[:4], hook="0123456789abcdef")
+    run.part(REJECTED, IDS[:4], hook="0123456789abcdef")
     fault = "4 steps of node 'hook' with digest 0123456789abcdef, which the manifest does not list"
     assert run.check().faults == [f"{run.rejected}: {fault}"]
 
@@ -161,7 +161,7 @@ def test_without_the_input_rows_are_only_counted(run: Run, tmp_path: Path) -> No
     result = run.check()
     problem = f"input.path: there are no Parquet files at {tmp_path}/shards"
     assert result == Audit(7, COUNTS, 2, [], [f"the input can't be read, so rows are only counted ({problem})"])
-    run.part(Route.REJECTED, ["x"])
+    run.part(REJECTED, ["x"])
     assert run.check().faults[0] == "4 rows ended, the input had 7"
 
 
@@ -193,4 +193,4 @@ def test_a_run_folder_may_have_glob_characters_in_its_name(run: Run) -> None:
     (folder / "failed/.part-2.parquet.99").write_bytes(b"")
     assert (audit(str(folder)).faults, len(ended_ids(str(folder)))) == ([], len(IDS))
     note = f"removed an unfinished part of an earlier session: {folder}/failed/.part-2.parquet.99"
-    assert repair(str(folder))[1] == [note]
+    assert repair(str(folder), tuple(COUNTS))[1] == [note]

@@ -8,25 +8,26 @@ import pytest
 
 from oasis_ray.cli import SHIPPED
 from oasis_ray.job.load import load_job
-from oasis_ray.output.counts import Counts, Usage
+from oasis_ray.output.counts import Counts, EndedRow, Usage
 from oasis_ray.output.funnel import Exit, Passage, passages, shares
 from oasis_ray.output.manifest import describe
 from oasis_ray.recipe.spec import RateSpec
-from oasis_ray.types import Outcome, Route
+from oasis_ray.types import FAILED, REJECTED
 
 Make = Callable[..., dict[str, Any]]
 STEP = {"node": "hook", "prompt_tokens": 9, "cached_tokens": 4, "reply_tokens": 3, "seconds": 0.5}
+MOVE = [{"node": "categorize", "route": "caption", "reason": "caption", "detail": ""}]
 ROWS = [
-    (("accepted", None, None), 6),
-    (("captions", "categorize", "caption"), 4),
-    (("rejected", "caption_language", "score_2"), 2),
-    (("failed", "caption_coherence", "no_verdict"), 1),
-    (("rejected", "nonsense", "score_1"), 3),
-    (("rejected", "nonsense", "score_2"), 2),
-    (("failed", "clarity", "no_verdict"), 1),
-    (("rejected", "gate", "solvability_clarity_below_7"), 2),
-    (("failed", "categorize", "no_kind"), 5),
-    (("failed", "admit", "image_truncated"), 1),
+    (EndedRow("accepted", None, None, [STEP]), 6),
+    (EndedRow("captions", None, None, [STEP], MOVE), 4),
+    (EndedRow("rejected", "caption_language", "score_2", [STEP], MOVE), 2),
+    (EndedRow("failed", "caption_coherence", "no_verdict", [STEP], MOVE), 1),
+    (EndedRow("rejected", "nonsense", "score_1", [STEP]), 3),
+    (EndedRow("rejected", "nonsense", "score_2", [STEP]), 2),
+    (EndedRow("failed", "clarity", "no_verdict", [STEP]), 1),
+    (EndedRow("rejected", "gate", "solvability_clarity_below_7", [STEP]), 2),
+    (EndedRow("failed", "categorize", "no_kind", [STEP]), 5),
+    (EndedRow("failed", "admit", "image_truncated", [STEP]), 1),
 ]
 
 
@@ -39,36 +40,37 @@ def manifest(job_file: Callable[..., Path]) -> Make:
     return make
 
 
-def counts_of(rows: list[Any] = ROWS) -> Counts:
+def counts_of() -> Counts:
     counts = Counts()
-    for (outcome, node, reason), count in rows:
-        counts.add([(outcome, node, reason, [STEP])] * count)
+    for row, count in ROWS:
+        counts.add([row] * count)
     return counts
 
 
 def test_rows_reasons_and_usage_are_counted() -> None:
     counts = counts_of()
     assert dict(counts.outcomes) == {"accepted": 6, "captions": 4, "rejected": 9, "failed": 8}
-    assert counts.reasons == {key: count for key, count in ROWS if key[2]}
+    assert counts.reasons == {row[:3]: count for row, count in ROWS if row.reason}
+    assert counts.moves == {("categorize", "caption", "caption"): 7}
     assert counts.costs == {"hook": Usage(27, 27 * 9, 27 * 4, 27 * 3, 13.5)}
     assert (counts.rows, counts.reply_tokens) == (27, 81)
 
 
 def test_every_row_that_reaches_a_node_leaves_there_or_continues(manifest: Make) -> None:
     assert passages(manifest(), counts_of()) == [
-        Passage("admit", 27, {Exit(Outcome.FAILED, "image_truncated"): 1}),
+        Passage("admit", 27, {Exit(FAILED, "image_truncated"): 1}),
         Passage("hook", 26, {}),
-        Passage("categorize", 26, {Exit(Outcome.FAILED, "no_kind"): 5, Exit(Route.CAPTION): 7}),
-        Passage("nonsense", 14, {Exit(Outcome.REJECTED, "score_1"): 3, Exit(Outcome.REJECTED, "score_2"): 2}),
+        Passage("categorize", 26, {Exit(FAILED, "no_kind"): 5, Exit("caption"): 7}),
+        Passage("nonsense", 14, {Exit(REJECTED, "score_1"): 3, Exit(REJECTED, "score_2"): 2}),
         Passage("hallucination", 9, {}),
         Passage("solvability", 9, {}),
-        Passage("clarity", 9, {Exit(Outcome.FAILED, "no_verdict"): 1}),
-        Passage("gate", 8, {Exit(Outcome.REJECTED, "solvability_clarity_below_7"): 2}),
+        Passage("clarity", 9, {Exit(FAILED, "no_verdict"): 1}),
+        Passage("gate", 8, {Exit(REJECTED, "solvability_clarity_below_7"): 2}),
         Passage("respond", 6, {}),
         Passage("caption_clean", 7, {}),
-        Passage("caption_language", 7, {Exit(Outcome.REJECTED, "score_2"): 2}),
+        Passage("caption_language", 7, {Exit(REJECTED, "score_2"): 2}),
         Passage("caption_information", 5, {}),
-        Passage("caption_coherence", 5, {Exit(Outcome.FAILED, "no_verdict"): 1}),
+        Passage("caption_coherence", 5, {Exit(FAILED, "no_verdict"): 1}),
         Passage("spoken", 4, {}),
         Passage("pair", 4, {}),
     ]
@@ -79,10 +81,22 @@ def test_the_ends_of_both_routes_are_the_accepted_and_the_captions(manifest: Mak
     assert (through["respond"], through["pair"]) == (6, 4)
 
 
-def test_a_caption_counts_the_same_with_and_without_its_reason(manifest: Make) -> None:
-    # During a run captions are counted with their reason; from the parts of a run without it.
-    parts = [((key[0], None, None) if key[0] == "captions" else key, count) for key, count in ROWS]
-    assert passages(manifest(), counts_of(parts)) == passages(manifest(), counts_of())
+def test_rows_that_come_back_to_a_route_pass_its_later_nodes() -> None:
+    nodes = [
+        {"name": "sort", "route": "main", "to": None, "diverts": ["aside"]},
+        {"name": "ask", "route": "aside", "to": "main", "diverts": []},
+        {"name": "answer", "route": "main", "to": None, "diverts": []},
+    ]
+    counts = Counts()
+    aside = [{"node": "sort", "route": "aside", "reason": "no_question", "detail": ""}]
+    counts.add([EndedRow("accepted", None, None, [])] * 5 + [EndedRow("accepted", None, None, [], aside)] * 3)
+    counts.add([EndedRow("rejected", "ask", "empty", [], aside)] * 2)
+    assert passages({"nodes": nodes}, counts) == [
+        Passage("admit", 10, {}),
+        Passage("sort", 10, {Exit("aside"): 5}),
+        Passage("ask", 5, {Exit(REJECTED, "empty"): 2}),
+        Passage("answer", 8, {}),
+    ]
 
 
 def test_a_share_excludes_the_rows_that_failed(manifest: Make) -> None:
@@ -99,9 +113,9 @@ def test_a_share_whose_nodes_are_disabled_is_left_out(node: str, manifest: Make)
 
 
 def test_a_run_without_rows_has_an_empty_funnel(manifest: Make) -> None:
-    empty = [Passage("admit", 0, {}), Passage("hook", 0, {}), Passage("categorize", 0, {Exit(Route.CAPTION): 0})]
+    empty = [Passage("admit", 0, {}), Passage("hook", 0, {}), Passage("categorize", 0, {Exit("caption"): 0})]
     assert passages(manifest(), Counts())[:3] == empty
 
 
 def test_an_exit_is_shown_with_its_reason_or_its_route() -> None:
-    assert [str(Exit(Outcome.FAILED, "no_kind")), str(Exit(Route.CAPTION))] == ["failed: no_kind", "to route caption"]
+    assert [str(Exit(FAILED, "no_kind")), str(Exit("caption"))] == ["failed: no_kind", "to route caption"]

@@ -9,6 +9,8 @@ import pytest
 from oasis_ray.output.ledger import ended_ids, reopen_failed
 from oasis_ray.output.repair import repair
 
+OUTCOMES = ("accepted", "captions", "rejected", "failed")
+
 
 def part(run: Path, outcome: str, name: str, *ids: str, reasons: str = "") -> Path:
     """Write a part with these ids; `reasons` has one letter per row."""
@@ -30,7 +32,7 @@ def ids_by_part(run: Path) -> dict[str, list[str]]:
 
 def repaired(run: Path) -> tuple[list[str], list[str]]:
     """Repair a run; return the ids that have ended and the notes."""
-    ids, notes = repair(str(run))
+    ids, notes = repair(str(run), OUTCOMES)
     return ids.to_pylist(), notes
 
 
@@ -44,14 +46,14 @@ def test_an_intact_run_is_not_changed(tmp_path: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     assert repaired(tmp_path) == (["a", "b", "c"], [])
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
-    assert ended_ids(str(tmp_path)).to_pylist() == ["a", "b", "c"]
+    assert ended_ids(str(tmp_path), OUTCOMES).to_pylist() == ["a", "b", "c"]
 
 
 def test_a_parquet_file_with_another_name_is_not_a_part(tmp_path: Path) -> None:
     part(tmp_path, "accepted", "s-0", "a")
     pq.write_table(pa.table({"id": ["z"]}), tmp_path / "accepted/notes.parquet")
     assert repaired(tmp_path) == (["a"], [])
-    assert ended_ids(str(tmp_path)).to_pylist() == ["a"]
+    assert ended_ids(str(tmp_path), OUTCOMES).to_pylist() == ["a"]
 
 
 def test_of_a_row_that_was_written_twice_the_first_is_kept(tmp_path: Path) -> None:
@@ -74,7 +76,7 @@ def test_an_unreadable_part_is_quarantined_and_its_rows_are_redone(tmp_path: Pat
     assert (len(notes), notes[0].startswith("quarantined an unreadable part (")) == (1, True)
     assert notes[0].endswith(f": {quarantine}")
     assert quarantine.exists()
-    assert (ids, ended_ids(str(tmp_path)).to_pylist()) == (["a"], ["a"])
+    assert (ids, ended_ids(str(tmp_path), OUTCOMES).to_pylist()) == (["a"], ["a"])
 
 
 def test_unfinished_files_of_a_killed_writer_are_removed(tmp_path: Path) -> None:

@@ -10,12 +10,12 @@ import pytest
 from oasis_ray.output.part_writer import PartWriter, unpack, write_part
 from oasis_ray.output.record import batch
 from oasis_ray.output.sink import PartSink
-from oasis_ray.types import Outcome, Route
+from oasis_ray.types import ACCEPTED, FAILED
 from tests.support.records import RECIPE, ended
 
 SCHEMAS = {
-    Outcome.ACCEPTED: pa.schema({"id": pa.string()}),
-    Outcome.FAILED: pa.schema({"id": pa.string(), "n": pa.int64()}),
+    ACCEPTED: pa.schema({"id": pa.string()}),
+    FAILED: pa.schema({"id": pa.string(), "n": pa.int64()}),
 }
 
 
@@ -76,7 +76,7 @@ def test_batches_of_more_than_two_gigabytes_are_unpacked() -> None:
     rows = pa.StructArray.from_arrays([pa.array(["a"]), data], names=["id", "image"])
     table = pa.table({"accepted": pa.ListArray.from_arrays([0, 1], rows)})
     schema = pa.schema({"id": pa.string(), "image": image})
-    tables = list(unpack([table] * 17, {Outcome.ACCEPTED: schema}))
+    tables = list(unpack([table] * 17, {ACCEPTED: schema}))
     assert sum(part.num_rows for _, part in tables) == 17
 
 
@@ -122,7 +122,7 @@ def test_a_part_gathers_as_many_batches_as_fill_it(rows_per_part: int, rows_per_
 
 def test_a_retried_task_replaces_only_its_own_parts(tmp_path: Path) -> None:
     writer = PartWriter(str(tmp_path), RECIPE, session="5f")
-    lost = ended(id="x", route=Route.FAILED, node="admit", reason="image_missing", values={})
+    lost = ended(id="x", route=FAILED, node="admit", reason="image_missing", values={})
     first, second = (batch(rows, RECIPE, keep_images=False) for rows in ([ended(id="a"), lost], [ended(id="b")]))
     for task, batches in ((3, [first]), (4, [second]), (3, [first])):
         counts = writer.write(batches, task)

@@ -14,10 +14,10 @@ from oasis_ray.input.columns import ADDRESS, IMAGE
 from oasis_ray.job.load import load_job
 from oasis_ray.output.part_writer import unpack, write_part
 from oasis_ray.output.record import batch, record
-from oasis_ray.output.schema import STEP, TURN, columns
+from oasis_ray.output.schema import MOVE, STEP, TURN, columns
 from oasis_ray.recipe.row import Row, Step
 from oasis_ray.stage.signature import arrow
-from oasis_ray.types import Outcome, Route
+from oasis_ray.types import ACCEPTED, FAILED, REJECTED
 from tests.support.checkout import ROOT
 from tests.support.records import PICTURE, PLACE, RECIPE, STEPS, ended
 
@@ -41,28 +41,30 @@ def trace(*names: str) -> dict[str, pa.DataType]:
     return {
         "nodes": pa.struct({name: WRITTEN[name] for name in names}),
         "lineage": pa.list_(STEP), "scored_in_full": pa.bool_(), "image_sha256": pa.string(),
-        "origin": pa.string(), "source": ADDRESS,
+        "origin": pa.string(), "source": ADDRESS, "moves": pa.list_(MOVE),
     }  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("outcome", "expected"),
     [
-        (Outcome.ACCEPTED, RECORD | trace("hook", "sort", "judge", "answer")),
-        (Outcome.REJECTED, LOST | {"detail": pa.string()} | trace(*WRITTEN)),
-        (Outcome.FAILED, LOST | {"error": pa.string()} | trace(*WRITTEN)),
+        (ACCEPTED, RECORD | trace("hook", "sort", "judge", "answer")),
+        (REJECTED, LOST | {"detail": pa.string()} | trace(*WRITTEN)),
+        (FAILED, LOST | {"error": pa.string()} | trace(*WRITTEN)),
     ],
 )
-def test_an_outcome_has_its_columns(outcome: Outcome, expected: dict[str, pa.DataType]) -> None:
+def test_an_outcome_has_its_columns(outcome: str, expected: dict[str, pa.DataType]) -> None:
     assert columns(RECIPE, outcome) == pa.schema({"id": pa.string(), "image": IMAGE, **expected})
 
 
-@pytest.mark.parametrize("outcome", Outcome)
-def test_parts_have_the_schema_that_they_had_in_version_1(outcome: Outcome) -> None:
+@pytest.mark.parametrize("outcome", RECIPE.outcomes)
+def test_parts_have_the_columns_that_they_had_in_version_1_and_new_ones_after_them(outcome: str) -> None:
     run = ROOT / "tests/fixtures/run_of_version_1"
     _, recipe = load_job(run / "job.yaml", SHIPPED)
     (part,) = (run / "run" / outcome).glob("part-*.parquet")
-    assert columns(recipe, outcome) == pq.read_schema(part)
+    old, new = pq.read_schema(part), columns(recipe, outcome)
+    assert pa.schema(list(new)[: len(old)]) == old
+    assert new.names[len(old) :] == ["moves"]
 
 
 def test_a_step_has_the_columns_of_the_lineage() -> None:
@@ -77,7 +79,7 @@ TRACE = {
     "image_sha256": "0" * 64,
     "origin": "a crawl",
 }
-TRACE |= {"source": PLACE}
+TRACE |= {"source": PLACE, "moves": []}
 
 
 def test_an_accepted_row_becomes_a_record() -> None:
@@ -103,9 +105,11 @@ def test_a_caption_becomes_a_record_of_its_own_kind() -> None:
         "tidy": clean.Out("A cat.", 0.1),
         "pair": pair.Out("Describe."),
     }
-    row = record(ended(route=Route.CAPTION, node="sort", reason="caption", values=values), RECIPE, keep_images=False)
+    move = {"node": "sort", "route": "caption", "reason": "caption", "detail": "Kind: caption"}
+    row = record(ended(route="caption", moves=[move], values=values), RECIPE, keep_images=False)
     assert row == {
         **TRACE,
+        "moves": [move],
         "conversations": [{"from": "human", "value": "<image>\nDescribe."}, {"from": "gpt", "value": "A cat."}],
         "data_source": "b",
         "instruction": "Describe.",
@@ -119,9 +123,9 @@ def test_a_caption_becomes_a_record_of_its_own_kind() -> None:
     }
 
 
-@pytest.mark.parametrize(("route", "column"), [(Route.REJECTED, "detail"), (Route.FAILED, "error")])
+@pytest.mark.parametrize(("route", "column"), [(REJECTED, "detail"), (FAILED, "error")])
 @pytest.mark.parametrize("keep", [True, False])
-def test_a_lost_row_keeps_its_reason_and_on_request_its_image(route: Route, column: str, keep: bool) -> None:
+def test_a_lost_row_keeps_its_reason_and_on_request_its_image(route: str, column: str, keep: bool) -> None:
     row = ended(
         route=route, node="sort", reason="no_kind", detail="Hm.", in_full=True, values={"hook": hook.Out("?", False)}
     )
@@ -148,7 +152,7 @@ def test_a_conversation_shows_its_image_once(text: str) -> None:
 
 def write(rows: list[Row], folder: Path) -> dict[str, list[str]]:
     """Write rows to parts; return the ids by outcome."""
-    schemas = {outcome: columns(RECIPE, outcome) for outcome in Outcome}
+    schemas = {outcome: columns(RECIPE, outcome) for outcome in RECIPE.outcomes}
     for outcome, table in unpack([batch(rows, RECIPE, keep_images=False)], schemas):
         write_part(table, str(folder / outcome), "part-0.parquet")
         assert pq.read_table(folder / outcome / "part-0.parquet").equals(table)
@@ -156,7 +160,7 @@ def write(rows: list[Row], folder: Path) -> dict[str, list[str]]:
 
 
 def test_rows_travel_in_order_and_are_written_as_they_are(tmp_path: Path) -> None:
-    lost = ended(id="l", route=Route.FAILED, node="admit", reason="image_missing", values={}, lineage=[], image=None)
+    lost = ended(id="l", route=FAILED, node="admit", reason="image_missing", values={}, lineage=[], image=None)
     assert write([ended(id="a"), lost, ended(id="b")], tmp_path) == {"accepted": ["a", "b"], "failed": ["l"]}
 
 
@@ -166,7 +170,7 @@ def test_a_record_without_scores_is_written(tmp_path: Path) -> None:
         "tidy": clean.Out("A cat.", 0.1),
         "pair": pair.Out("Describe."),
     }
-    assert write([ended(id="c", route=Route.CAPTION, values=values)], tmp_path) == {"captions": ["c"]}
+    assert write([ended(id="c", route="caption", values=values)], tmp_path) == {"captions": ["c"]}
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from oasis_ray.output.repair import repair
 from oasis_ray.pipeline.walk import settle
 from oasis_ray.recipe.row import Row
 from oasis_ray.storage import local_texts, locate
-from oasis_ray.types import Divert, Route
+from oasis_ray.types import FAILED, REJECTED, Divert
 from tests.support.jobs import write_job
 from tests.support.s3 import Store
 from tests.support.shards import picture
@@ -52,7 +52,7 @@ def test_a_part_appears_atomically(near: Store) -> None:
 def test_a_part_that_is_written_again_replaces_all_parts_of_its_task(near: Store, tmp_path: Path) -> None:
     _, recipe = load_job(write_job(tmp_path), SHIPPED)
     writer = PartWriter(f"s3://{RUNS}/again", recipe, session="s")
-    for route in (Route.REJECTED, Route.FAILED):
+    for route in (REJECTED, FAILED):
         row = Row("a", {"file": "s", "row_group": 0, "row": 0}, None, None)
         ended = batch([settle(row, "hook", Divert(route, "why"))], recipe, keep_images=False)
         writer.write([ended], 0)
@@ -68,7 +68,7 @@ def test_parts_are_repaired_after_a_killed_session_and_failed_rows_reopened(near
     write_part(pa.table({"id": ["a", "b"]}), f"{run}/accepted", "part-0.parquet")
     write_part(pa.table({"id": ["b", "c"], "reason": ["x", "y"]}), f"{run}/failed", "part-1.parquet")
     client.put_object(Bucket=RUNS, Key="torn/captions/part-2.parquet", Body=b"PAR1 and then")
-    ended, notes = repair(run)
+    ended, notes = repair(run, ("accepted", "captions", "rejected", "failed"))
     assert ended.to_pylist() == ["a", "b", "c"]
     assert [text.split(" (")[0].split(";")[0] for text in notes] == [
         "quarantined an unreadable part", "1 row was written twice",

@@ -17,7 +17,7 @@ from oasis_ray.recipe.recipe import Node, Ref
 from oasis_ray.recipe.row import Row
 from oasis_ray.stage import ModelStage, RowStage
 from oasis_ray.stage.prompt import Prompt
-from oasis_ray.types import Call, Divert, Reply, Request, Route, Sample
+from oasis_ray.types import FAILED, MAIN, REJECTED, Call, Divert, Reply, Request, Sample
 from tests.support import scripts
 
 
@@ -41,11 +41,11 @@ class Count(RowStage[Text, Text]):
         return Text({1: "one", 2: "two"}[len(row.text)])
 
 
-TEXT = {"text": Ref("source", "text")}
+TEXT = {"text": (Ref("source", "text"),)}
 
 
 def runner(
-    script: Callable[[Call], Any], stage: Any, name: str = "n", inputs: Any = TEXT, route: Route = Route.MAIN
+    script: Callable[[Call], Any], stage: Any, name: str = "n", inputs: Any = TEXT, route: str = MAIN
 ) -> NodeRunner:
     node = Node(name, "stage", stage, "llm", route, inputs)
     return NodeRunner(node, ScriptedEngine(script), f"digest of {name}", seed=7, priority=-3)
@@ -109,13 +109,13 @@ def raises(error: Exception) -> Callable[[Call], Reply]:
 
 def test_a_request_that_cannot_be_answered_fails_its_row() -> None:
     refused = runner(raises(RowError("prompt_over_context", "9000 tokens")), Twice())
-    assert asyncio.run(refused.run(row(), {"text": "x"})) == Divert(Route.FAILED, "prompt_over_context", "9000 tokens")
+    assert asyncio.run(refused.run(row(), {"text": "x"})) == Divert(FAILED, "prompt_over_context", "9000 tokens")
 
 
 @pytest.mark.parametrize("stage", [categorize.Categorize(prompt=Prompt("p", "{{text}}")), clean.Clean()])
 def test_a_text_that_the_input_lacks_fails_its_row_and_asks_nothing(stage: Any) -> None:
     result = asyncio.run(runner(raises(OSError("was asked")), stage).run(row(), {"text": None}))
-    assert (type(result), result.route) == (Divert, Route.FAILED)
+    assert (type(result), result.route) == (Divert, FAILED)
 
 
 @pytest.mark.parametrize(
@@ -138,17 +138,17 @@ def test_a_node_of_another_route_does_not_end_the_judging() -> None:
         return lambda call: Reply.of(reply)
 
     judge = score.Score(prompt=Prompt("p", "{{instruction}}"), accept=(5,))
-    inputs = {"instruction": Ref("source", "text")}
+    inputs = {"instruction": (Ref("source", "text"),)}
     runners = [
         runner(says("[[1]]"), judge, "first", inputs),
-        runner(says("x"), clean.Clean(), "tidy", TEXT, Route.CAPTION),
+        runner(says("x"), clean.Clean(), "tidy", TEXT, "caption"),
         runner(says("[[2]]"), judge, "second", inputs),
         runner(says("x"), respond.Respond(), "answer", inputs),
     ]
     ended = row()
     asyncio.run(walk(ended, {"text": "What?"}, runners, in_full=True))
     assert ended.values == {"first": score.Out(1, "[[1]]"), "second": score.Out(2, "[[2]]")}
-    assert (ended.route, ended.node, ended.reason) == (Route.REJECTED, "first", "score_1")
+    assert (ended.route, ended.node, ended.reason) == (REJECTED, "first", "score_1")
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from oasis_ray.job.load import load_job
 from oasis_ray.pipeline.coordinator import LocalCoordinator
 from oasis_ray.pipeline.coordinator_state import WORKERS, CoordinatorState
 from oasis_ray.pipeline.worker import RowWorker
-from oasis_ray.types import Call, Reply, Route
+from oasis_ray.types import FAILED, MAIN, REJECTED, Call, Reply
 from tests.support import scripts
 from tests.support.shards import picture
 
@@ -47,16 +47,16 @@ def given(name: str, image: Any = None) -> dict[str, Any]:
 
 
 ENDS = {
-    "good": (Route.MAIN, None, None),
-    "caption": (Route.CAPTION, "categorize", "caption"),
-    "poor-caption": (Route.REJECTED, "caption_language", "score_2"),
-    "garbled": (Route.REJECTED, "nonsense", "score_1"),
-    "garbled-mute": (Route.REJECTED, "nonsense", "score_1"),
-    "unclear-impossible": (Route.REJECTED, "solvability", "score_1"),
-    "middling": (Route.REJECTED, "gate", "solvability_clarity_below_7"),
-    "mute": (Route.FAILED, "clarity", "no_verdict"),
-    "unreadable": (Route.FAILED, "categorize", "no_kind"),
-    "long": (Route.FAILED, "respond", "prompt_over_context"),
+    "good": (MAIN, None, None),
+    "caption": ("caption", None, None),
+    "poor-caption": (REJECTED, "caption_language", "score_2"),
+    "garbled": (REJECTED, "nonsense", "score_1"),
+    "garbled-mute": (REJECTED, "nonsense", "score_1"),
+    "unclear-impossible": (REJECTED, "solvability", "score_1"),
+    "middling": (REJECTED, "gate", "solvability_clarity_below_7"),
+    "mute": (FAILED, "clarity", "no_verdict"),
+    "unreadable": (FAILED, "categorize", "no_kind"),
+    "long": (FAILED, "respond", "prompt_over_context"),
 }
 
 
@@ -101,7 +101,7 @@ def test_a_row_in_full_is_judged_past_its_rejection_and_no_further(
 )
 def test_a_row_without_a_good_image_fails_at_admission(image: Any, reason: str, segment: Make) -> None:
     ended = asyncio.run(segment().carry(given("r", image)))
-    assert (ended.route, ended.node, ended.reason) == (Route.FAILED, "admit", reason)
+    assert (ended.route, ended.node, ended.reason) == (FAILED, "admit", reason)
     assert (ended.image, ended.values) == (image, {})
 
 

@@ -10,11 +10,10 @@ import pytest
 from oasis_ray.output.audit import audit
 from oasis_ray.output.manifest import read_manifest
 from oasis_ray.run.local_executor import gpu_count
-from oasis_ray.types import Outcome
 from tests.support.cluster import GPUS, Cluster
 from tests.support.command import call_here
 from tests.support.in_phases import ALL, POOL, end_in_a_phase, write_at_once, write_phased, write_shards
-from tests.support.jobs import execute, made, rows_of, write_job
+from tests.support.jobs import ENDS, execute, made, rows_of, write_job
 from tests.support.shards import picture, shard
 
 
@@ -97,7 +96,7 @@ def test_a_run_uses_the_engines_of_all_types_and_pays_for_their_gpus(ray_cluster
     assert "2 engines, each 2 x GPU 1 (H100) on one node" in planned
     assert "1 engine, each 1 x GPU 1 (A100)" in planned
     said("run", path)
-    rows = [row for outcome in Outcome for row in rows_of(tmp_path / "run", outcome)]
+    rows = [row for outcome in ENDS for row in rows_of(tmp_path / "run", outcome)]
     engines = [{step["engine"] for step in row["lineage"] if step["node"] in ("hook", "respond")} for row in rows]
     assert {len(one) for one in engines} == {1}
     assert len(set.union(*engines)) == 3

@@ -14,7 +14,7 @@ from oasis_ray.output.record import batch
 from oasis_ray.output.sink import PartSink
 from oasis_ray.pipeline.walk import settle
 from oasis_ray.recipe.row import Row
-from oasis_ray.types import Divert, Route
+from oasis_ray.types import FAILED, REJECTED, Divert
 from tests.support.jobs import outcomes
 
 
@@ -24,12 +24,12 @@ def test_a_write_task_that_runs_again_replaces_its_parts_and_passes_over_empty_b
     _, recipe = load_job(job_file(), SHIPPED)
     sink = PartSink(PartWriter(str(tmp_path / "run"), recipe, session="s"), rows_per_part=8, rows_per_task=8)
 
-    def ended(route: Route) -> pa.Table:
+    def ended(route: str) -> pa.Table:
         row = Row("a", {"file": "s", "row_group": 0, "row": 0}, None, None)
         return to_ipc(batch([settle(row, "hook", Divert(route, "why"))], recipe, keep_images=False))
 
     nothing = pa.table({})  # what comes from a read task that found the run draining
-    for route in (Route.REJECTED, Route.FAILED):
+    for route in (REJECTED, FAILED):
         sink.write([nothing, ended(route), nothing], SimpleNamespace(task_idx=0))
     assert sink.write([nothing], SimpleNamespace(task_idx=1)) == {}
     assert outcomes(tmp_path / "run") == {"failed": ["a"]}

@@ -12,7 +12,7 @@ from oasis_ray.recipe.binding import bind
 from oasis_ray.recipe.recipe import Recipe, Record, Ref
 from oasis_ray.recipe.spec import RecipeSpec
 from oasis_ray.stage import RowStage
-from oasis_ray.types import Image, Route
+from oasis_ray.types import MAIN, Image
 
 RECIPE = """
 name: small
@@ -31,7 +31,7 @@ nodes:
     with: {phrases: describe}
 records:
   accepted: {data_source: a, instruction: sort.instruction, response: answer.text, scores: {judge: judge.score}}
-  captions: {data_source: b, instruction: pair.instruction, response: tidy.text, scores: {idle: idle.score}}
+  captions: {route: caption, data_source: b, instruction: pair.instruction, response: tidy.text}
 rates:
   - {label: a rate, from: sort, to: gate, published: 0.5}
 """
@@ -63,11 +63,13 @@ def test_a_recipe_is_bound_without_disabled_nodes() -> None:
         ("hook", "vlm", "main"), ("sort", "llm", "main"), ("judge", "llm", "main"), ("gate", None, "main"),
         ("answer", "vlm", "main"), ("tidy", None, "caption"), ("pair", None, "caption"),
     ]  # fmt: skip
-    assert recipe.nodes[3].inputs == {"scores": {"judge": Ref("judge", "score")}}
-    assert recipe.nodes[4].inputs == {"instruction": Ref("sort", "instruction")}
+    assert recipe.nodes[3].inputs == {"scores": {"judge": (Ref("judge", "score"),)}}
+    assert recipe.nodes[4].inputs == {"instruction": (Ref("sort", "instruction"),)}
     assert recipe.records == {
-        Route.MAIN: Record("a", Ref("sort", "instruction"), Ref("answer", "text"), {"judge": Ref("judge", "score")}),
-        Route.CAPTION: Record("b", Ref("pair", "instruction"), Ref("tidy", "text"), {}),
+        "accepted": Record(
+            MAIN, "a", (Ref("sort", "instruction"),), (Ref("answer", "text"),), {"judge": (Ref("judge", "score"),)}
+        ),
+        "captions": Record("caption", "b", (Ref("pair", "instruction"),), (Ref("tidy", "text"),), {}),
     }
 
 
@@ -127,7 +129,7 @@ BROKEN = [
     ("{instruction: sort.reply}, with", "{instruction: sort.reply, caption: hook.text}, with",
      "node 'judge': prompt 'nonsense' does not read {{caption}}; remove the input, or use another prompt"),
     ("{judge: judge.score}}\n", "{judge: judge.reply}}\n",
-     "records, route 'main': score 'judge' must be int, but 'judge.reply' is str"),
+     "record 'accepted': score 'judge' must be int, but 'judge.reply' is str"),
     ("from: sort", "from: srt", "rates: there is no node 'srt'. Did you mean 'sort'?"),
     ("from: sort, to: gate", "from: gate, to: sort", "rates: node 'gate' does not come before node 'sort'"),
 ]  # fmt: skip
@@ -145,7 +147,7 @@ def test_a_duplicate_name_is_rejected(name: str) -> None:
 
 
 def test_a_record_uses_outputs_of_nodes_on_its_route() -> None:
-    at, passed = "records, route 'main': 'response' is bound to", "hook, sort, judge, gate, answer"
+    at, passed = "record 'accepted': 'response' is bound to", "hook, sort, judge, gate, answer"
     assert problems("response: answer.text", "response: idle.reply") == [
         f"{at} 'idle.reply', but node 'idle' is disabled (possible: {passed})."
     ]
@@ -156,11 +158,12 @@ def test_a_record_uses_outputs_of_nodes_on_its_route() -> None:
 
 def test_a_route_needs_a_node_that_sends_rows_there_and_a_record() -> None:
     found = problems("{name: sort,", "{name: sort, enabled: false,")
-    assert "node 'tidy': no earlier node sends rows to route 'caption'" in found
-    record = (
-        "  captions: {data_source: b, instruction: pair.instruction, response: tidy.text, scores: {idle: idle.score}}"
-    )
-    assert problems(record, "") == ["r.yaml: rows can end as captions, but `records` has no `captions`"]
+    assert "node 'tidy': no earlier node sends rows to route 'caption' (possible: main)" in found
+    (record,) = [line for line in RECIPE.splitlines() if line.startswith("  captions:")]
+    advice = "add one to `records`, or bring the rows back with `to`, or drop them with an exit to 'rejected'"
+    assert problems(record, "") == [
+        f"r.yaml: rows end on route 'caption', but no record has `route: caption`; {advice}"
+    ]
 
 
 @dataclass(frozen=True)

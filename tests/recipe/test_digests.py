@@ -13,7 +13,7 @@ from oasis_ray.recipe.recipe import Node, Ref
 from oasis_ray.stage import Stage
 from oasis_ray.stage.prompt import Prompt
 from oasis_ray.stage.signature import contract
-from oasis_ray.types import Route, Sampling
+from oasis_ray.types import MAIN, Sampling
 
 SOURCE = """
 from dataclasses import dataclass
@@ -34,11 +34,11 @@ class Mine(RowStage[In, Out]):
     def apply(self, row: In) -> Out:
         return Out(row.text + "{written}")
 """
-WIRES = {"text": Ref("hook", "text")}
+WIRES = {"text": (Ref("hook", "text"),)}
 
 
 def node(stage: Stage, kind: str = "score", inputs: Mapping[str, Any] = WIRES) -> Node:
-    return Node("n", kind, stage, None, Route.MAIN, inputs)
+    return Node("n", kind, stage, None, MAIN, inputs)
 
 
 SCORE = Score(prompt=Prompt("clarity", "Is it clear? {{text}}"), accept=(5,))
@@ -74,7 +74,7 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Stage
         (node(SCORE.model_copy(update={"accept": (4, 5)})), False),
         (node(SCORE.model_copy(update={"prompt": Prompt("clarity", "Is it?")})), False),
         (node(SCORE, kind="grade"), False),
-        (node(SCORE, inputs={"text": Ref("source", "text")}), False),
+        (node(SCORE, inputs={"text": (Ref("source", "text"),)}), False),
     ],
     ids=["itself", "the default again", "sampling", "a parameter", "a prompt's text", "another stage", "another input"],
 )

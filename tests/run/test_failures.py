@@ -26,7 +26,7 @@ from oasis_ray.output.record import batch
 from oasis_ray.pipeline.walk import settle
 from oasis_ray.recipe.row import Row
 from oasis_ray.run.run import Run
-from oasis_ray.types import Divert, Route
+from oasis_ray.types import FAILED, REJECTED, Divert
 from tests.support.command import call_here, start, until
 from tests.support.jobs import execute, outcomes, rows, scripted
 from tests.support.shards import picture, shard
@@ -242,7 +242,7 @@ def test_a_part_that_is_written_again_takes_the_place_of_all_parts_of_its_task(
 ) -> None:
     _, recipe = load_job(job_file(), SHIPPED)
     writer = PartWriter(str(tmp_path / "run"), recipe, session="s")
-    for route in (Route.REJECTED, Route.FAILED):
+    for route in (REJECTED, FAILED):
         row = Row("a", {"file": "s", "row_group": 0, "row": 0}, None, None)
         writer.write([batch([settle(row, "hook", Divert(route, "why"))], recipe, keep_images=False)], 0)
     assert writer.write([], 1) == {}

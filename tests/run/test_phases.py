@@ -27,9 +27,9 @@ from oasis_ray.pipeline.worker import RowWorker
 from oasis_ray.recipe.recipe import Node, Recipe
 from oasis_ray.run.phases import cut, due
 from oasis_ray.stage import Stage
-from oasis_ray.types import Call, Outcome, Reply, Route
+from oasis_ray.types import MAIN, Call, Reply
 from tests.support import scripts
-from tests.support.jobs import rows_of
+from tests.support.jobs import ENDS, rows_of
 from tests.support.shards import picture, shard
 
 JobFile = Callable[..., Path]
@@ -39,21 +39,19 @@ class Keeps(Stage):
     """A stage that sends no row to another route."""
 
 
-class Diverts(Stage):
-    """A stage that sends some rows to the caption route."""
-
-    routes = (Route.CAPTION,)
+def exits(word: str) -> dict[str, str]:
+    return {"caption": "caption"} if ">" in word else {}
 
 
 def recipe(text: str) -> Recipe:
     """`v l> | -c v`: pools of the main route's nodes (`-` none, `>` diverts), then of the caption route's."""
     main, _, captions = text.partition("|")
     nodes = [
-        Node(f"{word.strip('>')}{place}", "stage", (Diverts if ">" in word else Keeps)(), _pool(word), Route.MAIN, {})
+        Node(f"{word.strip('>')}{place}", "stage", Keeps(), _pool(word), MAIN, {}, exits(word))
         for place, word in enumerate(main.split())
     ]
     nodes += [
-        Node(f"{word}{place}c", "stage", Keeps(), _pool(word), Route.CAPTION, {})
+        Node(f"{word}{place}c", "stage", Keeps(), _pool(word), "caption", {})
         for place, word in enumerate(captions.split())
     ]
     return Recipe("made", tuple(nodes), {})
@@ -208,7 +206,7 @@ class Table:
         pools = {name: ScriptedEngine(partial(self._ask, name)) for name in phase.pools}
         digests = {node.name: node.name for node in self.recipe.nodes}
         segment = RowWorker(self.job, self.recipe, pools, digests, LocalCoordinator(heard), waits_for)
-        given = open_shards(self.job.input).without(ended_ids(str(self.folder)))
+        given = open_shards(self.job.input).without(ended_ids(str(self.folder), self.recipe.outcomes))
         left = due(given, read_waiting(str(self.folder)), self.recipe, phase)
         writer = PartWriter(str(self.folder), self.recipe, session=f"{session}-{number}", waiting=waits_for)
         batches = [batch for group in left.groups for batch in read(group, self.job.input, 3)]
@@ -224,7 +222,7 @@ class Table:
 
     def rows(self) -> dict[str, list[dict[str, Any]]]:
         """All rows by outcome, but for what two runs may differ in."""
-        found = {str(outcome): rows_of(self.folder, outcome) for outcome in Outcome}
+        found = {outcome: rows_of(self.folder, outcome) for outcome in ENDS}
         for row in chain.from_iterable(found.values()):
             for step in row["lineage"]:
                 del step["seconds"], step["started"]
@@ -256,7 +254,7 @@ def test_rows_in_phases_are_the_rows_without(share: float, nodes: dict[str, Any]
     told = [in_phases.carry(phase.number) for phase in in_phases.phases]
     assert in_phases.rows() == at_once.rows()
     assert sorted(in_phases.calls) == sorted(at_once.calls)
-    assert {outcome: len(rows) for outcome, rows in at_once.rows().items() if rows}.keys() == set(Outcome)
+    assert {outcome: len(rows) for outcome, rows in at_once.rows().items() if rows}.keys() == set(ENDS)
     assert all(rows == ended + waits for phase in told for rows, ended, waits in phase)
     assert {pool for pool, _ in in_phases.calls[: len(KINDS) - 1]} == {"vlm"}
 
@@ -271,7 +269,9 @@ def test_rows_go_on_from_where_they_are_whatever_was_lost_and_however_it_is_cut(
         (killed.folder / f"{name}.parquet").unlink(missing_ok=True)
     broken = killed.folder / "phases/3/part-s-2-000002.parquet"
     broken.write_bytes(broken.read_bytes()[:-9])
-    assert [line.partition(" (")[0] for line in repair(str(killed.folder))[1]] == ["quarantined an unreadable part"]
+    assert [line.partition(" (")[0] for line in repair(str(killed.folder), tuple(ENDS))[1]] == [
+        "quarantined an unreadable part"
+    ]
     calls = len(killed.calls)
     further = {row["id"] for part in killed.folder.glob("phases/3/*") for row in pq.read_table(part).to_pylist()}
     killed.phases = cut(killed.recipe, killed.job.pools, lambda _: True)  # the cluster has grown
@@ -325,7 +325,7 @@ nodes:
   - {name: clean, stage: clean, route: caption, inputs: {text: source.said}}
 records:
   accepted: {data_source: texts, instruction: second.instruction, response: first.instruction}
-  captions: {data_source: texts, instruction: clean.text, response: clean.text}
+  captions: {route: caption, data_source: texts, instruction: clean.text, response: clean.text}
 """
     )
     (tmp_path / "shards").mkdir()

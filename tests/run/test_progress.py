@@ -12,7 +12,7 @@ import pytest
 
 from oasis_ray.cluster.metrics import METRICS, Metrics
 from oasis_ray.errors import JobError
-from oasis_ray.output.counts import Usage
+from oasis_ray.output.counts import EndedRow, Usage
 from oasis_ray.output.manifest import read_manifest
 from oasis_ray.pipeline.coordinator_state import CoordinatorState
 from oasis_ray.pipeline.snapshot import Event, RowsAtNode, by_node
@@ -20,7 +20,7 @@ from oasis_ray.run.event_log import EventLog
 from oasis_ray.run.local_executor import LocalExecutor
 from oasis_ray.run.progress import Place, Progress, publish, read_progress, write_progress
 from oasis_ray.run.progress_reporter import Reporter
-from oasis_ray.types import Outcome
+from oasis_ray.types import FAILED
 from tests.support.command import call_here
 from tests.support.jobs import execute
 from tests.support.run_folders import RunFolder, accepted, rejected
@@ -200,7 +200,7 @@ def test_the_watch_keeps_events_until_they_are_fetched_and_may_be_asked_again() 
     watch.begin(["a", "b"])
     watch.begin(["b"])
     watch.lost("vlm", "a")
-    watch.ended(["a"], [(Outcome.FAILED, "respond", "poison", [])], [("a", "respond", "poison")])
+    watch.ended(["a"], [EndedRow(FAILED, "respond", "poison", [])], [("a", "respond", "poison")])
     watch.fail("the cable is out")
     watch.drain()
     watch.drain()

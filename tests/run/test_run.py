@@ -69,6 +69,7 @@ def test_an_accepted_row_is_a_whole_record(done: Path) -> None:
         "image_sha256": "7a8f5d0d4a3b6f0d",
         "origin": None,
         "source": {"file": "a", "row_group": 0, "row": 0},
+        "moves": [],
     } | {"image_sha256": row["image_sha256"]}
     assert len(row["image_sha256"]) == 64
 
@@ -173,7 +174,7 @@ def test_a_recipe_that_asks_no_model_runs_without_engines(tmp_path: Path, job_fi
     pq.write_table(pa.table({"id": ["a", "b"], "text": [text, ""]}), tmp_path / "texts.parquet")
     given = {"path": str(tmp_path / "texts.parquet"), "id": "id", "image": None, "columns": ["text"]}
     path = job_file(recipe=str(ROOT / "benchmarks/scale/rows.yaml"), input=given, pools={})
-    assert execute(path)["rows"] == {"accepted": 1, "captions": 0, "rejected": 1, "failed": 0}
+    assert execute(path)["rows"] == {"accepted": 1, "rejected": 1, "failed": 0}
     (row,) = rows_of(tmp_path / "run", "accepted")
     assert (row["id"], row["instruction"], row["lineage"]) == ("a", text, [])
     assert audit(str(tmp_path / "run")).faults == []

@@ -15,7 +15,7 @@ ASK = """
 import asyncio, os, psutil, sys
 from oasis_ray.engine.engine import open_engine
 from oasis_ray.job.pool import Pool
-from oasis_ray.engine.model_files import pinned
+from oasis_ray.engine.model_files import pin_revisions
 from oasis_ray.types import Call, Request, Sampling
 
 async def ask(pool):
@@ -29,7 +29,7 @@ async def ask(pool):
 
 if __name__ == "__main__":
     pool = Pool(model=sys.argv[1], device="cpu", max_context_tokens=512, max_sequences=4)
-    asyncio.run(ask(pinned({"llm": pool}, {})["llm"]))
+    asyncio.run(ask(pin_revisions({"llm": pool}, {})["llm"]))
 """
 
 

@@ -7,7 +7,7 @@ import pytest
 from oasis_ray.content.stages.categorize import Categorize, In, Out
 from pydantic import ValidationError
 
-from oasis_ray.stage import Divert, Reply, Request, Route, Sample, Sampling
+from oasis_ray.stage import FAILED, Divert, Reply, Request, Sample, Sampling
 
 CONTEXT = {"prompts": (Path(__file__).parents[2] / "prompts",)}
 STAGE = Categorize.model_validate({"prompt": "categorize"}, context=CONTEXT)
@@ -68,7 +68,7 @@ def test_categorize_extracts_exactly_one_instruction(reply, instruction):
     ["Kind: caption", "**Kind:** Caption.", "Kind：caption\n", "Kind: caption\nKind: instruction\nInstruction: A?"],
 )
 def test_categorize_sends_a_caption_to_its_route(reply):
-    assert STAGE.parse(ROW, [Reply.of(reply)]) == Divert(Route.CAPTION, "caption", reply)
+    assert STAGE.parse(ROW, [Reply.of(reply)]) == Divert("caption", "caption", reply)
 
 
 @pytest.mark.parametrize(
@@ -92,19 +92,19 @@ def test_categorize_sends_a_caption_to_its_route(reply):
     ],
 )
 def test_a_reply_that_cant_be_read_fails_with_the_whole_reply(reply, reason):
-    assert STAGE.parse(ROW, [Reply.of(reply)]) == Divert(Route.FAILED, reason, reply)
+    assert STAGE.parse(ROW, [Reply.of(reply)]) == Divert(FAILED, reason, reply)
 
 
 def test_an_instruction_that_was_cut_off_is_none_but_a_caption_is_one():
     cut = KIND + "Instruction: How man"
-    assert STAGE.parse(ROW, [Reply((Sample(cut, "length"),))]) == Divert(Route.FAILED, "instruction_truncated", cut)
+    assert STAGE.parse(ROW, [Reply((Sample(cut, "length"),))]) == Divert(FAILED, "instruction_truncated", cut)
     loop = "Kind: caption\nIt is"
-    assert STAGE.parse(ROW, [Reply((Sample(loop, "length"),))]) == Divert(Route.CAPTION, "caption", loop)
+    assert STAGE.parse(ROW, [Reply((Sample(loop, "length"),))]) == Divert("caption", "caption", loop)
 
 
 @pytest.mark.parametrize("reply", ["\n" * 500_000, KIND + "\n * " * 200_000, KIND + "> \n" * 200_000])
 def test_a_reply_of_empty_lines_is_read_without_hanging(reply):
-    assert STAGE.parse(ROW, [Reply.of(reply)]).route == Route.FAILED
+    assert STAGE.parse(ROW, [Reply.of(reply)]).route == FAILED
 
 
 def test_categorize_refuses_a_prompt_that_isnt_there_and_keeps_defaults():

@@ -6,7 +6,7 @@ import pytest
 from oasis_ray.content.stages.clean import SPECIAL, Clean, In, Out
 from pydantic import ValidationError
 
-from oasis_ray.stage import Divert, Route
+from oasis_ray.stage import REJECTED, Divert
 
 CAT = "A cat sits on a red mat beside the open window."
 ZH = "一只猫坐在红色的垫子上。旁边是一扇开着的窗户，外面正在下雨。"
@@ -93,18 +93,18 @@ def test_clean_removes_garbage(raw, text):
     ],
 )
 def test_a_caption_that_is_too_short_once_clean_is_rejected(raw, detail):
-    assert Clean().apply(In(raw)) == Divert(Route.REJECTED, "caption_too_short", detail)
+    assert Clean().apply(In(raw)) == Divert(REJECTED, "caption_too_short", detail)
 
 
 def test_a_caption_that_was_mostly_garbage_is_rejected():
     raw = CAT + "<|image_pad|>" * 9
-    assert Clean().apply(In(raw)) == Divert(Route.REJECTED, "caption_mostly_garbage", CAT)
+    assert Clean().apply(In(raw)) == Divert(REJECTED, "caption_mostly_garbage", CAT)
     assert Clean(max_removed=1).apply(In(raw)) == out(raw, CAT)
 
 
 def test_a_cjk_character_counts_as_three():
     assert Clean(min_chars=26).apply(In("一只猫坐在垫上。")) == Divert(
-        Route.REJECTED, "caption_too_short", "一只猫坐在垫上。"
+        REJECTED, "caption_too_short", "一只猫坐在垫上。"
     )
     assert Clean(min_chars=22).apply(In("一只猫坐在垫上。")) == Out("一只猫坐在垫上。", 0.0)
     assert Clean(min_chars=11).apply(In("고양이 .")) == Out("고양이 .", 0.0)

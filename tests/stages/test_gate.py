@@ -7,7 +7,7 @@ import pytest
 from oasis_ray.content.stages.gate import Gate, In, Out
 from pydantic import ValidationError
 
-from oasis_ray.stage import Divert, Route
+from oasis_ray.stage import REJECTED, Divert
 
 MM_INF = Gate.model_validate(
     {
@@ -38,7 +38,7 @@ def test_a_gate_without_rules_accepts_everything():
 )
 def test_gate_keeps_mm_infs_rule(solvability, clarity, hallucination, nonsense, reason):
     scores = {"solvability": solvability, "clarity": clarity, "hallucination": hallucination, "nonsense": nonsense}
-    expected = Divert(Route.REJECTED, reason, str(scores)) if reason else Out(sum(scores.values()))
+    expected = Divert(REJECTED, reason, str(scores)) if reason else Out(sum(scores.values()))
     assert MM_INF.apply(In(scores)) == expected
 
 
@@ -51,9 +51,9 @@ def test_gate_accepts_exactly_what_mm_infs_rule_accepts():
 
 
 def test_a_missing_score_violates_its_rule():
-    assert MM_INF.apply(In({})) == Divert(Route.REJECTED, "solvability_below_3", "{}")
+    assert MM_INF.apply(In({})) == Divert(REJECTED, "solvability_below_3", "{}")
     sums = Gate.model_validate({"sums": [{"axes": ["a", "b"], "at_least": 6}]})
-    assert sums.apply(In({"a": 5})) == Divert(Route.REJECTED, "a_b_below_6", "{'a': 5}")
+    assert sums.apply(In({"a": 5})) == Divert(REJECTED, "a_b_below_6", "{'a': 5}")
 
 
 def test_an_axis_without_a_rule_counts_in_the_total_only():

@@ -6,7 +6,7 @@ import pytest
 from oasis_ray.content.stages.hook import Hook, In, Out
 from pydantic import ValidationError
 
-from oasis_ray.stage import Divert, Image, Reply, Request, Route, Sample, Sampling
+from oasis_ray.stage import REJECTED, Divert, Image, Reply, Request, Sample, Sampling
 from oasis_ray.stage.signature import contract
 
 PICTURE = Image(b"bytes of a picture", "a digest")
@@ -42,7 +42,7 @@ def test_hook_marks_a_text_that_was_cut_off():
 
 @pytest.mark.parametrize("written", ["", " ", "\n\n", "\t\u3000\u2003\r\n"])
 def test_hook_rejects_a_text_of_nothing_but_space(written):
-    assert Hook().parse(ROW, [Reply.of(written)]) == Divert(Route.REJECTED, "empty_hook", written)
+    assert Hook().parse(ROW, [Reply.of(written)]) == Divert(REJECTED, "empty_hook", written)
 
 
 def test_sampling_given_in_part_keeps_the_hooks_own_defaults():

@@ -6,7 +6,7 @@ import pytest
 from oasis_ray.content.stages.respond import In, Out, Respond
 from pydantic import ValidationError
 
-from oasis_ray.stage import Divert, Image, Reply, Request, Route, Sample, Sampling
+from oasis_ray.stage import REJECTED, Divert, Image, Reply, Request, Sample, Sampling
 
 PICTURE = Image(b"bytes of a picture", "a digest")
 ROW = In("How many boats?", PICTURE)
@@ -48,9 +48,9 @@ def test_respond_keeps_the_answer_without_space_around_it(said, text):
         ([("a", "stop", float("-inf")), ("b", "stop", -99.0)], Out("b", -99.0)),
         ([("a", "length", -0.1), ("b", "stop", -0.9)], Out("b", -0.9)),  # a truncated answer is not kept
         ([("", "stop", -0.1), (" \n", "stop", -0.2), ("c", "stop", -3.0)], Out("c", -3.0)),
-        ([("a", "length", -0.1), ("b", "length", -0.2)], Divert(Route.REJECTED, "response_truncated", "a")),
-        ([("a", "length", -0.1), ("", "stop", -0.2)], Divert(Route.REJECTED, "empty_response", "a")),
-        ([(" ", "stop", -0.1), ("", "stop", -0.2)], Divert(Route.REJECTED, "empty_response", " ")),
+        ([("a", "length", -0.1), ("b", "length", -0.2)], Divert(REJECTED, "response_truncated", "a")),
+        ([("a", "length", -0.1), ("", "stop", -0.2)], Divert(REJECTED, "empty_response", "a")),
+        ([(" ", "stop", -0.1), ("", "stop", -0.2)], Divert(REJECTED, "empty_response", " ")),
     ],
 )
 def test_best_of_keeps_the_most_likely_complete_answer(samples, expected):
@@ -63,7 +63,7 @@ def test_best_of_keeps_the_most_likely_complete_answer(samples, expected):
     [
         (Sample("Two bo", "length"), Out("Two bo", None)),
         (Sample("Two boats.", "stop"), Out("Two boats.", None)),
-        (Sample(" ", "length"), Divert(Route.REJECTED, "empty_response", " ")),
+        (Sample(" ", "length"), Divert(REJECTED, "empty_response", " ")),
     ],
 )
 def test_keep_truncated_takes_what_was_cut_off(sample, expected):

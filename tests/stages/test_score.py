@@ -7,7 +7,7 @@ import pytest
 from oasis_ray.content.stages.score import In, Out, Score
 from pydantic import ValidationError
 
-from oasis_ray.stage import Divert, Image, Reply, Request, Route, Sample, Sampling
+from oasis_ray.stage import FAILED, REJECTED, Divert, Image, Reply, Request, Sample, Sampling
 
 CONTEXT = {"prompts": (Path(__file__).parents[2] / "prompts",)}
 STAGE = Score.model_validate({"prompt": "clarity", "accept": [3, 4, 5]}, context=CONTEXT)
@@ -101,12 +101,12 @@ def test_score_takes_the_last_verdict_else_the_last_number(reply, score):
     ],
 )
 def test_a_reply_without_a_whole_score_fails_with_the_whole_reply(reply, reason):
-    assert STAGE.parse(ROW, [Reply.of(reply)]) == Divert(Route.FAILED, reason, reply)
+    assert STAGE.parse(ROW, [Reply.of(reply)]) == Divert(FAILED, reason, reply)
 
 
 @pytest.mark.parametrize("reply", ["There are 3 boats, and the 4", "1. It asks for 5", "4", "[[4"])
 def test_numbers_in_the_reasons_of_a_reply_that_was_cut_off_are_no_verdict(reply):
-    assert STAGE.parse(ROW, [Reply((Sample(reply, "length"),))]) == Divert(Route.FAILED, "no_verdict", reply)
+    assert STAGE.parse(ROW, [Reply((Sample(reply, "length"),))]) == Divert(FAILED, "no_verdict", reply)
     said = reply + " [[4]] and"
     assert STAGE.parse(ROW, [Reply((Sample(said, "length"),))]) == Out(4, said)
 
@@ -114,7 +114,7 @@ def test_numbers_in_the_reasons_of_a_reply_that_was_cut_off_are_no_verdict(reply
 @pytest.mark.parametrize("score", [1, 2])
 def test_a_score_that_isnt_accepted_rejects_the_row_and_is_kept(score):
     reply = f"Vague. [[{score}]]"
-    expected = Divert(Route.REJECTED, f"score_{score}", reply, Out(score, reply))
+    expected = Divert(REJECTED, f"score_{score}", reply, Out(score, reply))
     assert STAGE.parse(ROW, [Reply.of(reply)]) == expected
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from oasis_ray.content.stages.language import Out as Spoken
 
 from oasis_ray.recipe.row import Row
-from oasis_ray.types import Outcome, Route
+from oasis_ray.types import MAIN
 from tests.support.run_folders import RunFolder
 
 
@@ -33,7 +33,8 @@ def row(name: str, asked: str, answered: str, data: bytes | None = None, **given
         {"file": "s", "row_group": 0, "row": 0},
         {"bytes": data, "path": given.get("path")} if data else None,
         sha256(data).hexdigest() if data else None,
-        route=Route.CAPTION if caption else Route.MAIN,
+        route="caption" if caption else MAIN,
+        moves=[{"node": "categorize", "route": "caption", "reason": "caption", "detail": ""}] if caption else [],
         origin=given.get("origin"),
         values=texts | scores,
     )
@@ -46,7 +47,8 @@ def write_run(
     run = RunFolder(folder, job_file, len(rows))
     for at in range(0, len(rows), a_part):
         run.part(f"x-{at:06d}", *rows[at : at + a_part], drop=drop)
-    ended = {str(outcome): sum(row.outcome is outcome for row in rows) for outcome in Outcome}
+    of = run.recipe.outcome_of
+    ended = {outcome: sum(of(row.route) == outcome for row in rows) for outcome in run.recipe.outcomes}
     reasons = [{"fate": "rejected", "node": "gate", "reason": "score_1", "rows": 3}]
     run.manifest(rows=ended, reasons=reasons, cost={}, **keys)
     return folder

@@ -9,7 +9,6 @@ import yaml
 from oasis_ray.cli import SHIPPED
 from oasis_ray.job.load import load_job
 from oasis_ray.run.run import Run
-from oasis_ray.types import Outcome
 from tests.support.shards import picture, shard
 
 IDS = [
@@ -96,7 +95,7 @@ def outcomes(run: Path) -> dict[str, list[str]]:
 
 def made(run: Path) -> dict[str, list[dict[str, Any]]]:
     """All rows of a run by outcome, but for what two runs may differ in: which engine answered, and when."""
-    found = {str(outcome): rows_of(run, outcome) for outcome in Outcome}
+    found = {outcome: rows_of(run, outcome) for outcome in ENDS}
     for row in (row for rows in found.values() for row in rows):
         for step in row["lineage"]:
             for name in ("started", "seconds", "engine", "engine_seconds", "cached_tokens"):

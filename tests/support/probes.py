@@ -39,5 +39,5 @@ def close(folder: RunFolder, count: int, **session: Any) -> dict[str, Any]:
     tally, sessions = counts_of(str(folder.path)), [{**SESSION, "rows": count, **session}]
     pools = {node.name: node.pool for node in folder.recipe.nodes}
     made = bill(tally, pools, spent_by(sessions, PRICES), PRICES.currency)
-    folder.manifest(sessions=sessions, **summary(tally), bill=made.model_dump(mode="json"))
+    folder.manifest(sessions=sessions, **summary(tally, folder.recipe.outcomes), bill=made.model_dump(mode="json"))
     return read_manifest(str(folder.path))

@@ -7,7 +7,7 @@ from oasis_ray.content.stages import categorize, clean, hook, pair, respond, sco
 from oasis_ray.recipe.recipe import Node, Recipe, Record, Ref
 from oasis_ray.recipe.row import Row
 from oasis_ray.stage.prompt import Phrases, Prompt
-from oasis_ray.types import Route
+from oasis_ray.types import MAIN
 
 PICTURE = {"bytes": b"picture", "path": "a.png"}
 PLACE = {"file": "s", "row_group": 0, "row": 7}
@@ -19,16 +19,18 @@ PROMPT = Prompt("p", "{{instruction}}")
 RECIPE = Recipe(
     "small",
     (
-        Node("hook", "hook", hook.Hook(), "vlm", Route.MAIN, {}),
-        Node("sort", "categorize", categorize.Categorize(prompt=PROMPT), "llm", Route.MAIN, {}),
-        Node("judge", "score", score.Score(prompt=PROMPT, accept=(5,)), "llm", Route.MAIN, {}),
-        Node("answer", "respond", respond.Respond(), "vlm", Route.MAIN, {}),
-        Node("tidy", "clean", clean.Clean(), None, Route.CAPTION, {}),
-        Node("pair", "pair", pair.Pair(phrases=Phrases("d", {"en": ("Describe.",)})), None, Route.CAPTION, {}),
+        Node("hook", "hook", hook.Hook(), "vlm", MAIN, {}),
+        Node("sort", "categorize", categorize.Categorize(prompt=PROMPT), "llm", MAIN, {}, {"caption": "caption"}),
+        Node("judge", "score", score.Score(prompt=PROMPT, accept=(5,)), "llm", MAIN, {}),
+        Node("answer", "respond", respond.Respond(), "vlm", MAIN, {}),
+        Node("tidy", "clean", clean.Clean(), None, "caption", {}),
+        Node("pair", "pair", pair.Pair(phrases=Phrases("d", {"en": ("Describe.",)})), None, "caption", {}),
     ),
     {
-        Route.MAIN: Record("a", Ref("sort", "instruction"), Ref("answer", "text"), {"sense": Ref("judge", "score")}),
-        Route.CAPTION: Record("b", Ref("pair", "instruction"), Ref("tidy", "text"), {}),
+        "accepted": Record(
+            MAIN, "a", (Ref("sort", "instruction"),), (Ref("answer", "text"),), {"sense": (Ref("judge", "score"),)}
+        ),
+        "captions": Record("caption", "b", (Ref("pair", "instruction"),), (Ref("tidy", "text"),), {}),
     },
 )
 

@@ -14,7 +14,7 @@ from oasis_ray.output.part_writer import unpack, write_part
 from oasis_ray.output.record import batch
 from oasis_ray.output.schema import columns
 from oasis_ray.recipe.row import Row
-from oasis_ray.types import Outcome, Route
+from oasis_ray.types import FAILED, REJECTED
 
 STEP = {"digest": "d", "seed": 5, "finish": "stop", "prompt_tokens": 9, "cached_tokens": 4, "reply_tokens": 3}
 
@@ -46,18 +46,19 @@ def caption(name: str, *, text: str = "A square.", spoken: str = "en", **keys: A
     scores = dict.fromkeys(("caption_language", "caption_information", "caption_coherence"), 5)
     nodes = {"caption_clean": clean.Out(text, 0.0), "spoken": language.Out(spoken, sure=True),
              "pair": pair.Out("Describe the picture.")}  # fmt: skip
-    return row(name, text=text, scores=scores, nodes=nodes, route=Route.CAPTION, **keys)
+    moves = [{"node": "categorize", "route": "caption", "reason": "caption", "detail": "Kind: caption"}]
+    return row(name, text=text, scores=scores, nodes=nodes, route="caption", moves=moves, **keys)
 
 
 def rejected(name: str, node: str = "clarity", value: int = 1, **keys: Any) -> Row:
     """A row that the judge `node` turned down with the score `value`."""
     reason = f"score_{value}"
-    return row(name, route=Route.REJECTED, node=node, reason=reason, detail=reason, scores={node: value}, **keys)
+    return row(name, route=REJECTED, node=node, reason=reason, detail=reason, scores={node: value}, **keys)
 
 
 def failed(name: str, reason: str = "image_broken", **keys: Any) -> Row:
     """A row that could not be worked on."""
-    return row(name, route=Route.FAILED, node="admit", reason=reason, detail="it can't be decoded", **keys)
+    return row(name, route=FAILED, node="admit", reason=reason, detail="it can't be decoded", **keys)
 
 
 class RunFolder:
@@ -75,6 +76,6 @@ class RunFolder:
 
     def part(self, name: str, *rows: Row, keep_images: bool = False, drop: tuple[str, ...] = ()) -> None:
         """Write `part-NAME.parquet` of each outcome that occurs, without the columns `drop`."""
-        schemas = {outcome: columns(self.recipe, outcome) for outcome in Outcome}
+        schemas = {outcome: columns(self.recipe, outcome) for outcome in self.recipe.outcomes}
         for outcome, table in unpack([batch(rows, self.recipe, keep_images=keep_images)], schemas):
             write_part(table.drop_columns(list(drop)), str(self.path / outcome), f"part-{name}.parquet")
