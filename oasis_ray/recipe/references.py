@@ -43,6 +43,8 @@ class References:
     def resolve(self, wire: Reference, want: Any, at: str, route: str, *, source: bool = True) -> Refs:
         """Return the references of one value of type `want`; `at` names the place in problems."""
         wires = self._enabled(wire) or listed(wire)
+        if route not in certain(self.nodes, ()):  # no row takes this route, which is already reported
+            return tuple(Ref(*name.partition(".")[::2]) for name in wires)
         alone = len(wires) == 1
         refs = tuple(self._one(name, want, at, route, source=source, alone=alone) for name in wires)
         names = {ref.node for ref in refs}

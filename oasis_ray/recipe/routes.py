@@ -27,9 +27,10 @@ def certain(nodes: Sequence[Node], names: Collection[str]) -> dict[str, bool]:
             continue
         for route in diverted(node):
             passed[route] = passed.get(route, True) and passed[node.route]
-        through = passed.pop(node.route) or node.name in names
-        onward = node.to or node.route
-        passed[onward] = passed.get(onward, True) and through
+        passed[node.route] = passed[node.route] or node.name in names
+        if node.to:
+            through = passed.pop(node.route)
+            passed[node.to] = passed.get(node.to, True) and through
     return passed
 
 
@@ -41,9 +42,10 @@ def possible(nodes: Sequence[Node], route: str) -> list[Node]:
             continue
         for exit_ in diverted(node):
             passed[exit_] = passed.get(exit_, set()) | passed[node.route]
-        through = passed.pop(node.route) | {node.name}
-        onward = node.to or node.route
-        passed[onward] = passed.get(onward, set()) | through
+        passed[node.route] = passed[node.route] | {node.name}
+        if node.to:
+            through = passed.pop(node.route)
+            passed[node.to] = passed.get(node.to, set()) | through
     return [node for node in nodes if node.name in passed.get(route, ())]
 
 
