@@ -24,6 +24,14 @@ class Image:
     digest: str
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A turn of a conversation: who speaks, and the text. An image is shown before the first human turn."""
+
+    speaker: Literal["human", "gpt", "system"]
+    text: str
+
+
 class Sampling(BaseModel):
     """Sampling parameters. The defaults are greedy decoding."""
 
@@ -132,21 +140,11 @@ class Reply:
 class Divert:
     """A stage's decision that a row leaves its route: to `REJECTED`, `FAILED`, or one of the stage's `exits`.
 
-    `reason` is a fixed word, `detail` the text that shows why, `out` the output if there is one (a score that is too low
-    is still a score).
+    `reason` is a fixed word, `detail` the text that shows why, `out` the output if there is one (a score that is too
+    low is still a score).
     """
 
     route: str
     reason: str
     detail: str = ""
     out: Any = None
-
-
-from enum import StrEnum  # SHIM
-
-
-class Outcome(StrEnum):  # SHIM
-    ACCEPTED = "accepted"
-    CAPTIONS = "captions"
-    REJECTED = "rejected"
-    FAILED = "failed"

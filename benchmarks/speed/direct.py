@@ -94,30 +94,30 @@ async def steps(path: Path, engines: dict[str, Engine]) -> tuple[list[float], li
     job, recipe, rows = rows_in(path)
     digests = node_digests(job, recipe)
     ended = [Row(row["id"], row["source"], row["image"], None) for row in rows]
-    images = [admit(row["image"]["bytes"], job.input.limits) for row in rows]
+    for row, given in zip(ended, rows, strict=True):
+        row.source = {"image": admit(given["image"]["bytes"], job.input.limits)}
     first: dict[str, tuple[str, Divert]] = {}
     for place, node in enumerate(recipe.nodes):
         pool = Apart(node.name, engines[node.pool]) if node.pool else None
         runner = NodeRunner(node, pool, digests[node.name], job.seed, -place)
 
-        async def step(row: Row, image: Any, runner: NodeRunner = runner) -> None:
+        async def step(row: Row, runner: NodeRunner = runner) -> None:
             node = runner.node
-            found = await runner.run(row, {"image": image})
+            found = await runner.run(row)
             out = found.out if isinstance(found, Divert) else found
             if out is not None:
                 row.values[node.name] = out
-            if isinstance(found, Divert) and node.stage.judges and found.route is REJECTED:
+            if not isinstance(found, Divert):
+                return
+            found = replace(found, route=node.destination(found))
+            if node.stage.judges and found.route == REJECTED:
                 first.setdefault(row.id, (node.name, found))
-            elif isinstance(found, Divert):
+            else:
                 settle(row, node.name, found)
 
-        here = [
-            (row, image)
-            for row, image in zip(ended, images, strict=True)
-            if row.route is node.route and (row.id not in first or node.stage.judges)
-        ]
+        here = [row for row in ended if row.route == node.route and (row.id not in first or node.stage.judges)]
         for at in range(0, len(here), BATCH):
-            await asyncio.gather(*(step(row, image) for row, image in here[at : at + BATCH]))
+            await asyncio.gather(*(step(row) for row in here[at : at + BATCH]))
     for row in ended:
         if row.id in first:
             settle(row, *first[row.id])

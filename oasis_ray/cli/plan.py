@@ -45,9 +45,11 @@ def plan(
     words = words_of(job_file, sets, local=local)
     job, recipe = load_job(job_file, SHIPPED, with_local(sets, local=local))
     out.print(tables.graph(recipe))
-    has_files = list_files(job.input.path).names or probe is not None
-    shards = open_input(job, recorded(job.output.path)) if has_files else None
-    if shards is not None:
+    has_files = job.input.rows is not None or list_files(job.input.path).names or probe is not None
+    shards = open_input(job, recipe, recorded(job.output.path)) if has_files else None
+    if shards is not None and job.input.rows is not None:
+        out.print(f"\ninput: {shards.rows} rows that read no input (input.rows)", soft_wrap=True)
+    elif shards is not None:
         files = len(shards.listing.names)
         out.print(f"\ninput: {shards.rows} rows in {files} files at {job.input.path}", soft_wrap=True)
         if shards.listing.passed_over:

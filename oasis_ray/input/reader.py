@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from oasis_ray.input.columns import ADDRESS, image_column, text_column
+from oasis_ray.input.columns import ADDRESS, IMAGE, image_column, take_column, text_column, value_column
 from oasis_ray.input.shards import RowGroup
 from oasis_ray.job.input import Input
 from oasis_ray.storage import locate
@@ -24,14 +24,17 @@ def states(paths: Iterable[str]) -> pa.Table:
 
 
 def read(group: RowGroup, config: Input, size: int) -> Iterator[pa.Table]:
-    """Yield batches of the pending rows of a row group: tables with the columns id, source, image, origin, texts and
-    state, as far as the job uses them.
+    """Yield batches of the pending rows of a row group: tables with the columns id, source, image, origin, values
+    and state, as far as the job uses them.
     """
-    fs, _ = locate(config.path)
     todo = set(group.todo.to_pylist()) if group.todo is not None else None
     checkpoints = states(group.states) if group.states else None
     end = len(group.ids) if todo is None else max(todo, default=-1) + 1
-    names = list(dict.fromkeys(name for name in (config.image, config.origin, *config.columns) if name is not None))
+    names = list(dict.fromkeys(name for name in (config.image, config.origin, *config.columns.values()) if name))
+    if not group.file:
+        yield from _made(group, todo, config, checkpoints, size)
+        return
+    fs, _ = locate(config.path)
     with fs.open(group.file, "rb") as stream:
         at = 0
         for records in pq.ParquetFile(stream).iter_batches(
@@ -45,6 +48,15 @@ def read(group: RowGroup, config: Input, size: int) -> Iterator[pa.Table]:
                 return
 
 
+def _made(
+    group: RowGroup, todo: set[int] | None, config: Input, checkpoints: pa.Table | None, size: int
+) -> Iterator[pa.Table]:
+    """Yield batches of rows that are only counted (`input.rows`)."""
+    rows = [row for row in range(len(group.ids)) if todo is None or row in todo]
+    for at in range(0, len(rows), size):
+        yield _batch(pa.record_batch({}), rows[at : at + size], group, config, checkpoints)
+
+
 def _batch(
     records: pa.RecordBatch, rows: list[int], group: RowGroup, config: Input, checkpoints: pa.Table | None
 ) -> pa.Table:
@@ -53,12 +65,13 @@ def _batch(
         "source": pa.array([{"file": group.name, "row_group": group.index, "row": row} for row in rows], ADDRESS),
     }
     if config.image is not None:
-        columns["image"] = image_column(records.column(config.image))
+        images = take_column(records, config.image)
+        columns["image"] = pa.nulls(len(rows), IMAGE) if pa.types.is_null(images.type) else image_column(images)
     if config.origin is not None:
         columns["origin"] = text_column(records.column(config.origin))
     if config.columns:  # in a struct, so that their names can't collide with the other columns
-        texts = [text_column(records.column(name)) for name in config.columns]
-        columns["texts"] = pa.StructArray.from_arrays(texts, names=list(config.columns))
+        values = [value_column(take_column(records, column)) for column in config.columns.values()]
+        columns["values"] = pa.StructArray.from_arrays(values, names=list(config.columns))
     if checkpoints is not None:
         columns["state"] = checkpoints["state"].take(pc.index_in(columns["id"], checkpoints["id"])).combine_chunks()
     return pa.table(columns)

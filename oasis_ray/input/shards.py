@@ -3,8 +3,9 @@
 `open_shards` reads only footers and ids, and reports all problems with them; images are read later (`reader.read`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +18,11 @@ from oasis_ray.input.columns import is_utf8, wrong_columns
 from oasis_ray.input.ids import numbered, repeated, sample_of
 from oasis_ray.input.listing import PARTS_OF_RUNS, Listing, Naming, list_files
 from oasis_ray.job.input import Input, Sample
+from oasis_ray.recipe.source import SourceType
 from oasis_ray.storage import is_folder, store_errors
+
+NOTHING: Mapping[str, SourceType] = MappingProxyType({})
+A_GROUP = 1000  # rows per group of an input that has only a number of rows
 
 
 @dataclass(frozen=True)
@@ -93,8 +98,14 @@ class Shards:
         return self.only(pa.array(chosen))
 
 
-def open_shards(config: Input, naming: Naming = "path") -> Shards:
-    """Find the shards, check their columns, and read their ids. Raises JobError with all problems of all shards."""
+def open_shards(config: Input, naming: Naming = "path", source: Mapping[str, SourceType] = NOTHING) -> Shards:
+    """Find the shards, check their columns, and read their ids.
+
+    source: the values that the recipe reads, which the columns are checked against. Raises JobError with all problems
+    of all shards.
+    """
+    if config.rows is not None:
+        return counted_rows(config, config.rows)
     listing = list_files(config.path, naming)
     if not listing.names:
         raise JobError([_nothing(config.path, listing)])
@@ -112,7 +123,7 @@ def open_shards(config: Input, naming: Naming = "path") -> Shards:
                     continue
                 stream.seek(0)
                 shard = pq.ParquetFile(stream)
-                wrong = wrong_columns(shard.schema_arrow, config, file)
+                wrong = wrong_columns(shard.schema_arrow, config, file, source)
                 problems.extend(wrong)
                 if not wrong:
                     groups.extend(_groups(shard, config, file, name, problems))
@@ -125,6 +136,16 @@ def open_shards(config: Input, naming: Naming = "path") -> Shards:
     if problems:
         raise JobError(problems)
     shards = Shards(config, tuple(groups), listing)
+    return shards if config.sample is None else shards.sampled(config.sample)
+
+
+def counted_rows(config: Input, rows: int) -> Shards:
+    """Return the rows of an input that has only a number of them (`input.rows`): ids `row-00000000` and following."""
+    groups = [
+        RowGroup("", "rows", at // A_GROUP, pa.array([f"row-{row:08d}" for row in range(at, min(at + A_GROUP, rows))]))
+        for at in range(0, rows, A_GROUP)
+    ]
+    shards = Shards(config, tuple(groups), Listing(None, {}))
     return shards if config.sample is None else shards.sampled(config.sample)
 
 

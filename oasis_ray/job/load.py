@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from oasis_ray.errors import JobError, nearest
+from oasis_ray.job.input import Input
 from oasis_ray.job.job import Job
 from oasis_ray.job.model_folder import folder_problems
 from oasis_ray.job.prices import Prices
 from oasis_ray.recipe.binding import bind
 from oasis_ray.recipe.recipe import Recipe
+from oasis_ray.recipe.source import IMAGE_ONLY, SourceType, image_of, source_type
 from oasis_ray.recipe.spec import RecipeSpec
 from oasis_ray.stage import Stage
 from oasis_ray.storage import expand, local_texts
 from oasis_ray.text_files import read_yaml_text
-from oasis_ray.types import Image
 from oasis_ray.validation import patch, read_yaml, validated
 
 
@@ -61,7 +62,8 @@ def load_job(path: Path, shipped: Shipped, sets: Sequence[str] = ()) -> tuple[Jo
         raise JobError(problems)
     # A pool that no node uses is not started.
     used = {node.pool for node in recipe.nodes}
-    job = job.model_copy(update={"pools": {name: pool for name, pool in job.pools.items() if name in used}})
+    pools = {name: pool for name, pool in job.pools.items() if name in used}
+    job = job.model_copy(update={"pools": pools, "input": resolved_input(job.input, recipe.source, str(path))})
     if job.executor == "local" and (unsupported := list(beyond_local(job))):
         raise JobError(f"{path}: {problem}" for problem in unsupported)
     return job, recipe
@@ -125,7 +127,7 @@ def _load_recipe(name: str, document: Mapping[str, Any], where: str, shipped: Sh
                 stages=shipped.stages,
                 prompts=[folder, shipped.prompts],
                 pools=list(document["pools"]),
-                source=_source_types(document.get("input")),
+                source=_source(spec, document.get("input")),
             )
     except JobError as error:
         problems.extend(error.problems)
@@ -158,13 +160,41 @@ def _by_name(problem: str, recipe: Mapping[str, Any]) -> str:
     return f"{match[1]}, node '{node['name']}': {match[3]}"
 
 
-def _source_types(document: Any) -> dict[str, Any]:
-    """Return the columns of `source` and their types, even if the rest of the input is invalid."""
-    if not isinstance(document, dict):
-        return {"image": Image}
-    columns = document.get("columns") or ()
-    texts = {str(column): str for column in columns} if isinstance(columns, list | tuple) else {}
-    return texts if document.get("image", "image") is None else {"image": Image, **texts}
+def _source(spec: RecipeSpec, document: Any) -> dict[str, SourceType]:
+    """Return the values that a recipe reads: those that it declares, else the image and the text columns of the job.
+
+    The rest of the job's input may be invalid.
+    """
+    if spec.source is not None:
+        return {name: source_type(text) for name, text in spec.source.items()}
+    given = document if isinstance(document, dict) else {}
+    columns = given.get("columns") or ()
+    texts = {str(column): SourceType("text") for column in columns} if isinstance(columns, list | tuple | dict) else {}
+    return texts if given.get("image", "image") is None else {**IMAGE_ONLY, **texts}
+
+
+def resolved_input(config: Input, source: Mapping[str, SourceType], where: str) -> Input:
+    """Return the input with the column of each value of the source. Raises JobError where a value has none."""
+    name = image_of(source)
+    problems = []
+    if config.rows is not None and source:
+        problems.append(f"input.rows: the recipe reads {', '.join(source)} from the input; name it as `path`")
+    if name is not None and not source[name].optional and config.image is None:
+        problems.append(f"input.image: the recipe reads an image (source.{name}); name its column")
+    for value in config.columns:
+        if value not in source:
+            problems.append(
+                f"input.columns: the recipe reads no '{value}' (it reads: {', '.join(source) or 'nothing'})."
+                f"{nearest(value, source)}"
+            )
+        elif value == name:
+            problems.append(
+                f"input.columns: '{value}' is the image; name its column as `image: {config.columns[value]}`"
+            )
+    if problems:
+        raise JobError(f"{where}: {problem}" for problem in problems)
+    columns = {value: config.columns.get(value, value) for value in source if value != name}
+    return config.model_copy(update={"columns": columns, "image": config.image if name is not None else None})
 
 
 def _override(text: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from oasis_ray.errors import OasisError, RowError, RunError
 from oasis_ray.recipe.recipe import Node, Refs
 from oasis_ray.recipe.row import Row, Step
 from oasis_ray.stage import ModelStage
+from oasis_ray.stage.signature import accepts, types_of
 from oasis_ray.types import FAILED, Call, Divert, Reply
 
 
@@ -36,14 +37,15 @@ class NodeRunner:
     seed: int
     priority: int
 
-    async def run(self, row: Row, source: Mapping[str, Any]) -> Any:
+    async def run(self, row: Row) -> Any:
         """Return what the node's stage returns for the row: its `Out` or a `Divert`. Appends to the row's lineage.
 
         A bad row gives `Divert(FAILED, …)`. Raises RunError on an infrastructure failure, or where the stage raised.
         """
         try:
             with boundary(self.node.name, row.id):
-                inputs = self.node.in_type(**{k: _value(w, row, source) for k, w in self.node.inputs.items()})
+                wanted = types_of(self.node.in_type)
+                inputs = self.node.in_type(**{k: _value(w, row, wanted[k]) for k, w in self.node.inputs.items()})
                 if isinstance(self.node.stage, ModelStage) and self.pool is not None:
                     return await self._ask(self.node.stage, self.pool, inputs, row)
                 return self.node.stage.apply(inputs)  # type: ignore[attr-defined]
@@ -97,14 +99,11 @@ def boundary(node: str, row: str) -> Iterator[None]:
         raise RunError(f"node '{node}', row '{row}': {type(error).__name__}: {error}") from error
 
 
-def _value(wire: Refs | Mapping[str, Refs], row: Row, source: Mapping[str, Any]) -> Any:
+def _value(wire: Refs | Mapping[str, Refs], row: Row, want: Any) -> Any:
+    """Return the value of an input. Raises RowError if it is a null of the source, and the stage needs a value."""
     if isinstance(wire, Mapping):
-        return {key: _value(refs, row, source) for key, refs in wire.items()}
-    for ref in wire:
-        if ref.node == "source" and (source[ref.field] is not None or ref is wire[-1]):
-            if source[ref.field] is None:
-                raise RowError("text_missing", f"column '{ref.field}' is null")
-            return source[ref.field]
-        if ref.node in row.values:
-            return row.value((ref,))
-    return row.value(wire)
+        return {key: _value(refs, row, want) for key, refs in wire.items()}
+    value = row.value(wire)
+    if value is None and wire[-1].node == "source" and not accepts(want, type(None)):
+        raise RowError("value_missing", f"column '{wire[-1].field}' is null")
+    return value

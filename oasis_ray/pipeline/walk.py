@@ -15,7 +15,7 @@ def fresh_row(source: Mapping[str, Any]) -> Row:
     return Row(source["id"], source["source"], source.get("image"), None, origin=source.get("origin"))
 
 
-async def walk(row: Row, source: Mapping[str, Any], runners: list[NodeRunner], *, in_full: bool) -> None:
+async def walk(row: Row, runners: list[NodeRunner], *, in_full: bool) -> None:
     """Take a row through the nodes of its route, until a node diverts it to an outcome or its next pool is not up.
 
     A row that is drawn to be scored in full (`in_full`) continues past a judge that rejects it, through the judges that
@@ -32,7 +32,7 @@ async def walk(row: Row, source: Mapping[str, Any], runners: list[NodeRunner], *
         if node.pool is not None and runner.pool is None:
             row.waits = True
             return
-        result = await runner.run(row, source)
+        result = await runner.run(row)
         if not isinstance(result, Divert):
             row.values[node.name] = result
             if row.first is None:

@@ -24,6 +24,7 @@ from oasis_ray.errors import OasisError, RowError
 from oasis_ray.input.admission import admit
 from oasis_ray.input.arrow_ipc import from_ipc, to_ipc
 from oasis_ray.input.image_file import fetch
+from oasis_ray.input.source_values import typed
 from oasis_ray.job.job import Job
 from oasis_ray.output.counts import EndedRow
 from oasis_ray.output.record import batch as to_batch
@@ -38,6 +39,7 @@ from oasis_ray.pipeline.walk import fresh_row, settle, walk
 from oasis_ray.pool.replica_groups import most_engines
 from oasis_ray.recipe.recipe import Recipe
 from oasis_ray.recipe.row import Row
+from oasis_ray.recipe.source import image_of
 from oasis_ray.types import FAILED, Divert, Image
 
 REPORT_S = 2.0  # between two reports to the coordinator
@@ -171,20 +173,26 @@ class RowWorker:
         return row
 
     async def _carry(self, row: Row, source: Mapping[str, Any]) -> None:
-        values: dict[str, Any] = dict(source.get("texts") or {})
-        if self.job.input.image is not None:
-            try:
+        try:
+            row.source = await self._read(row, source)
+        except RowError as error:
+            settle(row, "admit", Divert(FAILED, error.reason, error.detail))
+            return
+        await walk(row, self._runners, in_full=drawn(self.job.seed, row.id, self.job.score_in_full))
+
+    async def _read(self, row: Row, source: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the values of the row's source, and note its image. Raises RowError where one can't be used."""
+        given, kinds = source.get("values") or {}, self.recipe.source
+        values: dict[str, Any] = {name: typed(given[name], kinds[name]) for name in given}
+        if (name := image_of(kinds)) is not None:
+            values[name] = None
+            if any((source["image"] or {}).values()) or not kinds[name].optional:
                 image = await asyncio.to_thread(self._admit, source["image"])
-            except RowError as error:
-                settle(row, "admit", Divert(FAILED, error.reason, error.detail))
-                return
-            if row.digest not in (None, image.digest):
-                detail = "the image differs from the one that the row began with"
-                settle(row, "admit", Divert(FAILED, "image_changed", detail))
-                return
-            values["image"], row.digest = image, image.digest
-            row.image = {"bytes": image.data, "path": (source["image"] or {}).get("path")}
-        await walk(row, values, self._runners, in_full=drawn(self.job.seed, row.id, self.job.score_in_full))
+                if row.digest not in (None, image.digest):
+                    raise RowError("image_changed", "the image differs from the one that the row began with")
+                values[name], row.digest = image, image.digest
+                row.image = {"bytes": image.data, "path": (source["image"] or {}).get("path")}
+        return values
 
     def _admit(self, image: Mapping[str, Any] | None) -> Image:
         config = self.job.input

@@ -16,6 +16,7 @@ from oasis_ray.errors import JobError, nearest
 from oasis_ray.recipe.recipe import Inputs, Node, Recipe, Record, Refs
 from oasis_ray.recipe.references import Broken, References
 from oasis_ray.recipe.routes import certain
+from oasis_ray.recipe.source import SourceType
 from oasis_ray.recipe.spec import NodeSpec, RateSpec, RecipeSpec, RecordSpec, Reference, Wiring
 from oasis_ray.stage import ModelStage, Stage
 from oasis_ray.stage.prompt import Prompt
@@ -31,9 +32,9 @@ def bind(
     stages: Mapping[str, type[Stage]],
     prompts: Sequence[Path],
     pools: Sequence[str],
-    source: Mapping[str, Any],
+    source: Mapping[str, SourceType],
 ) -> Recipe:
-    """Return a bound recipe. `source` maps the columns of the input to types. Raises JobError with all problems."""
+    """Return a bound recipe that reads the values `source` from the input. Raises JobError with all problems."""
     binder = _Binder(spec, where, stages, prompts, pools, source)
     return binder.recipe()
 
@@ -48,7 +49,7 @@ class _Binder:
     stages: Mapping[str, type[Stage]]
     prompts: Sequence[Path]
     pools: Sequence[str]
-    source: Mapping[str, Any]
+    source: Mapping[str, SourceType]
     problems: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -74,7 +75,7 @@ class _Binder:
             self.check_rate(rate, named)
         if self.problems:
             raise JobError(self.problems)
-        return Recipe(self.spec.name, tuple(self.nodes), records, self.spec.rates)
+        return Recipe(self.spec.name, tuple(self.nodes), records, self.spec.rates, self.source)
 
     def node(self, node: NodeSpec) -> Node:
         at = f"{self.where}, node '{node.name}'"

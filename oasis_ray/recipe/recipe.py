@@ -14,6 +14,7 @@ from hashlib import sha256
 from typing import Any
 
 from oasis_ray.errors import RunError
+from oasis_ray.recipe.source import IMAGE_ONLY, SourceType
 from oasis_ray.recipe.spec import RateSpec
 from oasis_ray.stage import Stage
 from oasis_ray.stage.signature import contract
@@ -119,12 +120,13 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Nodes in order, the records by name (that of their folder), and published rates."""
+    """Nodes in order, the records by name (that of their folder), published rates, and the values of the source."""
 
     name: str
     nodes: tuple[Node, ...]
     records: Mapping[str, Record]
     rates: tuple[RateSpec, ...] = ()
+    source: Mapping[str, SourceType] = field(default_factory=lambda: IMAGE_ONLY)
 
     @property
     def pool_of(self) -> dict[str, str | None]:

@@ -11,6 +11,7 @@ from typing import Any
 from oasis_ray.errors import nearest
 from oasis_ray.recipe.recipe import Node, Ref, Refs
 from oasis_ray.recipe.routes import certain, possible
+from oasis_ray.recipe.source import KINDS, SourceType
 from oasis_ray.recipe.spec import NodeSpec, Reference
 from oasis_ray.stage import Stage
 from oasis_ray.stage.signature import accepts, name_of, types_of
@@ -27,7 +28,7 @@ class References:
     """The values that references may name: columns of the source, and outputs of the nodes bound so far."""
 
     specs: Sequence[NodeSpec]
-    source: Mapping[str, Any]  # column -> type
+    source: Mapping[str, SourceType]
     problems: list[str]
     nodes: list[Node] = field(default_factory=list)
 
@@ -48,7 +49,8 @@ class References:
         alone = len(wires) == 1
         refs = tuple(self._one(name, want, at, route, source=source, alone=alone) for name in wires)
         names = {ref.node for ref in refs}
-        sure = names & {"", SOURCE} or any(map(self._unsure, names)) or certain(self.nodes, names).get(route, True)
+        given = any(ref.node == SOURCE and not self._may_lack(ref.field) for ref in refs)
+        sure = given or "" in names or any(map(self._unsure, names)) or certain(self.nodes, names).get(route, True)
         if not alone and not sure:
             self.problems.append(
                 f"{at} is bound to {', '.join(wires)}, but a row on route '{route}' may have passed none of these "
@@ -71,7 +73,7 @@ class References:
             return Ref("", "")
         if name != SOURCE and isinstance(seen[name].stage, Broken):
             return Ref(name, column)
-        have = dict(self.source) if name == SOURCE else types_of(seen[name].out_type)
+        have = self._columns(alone=alone) if name == SOURCE else types_of(seen[name].out_type)
         if column not in have:
             meant = nearest(wire, [f"{name}.{known}" for known in have])
             self.problems.append(
@@ -80,6 +82,13 @@ class References:
         elif not accepts(want, have[column]):
             self.problems.append(f"{at} must be {name_of(want)}, but '{wire}' is {name_of(have[column])}")
         return Ref(name, column)
+
+    def _columns(self, *, alone: bool) -> dict[str, Any]:
+        """Return the types of the source's values; among alternatives, an optional one counts where it is not null."""
+        return {name: kind.annotation if alone else KINDS[kind.kind] for name, kind in self.source.items()}
+
+    def _may_lack(self, name: str) -> bool:
+        return name in self.source and self.source[name].optional
 
     def _unsure(self, name: str) -> bool:
         """Whether node `name` may exist on any route, because a broken stage may send rows anywhere."""

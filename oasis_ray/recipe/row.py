@@ -41,7 +41,7 @@ class Move:
 
 @dataclass(slots=True)
 class Row:
-    """A row in flight: its source, the outputs of its nodes, its current node, and how it ended.
+    """A row in flight: its source, the outputs of its nodes (`values`), its current node, and how it ended.
 
     `node`, `reason` and `detail` say why a row is rejected or failed. `first` is the first judge that rejected a fully
     scored row, with its decision. `waits`: the row has not ended, because the pool of node `at` is not running in this
@@ -57,6 +57,7 @@ class Row:
     reason: str | None = None
     detail: str | None = None
     in_full: bool = False
+    source: Mapping[str, Any] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
     lineage: list[dict[str, Any]] = field(default_factory=list)
     moves: list[dict[str, Any]] = field(default_factory=list)
@@ -68,11 +69,13 @@ class Row:
     seconds: float = 0.0  # in flight
 
     def value(self, refs: Refs) -> Any:
-        """Return the first value of the references that the row has.
+        """Return the first value of the references that the row has; None if that is a null of the source.
 
         Raises KeyError if it has none; checks of the recipe's bindings prevent that in a run.
         """
         for ref in refs:
+            if ref.node == "source" and (self.source[ref.field] is not None or ref is refs[-1]):
+                return self.source[ref.field]
             if ref.node in self.values:
                 return getattr(self.values[ref.node], ref.field)
         raise KeyError(*map(str, refs))

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
+from oasis_ray.recipe.source import source_type
 from oasis_ray.types import ACCEPTED, DROPPED, MAIN
 
 NAME = r"^[a-z][a-z0-9_]*$"
@@ -79,11 +80,28 @@ class RecipeSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(description="Name of the recipe.")
+    source: dict[str, str] | None = Field(
+        None,
+        description="The values that the recipe reads from the input, by name: `image`, `text`, `list of texts`, "
+        "`integer`, `number`, `conversation`, or `optional …`. Default: `image: image`, and the text columns that the "
+        "job names in `input.columns`.",
+    )
     nodes: tuple[NodeSpec, ...] = Field(description="The nodes, in order.")
     records: dict[str, RecordSpec] = Field(
         description="The records that rows become, by the name of their folder: `accepted`, and others of your choice."
     )
     rates: tuple[RateSpec, ...] = Field((), description="Published rates, for comparison with a run.")
+
+    @field_validator("source")
+    @classmethod
+    def _types(cls, source: dict[str, str] | None) -> dict[str, str] | None:
+        for name, text in (source or {}).items():
+            if not re.match(NAME, name):
+                raise ValueError(f"'{name}' is not a name: use lower-case letters, digits and _")
+            source_type(text)
+        if source and sum(source_type(text).kind == "image" for text in source.values()) > 1:
+            raise ValueError("a row has at most one image")
+        return source
 
     @field_validator("records")
     @classmethod

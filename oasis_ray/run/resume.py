@@ -53,7 +53,7 @@ def open_run(job: Job, recipe: Recipe, *, retry: str | None = None, accept_chang
     folder = job.output.folder
     with store_errors("output.path", folder, JobError):
         earlier = recorded(folder)
-    shards = open_input(job, earlier)
+    shards = open_input(job, recipe, earlier)
     with store_errors("output.path", folder, JobError):
         pinned = job.model_copy(update={"pools": pin_revisions(job.pools, earlier)})
         listing = shards.listing
@@ -64,16 +64,16 @@ def open_run(job: Job, recipe: Recipe, *, retry: str | None = None, accept_chang
         return open_folder(pinned, shards, fresh, retry=retry, accept_changes=accept_changes)
 
 
-def open_input(job: Job, manifest: Mapping[str, Any]) -> Shards:
+def open_input(job: Job, recipe: Recipe, manifest: Mapping[str, Any]) -> Shards:
     """Return the rows of a job's input, with the ids that the run's `manifest` gives them (empty: a new run).
 
     Raises JobError where the input is wrong, or where it would contain the run's own parts.
     """
     check_target("output.path", job.output.path)
-    if lists(job.input.path, job.output.path):
+    if job.input.path and lists(job.input.path, job.output.path):
         where = f"output.path: {job.output.path} is inside the folders that input.path ({job.input.path}) reads"
         raise JobError([f"{where}, so the run would read its own output; choose a folder outside them"])
-    return open_shards(job.input, naming_of(manifest) if manifest else "path")
+    return open_shards(job.input, naming_of(manifest) if manifest else "path", recipe.source)
 
 
 def recorded(folder: str) -> dict[str, Any]:

@@ -149,9 +149,9 @@ def test_such_an_output_is_detected_through_links(given: str, output: str, tmp_p
 
 def test_such_an_output_is_refused(tmp_path: Path, job_file: Callable[..., Path]) -> None:
     keys: dict[str, Any] = {"input": {"path": f"{tmp_path}/data"}, "output": {"path": f"{tmp_path}/data/run"}}
-    job, _ = load_job(job_file(**keys), SHIPPED)
+    job, recipe = load_job(job_file(**keys), SHIPPED)
     with pytest.raises(JobError) as error:
-        open_input(job, {})
+        open_input(job, recipe, {})
     (problem,) = error.value.problems
     assert problem == (
         f"output.path: {tmp_path}/data/run is inside the folders that input.path ({tmp_path}/data) reads, so the run "

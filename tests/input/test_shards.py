@@ -12,6 +12,7 @@ from oasis_ray.errors import JobError
 from oasis_ray.input.reader import read
 from oasis_ray.input.shards import open_shards
 from oasis_ray.job.input import Input, Sample
+from oasis_ray.recipe.source import source_type
 
 ROWS = pa.table(
     {"id": ["a", "b", "c"], "image": [b"1", None, b"3"], "text": ["x", "y", "z"], "source": ["s", "t", "u"]}
@@ -36,9 +37,11 @@ def batches(path: str, size: int = 8, **keys: Any) -> list[list[dict[str, Any]]]
     return [batch.to_pylist() for group in open_shards(given).groups for batch in read(group, given, size)]
 
 
-def problems(path: str, **keys: Any) -> tuple[str, ...]:
+def problems(path: str, source: dict[str, str] | None = None, **keys: Any) -> tuple[str, ...]:
+    """Return the problems of shards for a recipe that reads `source`."""
+    config, kinds = Input(path=path, **keys), {name: source_type(kind) for name, kind in (source or {}).items()}
     with pytest.raises(JobError) as error:
-        open_shards(Input(path=path, **keys))
+        open_shards(config, source=kinds)
     return error.value.problems
 
 
@@ -110,7 +113,7 @@ def test_a_row_has_the_origin_of_its_image(columns: tuple[str, ...], tmp_path: P
     path = write(tmp_path / "a.parquet", {"where": ["docvqa", None], "text": ["x", "y"]})
     rows = batches(path, image=None, origin="where", columns=columns)[0]
     assert [row["origin"] for row in rows] == ["docvqa", None]
-    assert [row.get("texts", {}).get("where") for row in rows] == (["docvqa", None] if columns else [None, None])
+    assert [row.get("values", {}).get("where") for row in rows] == (["docvqa", None] if columns else [None, None])
 
 
 def test_batches_keep_the_order_and_end_with_the_row_group(tmp_path: Path) -> None:
@@ -191,8 +194,9 @@ UNLIKE: dict[str, tuple[Any, dict[str, Any], str]] = {
                      f": column 'image' is struct<bytes: int64, path: string>; {IMAGES}"),
     "paths without root": ({"image": ["a.png"]}, {"image": "image"},
                            ": column 'image' contains paths; set `input.root` to their base folder"),
-    "no text": (ROWS, {"image": None, "columns": ("image",)},
-                ": column 'image' is binary; columns of `input.columns` must be text"),
+    "no text": (ROWS, {"source": {"q": "text"}, "columns": {"q": "image"}},
+                ": column 'image' is binary; the recipe reads `q` as text; convert the column, or name another one "
+                "(input.columns: {q: COLUMN})"),
     "numbers for origin": ({"image": [b"1"], "set": [1]}, {"image": "image", "origin": "set"},
                            ": column 'set' is int64; columns of `input.origin` must be text"),
 }  # fmt: skip
@@ -256,7 +260,7 @@ BAD = pa.array([b"a", b"\xff\xfe", None, b"\xc3"], pa.binary()).view(pa.string()
 def test_invalid_utf8_in_text_and_paths_is_read_with_replacement_characters(tmp_path: Path) -> None:
     path = write(tmp_path / "s.parquet", {"image": BAD, "text": BAD})
     rows = batches(path, root=str(tmp_path), columns=("text",))[0]
-    assert [(row["image"]["path"], row["texts"]["text"]) for row in rows] == [
+    assert [(row["image"]["path"], row["values"]["text"]) for row in rows] == [
         ("a", "a"), ("\ufffd\ufffd", "\ufffd\ufffd"), (None, None), ("\ufffd", "\ufffd"),
     ]  # fmt: skip
 

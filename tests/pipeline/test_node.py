@@ -51,8 +51,8 @@ def runner(
     return NodeRunner(node, ScriptedEngine(script), f"digest of {name}", seed=7, priority=-3)
 
 
-def row() -> Row:
-    return Row("r", {}, None, None)
+def row(text: str | None = "ask") -> Row:
+    return Row("r", {}, None, None, source={"text": text})
 
 
 def test_a_node_asks_with_its_own_seeds_and_notes_every_request() -> None:
@@ -63,7 +63,7 @@ def test_a_node_asks_with_its_own_seeds_and_notes_every_request() -> None:
         once = (Sample("a", tokens=2), Sample("b", "length", tokens=3))
         return Reply(once if "once" in call.request.text else (Sample("c", "length", 4),), 9, 5, "e1", 0.25)
 
-    assert asyncio.run(runner(script, Twice()).run(ended, {"text": "ask"})) == Text("a / c")
+    assert asyncio.run(runner(script, Twice()).run(ended)) == Text("a / c")
     first, second = seed(7, "r", "n", 0), seed(7, "r", "n", 1)
     assert calls == [Call(Request("ask once"), "r", first, -3), Call(Request("ask twice"), "r", second, -3)]
     common = {"node": "n", "digest": "digest of n", "prompt_tokens": 9, "cached_tokens": 5}
@@ -109,12 +109,12 @@ def raises(error: Exception) -> Callable[[Call], Reply]:
 
 def test_a_request_that_cannot_be_answered_fails_its_row() -> None:
     refused = runner(raises(RowError("prompt_over_context", "9000 tokens")), Twice())
-    assert asyncio.run(refused.run(row(), {"text": "x"})) == Divert(FAILED, "prompt_over_context", "9000 tokens")
+    assert asyncio.run(refused.run(row(text="x"))) == Divert(FAILED, "prompt_over_context", "9000 tokens")
 
 
 @pytest.mark.parametrize("stage", [categorize.Categorize(prompt=Prompt("p", "{{text}}")), clean.Clean()])
 def test_a_text_that_the_input_lacks_fails_its_row_and_asks_nothing(stage: Any) -> None:
-    result = asyncio.run(runner(raises(OSError("was asked")), stage).run(row(), {"text": None}))
+    result = asyncio.run(runner(raises(OSError("was asked")), stage).run(row(text=None)))
     assert (type(result), result.route) == (Divert, FAILED)
 
 
@@ -129,7 +129,7 @@ def test_a_text_that_the_input_lacks_fails_its_row_and_asks_nothing(stage: Any) 
 )
 def test_what_is_not_the_rows_fault_stops_the_run_and_names_the_row(node: NodeRunner, text: str, expected: str) -> None:
     with pytest.raises(RunError) as error:
-        asyncio.run(node.run(row(), {"text": text}))
+        asyncio.run(node.run(row(text=text)))
     assert str(error.value) == expected
 
 
@@ -145,8 +145,8 @@ def test_a_node_of_another_route_does_not_end_the_judging() -> None:
         runner(says("[[2]]"), judge, "second", inputs),
         runner(says("x"), respond.Respond(), "answer", inputs),
     ]
-    ended = row()
-    asyncio.run(walk(ended, {"text": "What?"}, runners, in_full=True))
+    ended = row(text="What?")
+    asyncio.run(walk(ended, runners, in_full=True))
     assert ended.values == {"first": score.Out(1, "[[1]]"), "second": score.Out(2, "[[2]]")}
     assert (ended.route, ended.node, ended.reason) == (REJECTED, "first", "score_1")
 

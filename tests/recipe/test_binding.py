@@ -10,6 +10,7 @@ from oasis_ray.cli import SHIPPED
 from oasis_ray.errors import JobError
 from oasis_ray.recipe.binding import bind
 from oasis_ray.recipe.recipe import Recipe, Record, Ref
+from oasis_ray.recipe.source import source_type
 from oasis_ray.recipe.spec import RecipeSpec
 from oasis_ray.stage import RowStage
 from oasis_ray.types import MAIN, Image
@@ -37,14 +38,14 @@ rates:
 """
 
 
-def bound(text: str = RECIPE, /, stages: dict[str, Any] | None = None, **source: Any) -> Recipe:
+def bound(text: str = RECIPE, /, stages: dict[str, Any] | None = None, **source: str) -> Recipe:
     return bind(
         RecipeSpec.model_validate(yaml.safe_load(text)),
         where="r.yaml",
         stages={**SHIPPED.stages, **(stages or {})},
         prompts=[SHIPPED.prompts],
         pools=["vlm", "llm"],
-        source=source or {"image": Image},
+        source={name: source_type(kind) for name, kind in (source or {"image": "image"}).items()},
     )
 
 
@@ -152,7 +153,7 @@ def test_a_record_uses_outputs_of_nodes_on_its_route() -> None:
         f"{at} 'idle.reply', but node 'idle' is disabled (possible: {passed})."
     ]
     # A row does not keep columns of the source until its end, so they can't be in a record.
-    (found,) = problems("response: answer.text", "response: source.text", text=str, image=Image)
+    (found,) = problems("response: answer.text", "response: source.text", text="text", image="image")
     assert found.startswith(f"{at} 'source.text'")
 
 

@@ -10,9 +10,10 @@ from oasis_ray.errors import JobError, RunError
 from oasis_ray.recipe.binding import bind
 from oasis_ray.recipe.recipe import Node, Recipe, Ref
 from oasis_ray.recipe.routes import certain, paths, possible
+from oasis_ray.recipe.source import IMAGE_ONLY
 from oasis_ray.recipe.spec import RecipeSpec
 from oasis_ray.stage import Stage
-from oasis_ray.types import Divert, Image
+from oasis_ray.types import Divert
 
 REPAIR = """
 name: repair
@@ -35,7 +36,7 @@ def bound(text: str) -> Recipe:
         stages=SHIPPED.stages,
         prompts=[SHIPPED.prompts],
         pools=["vlm", "llm"],
-        source={"image": Image},
+        source=IMAGE_ONLY,
     )
 
 
@@ -154,7 +155,10 @@ INVALID = "'{}' can't be the folder of a record: use lower-case letters, digits 
         (f"{{accepted: {{{REST}}}, report: {{route: x, {REST}}}}}", INVALID.format("report")),
         (f"{{accepted: {{{REST}}}, ../x: {{route: x, {REST}}}}}", INVALID.format("../x")),
         (f"{{accepted: {{{REST}}}, b: {{{REST}}}}}", "'accepted' and 'b' are both records of route 'main'; give 'b'"),
-        (f"{{accepted: {{{REST}}}, b: {{route: failed, {REST}}}}}", "'failed' is where rows end; no node and no record"),
+        (
+            f"{{accepted: {{{REST}}}, b: {{route: failed, {REST}}}}}",
+            "'failed' is where rows end; no node and no record",
+        ),
     ],
 )
 def test_records_that_cannot_be_folders_are_reported(text: str, problem: str) -> None:
