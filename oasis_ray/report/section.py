@@ -15,7 +15,7 @@ OUTCOME_COLOURS = {"accepted": "#009E73", "captions": "#56B4E9", "rejected": "#E
 
 @dataclass(frozen=True)
 class Plot:
-    """Plotly figure and its caption."""
+    """Plotly figure and its label."""
 
     label: str
     figure: dict[str, Any]
@@ -25,7 +25,7 @@ class Plot:
 class Table:
     """Table of texts."""
 
-    caption: str
+    title: str
     head: tuple[str, ...]
     rows: Sequence[tuple[str, ...]]
 
