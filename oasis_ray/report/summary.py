@@ -5,13 +5,9 @@ from collections.abc import Iterator, Mapping
 from math import sqrt
 from typing import Any, TypeVar
 
-from oasis_ray.cost.bill import Amount, Bill
-from oasis_ray.cost.forecast import Forecast
-from oasis_ray.output.counts import Counts, Usage
-from oasis_ray.output.funnel import passages, shares
-from oasis_ray.output.ledger import counts_of
 from oasis_ray.report import statistics as schema
 from oasis_ray.report.dataset import Dataset
+from oasis_ray.report.run_summary import of_run
 from oasis_ray.report.totals import UNITS, Matches, Spoken, Totals
 from oasis_ray.stats.defects import KINDS
 from oasis_ray.stats.histogram import Histogram
@@ -72,66 +68,7 @@ def summarise(
         pictures=_images(images, kept) if images else None,
         origins=_origins(totals),
         marks=_marks(totals),
-        **(_run(dataset.path, dataset.manifest, totals, outcomes) if dataset.manifest else {}),
-    )
-
-
-def _run(path: str, manifest: Mapping[str, Any], totals: Totals, outcomes: Counter[str]) -> dict[str, Any]:
-    """Return the statistics that only a run has: funnel, rates, cost, forecast."""
-    if "cost" in manifest and manifest["state"] == "done":
-        costs = {node: Usage(**cost) for node, cost in manifest["cost"].items()}
-    else:
-        costs = counts_of(path).costs
-    tally = Counts(outcomes, Counter(totals.reasons))
-    spent = Bill.model_validate(manifest["bill"]) if "bill" in manifest else Bill()
-    return {
-        "recipe": manifest["recipe"],
-        "state": manifest["state"],
-        "funnel": [
-            schema.Passage(
-                node=one.node,
-                rows=one.rows,
-                through=one.through,
-                left={str(leaving): rows for leaving, rows in one.left.items()},
-            )
-            for one in passages(manifest, tally)
-        ],
-        "rates": [
-            schema.Rate(say=rate.label, rows=rows, of=of, published=rate.published)
-            for rate, rows, of in shares(manifest, tally)
-        ],
-        "cost": schema.Cost(
-            nodes=[
-                schema.NodeCost(node=node["name"], **vars(costs[node["name"]]), **_spent(spent.nodes.get(node["name"])))
-                for node in manifest["nodes"]
-                if node["name"] in costs
-            ],
-            seconds=sum(session.get("seconds", 0) for session in manifest["sessions"]),
-            seconds_loading=sum(session.get("seconds_loading", 0) for session in manifest["sessions"]),
-            currency=spent.currency,
-            ends=[schema.EndCost.model_validate(line, from_attributes=True) for line in spent.lines],
-            **_spent(spent.total if spent.pools else None),
-        ),
-        "forecast": _forecast(manifest),
-    }
-
-
-def _spent(amount: Amount | None) -> dict[str, Any]:
-    return {} if amount is None else {"gpu_seconds": amount.gpu_seconds, "money": amount.money}
-
-
-def _forecast(manifest: Mapping[str, Any]) -> schema.Forecast | None:
-    if "forecast" not in manifest:
-        return None
-    forecast = Forecast.model_validate(manifest["forecast"])
-    if not forecast.graded:  # the manifest of a probe: the forecast run has not ended
-        return None
-    return schema.Forecast(
-        probe_rows=forecast.probe_rows,
-        confidence=forecast.confidence,
-        bottleneck=forecast.sizes[0].bottleneck if forecast.sizes else None,
-        actual_bottleneck=forecast.actual_bottleneck,
-        figures=[schema.Predicted.model_validate(one, from_attributes=True) for one in forecast.figures],
+        **(of_run(dataset.path, dataset.manifest, totals, outcomes) if dataset.manifest else {}),
     )
 
 
