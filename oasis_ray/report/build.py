@@ -17,7 +17,7 @@ from oasis_ray.report.tokens import tokenize_with
 from oasis_ray.report.totals import Totals
 from oasis_ray.stats.contamination import read_benchmarks
 from oasis_ray.storage import check_target, locate, make_folder
-from oasis_ray.types import Outcome
+from oasis_ray.types import FAILED
 
 
 def make(
@@ -58,7 +58,7 @@ def make(
 
 def _without_pairs(totals: Totals) -> Iterator[str]:
     """Yield a note on the records of a data set that contain no question with an answer."""
-    if count := totals.reasons[str(Outcome.FAILED), "report", NO_PAIR]:
+    if count := totals.reasons[FAILED, "report", NO_PAIR]:
         yield f"records without a question and an answer (`conversations` or `messages`): {count}"
 
 

@@ -1,7 +1,10 @@
 """Report sections on the cost of a run, and on the accuracy of its forecast."""
 
-from oasis_ray.report.section import COLOURS, OUTCOME_COLOURS, Plot, Section, Table, count, share, stacked
+from collections.abc import Mapping
+
+from oasis_ray.report.section import COLOURS, Colour, Plot, Section, Table, count, outcome_colours, share, stacked
 from oasis_ray.report.statistics import Cost, DatasetStatistics, EndCost, NodeCost
+from oasis_ray.types import ACCEPTED
 
 ENDS = 12  # outcomes (by node and reason) that the plot of costs shows
 QUANTITIES = {"tokens read": "prompt tokens", "tokens written": "output tokens"}  # names in the forecast → shown
@@ -13,11 +16,12 @@ def cost(subjects: list[DatasetStatistics]) -> Section | None:
     if not runs:
         return None
     plots, tables = [], [_each(runs)]
+    colours = outcome_colours(subjects)
     for run, spent in runs:
         plots.append(_tokens(run.name, spent))
         tables.append(_nodes(run.name, spent))
         if spent.gpu_seconds and spent.ends:
-            plots.append(_ends_plot(run.name, spent))
+            plots.append(_ends_plot(run, spent, colours))
             tables.append(_ends(run, spent))
     lead = "All requests are counted, including those of rejected and failed rows: an accepted row pays for these too."
     if any(spent.gpu_seconds for _, spent in runs):
@@ -71,7 +75,7 @@ def _each(runs: list[tuple[DatasetStatistics, Cost]]) -> Table:
     priced = any(spent.money for _, spent in runs)
     rows = []
     for run, spent in runs:
-        accepted = run.outcomes.get("accepted", 0)
+        accepted = run.outcomes.get(ACCEPTED, 0)
         sums = [sum(getattr(one, key) for one in spent.nodes) for key in ("requests", "prompt_tokens", "reply_tokens")]
         cells = [run.name, count(accepted), *(_over(total, accepted) for total in (spent.seconds, *sums))]
         cells.append(count(spent.seconds_loading))
@@ -109,19 +113,19 @@ def _nodes(name: str, spent: Cost) -> Table:
     return Table(f"Requests of {name} by node", head, rows)
 
 
-def _ends_plot(name: str, spent: Cost) -> Plot:
+def _ends_plot(run: DatasetStatistics, spent: Cost, colours: Mapping[str, Colour]) -> Plot:
     ends = sorted(spent.ends, key=lambda end: -end.gpu_seconds)[:ENDS]
     names = [_end(end) for end in ends]
     parts = [
-        (outcome, [end.gpu_seconds if end.outcome == outcome else 0.0 for end in ends], colour)
-        for outcome, colour in OUTCOME_COLOURS.items()
+        (outcome, [end.gpu_seconds if end.outcome == outcome else 0.0 for end in ends], colours[outcome].plot)
+        for outcome in run.outcomes
     ]
-    return stacked(f"GPU-seconds of {name} by outcome", names, parts, "GPU-seconds")
+    return stacked(f"GPU-seconds of {run.name} by outcome", names, parts, "GPU-seconds")
 
 
 def _ends(run: DatasetStatistics, spent: Cost) -> Table:
     """Table of the cost by outcome, node and reason, in total and per accepted row."""
-    accepted = run.outcomes.get("accepted", 0)
+    accepted = run.outcomes.get(ACCEPTED, 0)
     rows = [
         (
             _end(one),

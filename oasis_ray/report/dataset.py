@@ -15,10 +15,11 @@ import pyarrow.parquet as pq
 from oasis_ray.errors import JobError
 from oasis_ray.input.listing import list_files
 from oasis_ray.output.manifest import read_manifest
+from oasis_ray.output.outcomes import outcomes_of
 from oasis_ray.output.parts import parts
 from oasis_ray.storage import locate
 from oasis_ray.text_files import open_text
-from oasis_ray.types import Outcome
+from oasis_ray.types import ACCEPTED, FAILED
 
 PIECES = 256  # maximum number of file groups per outcome: the totals to merge do not grow with the rows
 BATCH = 1024  # rows in memory at a time
@@ -26,13 +27,17 @@ BATCH = 1024  # rows in memory at a time
 T = TypeVar("T")
 ENDED = ("id", "origin", "node", "reason", "instruction", "response", "image_sha256")
 STEPS = ("lineage.list.element.node", "lineage.list.element.finish")
+MOVES = tuple(f"moves.list.element.{name}" for name in ("node", "route", "reason"))
 NO_PAIR = "no_pair_of_turns"  # reason of a record without texts
 HUMAN, ASSISTANT = ("human", "user"), ("gpt", "assistant")
 
 
 @dataclass(frozen=True, slots=True)
 class ReportRow:
-    """Row as the statistics see it. `place` is its file and its index in the file, for the gallery."""
+    """Row as the statistics see it. `place` is its file and its index in the file, for the gallery.
+
+    `moves` are its changes to other routes (node, route, reason); None if its part does not record them.
+    """
 
     id: str
     outcome: str
@@ -45,6 +50,7 @@ class ReportRow:
     image: str | None = None  # its SHA-256
     scores: Mapping[str, int] = field(default_factory=dict)
     cut: tuple[str, ...] = ()  # nodes whose reply was truncated
+    moves: tuple[tuple[str, str, str], ...] | None = ()
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,7 @@ class FileGroup:
     root: str
     kind: Literal["part", "parquet", "json"]
     files: tuple[str, ...]
-    outcome: str = str(Outcome.ACCEPTED)
+    outcome: str = ACCEPTED
 
 
 @dataclass(frozen=True)
@@ -66,13 +72,19 @@ class Dataset:
     manifest: dict[str, Any] | None
     pieces: tuple[FileGroup, ...]
 
+    @property
+    def outcomes(self) -> tuple[str, ...]:
+        """Outcomes that its rows may have, in order: those of the run; of another data set, `accepted` and `failed`."""
+        return outcomes_of(self.manifest) if self.manifest is not None else (ACCEPTED, FAILED)
+
 
 def open_dataset(path: str) -> Dataset:
     """Open the run or data set at `path`. Raises JobError if it is neither."""
     fs, base = locate(path)
     name = base.rstrip("/").rpartition("/")[2] or path
     if fs.exists(f"{base.rstrip('/')}/run.json"):
-        return Dataset(name, path, read_manifest(path), tuple(_run_groups(path)))
+        manifest = read_manifest(path)
+        return Dataset(name, path, manifest, tuple(_run_groups(path, outcomes_of(manifest))))
     if base.endswith((".yaml", ".yml")):
         read_manifest(path)  # raises JobError: the path is a job file, and the message names its run
     if base.endswith((".json", ".jsonl")) and fs.exists(base):
@@ -85,10 +97,10 @@ def open_dataset(path: str) -> Dataset:
     return Dataset(name, path, None, tuple(FileGroup(path, "parquet", group) for group in _groups(files)))
 
 
-def _run_groups(path: str) -> Iterator[FileGroup]:
-    for outcome in Outcome:
+def _run_groups(path: str, outcomes: Sequence[str]) -> Iterator[FileGroup]:
+    for outcome in outcomes:
         for group in _groups(parts(path, outcome)[1]):
-            yield FileGroup(path, "part", group, str(outcome))
+            yield FileGroup(path, "part", group, outcome)
 
 
 def _groups(files: Sequence[str]) -> Iterator[tuple[str, ...]]:
@@ -136,7 +148,7 @@ def _parquet_rows(stream: Any, file: str, group: FileGroup) -> Iterator[ReportRo
         return
     paths = [shard.schema.column(i).path for i in range(len(shard.schema.names))]
     scores = [path for path in paths if path.startswith("nodes.") and path.endswith(".score")]
-    columns = [path for path in paths if path in (*ENDED, *STEPS, *scores)]
+    columns = [path for path in paths if path in (*ENDED, *STEPS, *MOVES, *scores)]
     at = 0
     for batch in shard.iter_batches(batch_size=BATCH, columns=columns):
         for row in batch.to_pylist():
@@ -146,8 +158,13 @@ def _parquet_rows(stream: Any, file: str, group: FileGroup) -> Iterator[ReportRo
                 row.get("instruction"), row.get("response"), row.get("image_sha256"),
                 {axis: out["score"] for axis, out in nodes.items() if out and out["score"] is not None},
                 tuple(step["node"] for step in row.get("lineage") or () if step["finish"] == "length"),
+                _moves(row["moves"]) if "moves" in row else None,
             )  # fmt: skip
             at += 1
+
+
+def _moves(moves: Sequence[Mapping[str, str]] | None) -> tuple[tuple[str, str, str], ...]:
+    return tuple((move["node"], move["route"], move["reason"]) for move in moves or ())
 
 
 def _foreign_rows(shard: pq.ParquetFile, file: str) -> Iterator[ReportRow]:
@@ -206,12 +223,10 @@ def _pairs(item: Mapping[str, Any], place: tuple[str, int]) -> Iterator[ReportRo
         elif role in ASSISTANT and question is not None:
             pairs += 1
             pair_id = name if pairs == 1 else f"{name}#{pairs}"
-            yield ReportRow(
-                pair_id, str(Outcome.ACCEPTED), place, origin, instruction=question, response=text, image=digest
-            )
+            yield ReportRow(pair_id, ACCEPTED, place, origin, instruction=question, response=text, image=digest)
             question = None
     if not pairs:
-        yield ReportRow(name, str(Outcome.FAILED), place, origin, "report", NO_PAIR)
+        yield ReportRow(name, FAILED, place, origin, "report", NO_PAIR)
 
 
 def _turn(turn: Any) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from oasis_ray.explore.row_image import RowImages
 from oasis_ray.report.dataset import Dataset, read
 from oasis_ray.report.totals import Totals
 from oasis_ray.storage import locate
-from oasis_ray.types import Outcome
+from oasis_ray.types import DROPPED
 
 OF_A_REASON = 8  # rows per reason for being rejected or failed
 THUMBNAIL_PX = 256
@@ -43,11 +43,11 @@ def gallery(dataset: Dataset, totals: Totals) -> list[Shown]:
     """Return the sampled rows, read in full."""
     outcomes: dict[str, dict[int, str]] = defaultdict(dict)  # by file and index of the row
     for (outcome, reason), sample in sorted(totals.gallery.items()):
-        for (file, at), _ in sample.chosen()[: OF_A_REASON if reason and outcome != Outcome.CAPTIONS else None]:
+        for (file, at), _ in sample.chosen()[: OF_A_REASON if reason and outcome in DROPPED else None]:
             outcomes[file][at] = outcome
     images = RowImages(dataset.manifest or {})
     rows = [row for file, at_index in outcomes.items() for row in _rows(dataset, file, at_index, images)]
-    order = list(map(str, Outcome))
+    order = dataset.outcomes
     return sorted(rows, key=lambda row: (order.index(row.outcome), row.node or "", row.reason or "", row.id))
 
 

@@ -9,20 +9,19 @@ from oasis_ray.report.dataset import Dataset, FileGroup
 from oasis_ray.stats.image_measures import ImageTotals
 from oasis_ray.stats.sample import number
 from oasis_ray.storage import locate
-from oasis_ray.types import Outcome
+from oasis_ray.types import DROPPED
 
 MOST = 20_000  # images to decode: decoding is the expensive part
 HELD = 16  # encoded images in memory at a time
-SHOWN_OUTCOMES = (str(Outcome.ACCEPTED), str(Outcome.CAPTIONS))
 
 
 def draw(dataset: Dataset) -> Iterator[FileGroup]:
-    """Yield files with images, one per group, in an order by hash of their names, until there are enough rows."""
+    """Yield files of records with images, one per group, ordered by hash of their names, until the rows are enough."""
     fs, _ = locate(dataset.path)
     files = [
         (number(file.rpartition("/")[2]), file, group)
         for group in dataset.pieces
-        if group.kind != "json" and group.outcome in SHOWN_OUTCOMES
+        if group.kind != "json" and group.outcome not in DROPPED
         for file in group.files
     ]
     rows = 0

@@ -1,6 +1,6 @@
 "use strict";
 const read = (id) => JSON.parse(document.getElementById(id).textContent);
-const figures = read("figures"), rows = read("rows");
+const figures = read("figures"), colours = read("colours"), rows = read("rows");
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
 // Plots are drawn when they scroll into view, in the colours of the page.
@@ -37,7 +37,7 @@ const image = (row) => row.image ? make("img", { src: row.image, alt: "", loadin
 const outcomeOf = (row) => [row.outcome, row.node, row.reason].filter(Boolean).join(" · ");
 function card(row) {
   const texts = row.said.length ? row.said[0].text : row.detail;
-  const open = make("button", { type: "button", className: `card ${row.outcome}` },
+  const open = make("button", { type: "button", className: "card", style: `--outcome: ${colours[row.outcome]}` },
     image(row), make("span", { className: "tag" }, outcomeOf(row)),
     make("p", { className: "asked" }, row.instruction ?? texts ?? ""),
     make("p", {}, row.response ?? (row.instruction ? row.detail : "") ?? ""));

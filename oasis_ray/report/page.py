@@ -22,7 +22,7 @@ from oasis_ray.report import cost_sections as of_cost
 from oasis_ray.report import run_sections as of_runs
 from oasis_ray.report import text_sections as of_texts
 from oasis_ray.report.gallery import Shown
-from oasis_ray.report.section import Section
+from oasis_ray.report.section import Section, outcome_colours
 from oasis_ray.report.statistics import DatasetStatistics, Statistics
 
 SECTIONS: tuple[Callable[[list[DatasetStatistics]], Section | None], ...] = (
@@ -36,6 +36,7 @@ def page(statistics: Statistics, rows: Sequence[Shown]) -> str:
     """Return the HTML of the page."""
     sections = [section for build in SECTIONS if (section := build(statistics.subjects)) is not None]
     figures = {f"{section.name}-{at}": plot.figure for section in sections for at, plot in enumerate(section.plots)}
+    colours = {outcome: colour.border for outcome, colour in outcome_colours(statistics.subjects).items()}
     source = files(__package__)
     script, plotly = source.joinpath("page.js").read_text(encoding="utf-8"), get_plotlyjs()
     if "</script" in plotly.lower():
@@ -46,6 +47,7 @@ def page(statistics: Statistics, rows: Sequence[Shown]) -> str:
         made=statistics.made,
         version=version("oasis_ray"),
         subjects=statistics.subjects,
+        colours=colours,
         sections=sections,
         rows=rows,
         script_hashes=_raw(" ".join(f"'sha256-{_hash(text)}'" for text in (plotly, script))),
@@ -53,6 +55,7 @@ def page(statistics: Statistics, rows: Sequence[Shown]) -> str:
         plotly=_raw(plotly),
         script=_raw(script),
         figures=_raw(_inert(to_json_plotly(figures))),
+        colours_json=_raw(_inert(json.dumps(colours))),
         rows_json=_raw(_inert(json.dumps([asdict(row) for row in rows], ensure_ascii=False))),
     )
 

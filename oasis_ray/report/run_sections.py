@@ -1,9 +1,13 @@
 """Report sections on a run: funnel, scores of the judges, origins of the images, and people's marks."""
 
-from oasis_ray.report.section import COLOURS, OUTCOME_COLOURS, Section, Table, count, share, stacked
-from oasis_ray.report.statistics import DatasetStatistics
+from collections.abc import Mapping
+from itertools import cycle, islice
 
-OUTCOMES = tuple(OUTCOME_COLOURS)
+from oasis_ray.output.funnel import Exit
+from oasis_ray.report.kinds import kinds_of
+from oasis_ray.report.section import COLOURS, FURTHER, Colour, Section, Table, count, outcome_colours, share, stacked
+from oasis_ray.report.statistics import DatasetStatistics
+from oasis_ray.types import ACCEPTED, DROPPED, MAIN
 
 
 def funnel(subjects: list[DatasetStatistics]) -> Section | None:
@@ -12,19 +16,13 @@ def funnel(subjects: list[DatasetStatistics]) -> Section | None:
     if not runs:
         return None
     plots, tables = [], []
+    colours = outcome_colours(subjects)
     for run in runs:
         nodes = [passage.node for passage in run.funnel]
-        left = {
-            outcome: [sum(rows for why, rows in one.left.items() if why.startswith(outcome)) for one in run.funnel]
-            for outcome in ("rejected", "failed")
-        }
-        captions = [one.left.get("to route caption", 0) for one in run.funnel]
-        parts = [
-            ("continue", [one.through for one in run.funnel], COLOURS[0]),
-            ("to captions", captions, OUTCOME_COLOURS["captions"]),
-            ("rejected", left["rejected"], OUTCOME_COLOURS["rejected"]),
-            ("failed", left["failed"], OUTCOME_COLOURS["failed"]),
-        ]
+        parts = [("continue", [one.through for one in run.funnel], COLOURS[0])]
+        for name, colour in _ways_out(run, colours).items():
+            lengths = [sum(rows for why, rows in one.left.items() if _way(why) == name) for one in run.funnel]
+            parts.append((name, lengths, colour))
         label = f"Rows by node of {run.name}: how many continue, and where the others go"
         plots.append(stacked(label, nodes, parts, "rows"))
         tables.append(
@@ -64,6 +62,23 @@ def funnel(subjects: list[DatasetStatistics]) -> Section | None:
         plots,
         tables,
     )
+
+
+def _ways_out(run: DatasetStatistics, colours: Mapping[str, Colour]) -> dict[str, str]:
+    """Return the ways in which rows leave a route, with their colours: to each other route, `rejected`, `failed`.
+
+    A route has the colour of its record. Routes that have none (their rows come back, or none is kept) are the last.
+    """
+    ways = {str(Exit(route)): colours[record].plot for record, route in run.records.items() if route != MAIN}
+    dropped = {outcome: colours[outcome].plot for outcome in DROPPED}
+    taken = dict.fromkeys(_way(why) for passage in run.funnel for why in passage.left)
+    further = islice(cycle(FURTHER), len(ways), None)
+    return ways | {way: next(further).plot for way in taken if way not in ways and way not in dropped} | dropped
+
+
+def _way(why: str) -> str:
+    """Return an entry of a funnel's `left` without its reason."""
+    return why.partition(": ")[0]
 
 
 def scores(subjects: list[DatasetStatistics]) -> Section | None:
@@ -120,16 +135,15 @@ def origins(subjects: list[DatasetStatistics]) -> Section | None:
     known = [subject for subject in subjects if subject.origins]
     if not known:
         return None
+    colours = outcome_colours(subjects)
+    texts = kinds_of(colours)
     rows = [
         (
             subject.name,
             one.origin or "(none)",
-            *(count(one.outcomes.get(outcome, 0)) for outcome in OUTCOMES),
-            share(one.outcomes.get("accepted", 0), sum(one.outcomes.values())),
-            *(
-                f"{one.words[text]:.1f}" if text in one.words else "–"
-                for text in ("instruction", "response", "caption")
-            ),
+            *(count(one.outcomes.get(outcome, 0)) for outcome in colours),
+            share(one.outcomes.get(ACCEPTED, 0), sum(one.outcomes.values())),
+            *(f"{one.words[text]:.1f}" if text in one.words else "–" for text in texts),
         )
         for subject in known
         for one in subject.origins
@@ -141,13 +155,13 @@ def origins(subjects: list[DatasetStatistics]) -> Section | None:
             (
                 outcome,
                 [100 * one.outcomes.get(outcome, 0) / sum(one.outcomes.values()) for one in origins],
-                OUTCOME_COLOURS[outcome],
+                colour.plot,
             )
-            for outcome in OUTCOMES
+            for outcome, colour in colours.items()
         ]
         names = [one.origin or "(none)" for one in origins]
         plots.append(stacked(f"Outcomes by origin in {subject.name}", names, parts, "% of its rows"))
-    head = ("data set", "origin", *OUTCOMES, "accepted", "words: instruction", "response", "caption")
+    head = ("data set", "origin", *colours, "accepted", f"words: {texts[0]}", *texts[1:])
     lead = "Outcomes of the rows of each origin, and the lengths of their texts."
     return Section("origins", "Origins of the images", lead, plots, [Table("Rows by origin", head, rows)])
 
@@ -158,7 +172,7 @@ def marks(subjects: list[DatasetStatistics]) -> Section | None:
         (subject.name, outcome, count(subject.marks.good.get(outcome, 0)), count(subject.marks.bad.get(outcome, 0)))
         for subject in subjects
         if subject.marks
-        for outcome in OUTCOMES
+        for outcome in subject.outcomes
     ]
     if not rows:
         return None

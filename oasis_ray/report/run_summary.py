@@ -9,21 +9,25 @@ from oasis_ray.cost.forecast import Forecast
 from oasis_ray.output.counts import Counts, Usage
 from oasis_ray.output.funnel import passages, shares
 from oasis_ray.output.ledger import counts_of
+from oasis_ray.output.moves import implied_moves
+from oasis_ray.output.outcomes import records_of
 from oasis_ray.report import statistics as schema
 from oasis_ray.report.totals import Totals
 
 
 def of_run(path: str, manifest: Mapping[str, Any], totals: Totals, outcomes: Counter[str]) -> dict[str, Any]:
-    """Return the statistics that only a run has: funnel, rates, cost, forecast."""
+    """Return the statistics that only a run has: records, funnel, rates, cost, forecast."""
     if "cost" in manifest and manifest["state"] == "done":
         costs = {node: Usage(**cost) for node, cost in manifest["cost"].items()}
     else:
         costs = counts_of(path).costs
-    tally = Counts(outcomes, Counter(totals.reasons))
+    moves = totals.moves + implied_moves(totals.ends, manifest)
+    tally = Counts(outcomes, Counter(totals.reasons), moves)
     spent = Bill.model_validate(manifest["bill"]) if "bill" in manifest else Bill()
     return {
         "recipe": manifest["recipe"],
         "state": manifest["state"],
+        "records": records_of(manifest),
         "funnel": [
             schema.Passage(
                 node=one.node,

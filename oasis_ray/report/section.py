@@ -2,15 +2,31 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import cycle
+from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
-from oasis_ray.report.statistics import Bin
+from oasis_ray.output.outcomes import kept
+from oasis_ray.report.statistics import Bin, DatasetStatistics
+from oasis_ray.types import ACCEPTED, DROPPED, FAILED, REJECTED
+
+
+class Colour(NamedTuple):
+    """Colour in plots, and that of borders on the page: a line of the same colour as an area looks lighter."""
+
+    plot: str
+    border: str
+
 
 # Distinguishable with colour vision deficiency (Okabe and Ito 2008), on light and dark backgrounds.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
-OUTCOME_COLOURS = {"accepted": "#009E73", "captions": "#56B4E9", "rejected": "#E69F00", "failed": "#D55E00"}
+OUTCOME_COLOURS = {
+    ACCEPTED: Colour("#009E73", "#009e73"),
+    REJECTED: Colour("#E69F00", "#d98b00"),
+    FAILED: Colour("#D55E00", "#d55e00"),
+}
+FURTHER = (Colour("#56B4E9", "#3a9bd6"), Colour("#CC79A7", "#b95f92"), Colour("#999999", "#808080"))  # by order
 
 
 @dataclass(frozen=True)
@@ -48,6 +64,18 @@ class Section:
     plots: list[Plot] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+
+def all_outcomes(subjects: Sequence[DatasetStatistics]) -> tuple[str, ...]:
+    """Return the outcomes of all data sets, in one order: records, then `rejected` and `failed`."""
+    names = dict.fromkeys(outcome for subject in subjects for outcome in subject.outcomes)
+    return (*kept(names), *(outcome for outcome in DROPPED if outcome in names))
+
+
+def outcome_colours(subjects: Sequence[DatasetStatistics]) -> dict[str, Colour]:
+    """Return the outcomes of all data sets in order, with the colours that they have on the whole page."""
+    further = cycle(FURTHER)
+    return {outcome: OUTCOME_COLOURS.get(outcome) or next(further) for outcome in all_outcomes(subjects)}
 
 
 def plot(label: str, traces: Sequence[Any], **layout: Any) -> Plot:

@@ -37,7 +37,10 @@ class Bin(_Part):
 
 
 class TextLengths(_Part):
-    """Lengths of a kind of text in one unit: tokens, words or characters."""
+    """Lengths of a kind of text in one unit: tokens, words or characters.
+
+    The kinds are `instruction` and `response`, of accepted rows, and the responses of each other record under its name.
+    """
 
     text: str
     unit: str
@@ -239,8 +242,9 @@ class DatasetStatistics(_Part):
     kind: Literal["run", "data set"]
     recipe: str | None = None
     state: str | None = None
+    records: dict[str, str] = Field({}, description="Route of each record of a run.")
     rows: int
-    outcomes: dict[str, int]
+    outcomes: dict[str, int] = Field(description="Rows by outcome, in the order of the report.")
     notes: list[str] = []
     funnel: list[Passage] = []
     rates: list[Rate] = []
@@ -263,6 +267,6 @@ class DatasetStatistics(_Part):
 class Statistics(_Part):
     """The whole file: one or more runs and data sets."""
 
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     made: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     subjects: list[DatasetStatistics]

@@ -1,24 +1,25 @@
 """Compute the statistics of the report from the totals."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from math import sqrt
 from typing import Any, TypeVar
 
+from oasis_ray.output.outcomes import kept
 from oasis_ray.report import statistics as schema
 from oasis_ray.report.dataset import Dataset
+from oasis_ray.report.kinds import IMAGE, kinds_of
 from oasis_ray.report.run_summary import of_run
 from oasis_ray.report.totals import UNITS, Matches, Spoken, Totals
 from oasis_ray.stats.defects import KINDS
 from oasis_ray.stats.histogram import Histogram
 from oasis_ray.stats.image_measures import ImageTotals
 from oasis_ray.stats.verbs import parser_name
-from oasis_ray.types import Outcome
+from oasis_ray.types import DROPPED
 
 VERB_FROM = 0.01  # the paper shows the root verbs of over 1% of the instructions, with three nouns each
 NOUNS = 3
 MOST = 5  # most frequent texts to list
-TEXTS = ("instruction", "response", "caption")
 
 K = TypeVar("K", str, tuple[str, str])
 
@@ -30,16 +31,16 @@ def summarise(
     outcomes: Counter[str] = Counter()
     for (_, outcome), rows in totals.outcomes.items():
         outcomes[outcome] += rows
-    kept = outcomes[Outcome.ACCEPTED] + outcomes[Outcome.CAPTIONS]
+    texts = kinds_of(dataset.outcomes)
     return schema.DatasetStatistics(
         name=dataset.name,
         kind="run" if dataset.manifest else "data set",
         rows=outcomes.total(),
-        outcomes={str(outcome): outcomes[outcome] for outcome in Outcome},
+        outcomes={outcome: outcomes[outcome] for outcome in dataset.outcomes},
         notes=notes,
         lengths=[
             _lengths(text, unit, totals.lengths[text, unit])
-            for text in TEXTS
+            for text in texts
             for unit in UNITS
             if totals.lengths[text, unit].rows
         ],
@@ -47,7 +48,7 @@ def summarise(
         verbs=_verbs(spoken),
         scores=_scores(totals, dataset.manifest),
         correlations=list(_correlations(totals)),
-        duplicates=list(_duplicates(totals)),
+        duplicates=list(_duplicates(totals, texts)),
         defects=[
             schema.Finding(
                 text=text,
@@ -56,7 +57,7 @@ def summarise(
                 of=_of(totals, text),
                 examples=_names(totals.defects[text, kind]),
             )
-            for text in TEXTS
+            for text in texts
             if _of(totals, text)
             for kind in KINDS
         ],
@@ -65,8 +66,8 @@ def summarise(
             schema.Overlap(benchmark=name, text=text, rows=matches.rows, of=_of(totals, text), examples=_names(matches))
             for (name, text), matches in sorted(totals.overlaps.items())
         ],
-        pictures=_images(images, kept) if images else None,
-        origins=_origins(totals),
+        pictures=_images(images, sum(outcomes[name] for name in kept(dataset.outcomes))) if images else None,
+        origins=_origins(totals, texts),
         marks=_marks(totals),
         **(of_run(dataset.path, dataset.manifest, totals, outcomes) if dataset.manifest else {}),
     )
@@ -156,8 +157,8 @@ def pearson(counts: Mapping[tuple[int, int], int]) -> float | None:
     return xy / sqrt(xx * yy) if xx and yy else None
 
 
-def _duplicates(totals: Totals) -> Iterator[schema.Duplicates]:
-    for what in (*TEXTS, "image"):
+def _duplicates(totals: Totals, texts: Sequence[str]) -> Iterator[schema.Duplicates]:
+    for what in (*texts, IMAGE):
         if what in totals.twins:
             twins = totals.twins[what]
             sampled, exact, near = twins.counts()
@@ -177,7 +178,7 @@ def _images(images: ImageTotals, of: int) -> schema.Pictures:
     )  # fmt: skip
 
 
-def _origins(totals: Totals) -> list[schema.Origin]:
+def _origins(totals: Totals, texts: Sequence[str]) -> list[schema.Origin]:
     outcomes: dict[str | None, dict[str, int]] = defaultdict(dict)
     for (origin, outcome), rows in totals.outcomes.items():
         outcomes[origin][outcome] = rows
@@ -187,7 +188,7 @@ def _origins(totals: Totals) -> list[schema.Origin]:
         schema.Origin(
             origin=origin,
             outcomes=counts,
-            words={text: totals.origins[origin, text].mean for text in TEXTS if totals.origins[origin, text].rows},
+            words={text: totals.origins[origin, text].mean for text in texts if totals.origins[origin, text].rows},
         )
         for origin, counts in sorted(outcomes.items(), key=lambda item: (-sum(item[1].values()), item[0] or ""))
     ]
@@ -201,7 +202,7 @@ def _marks(totals: Totals) -> schema.Marks | None:
     table: Counter[tuple[bool, bool]] = Counter()
     for (outcome, mark), rows in totals.marked.items():
         marks[mark][outcome] += rows
-        table[outcome in (Outcome.ACCEPTED, Outcome.CAPTIONS), mark == "good"] += rows
+        table[outcome not in DROPPED, mark == "good"] += rows
     return schema.Marks(marks=table.total(), good=dict(marks["good"]), bad=dict(marks["bad"]), kappa=kappa(table))
 
 

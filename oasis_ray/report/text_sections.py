@@ -5,14 +5,13 @@ from collections import Counter
 import plotly.graph_objects as go
 
 from oasis_ray.report import published_figures as published
-from oasis_ray.report.section import COLOURS, Section, Table, count, histogram, plot, share, stacked
+from oasis_ray.report.kinds import INSTRUCTION, RESPONSE, kinds_of
+from oasis_ray.report.section import COLOURS, Section, Table, all_outcomes, count, histogram, plot, share, stacked
 from oasis_ray.report.statistics import DatasetStatistics
 from oasis_ray.stats.contamination import GRAM
 from oasis_ray.stats.defects import KINDS
 from oasis_ray.stats.near_duplicates import SIMILARITY
 from oasis_ray.stats.verbs import ABSENT
-
-TEXTS = ("instruction", "response", "caption")
 
 
 def lengths(subjects: list[DatasetStatistics]) -> Section | None:
@@ -21,11 +20,12 @@ def lengths(subjects: list[DatasetStatistics]) -> Section | None:
     if not every:
         return None
     plots = []
-    for text in TEXTS:
+    for text in kinds_of(all_outcomes(subjects)):
         of_kind = [(subject, one) for subject, one in every if one.text == text and one.unit == "words"]
         if of_kind:
             named = [(f"{subject.name} (mean {one.mean:.1f})", one.histogram) for subject, one in of_kind]
-            plots.append(histogram(f"Words in each {text}", named, "words", "texts"))
+            each = text if text in (INSTRUCTION, RESPONSE) else f"text of {text}"
+            plots.append(histogram(f"Words in each {each}", named, "words", "texts"))
     rows = [
         (subject.name, one.text, one.unit, count(one.rows), f"{one.mean:,.1f}", f"{one.deviation:,.1f}",
          *(count(one.percentiles[point]) for point in sorted(one.percentiles)))
@@ -76,14 +76,14 @@ def _mix(subject: DatasetStatistics) -> Counter[str]:
     """Return the shares of languages among instructions. Variants of Chinese are merged, as in the published shares."""
     mix: Counter[str] = Counter()
     for one in subject.languages.found:
-        if one.text == "instruction":
-            mix[one.language.partition("-")[0]] += one.rows / subject.languages.sampled["instruction"]  # type: ignore[assignment]
+        if one.text == INSTRUCTION:
+            mix[one.language.partition("-")[0]] += one.rows / subject.languages.sampled[INSTRUCTION]  # type: ignore[assignment]
     return mix
 
 
 def verbs(subjects: list[DatasetStatistics]) -> Section | None:
     """Section on the root verbs of instructions and their noun objects."""
-    texts = [subject for subject in subjects if any(one.text == "instruction" for one in subject.lengths)]
+    texts = [subject for subject in subjects if any(one.text == INSTRUCTION for one in subject.lengths)]
     if not texts:
         return None
     known = [(subject, subject.verbs) for subject in texts if subject.verbs]

@@ -9,6 +9,7 @@ from itertools import combinations
 from types import MappingProxyType
 
 from oasis_ray.report.dataset import ReportRow
+from oasis_ray.report.kinds import IMAGE, INSTRUCTION, response_of
 from oasis_ray.stage.language import detect
 from oasis_ray.stats.contamination import Benchmark, grams_of
 from oasis_ray.stats.defects import defects
@@ -16,7 +17,7 @@ from oasis_ray.stats.histogram import Histogram
 from oasis_ray.stats.near_duplicates import LETTER, NearDuplicates
 from oasis_ray.stats.sample import HashSample, number
 from oasis_ray.stats.verbs import load_parser, root_verbs
-from oasis_ray.types import Outcome
+from oasis_ray.types import ACCEPTED, DROPPED
 
 SHOWN = 5  # examples of a defect or overlap
 SAMPLED = 2000  # characters kept of a sampled text
@@ -49,11 +50,13 @@ class Matches:
 
 @dataclass
 class Totals:
-    """Mergeable totals. The kinds of text are instruction, response and caption."""
+    """Mergeable totals. The kinds of text follow from the outcomes of the rows (`kinds`)."""
 
     sample: int  # texts of each kind to sample for languages and verbs
     outcomes: Counter[tuple[str | None, str]] = field(default_factory=Counter)  # origin, outcome
     reasons: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # outcome, node, reason
+    moves: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # node, new route, reason
+    ends: Counter[tuple[str, str]] = field(default_factory=Counter)  # outcome, node; where no moves are recorded
     lengths: dict[tuple[str, str], Histogram] = field(default_factory=lambda: defaultdict(Histogram))  # text, unit
     origins: dict[tuple[str | None, str], Histogram] = field(default_factory=lambda: defaultdict(Histogram))  # words
     scores: Counter[tuple[str, int]] = field(default_factory=Counter)  # axis, score
@@ -81,25 +84,29 @@ class Totals:
         texts: dict[str, list[tuple[ReportRow, str]]] = defaultdict(list)
         for row in rows:
             self.outcomes[row.origin, row.outcome] += 1
-            if row.reason is not None and row.outcome in (Outcome.REJECTED, Outcome.FAILED):
+            if row.reason is not None and row.outcome in DROPPED:
                 self.reasons[row.outcome, row.node or "", row.reason] += 1
+            if row.moves is None:
+                self.ends[row.outcome, row.node or ""] += 1
+            else:
+                self.moves.update(row.moves)
             self.cut.update(row.cut)
             self.marked.update((row.outcome, mark) for mark in marks.get(row.id, ()))
             self._add_scores(row)
             self.gallery[row.outcome, row.reason or ""].add(number(row.id, seed=2), (row.place, row.id))
-            if row.outcome == Outcome.ACCEPTED:
-                texts["instruction"].append((row, row.instruction or ""))
-                texts["response"].append((row, row.response or ""))
-            elif row.outcome == Outcome.CAPTIONS:
-                texts["caption"].append((row, row.response or ""))
-            if row.image and row.outcome in (Outcome.ACCEPTED, Outcome.CAPTIONS):
-                self.twins["image"].add(number(row.image), number(row.image), None, row.id)
+            if row.outcome in DROPPED:
+                continue
+            if row.outcome == ACCEPTED:
+                texts[INSTRUCTION].append((row, row.instruction or ""))
+            texts[response_of(row.outcome)].append((row, row.response or ""))
+            if row.image:
+                self.twins[IMAGE].add(number(row.image), number(row.image), None, row.id)
         for kind, pairs in texts.items():
             self._add_texts(kind, pairs, tokenize, benchmarks)
 
     def merge(self, other: "Totals") -> None:
         """Add the counts of `other`."""
-        for name in ("outcomes", "reasons", "scores", "both", "cut", "marked"):
+        for name in ("outcomes", "reasons", "moves", "ends", "scores", "both", "cut", "marked"):
             getattr(self, name).update(getattr(other, name))
         for name in ("lengths", "origins", "twins", "defects", "overlaps", "gallery"):
             mine = getattr(self, name)
@@ -156,7 +163,7 @@ class Spoken:
         """Count texts of one kind. Without a parser, verbs are not counted."""
         detected = [detect(one) for one in words]
         self.languages.update((text, language, sure) for language, sure in detected)
-        if text != "instruction":
+        if text != INSTRUCTION:
             return
         english = [one for one, (language, _) in zip(words, detected, strict=True) if language == "en"]
         parser = load_parser() if english else None

@@ -52,6 +52,22 @@ def test_rows_are_filtered_searched_and_opened(opened: OpenedPage, artifacts: Pa
     assert opened.wrong == []
 
 
+def test_an_outcome_has_one_colour_in_the_summary_and_in_the_gallery(opened: OpenedPage) -> None:
+    colours = {
+        "accepted": "rgb(0, 158, 115)", "captions": "rgb(58, 155, 214)", "rejected": "rgb(217, 139, 0)",
+        "failed": "rgb(213, 94, 0)",
+    }  # fmt: skip
+    page, cards = opened.page, {}
+    border = "(found) => found.map((one) => getComputedStyle(one).borderTopColor)"
+    assert page.eval_on_selector_all(".outcomes div", border) == list(colours.values())
+    page.fill("#search", "")
+    for outcome in colours:
+        page.select_option("#outcome", outcome)
+        cards[outcome] = set(page.eval_on_selector_all(".card", border))
+    page.select_option("#outcome", "")
+    assert cards == {outcome: {colour} for outcome, colour in colours.items()}
+
+
 def test_only_the_named_scripts_may_run(opened: OpenedPage) -> None:
     opened.page.evaluate(
         "document.body.append(Object.assign(document.createElement('script'), {text: 'window.ran = 1'}))"

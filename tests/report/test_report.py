@@ -30,6 +30,7 @@ from tests.support.run_folders import RunFolder, accepted, caption, failed, reje
 from tests.support.shards import picture
 
 RED = picture("red", (200, 100))
+MOVE = {"node": "categorize", "route": "caption", "reason": "caption", "detail": "Kind: caption"}
 ASKED = ("Describe the chart in detail.", "Count the red bars of the chart, please.", "What is written on the sign?")
 
 
@@ -49,7 +50,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
         ),
         accepted("a3", text=ASKED[0], answer="I'm sorry, I can't see it.", image=picture("blue", kind="JPEG")),
     )
-    made.part("two", caption("c", text="图中有一个红色的圆形,旁边是一个蓝色的正方形。", image=picture("green")))
+    moved = caption("c", text="图中有一个红色的圆形,旁边是一个蓝色的正方形。", image=picture("green"))
+    moved.moves = [MOVE]
+    made.part("two", moved)
     made.part("three", *(rejected(f"r{score}", value=score) for score in (1, 2, 3)), failed("f", origin="web"))
     for name, mark in (("a0", "good"), ("a1", "good"), ("r1", "good"), ("r2", "bad"), ("nowhere", "bad")):
         marks.append(made.path, name, mark, "ada")
@@ -76,13 +79,13 @@ def test_lengths_are_of_each_kind_of_text_and_unit(statistics: DatasetStatistics
     found = {(one.text, one.unit): (one.rows, one.mean) for one in statistics.lengths}
     assert found["instruction", "words"] == (4, (5 + 8 + 6 + 5) / 4)
     assert found["instruction", "characters"] == (4, (29 + 40 + 28 + 29) / 4)
-    assert found["caption", "words"][0] == 1
+    assert found["captions", "words"][0] == 1
     assert {unit for _, unit in found} == {"tokens", "words", "characters"}
 
 
 def test_languages_verbs_and_scores(statistics: DatasetStatistics) -> None:
-    assert statistics.languages.sampled == {"instruction": 4, "response": 4, "caption": 1}
-    assert [(one.language, one.rows) for one in statistics.languages.found if one.text == "caption"] == [("zh-cn", 1)]
+    assert statistics.languages.sampled == {"instruction": 4, "response": 4, "captions": 1}
+    assert [(one.language, one.rows) for one in statistics.languages.found if one.text == "captions"] == [("zh-cn", 1)]
     assert statistics.verbs is not None
     assert statistics.verbs.verbs[0].model_dump() == {
         "verb": "describe",
@@ -95,7 +98,7 @@ def test_languages_verbs_and_scores(statistics: DatasetStatistics) -> None:
 
 def test_copies_refusals_pictures_and_origins(statistics: DatasetStatistics) -> None:
     found = {one.what: (one.rows, one.exact, one.near) for one in statistics.duplicates}
-    assert found == {"instruction": (4, 1, 0), "response": (4, 2, 0), "caption": (1, 0, 0), "image": (5, 2, 0)}
+    assert found == {"instruction": (4, 1, 0), "response": (4, 2, 0), "captions": (1, 0, 0), "image": (5, 2, 0)}
     refused = [one for one in statistics.defects if one.kind == "refusal" and one.rows]
     assert [(one.text, one.of, one.examples) for one in refused] == [("response", 4, ["a3"])]
     assert statistics.pictures is not None
@@ -130,7 +133,7 @@ def test_several_data_sets_are_reported_together(run: RunFolder, tmp_path: Path)
         ("run", "run", 9),
         ("llava.json", "data set", 2),
     ]
-    assert made.subjects[1].outcomes == {"accepted": 1, "captions": 0, "rejected": 0, "failed": 1}
+    assert made.subjects[1].outcomes == {"accepted": 1, "failed": 1}
     assert [one.notes for one in made.subjects] == [
         [], ["records without a question and an answer (`conversations` or `messages`): 1"]
     ]  # fmt: skip
