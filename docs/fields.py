@@ -87,7 +87,7 @@ def _default(field: Any) -> str:
         return "see below" if isinstance(value, BaseModel) else f"`{value}`"
     if field.default is PydanticUndefined:
         return "required"
-    return "" if field.default is None else f"`{_yaml(field.default)}`"
+    return "" if field.default in (None, "") else f"`{_yaml(field.default)}`"
 
 
 def _yaml(value: Any) -> str:

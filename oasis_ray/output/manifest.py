@@ -77,6 +77,8 @@ def describe(
         "format": FORMAT,
         "state": "running",
         "recipe": recipe.name,
+        "about": recipe.about,
+        "cite": recipe.cite,
         "digests": DIGESTS,
         "job": job.model_dump(mode="json"),
         "seed": job.seed,

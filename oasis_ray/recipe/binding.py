@@ -75,7 +75,10 @@ class _Binder:
             self.check_rate(rate, named)
         if self.problems:
             raise JobError(self.problems)
-        return Recipe(self.spec.name, tuple(self.nodes), records, self.spec.rates, self.source)
+        spec = self.spec
+        return Recipe(
+            spec.name, tuple(self.nodes), records, spec.rates, self.source, about=spec.about, cite=spec.cite
+        )
 
     def node(self, node: NodeSpec) -> Node:
         at = f"{self.where}, node '{node.name}'"

@@ -120,13 +120,18 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Nodes in order, the records by name (that of their folder), published rates, and the values of the source."""
+    """Nodes in order, the records by name (that of their folder), published rates, and the values of the source.
+
+    `about` and `cite` are texts for the cards of data sets; they change no row.
+    """
 
     name: str
     nodes: tuple[Node, ...]
     records: Mapping[str, Record]
     rates: tuple[RateSpec, ...] = ()
     source: Mapping[str, SourceType] = field(default_factory=lambda: IMAGE_ONLY)
+    about: str = ""
+    cite: str = ""
 
     @property
     def pool_of(self) -> dict[str, str | None]:

@@ -75,11 +75,13 @@ class RateSpec(BaseModel):
 
 
 class RecipeSpec(BaseModel):
-    """A recipe file: nodes, records and published rates."""
+    """A recipe file: nodes, records, published rates, and what data set cards say about the method."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(description="Name of the recipe.")
+    about: str = Field("", description="One to three sentences on what the recipe makes, for the cards of data sets.")
+    cite: str = Field("", description="A BibTeX entry of the method, for the cards of data sets.")
     source: dict[str, str] | None = Field(
         None,
         description="The values that the recipe reads from the input, by name: `image`, `text`, `list of texts`, "
