@@ -57,10 +57,12 @@ def export(
         ),
     ],
     folder: Annotated[str, typer.Option("--out", help="Local output folder; must be new or empty.", metavar="FOLDER")],
-    captions: Annotated[
-        float | None,
+    mix: Annotated[
+        list[str] | None,
         typer.Option(
-            help="Number of captions per accepted row; the paper uses 0.5. Default: all captions.", metavar="RATIO"
+            help="Maximum number of rows of the record NAME per accepted row, e.g. 0.5; 0 leaves them out. "
+            "Repeatable. Default: all rows of all records.",
+            metavar="NAME=RATIO",
         ),
     ] = None,
     split: Annotated[
@@ -103,18 +105,19 @@ def export(
 ) -> None:
     """Export runs as a training data set.
 
-    The data set contains accepted rows and captions of one or more runs; see docs/export.md.
+    The data set contains the records of one or more runs; see docs/export.md.
     """
     from oasis_ray.export.export import export as write_export
     from oasis_ray.export.options import read_options
 
     options = read_options(
-        form, split=split, caps=cap or (), dedup=dedup, captions=captions, seed=seed, limit=limit,
+        form, split=split, caps=cap or (), dedup=dedup, mix=mix or (), seed=seed, limit=limit,
         images="none" if no_images else images,
         shard_mb=shard_mb, license=license, removed=removed,
     )  # fmt: skip
     result = write_export(run_folders, folder, options)
-    table = Table("split", *(Column(outcome, justify="right") for outcome in ("accepted", "captions")), show_edge=False)
+    records = next(iter(result.splits.values()))
+    table = Table("split", *(Column(name, justify="right") for name in records), show_edge=False)
     for name, kinds in result.splits.items():
         table.add_row(name, *map(str, kinds.values()))
     out.print(table)

@@ -1,6 +1,7 @@
 """Data set card of a Hugging Face folder: contents, origin, statistics and limits of the data.
 
-The template's environment escapes every value, so that names of models and files can't act as Markdown.
+The template's environment escapes every value, so that names of models and files can't act as Markdown. What the card
+says of the method is what the runs' recipes say (`about`, `cite`).
 """
 
 import re
@@ -11,21 +12,15 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from oasis_ray.export.card_facts import Facts
+from oasis_ray.export.provenance import distinct
 
 SIZES = [(1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"),
          (10_000_000, "1M<n<10M"), (100_000_000, "10M<n<100M")]  # fmt: skip
-CITE_AS = """@misc{zhang2025oasis,
-  title  = {Oasis: One Image is All You Need for Multimodal Instruction Data Synthesis},
-  author = {Letian Zhang and Quan Cui and Bingchen Zhao and Cheng Yang},
-  year   = {2025},
-  eprint = {2503.08741},
-  archivePrefix = {arXiv}
-}"""
 SPECIAL = re.compile(r"([\\`*_\[\]#|~$<>&:@])")
 
 
 class Verbatim(str):
-    """A text written by this project, which is not escaped."""
+    """Markdown written by this module, which is not escaped."""
 
 
 def card(manifest: dict[str, Any], features: Any, facts: Facts, sizes: dict[str, int]) -> str:
@@ -42,15 +37,13 @@ def card(manifest: dict[str, Any], features: Any, facts: Facts, sizes: dict[str,
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701  (Markdown is written, and `finalize` escapes for it)
     )
-    total = {
-        outcome: sum(split[outcome] for split in manifest["splits"].values()) for outcome in ("accepted", "captions")
-    }
     text = env.get_template("card.md").render(
         **manifest,
-        total=total,
+        rows=sum(sum(split.values()) for split in manifest["splits"].values()),
+        abouts=distinct(manifest, "about"),
+        citations=[code_block("bibtex", text) for text in distinct(manifest, "cite")],
         facts=facts,
         languages=[f"{name} {share:.1%}" for name, share in facts.languages.items()],
-        cite_as=Verbatim(CITE_AS),
     )
     front = yaml.safe_dump(front_matter(manifest, features, facts, sizes), sort_keys=False, allow_unicode=True)
     return f"---\n{front}---\n{text}"
@@ -70,7 +63,7 @@ def front_matter(manifest: dict[str, Any], features: Any, facts: Facts, sizes: d
         language=list(dict.fromkeys(name.partition("-")[0] for name in known)),
         task_categories=["image-text-to-text", "visual-question-answering"],
         size_categories=[size],
-        tags=["synthetic", "instruction-tuning", "oasis"],
+        tags=["synthetic", "instruction-tuning", *distinct(manifest, "recipe")],
         configs=[
             {
                 "config_name": "default",
@@ -84,6 +77,12 @@ def front_matter(manifest: dict[str, Any], features: Any, facts: Facts, sizes: d
     DatasetInfosDict({"default": info}).to_dataset_card_data(data)
     matter: dict[str, Any] = data.to_dict()
     return matter
+
+
+def code_block(language: str, text: str) -> Verbatim:
+    """Return a code block that ends at no run of backticks in the text."""
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+    return Verbatim(f"{fence}{language}\n{text.strip()}\n{fence}")
 
 
 def escaped(value: Any) -> Any:

@@ -8,6 +8,8 @@ from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
+from oasis_ray.export.provenance import distinct
+
 CR = (
     "citeAs", "column", "equivalentProperty", "extract", "field", "fileObject", "fileProperty", "fileSet", "format",
     "includes", "isLiveDataset", "jsonPath", "key", "md5", "parentField", "path", "recordSet", "references", "regex",
@@ -26,11 +28,12 @@ CONTEXT: dict[str, Any] = {
     "rai": "http://mlcommons.org/croissant/RAI/",
     **{word: f"cr:{word}" for word in CR},
 }
+DESCRIPTION = "Instructions with responses, written by models from images."
 TEXTS = {
     "id": "The row's id in its run.",
-    "data_source": "The kind of row.",
+    "data_source": "The kind of record.",
     "instruction": "The instruction.",
-    "response": "The response; for a caption, the caption.",
+    "response": "The response.",
     "origin": "Where the image comes from.",
     "language": "The language, if a node of the run detected it.",
     "run": "The run that produced the row.",
@@ -38,17 +41,18 @@ TEXTS = {
 }
 
 
-def croissant(folder: Path, manifest: dict[str, Any], axes: list[str], cite_as: str) -> dict[str, Any]:
+def croissant(folder: Path, manifest: dict[str, Any], axes: list[str]) -> dict[str, Any]:
     """Return the metadata of the shards below `folder` as JSON-LD."""
+    cite_as = "\n\n".join(text.strip() for text in distinct(manifest, "cite"))
     return {
         "@context": CONTEXT,
         "@type": "sc:Dataset",
-        "name": "oasis_visual_instructions",
-        "description": "Visual instructions with responses, and captions, written by models from images alone.",
+        "name": "visual_instructions",
+        "description": " ".join([DESCRIPTION, *distinct(manifest, "about")]),
         "conformsTo": "http://mlcommons.org/croissant/1.0",
         "license": manifest["options"]["license"],
         "version": "1.0.0",
-        "citeAs": cite_as,
+        **({"citeAs": cite_as} if cite_as else {}),
         "distribution": [
             *_files(folder),
             {

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from oasis_ray.errors import JobError, RunError
 from oasis_ray.export import messages
-from oasis_ray.export.card import CITE_AS, card
+from oasis_ray.export.card import card
 from oasis_ray.export.card_facts import Facts
 from oasis_ray.export.croissant import croissant
 from oasis_ray.export.images import name_of, store_image
@@ -94,7 +94,7 @@ def _write(
             split: sum(path.stat().st_size for path in folder.glob(f"data/{split}-*")) for split in manifest["splits"]
         }
         (folder / "README.md").write_text(card(manifest, columns, facts, sizes), encoding="utf-8")
-        _write_json(folder / "croissant.json", croissant(folder, manifest, axes, CITE_AS))
+        _write_json(folder / "croissant.json", croissant(folder, manifest, axes))
         return
     for split in manifest["splits"]:
         rows = shuffle.rows(split)
@@ -105,7 +105,8 @@ def _write(
         else:
             messages.write_lines(folder / f"{split}.jsonl", rows, LINES[options.format])
     if options.format == "sharegpt":
-        _write_json(folder / "dataset_info.json", messages.dataset_info(manifest["splits"]))
+        info = messages.dataset_info(manifest["runs"][0]["recipe"], manifest["splits"])
+        _write_json(folder / "dataset_info.json", info)
 
 
 def _images_note(options: Options, rows: int) -> str:

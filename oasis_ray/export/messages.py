@@ -5,6 +5,7 @@ the beginning of the first turn.
 """
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -67,11 +68,15 @@ def openai(row: Record) -> Record:
     return {"messages": messages}
 
 
-def dataset_info(splits: Iterable[str]) -> Record:
-    """Return `dataset_info.json` for LLaMA-Factory (its data/README.md): one data set per split, `oasis_train` etc."""
+def dataset_info(recipe: str, splits: Iterable[str]) -> Record:
+    """Return `dataset_info.json` for LLaMA-Factory (its data/README.md): one data set per split, `RECIPE_SPLIT`.
+
+    LLaMA-Factory separates the names of data sets by commas, so other characters than letters and digits become `_`.
+    """
+    name = re.sub(r"\W+", "_", recipe)
     tags = {"role_tag": "from", "content_tag": "value", "user_tag": "human", "assistant_tag": "gpt"}
     return {
-        f"oasis_{split}": {
+        f"{name}_{split}": {
             "file_name": f"{split}.jsonl",
             "formatting": "sharegpt",
             "columns": {"messages": "conversations", "images": "images"},

@@ -7,6 +7,7 @@ from math import inf
 from typing import Any, Literal, get_args
 
 from oasis_ray.errors import JobError, nearest
+from oasis_ray.types import ACCEPTED
 
 FormatName = Literal["llava", "sharegpt", "openai", "swift", "hf", "webdataset"]
 Dedup = Literal["none", "text", "image"]
@@ -20,7 +21,7 @@ class Options:
     """Options of an export. The defaults export every row."""
 
     format: FormatName
-    captions: float | None = None  # captions per accepted row; None: all captions
+    mix: Mapping[str, float] = field(default_factory=dict)  # rows of a record per accepted row; others: all
     splits: Mapping[str, float] = field(default_factory=lambda: {"train": 1.0})
     caps: Mapping[str, int] = field(default_factory=dict)
     dedup: Dedup = "none"
@@ -42,7 +43,7 @@ def read_options(
     split: str = "train=1",
     caps: Iterable[str] = (),
     dedup: str = "none",
-    captions: float | None = None,
+    mix: Iterable[str] = (),
     images: str = "as-seen",
     **others: Any,
 ) -> Options:
@@ -54,8 +55,12 @@ def read_options(
     ):  # fmt: skip
         if word not in possible:
             problems.append(f"{option} {word!r} is none of: {', '.join(possible)}.{nearest(word, possible)}")
-    if captions is not None and not 0 <= captions < inf:
-        problems.append(f"--captions {captions:g} is not a number of captions per accepted row, such as 0.5 or 0")
+    ratios = _pairs("--mix", mix, problems, float)
+    for name, ratio in ratios.items():
+        if name == ACCEPTED:
+            problems.append(f"--mix: {ACCEPTED!r} is the record by which the others are measured; name another one")
+        elif not 0 <= ratio < inf:
+            problems.append(f"--mix {name}={ratio:g} is not a number of rows per accepted row, such as 0.5 or 0")
     splits = _pairs("--split", split.split(","), problems, float)
     for name in splits:
         if not SPLIT_NAME.fullmatch(name):
@@ -72,7 +77,7 @@ def read_options(
             problems.append(f"--cap {name}={most}: the number of rows must be at least 1")
     if problems:
         raise JobError(problems)
-    return Options(format, captions, splits, limits, dedup, images=images, **others)  # type: ignore[arg-type]
+    return Options(format, ratios, splits, limits, dedup, images=images, **others)  # type: ignore[arg-type]
 
 
 def _pairs(option: str, texts: Iterable[str], problems: list[str], kind: type[float] | type[int]) -> dict[str, Any]:

@@ -4,6 +4,7 @@
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import version
@@ -15,6 +16,7 @@ from oasis_ray.export.selection import Selection
 from oasis_ray.input.ids import numbered
 from oasis_ray.output.ledger import counts_of
 from oasis_ray.output.manifest import read_manifest, summary
+from oasis_ray.output.outcomes import outcomes_of
 from oasis_ray.storage import expand, locate
 
 PACKAGES = ("oasis_ray", "pyarrow", "datasets", "langdetect")
@@ -50,12 +52,13 @@ def describe(folders: list[str], selection: Selection, options: Options) -> dict
     for name, folder in zip(run_names(folders), folders, strict=True):
         manifest = read_manifest(folder)
         if "rows" not in manifest:  # the run has not ended
-            manifest |= summary(counts_of(folder))
+            manifest |= summary(counts_of(folder), outcomes_of(manifest))
         fs, base = locate(folder)
         digest = sha256(fs.cat_file(f"{base.rstrip('/')}/run.json")).hexdigest()
         runs.append(
             {
                 "name": name, "digest": digest, "state": manifest["state"], "recipe": manifest["recipe"],
+                "about": manifest.get("about", ""), "cite": manifest.get("cite", ""),
                 "seed": manifest["seed"], "input_rows": manifest["input"]["rows"], "rows": manifest["rows"],
                 "reasons": manifest["reasons"], "versions": manifest["versions"],
                 "nodes": [{key: node[key] for key in ("name", "pool", "digest")} for node in manifest["nodes"]],
@@ -68,6 +71,7 @@ def describe(folders: list[str], selection: Selection, options: Options) -> dict
     return {
         "runs": runs,
         "options": options.written(),
+        "data_sources": selection.data_sources,
         "splits": splits(selection, options),
         "left_out": selection.left_out,
         "notes": selection.notes
@@ -80,6 +84,11 @@ def describe(folders: list[str], selection: Selection, options: Options) -> dict
     }
 
 
+def distinct(manifest: Mapping[str, Any], key: str) -> list[str]:
+    """Return the different values that the runs of an `export.json` have for a key, without empty ones."""
+    return list(dict.fromkeys(run[key] for run in manifest["runs"] if run[key]))
+
+
 def rows_have(count: int) -> str:
     """Return "1 row has" or "N rows have"."""
     return "1 row has" if count == 1 else f"{count} rows have"
@@ -90,8 +99,7 @@ def splits(selection: Selection, options: Options) -> dict[str, dict[str, int]]:
     groups = selection.rows.group_by(["split", "outcome"]).aggregate([("id", "count")]).to_pylist()
     counts = {(group["split"], group["outcome"]): group["id_count"] for group in groups}
     return {
-        split: {outcome: counts.get((split, outcome), 0) for outcome in ("accepted", "captions")}
-        for split in options.splits
+        split: {outcome: counts.get((split, outcome), 0) for outcome in selection.outcomes} for split in options.splits
     }
 
 

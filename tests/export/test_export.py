@@ -18,43 +18,15 @@ from oasis_ray.export.card import escaped
 from oasis_ray.export.export import export
 from oasis_ray.export.images import name_of, reference
 from oasis_ray.export.options import FormatName, read_options
-from oasis_ray.export.provenance import Exported
 from oasis_ray.export.row_language import detect
 from oasis_ray.export.selection import choose
 from oasis_ray.export.shuffle import Shuffle
-from oasis_ray.recipe.row import Row
-from tests.support.ended_rows import row, write_run
+from tests.support.ended_rows import row
+from tests.support.exports import IMAGES, accepted, captions, exported
 from tests.support.shards import picture
 
 Make = Callable[..., Path]
-IMAGES = [picture(colour) for colour in ("red", "blue", "teal", "tan", "pink", "gold")]
 ENGLISH = "The house stands beside the road and people walk past it."
-
-
-@pytest.fixture
-def make(tmp_path: Path, job_file: Callable[..., Path]) -> Make:
-    def write(rows: list[Row], name: str = "run", **options: Any) -> Path:
-        return write_run(tmp_path / name, job_file(), rows, **options)
-
-    return write
-
-
-def exported(run: Path | list[Path], **options: Any) -> tuple[list[str], Exported]:
-    """Return the ids of an export in order, and its summary."""
-    runs = run if isinstance(run, list) else [run]
-    out = runs[0].parent / f"out{len(list(runs[0].parent.iterdir()))}"
-    summary = export([str(folder) for folder in runs], str(out), read_options("llava", **options))
-    return [
-        sample["id"] for name in summary.splits for sample in json.loads((out / f"{name}.json").read_text())
-    ], summary
-
-
-def accepted(count: int, **given: Any) -> list[Row]:
-    return [row(f"a{n}", f"Question {n}?", "Yes.", IMAGES[n % 6], **given) for n in range(count)]
-
-
-def captions(count: int) -> list[Row]:
-    return [row(f"c{n}", "Describe it.", f"Field {n}.", IMAGES[n % 6], said="en") for n in range(count)]
 
 
 def test_all_rows_are_exported_by_default(make: Make) -> None:
@@ -73,28 +45,6 @@ def test_the_order_depends_on_the_seed_and_the_ids_alone(make: Make) -> None:
     assert exported(make(fewer, "fewer"))[0] == names[:3] + names[4:]
 
 
-@pytest.mark.parametrize(
-    ("share", "count", "notes"),
-    [
-        (0, 0, []),
-        (0.5, 10, []),
-        (1.0, 20, []),
-        (2.0, 30, ["2 captions per accepted row would be 40; all 30 are exported"]),
-    ],
-)
-def test_captions_are_limited_by_the_number_of_accepted_rows(
-    share: float, count: int, notes: list[str], make: Make
-) -> None:
-    names, summary = exported(make(accepted(20) + captions(30)), captions=share)
-    left = {f"captions beyond {share:g} per accepted row": 30 - count} if count < 30 else {}
-    assert (summary.splits["train"], summary.left_out, summary.notes) == (
-        {"accepted": 20, "captions": count},
-        left,
-        notes,
-    )
-    assert len(names) == 20 + count
-
-
 def test_the_limit_keeps_the_first_of_the_order(make: Make) -> None:
     run = make(accepted(20) + captions(30))
     names, summary = exported(run, limit=7)
@@ -110,7 +60,7 @@ def test_texts_that_differ_only_in_case_whitespace_and_unicode_forms_are_duplica
     assert {
         len({*names} & group) for group in ({"a0", "a1", "a2"}, {"a3"}, {"a4", "a5"}, {"c1", "c9"}, {"c0"}, {"c2"})
     } == {1}
-    assert summary.left_out == {"duplicate instruction or caption": 4}
+    assert summary.left_out == {"duplicate text": 4}
 
 
 def test_the_first_of_several_rows_with_the_same_image_is_kept(make: Make) -> None:
@@ -202,7 +152,6 @@ def test_a_run_may_be_in_an_object_store(make: Make, tmp_path: Path) -> None:
     assert summary.splits == {"train": {"accepted": 3, "captions": 0}}
 
 
-RATIO = " is not a number of captions per accepted row, such as 0.5 or 0"
 SHARES = ": each share must be above 0, and they must sum to 1: train=0.95,validation=0.05"
 
 
@@ -210,9 +159,6 @@ SHARES = ": each share must be above 0, and they must sum to 1: train=0.95,valid
     ("options", "problems"),
     [
         ({"format": "lava"}, [f"--format 'lava' is none of: {', '.join(get_args(FormatName))}. Did you mean 'llava'?"]),
-        ({"captions": float("nan")}, ["--captions nan" + RATIO]),
-        ({"captions": float("inf")}, ["--captions inf" + RATIO]),
-        ({"captions": -1.0}, ["--captions -1" + RATIO]),
         ({"dedup": "all"}, ["--dedup 'all' is none of: none, text, image."]),
         ({"split": "train"}, ["--split 'train' is not NAME=NUMBER",
                               "--split 'train'" + SHARES]),
@@ -262,7 +208,7 @@ def test_an_export_that_is_refused_leaves_nothing_behind(make: Make, tmp_path: P
         ([run], "x" * 300, {}, f"--out: {'x' * 300} can't be created: File name too long"),
         ([run, run], tmp_path / "o", {}, f"{run} is given twice"),
         ([full], tmp_path / "o", {}, f"{full} is not a run folder: it has no run.json"),
-        ([empty], tmp_path / "o", {}, "nothing to export: these runs have no accepted rows and no captions"),
+        ([empty], tmp_path / "o", {}, "nothing to export: these runs have no rows of the records accepted, captions"),
         ([run], tmp_path / "o", {"split": "a=0.999999,b=0.000001"}, "--split: too few rows (6): b would be empty"),
     ):
         with pytest.raises(JobError) as error:
@@ -273,7 +219,7 @@ def test_an_export_that_is_refused_leaves_nothing_behind(make: Make, tmp_path: P
 
 def test_options_that_leave_no_row_are_refused(make: Make) -> None:
     with pytest.raises(JobError, match=r"the options leave no row to export \(captions beyond 0 per accepted row: 3\)"):
-        exported(make(captions(3)), captions=0)
+        exported(make(captions(3)), mix=["captions=0"])
 
 
 def test_an_export_that_fails_leaves_nothing_behind(make: Make, tmp_path: Path) -> None:
@@ -372,7 +318,8 @@ def test_the_path_of_a_models_folder_is_not_exported(make: Make) -> None:
 
 def test_the_command_prints_rows_files_bytes_and_what_was_left_out(make: Make, tmp_path: Path) -> None:
     run = make(accepted(20) + captions(30))
-    words = ["export", str(run), "--format", "hf", "--out", str(tmp_path / "out"), "--captions", "0.5", "--no-images"]
+    words = ["export", str(run), "--format", "hf", "--out", str(tmp_path / "out"), "--no-images"]
+    words += ["--mix", "captions=0.5"]
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 0, result.output
     lines = [" ".join(re.sub("[│┃]", " ", line).split()) for line in result.output.splitlines()]

@@ -20,7 +20,6 @@ from oasis_ray.job.load import load_job
 from oasis_ray.output.record import record
 from oasis_ray.recipe.recipe import Ref
 from oasis_ray.recipe.row import Row
-from oasis_ray.types import Outcome
 from tests.support.checkout import ROOT
 from tests.support.ended_rows import row, write_run
 from tests.support.shards import picture
@@ -43,7 +42,7 @@ ROWS = [
     row("c1", "Describe it.", "A red field.", RED, said="en", path="ok/red.jpg"),
     row("c2", "描述", "一片红色。", RED, said="zh-cn", sure=False, path="ok/red.jpg"),
 ]  # fmt: skip
-INSTRUCTION = {Outcome.ACCEPTED: (Ref("categorize", "instruction"),), Outcome.CAPTIONS: (Ref("pair", "instruction"),)}
+INSTRUCTION = (Ref("categorize", "instruction"), Ref("pair", "instruction"))
 SUFFIXES = {TEAL: "png", RED: "jpg", BLUE: "webp", OAK: "gif"}
 
 
@@ -207,11 +206,13 @@ def test_the_hub_reads_the_card(run: Path) -> None:
         [{"config_name": "default", "data_files": [{"split": "train", "path": "data/train-*.parquet"}]}],
     ]  # fmt: skip
     assert front["dataset_info"]["splits"][0]["num_examples"] == len(ROWS)
-    words = [len(ended.value(ref).split()) for ended in ROWS for ref in [INSTRUCTION[ended.outcome]]]
+    words = [len(ended.value(INSTRUCTION).split()) for ended in ROWS]
     lengths = f"| instruction | {int(np.median(words))} | {int(np.percentile(words, 95))} | {max(words)} |"
     for text in (
-        "6 visual instructions", "| train | 6 | 2 |", "### Run run \\[1\\]", "| gate | rejected | score\\_1 | 3 |",
-        "| vlm | script |", "None: every accepted row", "2503.08741", lengths,
+        "8 instructions with responses, each with its image.", "| accepted | oasis | 6 |", "2503.08741", lengths,
+        "| captions | oasis\\_caption | 2 |", "Outcomes of 8 images: 6 accepted, 2 captions, 0 rejected, 0 failed.",
+        "### Run run \\[1\\]", "| gate | rejected | score\\_1 | 3 |", "| vlm | script |",
+        "None: every record of the runs is included.",
     ):  # fmt: skip
         assert text in card.text, text
 
@@ -290,7 +291,7 @@ def test_the_same_rows_give_the_same_bytes_however_they_are_divided_into_parts(
     form: str, run: Path, tmp_path: Path, job_file: Callable[..., Path]
 ) -> None:
     other = write_run(tmp_path / "other" / run.name, job_file(), ROWS[::-1], a_part=3)
-    options = {"split": "train=0.5,validation=0.5", "captions": 0.2, "seed": 3}
+    options = {"split": "train=0.5,validation=0.5", "mix": ["captions=0.2"], "seed": 3}
     first, again, otherwise = (content(of(r, form, n, **options)) for r, n in ((run, "x"), (run, "y"), (other, "z")))
     assert first == again == otherwise
     assert first != content(of(run, form, "w", **options | {"seed": 4}))
