@@ -31,10 +31,11 @@ from oasis_ray.job.load import load_job
 from oasis_ray.output.manifest import describe, node_digests, write_manifest
 from oasis_ray.output.part_writer import write_part
 from oasis_ray.output.schema import columns
-from oasis_ray.types import Outcome
+from oasis_ray.recipe.recipe import Record
+from oasis_ray.types import ACCEPTED
 
 DEMO = Path(__file__).parents[1] / "cluster/jobs/demo.yaml"
-A_PART, ACCEPTED, SIDE_PX = 4_096, 0.6, 300
+A_PART, ACCEPTED_SHARE, SIDE_PX = 4_096, 0.6, 300
 SPEECH = "the of a red house stands beside two people who carry bags and look at signs near water under tall trees"
 MEASURED = """
 import json, pathlib, re, sys, time
@@ -56,22 +57,22 @@ def make(folder: Path, rows: int, *, pictures: bool) -> None:
     """A run folder of so many rows."""
     job, recipe = load_job(DEMO, SHIPPED)
     draw, noise = random.Random(0), np.random.default_rng(0)
-    counts = {Outcome.ACCEPTED: int(rows * ACCEPTED), Outcome.CAPTIONS: rows - int(rows * ACCEPTED)}
+    counts = {ACCEPTED: int(rows * ACCEPTED_SHARE), "captions": rows - int(rows * ACCEPTED_SHARE)}
     for outcome, count in counts.items():
         schema = columns(recipe, outcome)
         for at in range(0, count, A_PART):
             made = [
-                _row(f"{outcome}/{n:09d}.jpg", draw, noise if pictures else None)
+                _row(f"{outcome}/{n:09d}.jpg", recipe.records[outcome], draw, noise if pictures else None)
                 for n in range(at, min(count, at + A_PART))
             ]
             table = pa.Table.from_pylist(made, schema)
             write_part(table, str(folder / outcome), f"part-x-{at:09d}.parquet")
-    ended = {str(outcome): counts.get(outcome, 0) for outcome in Outcome}
+    ended = {outcome: counts.get(outcome, 0) for outcome in recipe.outcomes}
     manifest = describe(job, recipe, node_digests(job, recipe), rows)
-    write_manifest(str(folder), {**manifest, "state": "done", "rows": ended, "reasons": [], "cost": {}})
+    write_manifest(str(folder), {**manifest, "state": "done", "rows": ended, "reasons": [], "moves": [], "cost": {}})
 
 
-def _row(name: str, draw: random.Random, noise: np.random.Generator | None) -> dict[str, object]:
+def _row(name: str, record: Record, draw: random.Random, noise: np.random.Generator | None) -> dict[str, object]:
     asked, answered = (" ".join(draw.choices(SPEECH.split(), k=draw.randint(*most))) for most in ((6, 30), (24, 90)))
     data = None
     if noise is not None:
@@ -79,7 +80,7 @@ def _row(name: str, draw: random.Random, noise: np.random.Generator | None) -> d
         PIL.Image.fromarray(noise.integers(0, 256, (SIDE_PX, SIDE_PX, 3), np.uint8)).save(buffer, "JPEG", quality=85)
         data = buffer.getvalue()
     return {
-        "id": name, "image": {"bytes": data, "path": name}, "data_source": "oasis", "instruction": asked,
+        "id": name, "image": {"bytes": data, "path": name}, "data_source": record.data_source, "instruction": asked,
         "response": answered, "image_sha256": f"{draw.getrandbits(256):064x}",
         "conversations": [{"from": "human", "value": f"<image>\n{asked}"}, {"from": "gpt", "value": answered}],
     }  # fmt: skip
@@ -88,7 +89,7 @@ def _row(name: str, draw: random.Random, noise: np.random.Generator | None) -> d
 def measure(folder: Path, form: str, *, pictures: bool) -> dict[str, float]:
     """One export, in a process of its own."""
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-        options = json.dumps({"format": form, "images": pictures})
+        options = json.dumps({"format": form, "images": "as-seen" if pictures else "none"})
         command = [sys.executable, "-c", MEASURED, str(folder), f"{scratch}/out", options]
         said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     rows, seconds, cpu, size, peak = json.loads(said.splitlines()[-1])

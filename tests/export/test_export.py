@@ -146,6 +146,14 @@ def test_an_unfinished_run_is_exported_with_a_note(make: Make) -> None:
     )
 
 
+def test_the_rows_of_a_run_that_has_not_ended_are_counted_from_its_parts(make: Make) -> None:
+    run = make(accepted(3) + captions(2), state="running")
+    manifest = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps({key: manifest[key] for key in manifest.keys() - {"rows", "reasons"}}))
+    (shown,) = json.loads((exported(run)[1].folder / "export.json").read_text())["runs"]
+    assert (shown["rows"], shown["reasons"]) == ({"accepted": 3, "captions": 2, "rejected": 0, "failed": 0}, [])
+
+
 def test_a_run_may_be_in_an_object_store(make: Make, tmp_path: Path) -> None:
     fsspec.filesystem("memory").put(str(make(accepted(3))), "/stored", recursive=True)
     summary = export(["memory://stored"], str(tmp_path / "out"), read_options("hf"))
