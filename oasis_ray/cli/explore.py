@@ -11,7 +11,6 @@ import typer
 from oasis_ray.cli.app import RunFolder, app
 from oasis_ray.cli.terminal import VISIBLE, err, out
 from oasis_ray.errors import counted
-from oasis_ray.types import Outcome
 
 
 @app.command()
@@ -71,6 +70,7 @@ def status(
     from oasis_ray.cost.forecast import Forecast
     from oasis_ray.output.ledger import counts_of
     from oasis_ray.output.manifest import read_manifest
+    from oasis_ray.output.outcomes import outcomes_of
     from oasis_ray.run.progress import read_progress
 
     try:
@@ -80,7 +80,7 @@ def status(
         return
     manifest, progress, tally = read_manifest(run_folder), read_progress(run_folder), counts_of(run_folder)
     out.print(f"{run_folder}: recipe {manifest['recipe']}, {manifest['state']}", soft_wrap=True)
-    counts = ", ".join(f"{tally.outcomes[outcome]} {outcome}" for outcome in Outcome)
+    counts = ", ".join(f"{tally.outcomes[outcome]} {outcome}" for outcome in outcomes_of(manifest))
     out.print(f"{tally.rows} of {manifest['input']['rows']} rows are in part files: {counts}", soft_wrap=True)
     out.print(tables.funnel(manifest, tally))
     if trace is not None:

@@ -10,7 +10,6 @@ from rich.text import Text
 from oasis_ray.cli.tables import clock
 from oasis_ray.output.counts import Counts
 from oasis_ray.run.run import Run
-from oasis_ray.types import Outcome
 
 LINE_EVERY_S = 10.0
 
@@ -23,7 +22,7 @@ def progress_line(run: Run, tally: Counts) -> str:
     seconds = max(time.monotonic() - run.working_since, 1e-6)
     done, rate = run.before + tally.rows, tally.rows / seconds
     left = f"{clock((run.rows - done) / rate)} left" if rate else "time left unknown"
-    outcomes = "  ".join(f"{outcome} {tally.outcomes[outcome]}" for outcome in Outcome)
+    outcomes = "  ".join(f"{outcome} {tally.outcomes[outcome]}" for outcome in run.recipe.outcomes)
     waiting = f"{run.waiting} waiting  " if run.phase else ""
     pace = f"{rate:.1f} rows/s  {tally.reply_tokens / seconds:.0f} tokens/s  {left}"
     return f"{phase}{done}/{run.rows} rows  {waiting}{outcomes}  {pace}"

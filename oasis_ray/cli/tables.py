@@ -11,9 +11,9 @@ from oasis_ray.cost.bill import Amount, Bill, Spent
 from oasis_ray.explore.trace import Waited
 from oasis_ray.output.counts import Counts
 from oasis_ray.output.funnel import passages, shares
-from oasis_ray.recipe.recipe import Recipe
+from oasis_ray.recipe.recipe import Node, Recipe
 from oasis_ray.run.progress import Progress
-from oasis_ray.types import Outcome
+from oasis_ray.types import ACCEPTED
 
 SHOWN = 6  # lines of the bill that are printed
 
@@ -43,7 +43,7 @@ def waited(nodes: Sequence[Waited]) -> Table:
 
 def session(progress: Progress) -> str:
     """Return the state of a session in a few lines, as its driver last reported it."""
-    outcomes = ", ".join(f"{progress.rows.get(outcome, 0)} {outcome}" for outcome in Outcome)
+    outcomes = ", ".join(f"{rows} {outcome}" for outcome, rows in progress.rows.items())
     ended = progress.rows_before + sum(progress.rows.values())
     step, waiting = progress.step, ""
     if progress.phase is not None:
@@ -87,7 +87,7 @@ def cost(bill: Bill) -> list[str]:
         f"{amount(bill.total, bill.currency)} in total, {amount(each, bill.currency)} per accepted row, including:"
     ]
     for line in sorted(bill.lines, key=lambda line: -line.gpu_seconds)[:SHOWN]:
-        what = f"{line.reason} at {line.node}" if line.node else "the row itself" * (line.outcome == Outcome.ACCEPTED)
+        what = f"{line.reason} at {line.node}" if line.node else "the row itself" * (line.outcome == ACCEPTED)
         spent = Spent(gpu_seconds=line.gpu_seconds, money=line.money).part(accepted)
         lines.append(f"  {amount(spent, bill.currency)} for {line.outcome}{': ' * bool(what)}{what}")
     return lines
@@ -110,7 +110,7 @@ def rates(manifest: Mapping[str, Any], tally: Counts) -> Group:
     for rate, part, whole in shares(manifest, tally):
         share = f"{part / whole:.1%}" if whole else "-"
         lines.append(Text(f"{rate.label}: {share} ({part} of {whole}); published: {rate.published:.1%}"))
-    accepted = tally.outcomes["accepted"]
+    accepted = tally.outcomes[ACCEPTED]
     seconds = sum(session.get("seconds", 0) for session in manifest["sessions"])
     per = (
         f"{seconds / accepted:.1f} s and {tally.reply_tokens / accepted:.0f} output tokens"
@@ -122,18 +122,33 @@ def rates(manifest: Mapping[str, Any], tally: Counts) -> Group:
 
 
 def graph(recipe: Recipe) -> Table:
-    """Table of the nodes in order: stage, pool, route and inputs."""
+    """Table of the nodes in order: stage, pool, route and inputs.
+
+    The column `route` also shows the route on which rows continue after the node, if it is another (`main -> other`),
+    and below it each exit with its route, if that has another name than the exit (`exit poem -> verse`).
+    """
     table = Table(title=f"The graph of {recipe.name}", title_justify="left", show_edge=False, pad_edge=False)
     for column in ("node", "stage", "pool", "route"):
         table.add_column(column, no_wrap=True)
     table.add_column("inputs", overflow="fold")
     for node in recipe.nodes:
-        references: list[str] = []
-        for reference in node.inputs.values():
-            references.extend(map(str, reference.values()) if isinstance(reference, Mapping) else [str(reference)])
         stage = type(node.stage).__name__
-        table.add_row(node.name, stage, node.pool or "-", str(node.route), ", ".join(references))
+        table.add_row(node.name, stage, node.pool or "-", _routes(node), ", ".join(_references(node)))
     return table
+
+
+def _routes(node: Node) -> str:
+    onward = node.route if node.to in (None, node.route) else f"{node.route} -> {node.to}"
+    exits = [f"exit {name} -> {route}" for name, route in node.exits.items() if route != name]
+    return "\n".join([onward, *exits])
+
+
+def _references(node: Node) -> list[str]:
+    """Return the references of a node's inputs; `or` joins those of which the first that a row has is taken."""
+    wires: list[Any] = []
+    for wire in node.wires.values():
+        wires.extend(wire.values() if isinstance(wire, Mapping) else [wire])
+    return [wire if isinstance(wire, str) else " or ".join(wire) for wire in wires]
 
 
 def clock(seconds: float) -> str:
