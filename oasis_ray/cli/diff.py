@@ -1,6 +1,6 @@
 """The command `diff`: compares two runs, and prints the tables."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -8,7 +8,6 @@ from rich.table import Table
 
 from oasis_ray.cli.app import app
 from oasis_ray.cli.terminal import VISIBLE, err, out
-from oasis_ray.types import Outcome
 
 if TYPE_CHECKING:
     from oasis_ray.explore.comparison import Move, Shift
@@ -42,7 +41,7 @@ def diff(
     )
     alone = [f", {rows} only in {run}" for run, rows in zip((before, after), compared.alone, strict=True) if rows]
     out.print(f"\n{compared.rows} rows are in both runs{''.join(alone)}", soft_wrap=True)
-    out.print(_outcomes(compared.outcomes()))
+    out.print(_outcomes(compared.possible_outcomes, compared.outcomes()))
     flipped, moved = compared.flipped, compared.moved
     out.print(
         f"\n{flipped} rows ({flipped / compared.rows:.1%}) changed their outcome; "
@@ -77,9 +76,9 @@ def _indented(text: str, by: int) -> list[str]:
     return [" " * by + line for line in cut.strip().splitlines()]
 
 
-def _outcomes(counts: Mapping[tuple[str | None, str | None], int]) -> Table:
+def _outcomes(possible: Sequence[str], counts: Mapping[tuple[str | None, str | None], int]) -> Table:
     """Table of row counts by outcome before (down) and after (across). None: the run does not have the row."""
-    kinds: list[str | None] = [*Outcome, *([None] if any(None in pair for pair in counts) else [])]
+    kinds: list[str | None] = [*possible, *([None] if any(None in pair for pair in counts) else [])]
     table = Table(show_edge=False, pad_edge=False)
     table.add_column("before ↓   after →")
     for kind in kinds:

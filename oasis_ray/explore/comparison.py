@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 
 from oasis_ray.errors import JobError, counted
-from oasis_ray.explore.index import Index, local_path, open_database
+from oasis_ray.explore.index import Index, declared_outcomes, local_path, open_database
 from oasis_ray.output.manifest import read_manifest
 from oasis_ray.output.manifest_diff import changes
 
@@ -82,7 +82,7 @@ SIDES = "old.outcome, old.node, old.reason, new.outcome, new.node, new.reason"
 
 
 class Comparison:
-    """Comparison of two runs.
+    """Comparison of two runs. `possible_outcomes` are those that one of the two declares, in order.
 
     Raises JobError if one of them is not a run on this machine or has duplicate ids, or if they have no row in common.
     """
@@ -90,8 +90,12 @@ class Comparison:
     def __init__(self, before: str, after: str) -> None:
         manifests = [read_manifest(str(local_path(folder))) for folder in (before, after)]
         self.changes = changes(*manifests)
-        self._db = open_database()
-        self._indexes = [Index(self._db, folder, name) for folder, name in ((before, "before"), (after, "after"))]
+        self.possible_outcomes = declared_outcomes(*manifests)
+        self._db = open_database(self.possible_outcomes)
+        self._indexes = [
+            Index(self._db, folder, declared_outcomes(manifest), name)
+            for folder, manifest, name in zip((before, after), manifests, ("before", "after"), strict=True)
+        ]
         self.notes = [
             f"skipped, can't be read: {index.folder}/{outcome}/{part}: {why}"
             for index in self._indexes

@@ -2,10 +2,13 @@
 
 It holds the fields to filter by (id, outcome, node, reason, scores, language), the opening of the text, and the part
 and position of the row. Images and full texts stay in the parts. `refresh` picks up parts that were added, removed or
-replaced while a run is active. Values are always bound parameters; only column names are inserted into SQL, quoted.
+replaced while a run is active. Outcomes are those that the run's manifest declares, and sort in that order. Values are
+always bound parameters; only the checked names of outcomes, and column names, quoted, are inserted into SQL.
 """
 
 import glob
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +17,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from oasis_ray.errors import JobError
+from oasis_ray.output.outcomes import records_of
+from oasis_ray.recipe.spec import NAME
 from oasis_ray.storage import expand
-from oasis_ray.types import Outcome
+from oasis_ray.types import DROPPED
 
 SAID_CHARS = 200
 READ_ROWS = 32  # batch size when reading one row of a part: images are large
@@ -32,23 +37,38 @@ def local_path(folder: str) -> Path:
     return Path(expand(folder))
 
 
-def open_database() -> duckdb.DuckDBPyConnection:
-    """Open an in-memory database for one or more indexes. It never downloads extensions."""
+def declared_outcomes(*manifests: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the outcomes of one or more runs, in order: the names of their records, then `rejected` and `failed`.
+
+    Raises JobError for a name that no recipe can declare: a manifest from someone else could name any path.
+    """
+    records = dict.fromkeys(name for manifest in manifests for name in records_of(manifest))
+    for name in records:
+        if not re.fullmatch(NAME, name):
+            raise JobError([f"run.json declares a record {name!r}; use lower-case letters, digits and _"])
+    return tuple(dict.fromkeys((*records, *DROPPED)))
+
+
+def open_database(outcomes: Sequence[str]) -> duckdb.DuckDBPyConnection:
+    """Open an in-memory database for one or more indexes, with a type `outcome` of these `declared_outcomes`.
+
+    It never downloads extensions.
+    """
     db = duckdb.connect(config={"autoinstall_known_extensions": "false"})
     db.execute("SET enable_progress_bar = false")
-    db.execute(f"CREATE TYPE outcome AS ENUM {tuple(map(str, Outcome))}")
+    db.execute(f"CREATE TYPE outcome AS ENUM {tuple(outcomes)}")
     return db
 
 
 class Index:
-    """Index table `name` over the parts of a local run folder.
+    """Index table `name` over the parts of a local run folder that belong to these outcomes.
 
     `unreadable` maps the parts that the table or a search had to skip to the cause. `changes` counts the refreshes that
     found different parts.
     """
 
-    def __init__(self, db: duckdb.DuckDBPyConnection, folder: str, name: str = "ends") -> None:
-        self.folder, self.name = local_path(folder), name
+    def __init__(self, db: duckdb.DuckDBPyConnection, folder: str, outcomes: Sequence[str], name: str = "ends") -> None:
+        self.folder, self.outcomes, self.name = local_path(folder), outcomes, name
         self.unreadable: dict[Part, str] = {}
         self.changes = 0
         self._db = db
@@ -110,10 +130,10 @@ class Index:
 
     def _parts(self) -> dict[Part, tuple[int, int]]:
         parts = {}
-        for outcome in Outcome:
+        for outcome in self.outcomes:
             for path in sorted((self.folder / outcome).glob("part-*.parquet")):
                 state = path.stat()
-                parts[str(outcome), path.name] = (state.st_mtime_ns, state.st_size)
+                parts[outcome, path.name] = (state.st_mtime_ns, state.st_size)
         return parts
 
     def _by_schema(self, parts: list[Part]) -> dict[tuple[str, pa.Schema], list[str]]:
@@ -192,7 +212,15 @@ def _words(schema: pa.Schema) -> list[str]:
         *(place for *_, place, kind in written if _is_text(kind)),
         *(f"array_to_string({place}, chr(10))" for *_, place, kind in written
           if pa.types.is_list(kind) and _is_text(kind.value_type)),
+        *(["array_to_string([move.detail for move in moves], chr(10))"] if _has_moves(schema) else []),
     ]  # fmt: skip
+
+
+def _has_moves(schema: pa.Schema) -> bool:
+    """Whether parts with this schema have the column `moves`, which those of earlier versions lack."""
+    kind = schema.field("moves").type if "moves" in schema.names else pa.null()
+    steps = kind.value_type if pa.types.is_list(kind) else pa.null()
+    return pa.types.is_struct(steps) and any(step.name == "detail" and _is_text(step.type) for step in steps)
 
 
 def _written(schema: pa.Schema) -> list[tuple[str, str, str, pa.DataType]]:

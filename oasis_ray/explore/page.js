@@ -3,7 +3,6 @@
 
 const PAGE = 100;
 const POLL_MS = 10000;
-const OUTCOMES = ["accepted", "captions", "rejected", "failed"];
 const CHOICES = ["node", "reason", "axis", "language", "mark"];
 const FIELDS = ["outcome", ...CHOICES, "least", "most", "text"];
 const $ = (id) => document.getElementById(id);
@@ -49,7 +48,7 @@ async function look() {
   const answer = await ask("api/run");
   if (request !== looked) return;
   run = answer;
-  const counts = Object.fromEntries(OUTCOMES.map((outcome) => [outcome, 0]));
+  const counts = Object.fromEntries(run.outcomes.map((outcome) => [outcome, 0]));
   for (const place of run.places) counts[place.outcome] += place.rows;
   const ended = Object.values(counts).reduce((sum, count) => sum + count, 0);
   const mine = run.marks.filter((mark) => mark.who === run.who).reduce((sum, mark) => sum + mark.rows, 0);
@@ -57,7 +56,7 @@ async function look() {
   $("name").textContent = run.name;
   $("state").textContent = `${run.recipe}, ${run.state} · ${number(ended)} of ${number(run.input_rows)} rows ended · ` +
     `${number(mine)} marked by ${run.who}`;
-  $("outcomes").replaceChildren(...["", ...OUTCOMES].map((outcome) => make("button",
+  $("outcomes").replaceChildren(...["", ...run.outcomes].map((outcome) => make("button",
     { type: "button", ariaPressed: String((filter.outcome ?? "") === outcome), onclick: () => choose({ outcome, node: "", reason: "" }) },
     outcome || "all", make("span", {}, number(outcome ? counts[outcome] : ended)))));
   const ofOutcome = run.places.filter((place) => !filter.outcome || place.outcome === filter.outcome);

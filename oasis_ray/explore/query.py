@@ -11,8 +11,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from oasis_ray.explore import annotations as marks
-from oasis_ray.explore.index import Index, open_database
-from oasis_ray.types import Outcome
+from oasis_ray.explore.index import Index, declared_outcomes, local_path, open_database
+from oasis_ray.output.manifest import read_manifest
 
 SEARCH_CHARS = 1000
 SHOWN = "outcome, id, node, reason, said"
@@ -23,7 +23,7 @@ class Filter(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    outcome: Outcome | None = None
+    outcome: str | None = None
     node: str | None = None
     reason: str | None = None
     language: str | None = None
@@ -32,19 +32,27 @@ class Filter(BaseModel):
     least: int | None = None
     most: int | None = None
     text: str | None = Field(None, max_length=SEARCH_CHARS)
-    after_outcome: Outcome | None = None
+    after_outcome: str | None = None
     after_id: str | None = None
     limit: int = Field(100, ge=1, le=500)
 
 
 class Rows:
-    """Rows of a run in their current state, with the marks of `who`. A lock serializes the queries."""
+    """Rows of a run in their current state, with the marks of `who`. A lock serializes the queries.
+
+    `outcomes` are those that the run's manifest declares. Raises JobError if the folder is not a run on this machine.
+    """
 
     def __init__(self, folder: str, who: str) -> None:
-        self._db = open_database()
+        self.folder, self.who = local_path(folder), who
         self._lock = threading.Lock()
-        self._index = Index(self._db, folder)
-        self.folder, self.who = self._index.folder, who
+        self._open(self._declared())
+
+    def _open(self, outcomes: tuple[str, ...]) -> None:
+        """Open a database and index the run in it."""
+        self.outcomes = outcomes
+        self._db = open_database(outcomes)
+        self._index = Index(self._db, str(self.folder), outcomes)
         self._marks = marks.Marks()
         self._marks_state: tuple[int, int] | None = None
         self._db.execute('CREATE TABLE marks (id VARCHAR, who VARCHAR, mark VARCHAR, "at" VARCHAR)')
@@ -52,10 +60,14 @@ class Rows:
         self._read_marks()
 
     def overview(self) -> dict[str, Any]:
-        """Return the values to filter by, with row counts: outcomes, nodes, reasons, axes, languages and marks."""
+        """Return the values to filter by, with row counts: outcomes, nodes, reasons, axes, languages and marks.
+
+        `outcomes` are all outcomes of the run in order, with or without rows.
+        """
         with self._lock:
             self._refresh()
             return {
+                "outcomes": self.outcomes,
                 "places": self._ask(
                     "SELECT outcome, node, reason, count(*) AS rows FROM ends GROUP BY ALL ORDER BY ALL"
                 ),
@@ -84,7 +96,7 @@ class Rows:
             total = self._ask(f"SELECT count(*) AS rows FROM ends WHERE {where}", values)[0]["rows"]  # noqa: S608
             if query.after_outcome is not None and query.after_id is not None:
                 where += " AND (outcome, id) > (?::outcome, ?)"
-                values += [str(query.after_outcome), query.after_id]
+                values += [query.after_outcome, query.after_id]
             rows = self._ask(
                 f"SELECT {SHOWN}, mark FROM (SELECT {SHOWN} FROM ends WHERE {where} ORDER BY outcome, id LIMIT ?) "  # noqa: S608
                 "LEFT JOIN (SELECT id, mark FROM marks WHERE who = ?) USING (id) ORDER BY outcome, id",
@@ -121,7 +133,12 @@ class Rows:
             raise LookupError("the run has no row with this id any more")
         return rows[0]
 
+    def _declared(self) -> tuple[str, ...]:
+        return declared_outcomes(read_manifest(str(self.folder)))
+
     def _refresh(self) -> None:
+        if (declared := self._declared()) != self.outcomes:
+            self._open(declared)  # the run was resumed with other records
         self._index.refresh()
         self._read_marks()
 
@@ -145,7 +162,7 @@ class Rows:
         """Return the SQL condition of a filter, and its bound values."""
         terms: list[tuple[str, list[Any]]] = []
         if query.outcome is not None:
-            terms.append(("outcome = ?::outcome", [str(query.outcome)]))
+            terms.append(("outcome = ?::outcome", [query.outcome]))
         for column in ("node", "reason", "language"):
             if (value := getattr(query, column)) is not None:
                 terms.append((f"{column} = ?", [value]))

@@ -2,6 +2,8 @@
 "use strict";
 
 const unfolded = new Set(); // titles of the open sections
+const FIXED = ["accepted", "rejected", "failed"]; // outcomes that every recipe has, with colours of their own
+const PALETTE = 4; // colours of other records (page.css: --record-1 and so on)
 
 /** An element with these properties and children; strings become text. */
 function make(tag, properties = {}, ...children) {
@@ -14,18 +16,25 @@ function make(tag, properties = {}, ...children) {
   return element;
 }
 
+/** The CSS class with the colour of an outcome: of a recipe's own records, the first has the first of the palette. */
+function tone(outcome) {
+  if (FIXED.includes(outcome)) return outcome;
+  const own = run.outcomes.filter((known) => !FIXED.includes(known));
+  return `record-${own.indexOf(outcome) % PALETTE + 1}`;
+}
+
 function line(row, index) {
   const why = row.reason ? `${row.node}: ${row.reason}` : row.outcome;
   return make("li", {}, make("button", { type: "button", onclick: () => show(index) },
     make("bdi", { className: "said" }, row.said || "(no text)"),
-    make("span", { className: "where" }, make("span", { className: `why verdict ${row.outcome}` }, why), make("bdi", {}, row.id)),
+    make("span", { className: "where" }, make("span", { className: `why verdict ${tone(row.outcome)}` }, why), make("bdi", {}, row.id)),
     row.mark ? make("span", { className: `marked ${row.mark}` }, row.mark) : null));
 }
 
 function drawn(row) {
   const why = row.reason ? `${row.outcome} at ${row.node}: ${row.reason}` : row.outcome;
   const head = make("div", { className: "head" },
-    make("span", { className: `outcome verdict ${row.outcome}` }, why), make("bdi", { className: "id" }, row.id),
+    make("span", { className: `outcome verdict ${tone(row.outcome)}` }, why), make("bdi", { className: "id" }, row.id),
     rows[at]?.id === row.id ? make("span", { className: "place" }, `${number(at + 1)} of ${number(total)}`) : null);
   return [head, image(row), make("div", { className: "story" }, ...story(row))];
 }
@@ -48,11 +57,14 @@ function story(row) {
   const opening = instruction ?? first(nodes, "text");
   const cause = row.detail ?? row.error;
   const scored = nodes.filter(([, written]) => typeof written.score === "number");
+  const moves = (row.moves ?? []).map(({ node, route, reason, detail }) =>
+    [`moved to route ${route} at ${node}${reason ? `: ${reason}` : ""}`, detail].filter(Boolean).join("\n"));
   const people = row.marks.map((mark) => `${mark.who}: ${mark.mark}, ${mark.at.slice(0, 16).replace("T", " ")}`);
   return [
     opening ? turn(instruction ? "Instruction" : "Text", opening) : null,
     row.response ? turn("Response", row.response) : null,
     cause ? block("Reason", words(cause), "verdict") : null,
+    moves.length ? block("Moves", words(moves.join("\n\n")), "verdict") : null,
     scored.length ? block("Judges", judges(scored, row.node), "verdict") : null,
     people.length ? block("Marks", words(people.join("\n")), "verdict") : null,
     nodes.length ? fold("Output of each node", facts(nodes.flatMap(([node, written]) => Object.entries(written)

@@ -96,6 +96,9 @@ def application(rows: Rows, token: str, port: int) -> FastAPI:
 
     @app.get("/api/rows")
     def page(filter: Annotated[Filter, Query()]) -> Response:  # noqa: A002
+        for outcome in (filter.outcome, filter.after_outcome):
+            if outcome is not None and outcome not in rows.outcomes:
+                raise HTTPException(422, f"the run has no outcome {outcome!r}; it has: {', '.join(rows.outcomes)}")
         return _json(rows.page(filter))
 
     @app.get("/api/row")

@@ -16,9 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from oasis_ray.errors import JobError
+from oasis_ray.output.outcomes import outcomes_in
 from oasis_ray.output.parts import read_parts
 from oasis_ray.storage import locate
-from oasis_ray.types import Outcome
 
 ROWS, ENGINES = 1, 2  # the "processes" of the trace
 MICRO = 1_000_000
@@ -74,14 +74,14 @@ def write_trace(folder: str, path: str, rows: int) -> int:
 
 def _steps(folder: str) -> Iterator[tuple[str, pa.Table, pa.Table]]:
     """Yield outcome, ids with lineage, and all steps of each part. Raises JobError if a part has no start times."""
-    for outcome in Outcome:
+    for outcome in outcomes_in(folder):
         for table in read_parts(folder, outcome, ["id", "lineage"]):
             steps = pa.Table.from_struct_array(table.column("lineage").combine_chunks().flatten())
             if "started" not in steps.column_names:
                 raise JobError(
                     [f"{folder} was created by a version that did not record start times (`started` in the lineage)"]
                 )
-            yield str(outcome), table, steps
+            yield outcome, table, steps
 
 
 def _first(table: pa.Table, steps: pa.Table) -> pa.Table:

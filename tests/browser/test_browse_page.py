@@ -155,6 +155,24 @@ def test_rows_are_filtered_read_and_marked_by_keys(opened: Page, run: RunFolder,
     assert opened.wrong == []
 
 
+def test_a_row_shows_its_moves_and_its_record_has_a_colour(opened: Page) -> None:
+    page = opened.page
+    picked = page.locator("#outcomes button").all_inner_texts()
+    assert [text.rstrip("0123456789") for text in picked] == ["all", "accepted", "captions", "rejected", "failed"]
+    opened.pick("captions")
+    opened.wait("document.querySelector('article .id')?.textContent === 'c<b>1'")
+    moves = page.locator("article section:has(h2:text-is('Moves')) .words").inner_text()
+    assert moves == "moved to route caption at categorize: caption\nKind: caption"
+    assert page.evaluate("getComputedStyle(document.querySelector('article .outcome')).color") == "rgb(44, 100, 181)"
+    names = ["accepted", "a", "b", "c", "d", "e", "rejected", "failed"]
+    page.evaluate(f"run.outcomes = {names}")
+    tones = ["accepted", "record-1", "record-2", "record-3", "record-4", "record-1", "rejected", "failed"]
+    assert page.evaluate("run.outcomes.map(tone)") == tones
+    opened.press("v")
+    assert page.is_hidden("article h2:text-is('Moves')")
+    assert opened.wrong == []
+
+
 def test_a_mark_never_goes_to_the_row_that_was_shown_before(opened: Page, run: RunFolder) -> None:
     before = marks(run)
     opened.page.evaluate(

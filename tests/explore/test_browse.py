@@ -158,6 +158,7 @@ def test_what_there_is_to_choose_from_comes_from_the_run(looking: TestClient) ->
     judged = ("caption_coherence", "caption_information", "caption_language")
     assert overview == {
         "name": "runs [1]", "recipe": "oasis", "state": "done", "input_rows": 10, "who": "ada",
+        "outcomes": ["accepted", "captions", "rejected", "failed"],
         "places": [
             {"outcome": "accepted", "node": None, "reason": None, "rows": 2},
             {"outcome": "captions", "node": None, "reason": None, "rows": 2},
@@ -191,6 +192,7 @@ def test_what_there_is_to_choose_from_comes_from_the_run(looking: TestClient) ->
         ({"text": "is it teal"}, ["a1"]),
         ({"text": "WORTH [[3]]"}, ["a2"]),
         ({"text": "can't be decoded"}, ["f1"]),
+        ({"text": "KIND: caption"}, ["c1", "c2"]),
         ({"text": "100% _ODD_"}, ["r1"]),
         ({"text": "100_ "}, []),
         ({"text": "' OR 1=1 --"}, []),
@@ -207,8 +209,12 @@ def test_a_filter_takes_the_rows_that_are_like_it(
 
 
 @pytest.mark.parametrize(
-    "wanted", [{"outcome": "lost"}, {"limit": 0}, {"limit": 501}, {"least": "x"}, {"text": "x" * 1001}, {"sql": "1"}]
-)
+    "wanted",
+    [
+        {"outcome": "lost"}, {"outcome": ""}, {"after_outcome": "lost", "after_id": "a1"}, {"limit": 0}, {"limit": 501},
+        {"least": "x"}, {"text": "x" * 1001}, {"sql": "1"},
+    ],
+)  # fmt: skip
 def test_a_filter_that_is_none_is_refused(looking: TestClient, wanted: dict[str, Any]) -> None:
     assert looking.get("/api/rows", params=wanted).status_code == 422
 
@@ -237,7 +243,7 @@ def test_a_row_is_given_whole_but_its_picture(looking: TestClient) -> None:
     assert {axis: value for axis, value in given.pop("scores").items() if value} == {"clarity": 1}
     assert given == {
         "id": "r1", "outcome": "rejected", "node": "clarity", "reason": "score_1", "detail": "score_1",
-        "said": "100% _odd_", "scored_in_full": False, "image_sha256": None, "origin": None,
+        "said": "100% _odd_", "scored_in_full": False, "image_sha256": None, "origin": None, "moves": [],
         "source": {"file": "a", "row_group": 0, "row": 0}, "marks": [],
     }  # fmt: skip
     assert looking.get("/api/row", params={"id": "r"}).status_code == 404
