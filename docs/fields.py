@@ -7,8 +7,11 @@ and `<!-- end -->`.
 import ast
 import json
 import re
+from functools import reduce
+from operator import or_
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 import pyarrow as pa
 from pydantic import BaseModel
@@ -74,11 +77,23 @@ def fields(model: type[BaseModel]) -> str:
 
 
 def _kind(annotation: Any) -> str:
+    annotation = _bare(annotation)
     text = annotation.__name__ if isinstance(annotation, type) and "[" not in str(annotation) else str(annotation)
     text = re.sub(r"Annotated\[(\w+), FieldInfo\(.*\)\]", r"\1", text)
     text = re.sub(r"(typing|oasis_ray(\.[a-z]\w*)+)\.", "", text).replace("NoneType", "None")
     text = re.sub(r"Literal\[(.*?)\]", lambda found: " or ".join(found[1].replace("'", "").split(", ")), text)
     return text.replace("|", "or")
+
+
+def _bare(annotation: Any) -> Any:
+    """Return an annotation without the constraints of `Annotated`, also in unions and mappings."""
+    if get_origin(annotation) is Annotated:
+        return _bare(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return reduce(or_, map(_bare, get_args(annotation)))
+    if get_origin(annotation) is dict:
+        return dict[tuple(map(_bare, get_args(annotation)))]  # type: ignore[misc]
+    return annotation
 
 
 def _default(field: Any) -> str:

@@ -195,8 +195,8 @@ UNLIKE: dict[str, tuple[Any, dict[str, Any], str]] = {
     "paths without root": ({"image": ["a.png"]}, {"image": "image"},
                            ": column 'image' contains paths; set `input.root` to their base folder"),
     "no text": (ROWS, {"source": {"q": "text"}, "columns": {"q": "image"}},
-                ": column 'image' is binary; the recipe reads `q` as text; convert the column, or name another one "
-                "(input.columns: {q: COLUMN})"),
+                (": column 'image' is binary; the recipe reads `q` as text; convert the column, or name another one "
+                "(input.columns: {q: COLUMN})")),
     "numbers for origin": ({"image": [b"1"], "set": [1]}, {"image": "image", "origin": "set"},
                            ": column 'set' is int64; columns of `input.origin` must be text"),
 }  # fmt: skip

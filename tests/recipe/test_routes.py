@@ -109,18 +109,18 @@ BROKEN = [
     ("exits: {caption: aside}", "exits: {caption: besides}",
      "node 'tidy': no earlier node sends rows to route 'aside' (possible: main, besides)"),
     ("to: main, inputs", "inputs",
-     "rows end on route 'aside', but no record has `route: aside`; add one to `records`, or bring the rows back with "
-     "`to`, or drop them with an exit to 'rejected'"),
+     ("rows end on route 'aside', but no record has `route: aside`; add one to `records`, or bring the rows back with "
+     "`to`, or drop them with an exit to 'rejected'")),
     ("stage: clean, route: aside, ", "stage: clean, route: aside, to: main, ",
      "node 'say': all rows on route 'aside' leave it at node 'tidy' (its `to`)"),
     ("{instruction: [tidy.text, sort.instruction]}}\n", "{instruction: sort.instruction}}\n",
      f"node 'answer': input 'instruction' is bound to 'sort.instruction', but {MAIN_ONLY} (possible: source, hook)."),
     ("{instruction: [tidy.text, sort.instruction]}}\n", "{instruction: [tidy.text, say.language]}}\n",
-     "node 'answer': input 'instruction' is bound to tidy.text, say.language, but a row on route 'main' may have passed "
-     "none of these nodes; add one that all rows pass"),
+     ("node 'answer': input 'instruction' is bound to tidy.text, say.language, but a row on route 'main' may have "
+     "passed none of these nodes; add one that all rows pass")),
     ("{instruction: [tidy.text, sort.instruction]}}\n", "{instruction: [tidy.text, sort.instruktion]}}\n",
-     "node 'answer': input 'instruction' is bound to 'sort.instruktion', but 'sort' writes: instruction, reply. "
-     "Did you mean 'sort.instruction'?"),
+     ("node 'answer': input 'instruction' is bound to 'sort.instruktion', but 'sort' writes: instruction, reply. "
+     "Did you mean 'sort.instruction'?")),
     ("{instruction: [tidy.text, sort.instruction]}}\n", "{instruction: [tidy.removed, sort.instruction]}}\n",
      "node 'answer': input 'instruction' must be str, but 'tidy.removed' is float"),
 ]  # fmt: skip
@@ -176,6 +176,6 @@ def test_a_stage_that_diverts_to_an_exit_that_it_does_not_declare_ends_the_run()
     with pytest.raises(RunError) as error:
         bound(REPAIR).nodes[1].destination(Divert("elsewhere", "odd"))
     assert str(error.value) == (
-        "node 'sort': stage 'categorize' diverts a row to 'elsewhere', which is not one of its exits (possible: rejected, "
-        "failed, caption); add it to the stage's `exits`"
+        "node 'sort': stage 'categorize' diverts a row to 'elsewhere', which is not one of its exits (possible: "
+        "rejected, failed, caption); add it to the stage's `exits`"
     )
