@@ -1,7 +1,7 @@
 """Shared types: requests, replies, routes and images, as they pass between stages, engines and workers."""
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NewType
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -22,6 +22,14 @@ class Image:
 
     data: bytes = field(repr=False, compare=False)
     digest: str
+
+
+class Slots(dict[str, str]):
+    """Texts by names that a stage does not know: the slots of its prompt. A recipe binds them as further inputs."""
+
+
+# A random number from 0 to 1 that the framework draws for each row and node, from the run's seed.
+Chance = NewType("Chance", float)
 
 
 @dataclass(frozen=True, slots=True)

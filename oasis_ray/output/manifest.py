@@ -19,7 +19,7 @@ from oasis_ray.job.pool import Pool
 from oasis_ray.output.counts import Counts
 from oasis_ray.recipe.recipe import Node, Recipe
 from oasis_ray.recipe.routes import diverted
-from oasis_ray.stage.prompt import Prompt
+from oasis_ray.stage.prompt import Prompt, Prompts
 from oasis_ray.storage import locate, on_disk, store_errors, write_atomically
 
 FORMAT = 1
@@ -124,7 +124,9 @@ def naming_of(manifest: Mapping[str, Any]) -> Naming:
 
 
 def _prompts(node: Node) -> list[Prompt]:
-    return [value for _, value in node.stage if isinstance(value, Prompt)]
+    values = [value for _, value in node.stage]
+    folders = [prompt for value in values if isinstance(value, Prompts) for prompt in value.variants.values()]
+    return [value for value in values if isinstance(value, Prompt)] + folders
 
 
 def summary(counts: Counts, outcomes: Iterable[str]) -> dict[str, Any]:

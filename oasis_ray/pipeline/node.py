@@ -15,8 +15,8 @@ from oasis_ray.errors import OasisError, RowError, RunError
 from oasis_ray.recipe.recipe import Node, Refs
 from oasis_ray.recipe.row import Row, Step
 from oasis_ray.stage import ModelStage
-from oasis_ray.stage.signature import accepts, types_of
-from oasis_ray.types import FAILED, Call, Divert, Reply
+from oasis_ray.stage.signature import accepts, chance_of, inputs_of, slots_of
+from oasis_ray.types import FAILED, Call, Divert, Reply, Slots
 
 
 class Asked(Protocol):
@@ -44,13 +44,25 @@ class NodeRunner:
         """
         try:
             with boundary(self.node.name, row.id):
-                wanted = types_of(self.node.in_type)
-                inputs = self.node.in_type(**{k: _value(w, row, wanted[k]) for k, w in self.node.inputs.items()})
+                inputs = self._inputs(row)
                 if isinstance(self.node.stage, ModelStage) and self.pool is not None:
                     return await self._ask(self.node.stage, self.pool, inputs, row)
                 return self.node.stage.apply(inputs)  # type: ignore[attr-defined]
         except RowError as error:
             return Divert(FAILED, error.reason, error.detail)
+
+    def _inputs(self, row: Row) -> Any:
+        """Return the stage's `In` for a row: its inputs, the slots of its prompt, and a random number if it takes it."""
+        in_type = self.node.in_type
+        wanted = inputs_of(in_type)
+        values = {name: _value(wire, row, wanted.get(name, str)) for name, wire in self.node.inputs.items()}
+        given: dict[str, Any] = {name: value for name, value in values.items() if name in wanted}
+        slots = Slots({name: value for name, value in values.items() if name not in wanted})
+        if (name_of_slots := slots_of(in_type)) is not None:
+            given[name_of_slots] = slots
+        if (name_of_chance := chance_of(in_type)) is not None:
+            given[name_of_chance] = seed(self.seed, row.id, self.node.name, 0) / 2**31
+        return in_type(**given)
 
     async def _ask(self, stage: ModelStage[Any, Any], pool: Asked, inputs: Any, row: Row) -> Any:
         requests = stage.requests(inputs)

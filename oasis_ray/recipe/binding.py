@@ -20,7 +20,7 @@ from oasis_ray.recipe.source import SourceType
 from oasis_ray.recipe.spec import NodeSpec, RateSpec, RecipeSpec, RecordSpec, Reference, Wiring
 from oasis_ray.stage import ModelStage, Stage
 from oasis_ray.stage.prompt import Prompt
-from oasis_ray.stage.signature import accepts, contract, name_of, required, types_of
+from oasis_ray.stage.signature import accepts, contract, inputs_of, name_of, required, slots_of
 from oasis_ray.types import DROPPED
 from oasis_ray.validation import explain
 
@@ -174,19 +174,20 @@ class _Binder:
 
     def inputs(self, node: NodeSpec, stage: Stage, at: str) -> Inputs:
         in_type = contract(type(stage))[0]
-        expected, bound = types_of(in_type), {}
+        expected, bound = inputs_of(in_type), {}
         for name, wiring in node.inputs.items():
             key = f"{at}: input '{name}'"
-            if name not in expected:
+            want = expected.get(name, str)  # what is no input of the stage is a slot of its prompt, if it has slots
+            if name not in expected and slots_of(in_type) is None:
                 reads = ", ".join(expected)
                 self.problems.append(
                     f"{key} is not one of stage '{node.stage}' (it reads: {reads}).{nearest(name, expected)}"
                 )
-            elif (mapping := get_origin(expected[name]) is dict) != isinstance(wiring, dict):
+            elif (mapping := get_origin(want) is dict) != isinstance(wiring, dict):
                 form = "a mapping of names to `node.field`" if mapping else "a single `node.field`"
                 self.problems.append(f"{key} takes {form}, not {wiring!r}")
             else:
-                bound[name] = self.wire(wiring, expected[name], key, node.route)
+                bound[name] = self.wire(wiring, want, key, node.route)
         for name in sorted(required(in_type) - set(node.inputs)):
             kind = name_of(expected[name])
             self.problems.append(f"{at}: input '{name}' ({kind}) is not bound; add `{name}: node.field`")
@@ -201,20 +202,26 @@ class _Binder:
         return {key: resolve(wire, kind, f"{at}, '{key}'", route) for key, wire in live.items()}
 
     def check_prompt(self, node: NodeSpec, stage: Stage, at: str) -> None:
-        """Check that every slot of the prompt is bound, and that the prompt reads every bound text."""
-        prompt, expected = getattr(stage, "prompt", None), types_of(contract(type(stage))[0])
-        if not isinstance(prompt, Prompt):
+        """Check that every slot of the stage's prompts is bound, and that its prompts read every text that is bound."""
+        in_type = contract(type(stage))[0]
+        expected, templates = inputs_of(in_type), stage.templates
+        if not templates:
             return
-        texts = {name for name in node.inputs if name in expected and accepts(expected[name], str)}
-        for slot in sorted(set(prompt.slots) - texts):
-            reads = f"{at}: prompt '{prompt.name}' reads {{{{{slot}}}}}"
-            if slot in expected:
-                self.problems.append(f"{reads}, which is not bound; add `{slot}: node.field`")
-            else:
-                has = f"stage '{node.stage}' has no such input (it reads: {', '.join(expected)})"
-                self.problems.append(f"{reads}, but {has}.{nearest(slot, expected)}")
-        for name in sorted(texts - set(prompt.slots)):
-            self.problems.append(f"{at}: prompt '{prompt.name}' does not read {{{{{name}}}}}; "
+        takes_slots = slots_of(in_type) is not None
+        texts = {name for name in node.inputs if accepts(expected.get(name, str), str)}
+        for prompt in templates:
+            for slot in sorted(set(prompt.slots) - texts):
+                reads = f"{at}: prompt '{prompt.name}' reads {{{{{slot}}}}}"
+                if takes_slots or slot in expected:
+                    self.problems.append(f"{reads}, which is not bound; add `{slot}: node.field`")
+                else:
+                    has = f"stage '{node.stage}' has no such input (it reads: {', '.join(expected)})"
+                    self.problems.append(f"{reads}, but {has}.{nearest(slot, expected)}")
+        read = {slot for prompt in templates for slot in prompt.slots}
+        named = " and ".join(sorted({f"'{prompt.name}'" for prompt in templates}))
+        # A stage without slots may read a text otherwise than in its phrases, as `language` of `pair` is.
+        for name in sorted((texts - set(expected) if takes_slots else texts if _only_prompt(stage) else set()) - read):
+            self.problems.append(f"{at}: prompt {named} does not read {{{{{name}}}}}; "
                                  "remove the input, or use another prompt")  # fmt: skip
 
     def record(self, name: str, spec: RecordSpec) -> Record:
@@ -230,3 +237,7 @@ class _Binder:
             value("'response'", spec.response, str),
             {axis: value(f"score '{axis}'", wire, int) for axis, wire in scores.items()},
         )
+
+
+def _only_prompt(stage: Stage) -> bool:
+    return isinstance(getattr(stage, "prompt", None), Prompt)

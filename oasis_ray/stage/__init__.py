@@ -2,8 +2,21 @@
 
 from oasis_ray.stage.base import ModelStage, RowStage, Stage
 from oasis_ray.stage.language import MIN_CHARS, MIN_PROBABILITY, detect
-from oasis_ray.stage.prompt import Phrases, PhrasesField, Prompt, PromptField
-from oasis_ray.types import FAILED, GREEDY, REJECTED, Divert, Image, Reply, Request, Sample, Sampling
+from oasis_ray.stage.prompt import Phrases, PhrasesField, Prompt, PromptField, Prompts, PromptsField
+from oasis_ray.types import (
+    FAILED,
+    GREEDY,
+    REJECTED,
+    Chance,
+    Divert,
+    Image,
+    Reply,
+    Request,
+    Sample,
+    Sampling,
+    Slots,
+    Turn,
+)  # fmt: skip
 
 __all__ = [
     "FAILED",
@@ -11,6 +24,7 @@ __all__ = [
     "MIN_CHARS",
     "MIN_PROBABILITY",
     "REJECTED",
+    "Chance",
     "Divert",
     "Image",
     "ModelStage",
@@ -18,11 +32,15 @@ __all__ = [
     "PhrasesField",
     "Prompt",
     "PromptField",
+    "Prompts",
+    "PromptsField",
     "Reply",
     "Request",
     "RowStage",
     "Sample",
     "Sampling",
+    "Slots",
     "Stage",
+    "Turn",
     "detect",
 ]  # fmt: skip

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
+from oasis_ray.stage.prompt import Phrases, Prompt, Prompts
 from oasis_ray.types import GREEDY, Divert, Reply, Request, Sampling
 
 In = TypeVar("In")
@@ -25,13 +26,29 @@ class Stage(BaseModel):
     # Increment this whenever the stage computes something different from the same parameters: rows of earlier runs then
     # count as made by a different stage. A refactoring keeps the version.
     version: ClassVar[int] = 1
-    # True if the stage only judges: a fully scored row continues after its rejection (see pipeline.walk).
-    judges: ClassVar[bool] = False
+
+    @property
+    def judges(self) -> bool:
+        """Whether the stage only judges: a fully scored row continues after its rejection (see `pipeline.walk`)."""
+        return False
 
     @property
     def exits(self) -> tuple[str, ...]:
         """Routes that this stage may divert a row to, besides `REJECTED` and `FAILED`. Parameters may decide them."""
         return ()
+
+    @property
+    def templates(self) -> list[Prompt]:
+        """The texts with slots that this stage fills: its prompts and phrases."""
+        found: list[Prompt] = []
+        for _, value in self:
+            if isinstance(value, Prompt):
+                found.append(value)
+            elif isinstance(value, Prompts):
+                found.extend(value.variants.values())
+            elif isinstance(value, Phrases):
+                found.extend(value.prompts)
+        return found
 
     def accepts(self, out: Any) -> bool:
         """Whether a judge accepts a row for which it wrote `out`. Forecasts use it to compare orders of judges."""

@@ -47,11 +47,29 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True)
+class Prompts:
+    """Prompts of one folder, by name: variants of which a row gets one."""
+
+    name: str
+    variants: Mapping[str, Prompt]
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of all texts."""
+        return sha256(repr(sorted((name, one.text) for name, one in self.variants.items())).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
 class Phrases:
-    """Phrases with one meaning, by language (ISO 639-1 as langdetect writes it: en, zh-cn)."""
+    """Phrases with one meaning, by language (ISO 639-1 as langdetect writes it: en, zh-cn). They may have slots."""
 
     name: str
     languages: Mapping[str, tuple[str, ...]]
+
+    @property
+    def prompts(self) -> list[Prompt]:
+        """The phrases as prompts."""
+        return [Prompt(self.name, text) for texts in self.languages.values() for text in texts]
 
     @property
     def digest(self) -> str:
@@ -62,11 +80,22 @@ class Phrases:
 def load_prompt(name: str, folders: Sequence[Path]) -> Prompt:
     """Load a prompt from the first folder that has it. Raises ValueError with the existing names."""
     for folder in folders:
-        path = {path.stem: path for path in folder.glob("*.txt")}.get(name)
+        path = {name_in(folder, path): path for path in folder.rglob("*.txt")}.get(name)
         if path is not None:
             return Prompt(name, _text_of(path).strip())
     known = sorted({path.stem for folder in folders for path in folder.glob("*.txt")})
     raise ValueError(f"there is no prompt {name!r} (known: {', '.join(known)}).{nearest(name, known)}")
+
+
+def load_prompts(name: str, folders: Sequence[Path]) -> Prompts:
+    """Load a folder of prompts from the first folder that has it. Raises ValueError with the existing names."""
+    for folder in folders:
+        files = [path for path in sorted(folder.glob("*/*.txt")) if path.parent.name == name]
+        if files:
+            return Prompts(name, {path.stem: Prompt(f"{name}/{path.stem}", _text_of(path).strip()) for path in files})
+    files = [path for folder in folders for path in folder.glob("*/*.txt") if not LANGUAGE.fullmatch(path.stem)]
+    known = sorted({path.parent.name for path in files})
+    raise ValueError(f"there is no folder of prompts {name!r} (known: {', '.join(known)}).{nearest(name, known)}")
 
 
 def load_phrases(name: str, folders: Sequence[Path]) -> Phrases:
@@ -81,6 +110,11 @@ def load_phrases(name: str, folders: Sequence[Path]) -> Phrases:
     raise ValueError(f"there are no phrases {name!r} (known: {', '.join(known)}).{nearest(name, known)}")
 
 
+def name_in(folder: Path, path: Path) -> str:
+    """Return the name of a prompt: its path below the folder without the suffix, such as `clarity` or `zh/match`."""
+    return path.relative_to(folder).with_suffix("").as_posix()
+
+
 def _text_of(path: Path) -> str:
     """Return the text of a file. Raises ValueError, which pydantic reports."""
     try:
@@ -93,15 +127,20 @@ def _prompt(value: Any, info: ValidationInfo) -> Prompt:
     return value if isinstance(value, Prompt) else load_prompt(str(value), (info.context or {})["prompts"])
 
 
+def _prompts(value: Any, info: ValidationInfo) -> Prompts:
+    return value if isinstance(value, Prompts) else load_prompts(str(value), (info.context or {})["prompts"])
+
+
 def _phrases(value: Any, info: ValidationInfo) -> Phrases:
     return value if isinstance(value, Phrases) else load_phrases(str(value), (info.context or {})["prompts"])
 
 
-def _reference(value: Prompt | Phrases) -> dict[str, str]:
+def _reference(value: Prompt | Prompts | Phrases) -> dict[str, str]:
     return {"name": value.name, "digest": value.digest}
 
 
 # Field types for stages: a name in YAML, loaded when the recipe is validated (context key `prompts`: folders), and
 # serialized in a manifest as name and digest.
 PromptField = Annotated[Prompt, BeforeValidator(_prompt), PlainSerializer(_reference)]
+PromptsField = Annotated[Prompts, BeforeValidator(_prompts), PlainSerializer(_reference)]
 PhrasesField = Annotated[Phrases, BeforeValidator(_phrases), PlainSerializer(_reference)]

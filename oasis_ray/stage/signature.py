@@ -8,9 +8,10 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import pyarrow as pa
 
 from oasis_ray.stage.base import Stage
-from oasis_ray.types import Divert
+from oasis_ray.types import Chance, Divert, Slots, Turn
 
-SCALARS = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+SCALARS = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_(),
+           Turn: pa.struct([("speaker", pa.string()), ("text", pa.string())])}  # fmt: skip
 
 
 @cache  # called for each row, and string annotations are compiled each time
@@ -39,8 +40,24 @@ def types_of(dataclass: type) -> dict[str, Any]:
 
 
 def required(dataclass: type) -> set[str]:
-    """Return the fields of a dataclass that have no default."""
-    return {f.name for f in fields(dataclass) if f.default is MISSING and f.default_factory is MISSING}
+    """Return the inputs of a dataclass that have no default."""
+    without = {f.name for f in fields(dataclass) if f.default is MISSING and f.default_factory is MISSING}
+    return without & inputs_of(dataclass).keys()
+
+
+def slots_of(dataclass: type) -> str | None:
+    """Return the field of a stage's `In` that takes the slots of its prompt; None if it has none."""
+    return next((name for name, kind in types_of(dataclass).items() if kind is Slots), None)
+
+
+def chance_of(dataclass: type) -> str | None:
+    """Return the field of a stage's `In` that takes a random number; None if it has none."""
+    return next((name for name, kind in types_of(dataclass).items() if kind is Chance), None)
+
+
+def inputs_of(dataclass: type) -> dict[str, Any]:
+    """Return the types of the inputs that a recipe binds by the names of fields: all but slots and chance."""
+    return {name: kind for name, kind in types_of(dataclass).items() if kind not in (Slots, Chance)}
 
 
 def accepts(want: Any, have: Any) -> bool:
@@ -63,7 +80,7 @@ def _same(want: Any, have: Any) -> bool:
 
 
 def arrow(kind: Any) -> pa.DataType:
-    """Return the Arrow type of a field of `Out`: str, int, float, bool, lists of these, each optionally None.
+    """Return the Arrow type of a field of `Out`: str, int, float, bool, Turn, lists of these, each optionally None.
 
     Raises TypeError for anything else.
     """
@@ -74,4 +91,4 @@ def arrow(kind: Any) -> pa.DataType:
         return SCALARS[options[0]]
     if len(options) == 1 and get_origin(options[0]) is list:
         return arrow(options[0])
-    raise TypeError(f"an Out may hold str, int, float, bool, lists of these, and None, not {kind}")
+    raise TypeError(f"an Out may hold str, int, float, bool, Turn, lists of these, and None, not {kind}")

@@ -124,7 +124,7 @@ BROKEN = [
     ("describe", "describes",
      "node 'pair', with: phrases: there are no phrases 'describes' (known: describe). Did you mean 'describe'?"),
     ("accept: [5]}}\n  - {name: idle", "accept: [5], acept: 5}}\n  - {name: idle",
-     "node 'judge', with: acept: unknown key (known: sampling, prompt, accept, terse). Did you mean 'accept'?"),
+     "node 'judge', with: acept: unknown key (known: sampling, prompt, accept, scale, near_miss, terse). Did you mean 'accept'?"),
     ("prompt: nonsense", "prompt: helpful",
      "node 'judge': prompt 'helpful' reads {{response}}, which is not bound; add `response: node.field`"),
     ("{instruction: sort.reply}, with", "{instruction: sort.reply, caption: hook.text}, with",
@@ -192,7 +192,7 @@ def test_a_stage_without_annotations_is_rejected() -> None:
 def test_a_stage_whose_out_cannot_be_written_is_rejected() -> None:
     (found,) = problems("stage: clean", "stage: odd", stages={"odd": Odd})
     assert found.startswith("node 'tidy': ")
-    assert "an Out may hold str, int, float, bool, lists of these, and None" in found
+    assert "an Out may hold str, int, float, bool, Turn, lists of these, and None" in found
 
 
 def test_all_problems_are_reported_at_once_without_consequential_ones() -> None:
@@ -204,5 +204,5 @@ def test_all_problems_are_reported_at_once_without_consequential_ones() -> None:
     assert list(error.value.problems) == [
         f"r.yaml, node 'hook': there is no stage 'hok' (known: {STAGES}). Did you mean 'hook'?",
         "r.yaml, node 'sort': the job has no pool 'lllm' (it has: vlm, llm). Did you mean 'llm'?",
-        "r.yaml, node 'judge', with: accept: accept lists scores from 1 to 5, such as [4, 5], not [6]",
+        "r.yaml, node 'judge', with: accept lists scores from 1 to 5, such as [4, 5], not [6]",
     ]

@@ -7,19 +7,20 @@ import pytest
 from oasis_ray.content.stages.score import In, Out, Score
 from pydantic import ValidationError
 
-from oasis_ray.stage import FAILED, REJECTED, Divert, Image, Reply, Request, Sample, Sampling
+from oasis_ray.stage import FAILED, REJECTED, Divert, Image, Reply, Request, Sample, Sampling, Slots
 
 CONTEXT = {"prompts": (Path(__file__).parents[2] / "prompts",)}
 STAGE = Score.model_validate({"prompt": "clarity", "accept": [3, 4, 5]}, context=CONTEXT)
-ROW = In(instruction="How many?")
+ROW = In(texts=Slots(instruction="How many?"))
 PICTURE = Image(b"bytes of a picture", "a digest")
 
 
 def test_score_asks_once_with_the_image_where_there_is_one():
     asked = STAGE.prompt.text.replace("{{instruction}}", "What is {{caption}}?")
-    row = In(PICTURE, "What is {{caption}}?")
+    texts = Slots(instruction="What is {{caption}}?")
+    row = In(PICTURE, texts)
     assert STAGE.requests(row) == [Request(asked, (PICTURE,), "assistant", Sampling())]
-    assert STAGE.requests(In(None, row.instruction)) == [Request(asked, (), "assistant", Sampling())]
+    assert STAGE.requests(In(None, texts)) == [Request(asked, (), "assistant", Sampling())]
 
 
 def test_a_terse_judge_can_write_only_the_verdict():
@@ -34,7 +35,7 @@ def test_a_terse_judge_can_write_only_the_verdict():
 
 def test_score_fills_the_texts_that_its_prompt_names():
     helpful = Score.model_validate({"prompt": "helpful", "accept": [5]}, context=CONTEXT)
-    text = helpful.requests(In(instruction="How many?", response="Two.", caption="unused"))[0].text
+    text = helpful.requests(In(texts=Slots(instruction="How many?", response="Two.", caption="unused")))[0].text
     assert "Request:\nHow many?\n\nAnswer:\nTwo.\n" in text
     assert "unused" not in text
 
