@@ -10,7 +10,17 @@ from dataclasses import dataclass, field
 from pydantic import Field, model_validator
 
 from oasis_ray.stage import (
-    FAILED, GREEDY, REJECTED, Divert, Image, ModelStage, PromptField, Reply, Request, Sampling, Slots,
+    FAILED,
+    GREEDY,
+    REJECTED,
+    Divert,
+    Image,
+    ModelStage,
+    PromptField,
+    Reply,
+    Request,
+    Sampling,
+    Slots,
 )  # fmt: skip
 
 NUMBER = r"-?\d+(?:[.,]\d+)?"
@@ -83,7 +93,7 @@ class Score(ModelStage[In, Out]):
         ]
 
     def parse(self, row: In, replies: list[Reply]) -> Out | Divert:
-        """Parse the last `[[n]]` or `【n分】` of the reply, or else its last number. Scores are integers on the scale."""
+        """Parse the last `[[n]]` or `【n分】` of the reply, or else its last number. Only integers on the scale count."""
         reply, finish = replies[0].text, replies[0].samples[0].finish
         low, high = self.scale
         # "4/5" says 4.

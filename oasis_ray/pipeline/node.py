@@ -52,7 +52,7 @@ class NodeRunner:
             return Divert(FAILED, error.reason, error.detail)
 
     def _inputs(self, row: Row) -> Any:
-        """Return the stage's `In` for a row: its inputs, the slots of its prompt, and a random number if it takes it."""
+        """Return the stage's `In` for a row: its inputs, the slots of its prompt, and chance if it takes it."""
         in_type = self.node.in_type
         wanted = inputs_of(in_type)
         values = {name: _value(wire, row, wanted.get(name, str)) for name, wire in self.node.inputs.items()}

@@ -124,7 +124,8 @@ BROKEN = [
     ("describe", "describes",
      "node 'pair', with: phrases: there are no phrases 'describes' (known: describe). Did you mean 'describe'?"),
     ("accept: [5]}}\n  - {name: idle", "accept: [5], acept: 5}}\n  - {name: idle",
-     "node 'judge', with: acept: unknown key (known: sampling, prompt, accept, scale, near_miss, terse). Did you mean 'accept'?"),
+     ("node 'judge', with: acept: unknown key (known: sampling, prompt, accept, scale, near_miss, terse). "
+      "Did you mean 'accept'?")),
     ("prompt: nonsense", "prompt: helpful",
      "node 'judge': prompt 'helpful' reads {{response}}, which is not bound; add `response: node.field`"),
     ("{instruction: sort.reply}, with", "{instruction: sort.reply, caption: hook.text}, with",
