@@ -93,7 +93,7 @@ class Score(ModelStage[In, Out]):
         ]
 
     def parse(self, row: In, replies: list[Reply]) -> Out | Divert:
-        """Parse the last `[[n]]` or `【n分】` of the reply, or else its last number. Only integers on the scale count."""
+        """Parse the last `[[n]]` or `【n分】` of the reply, or else its last number. Only integers count."""
         reply, finish = replies[0].text, replies[0].samples[0].finish
         low, high = self.scale
         # "4/5" says 4.

@@ -12,6 +12,7 @@ from oasis_ray.job.input import Input
 from oasis_ray.job.job import Job
 from oasis_ray.job.model_folder import folder_problems
 from oasis_ray.job.prices import Prices
+from oasis_ray.job.recipe_file import find_recipe, read_recipe
 from oasis_ray.recipe.binding import bind
 from oasis_ray.recipe.recipe import Recipe
 from oasis_ray.recipe.source import IMAGE_ONLY, SourceType, image_of, source_type
@@ -99,16 +100,8 @@ def read_prices(path: str) -> Prices:
 
 
 def _load_recipe(name: str, document: Mapping[str, Any], where: str, shipped: Shipped) -> Recipe:
-    path = Path(expand(name))
-    if path.suffix not in (".yaml", ".yml"):
-        path = shipped.recipes / f"{name}.yaml"
-        known = sorted(file.stem for file in shipped.recipes.glob("*.yaml"))
-        if name not in known:
-            shown = ", ".join(known)
-            raise JobError(
-                [f"{where}: there is no recipe {name!r} (shipped: {shown}; or give a path).{nearest(name, known)}"]
-            )
-    recipe = read_yaml(path)
+    path = find_recipe(name, shipped.recipes, where)
+    recipe = read_recipe(path, shipped.recipes)
     problems: list[str] = []
     recipe = _patched(recipe, document.get("nodes"), where, problems)
     spec_problems: list[str] = []

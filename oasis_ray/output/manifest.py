@@ -92,6 +92,7 @@ def describe(
                 "pool": node.pool,
                 "route": node.route,
                 "to": node.to,
+                "max_attempts": node.max_attempts,
                 "diverts": sorted(diverted(node)),
                 "inputs": node.wires,
                 "digest": digests[node.name],

@@ -62,6 +62,7 @@ def _routes(manifest: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, 
 def _content(node: Mapping[str, Any], *, comparable: bool) -> dict[str, Any]:
     """Return the configuration of a node in a manifest, as far as it can be compared."""
     content = {key: node.get(key) for key in ("inputs", "with")}
+    content["max_attempts"] = node.get("max_attempts", 1)
     content |= {"stage": str(node.get("stage")).removeprefix(PACKAGE), "version": node.get("version", 1)}
     return content | ({"source": node.get("source")} if comparable else {})
 

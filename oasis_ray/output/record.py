@@ -1,6 +1,6 @@
 """Records: the conversion of ended rows to rows of the parts."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
@@ -8,10 +8,11 @@ import pyarrow as pa
 
 from oasis_ray.output.media_placeholders import PLACEHOLDER, harmless
 from oasis_ray.output.row_state import state, waiting_columns
-from oasis_ray.output.schema import columns
-from oasis_ray.recipe.recipe import Recipe
+from oasis_ray.output.schema import columns as columns_of
+from oasis_ray.recipe.recipe import Recipe, Record
 from oasis_ray.recipe.row import Row
-from oasis_ray.types import FAILED
+from oasis_ray.stage.signature import plain
+from oasis_ray.types import FAILED, Turn
 
 
 def record(ended: Row, recipe: Recipe, *, keep_images: bool) -> dict[str, Any]:
@@ -32,18 +33,37 @@ def record(ended: Row, recipe: Recipe, *, keep_images: bool) -> dict[str, Any]:
     if spec is None:
         column = "error" if outcome == FAILED else "detail"
         return {**row, "node": ended.node, "reason": ended.reason, column: ended.detail}
-    instruction, response = ended.value(spec.instruction), ended.value(spec.response)
-    # A placeholder in the text would stand for a second image in every program that loads the record.
-    question, answer = (harmless(text).strip() for text in (instruction, response))
-    opening = f"{PLACEHOLDER}\n" if ended.digest else ""
+    turns = _turns(ended, spec)
     return {
         **row,
-        "conversations": [{"from": "human", "value": opening + question}, {"from": "gpt", "value": answer}],
+        "conversations": conversations(turns, image=ended.digest is not None),
         "data_source": spec.data_source,
-        "instruction": instruction,
-        "response": response,
-        "scores": {axis: ended.value(ref) for axis, ref in spec.scores.items()},
+        "instruction": next(turn.text for turn in turns if turn.speaker == "human"),
+        "response": next(turn.text for turn in turns if turn.speaker == "gpt"),
+        "scores": {axis: ended.value(refs) for axis, refs in spec.scores.items()},
+        **({"columns": columns} if (columns := _columns(ended, spec)) else {}),
     }
+
+
+def _columns(ended: Row, spec: Record) -> dict[str, Any]:
+    return {name: plain(ended.value(refs)) for name, refs in spec.columns.items()}
+
+
+def _turns(ended: Row, spec: Record) -> list[Turn]:
+    if len(spec.turns) == 1:
+        turns: list[Turn] = ended.value(spec.turns[0])
+        return turns
+    instruction, response = (ended.value(refs) for refs in spec.turns)
+    return [Turn("human", instruction), Turn("gpt", response)]
+
+
+def conversations(turns: Sequence[Turn], *, image: bool) -> list[dict[str, str]]:
+    """Return turns in the form that trainers load, with the placeholder of the image before the first human turn."""
+    first = next(place for place, turn in enumerate(turns) if turn.speaker == "human")
+    # A placeholder in the text would stand for a second image in every program that loads the record.
+    texts = [harmless(turn.text).strip() for turn in turns]
+    texts[first] = f"{PLACEHOLDER}\n" * image + texts[first]
+    return [{"from": turn.speaker, "value": text} for turn, text in zip(turns, texts, strict=True)]
 
 
 def batch(rows: Iterable[Row], recipe: Recipe, *, keep_images: bool, waiting: str | None = None) -> pa.Table:
@@ -59,5 +79,5 @@ def batch(rows: Iterable[Row], recipe: Recipe, *, keep_images: bool, waiting: st
         else:
             rows_of[recipe.outcome_of(row.route)].append(record(row, recipe, keep_images=keep_images))
     occurring = [name for name in names if rows_of[name]]
-    schemas = {name: waiting_columns(recipe) if name == waiting else columns(recipe, name) for name in occurring}
+    schemas = {name: waiting_columns(recipe) if name == waiting else columns_of(recipe, name) for name in occurring}
     return pa.table({name: pa.array([rows_of[name]], pa.list_(pa.struct(list(schemas[name])))) for name in occurring})

@@ -10,6 +10,7 @@ from oasis_ray.output.schema import MOVE, STEP, written_by
 from oasis_ray.recipe.recipe import Recipe
 from oasis_ray.recipe.routes import diverted
 from oasis_ray.recipe.row import Move, Row
+from oasis_ray.stage.signature import build
 from oasis_ray.types import MAIN, REJECTED, Divert
 
 FIRST = pa.struct({"node": pa.string(), "reason": pa.string(), "detail": pa.string()})
@@ -56,7 +57,9 @@ def resume(row: Row, state: Mapping[str, Any], recipe: Recipe) -> None:
     if (first := state["first"]) is not None:
         row.first = first["node"], Divert(REJECTED, first["reason"], first["detail"])
     row.values = {
-        node.name: node.out_type(**output) for node in recipe.nodes if (output := state["nodes"][node.name]) is not None
+        node.name: build(node.out_type, output)
+        for node in recipe.nodes
+        if (output := state["nodes"][node.name]) is not None
     }
 
 

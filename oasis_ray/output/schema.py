@@ -29,7 +29,8 @@ def columns(recipe: Recipe, outcome: str) -> pa.Schema:
     common = {"id": pa.string(), "image": IMAGE}
     if record := recipe.records.get(outcome):
         nodes = possible(recipe.nodes, record.route)
-        scores = pa.struct([(axis, pa.int64()) for axis in record.scores])
+        scores = pa.struct([(axis, arrow(recipe.type_of(refs))) for axis, refs in record.scores.items()])
+        kept = pa.struct([(name, arrow(recipe.type_of(refs))) for name, refs in record.columns.items()])
         ending = {
             "conversations": pa.list_(TURN), "data_source": pa.string(), "instruction": pa.string(),
             "response": pa.string(),
@@ -44,6 +45,8 @@ def columns(recipe: Recipe, outcome: str) -> pa.Schema:
         "lineage": pa.list_(STEP), "scored_in_full": pa.bool_(), "image_sha256": pa.string(), "origin": pa.string(),
         "source": ADDRESS, "moves": pa.list_(MOVE),
     }  # fmt: skip
+    if outcome in recipe.records and len(kept):
+        trace["columns"] = kept
     return pa.schema({**common, **ending, **trace})
 
 

@@ -65,8 +65,17 @@ class NodeRunner:
         return in_type(**given)
 
     async def _ask(self, stage: ModelStage[Any, Any], pool: Asked, inputs: Any, row: Row) -> Any:
+        """Ask until the stage can parse the replies, at most `max_attempts` times. A judgement is not repeated."""
+        for attempt in range(self.node.max_attempts):
+            result = await self._attempt(stage, pool, inputs, row, attempt)
+            if not isinstance(result, Divert) or result.route != FAILED:
+                break
+        return result
+
+    async def _attempt(self, stage: ModelStage[Any, Any], pool: Asked, inputs: Any, row: Row, attempt: int) -> Any:
         requests = stage.requests(inputs)
-        seeds = [seed(self.seed, row.id, self.node.name, attempt) for attempt in range(len(requests))]
+        first = attempt * len(requests)
+        seeds = [seed(self.seed, row.id, self.node.name, first + number) for number in range(len(requests))]
         started, start = time.time(), time.monotonic()
         replies = await asyncio.gather(
             *(pool.ask(Call(request, row.id, s, self.priority)) for request, s in zip(requests, seeds, strict=True))
@@ -90,9 +99,9 @@ class NodeRunner:
         return stage.parse(inputs, list(replies))
 
 
-def seed(run: int, row: str, node: str, attempt: int) -> int:
+def seed(run: int, row: str, node: str, number: int) -> int:
     """Return a seed of 31 bits that depends on these values alone: a row gets the same sample on any cluster."""
-    return int.from_bytes(sha256(f"{run}\0{row}\0{node}\0{attempt}".encode()).digest()[:4], "big") >> 1
+    return int.from_bytes(sha256(f"{run}\0{row}\0{node}\0{number}".encode()).digest()[:4], "big") >> 1
 
 
 def drawn(run: int, row: str, share: float) -> bool:

@@ -21,7 +21,7 @@ from oasis_ray.recipe.spec import NodeSpec, RateSpec, RecipeSpec, RecordSpec, Re
 from oasis_ray.stage import ModelStage, Stage
 from oasis_ray.stage.prompt import Prompt
 from oasis_ray.stage.signature import accepts, contract, inputs_of, name_of, required, slots_of
-from oasis_ray.types import DROPPED
+from oasis_ray.types import DROPPED, Turn
 from oasis_ray.validation import explain
 
 
@@ -94,7 +94,8 @@ class _Binder:
         # If an input is invalid, that is already reported, and further problems would only follow from it.
         if set(inputs) == set(node.inputs):
             self.problems.extend(f"{at}: {problem}" for problem in stage.problems(inputs))
-        return Node(node.name, node.stage, stage, node.pool, node.route, inputs, exits, node.to)
+        self.check_attempts(node, stage, at)
+        return Node(node.name, node.stage, stage, node.pool, node.route, inputs, exits, node.to, node.max_attempts)
 
     def routes(self) -> set[str]:
         """Return all routes that nodes and records name."""
@@ -172,6 +173,17 @@ class _Binder:
         elif not asks and node.pool is not None:
             self.problems.append(f"{at}: stage '{node.stage}' asks no model; remove `pool: {node.pool}`")
 
+    def check_attempts(self, node: NodeSpec, stage: Stage, at: str) -> None:
+        if node.max_attempts == 1:
+            return
+        if not isinstance(stage, ModelStage):
+            self.problems.append(f"{at}: stage '{node.stage}' asks no model; remove `max_attempts`")
+        elif stage.sampling.temperature == 0:
+            self.problems.append(
+                f"{at}: max_attempts {node.max_attempts} gets the same reply each time at temperature 0; set "
+                "with.sampling.temperature, or remove it"
+            )
+
     def inputs(self, node: NodeSpec, stage: Stage, at: str) -> Inputs:
         in_type = contract(type(stage))[0]
         expected, bound = inputs_of(in_type), {}
@@ -225,17 +237,23 @@ class _Binder:
                                  "remove the input, or use another prompt")  # fmt: skip
 
     def record(self, name: str, spec: RecordSpec) -> Record:
-        def value(what: str, wire: Reference, want: type) -> Refs:
-            at = f"{self.where}, record '{name}': {what}"
-            return self.references.resolve(wire, want, at, spec.route, source=False)
+        resolve, live = self.references.resolve, self.references.live
 
-        scores = self.references.live(spec.scores)
+        def value(what: str, wire: Reference, want: Any) -> Refs:
+            return resolve(wire, want, f"{self.where}, record '{name}': {what}", spec.route)
+
+        if spec.conversation is not None:
+            turns: tuple[Refs, ...] = (value("'conversation'", spec.conversation, list[Turn]),)
+        else:
+            assert spec.instruction is not None  # noqa: S101  (the spec has both, or a conversation)
+            assert spec.response is not None  # noqa: S101
+            turns = value("'instruction'", spec.instruction, str), value("'response'", spec.response, str)
         return Record(
             spec.route,
             spec.data_source,
-            value("'instruction'", spec.instruction, str),
-            value("'response'", spec.response, str),
-            {axis: value(f"score '{axis}'", wire, int) for axis, wire in scores.items()},
+            turns,
+            {axis: value(f"score '{axis}'", wire, float) for axis, wire in live(spec.scores).items()},
+            {key: value(f"column '{key}'", wire, Any) for key, wire in live(spec.columns).items()},
         )
 
 

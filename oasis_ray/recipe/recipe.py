@@ -17,7 +17,7 @@ from oasis_ray.errors import RunError
 from oasis_ray.recipe.source import IMAGE_ONLY, SourceType
 from oasis_ray.recipe.spec import RateSpec
 from oasis_ray.stage import Stage
-from oasis_ray.stage.signature import contract
+from oasis_ray.stage.signature import contract, types_of
 from oasis_ray.types import DROPPED, Divert
 
 
@@ -48,6 +48,7 @@ class Node:
     inputs: Inputs
     exits: Mapping[str, str] = field(default_factory=dict)
     to: str | None = None
+    max_attempts: int = 1
 
     def destination(self, divert: Divert) -> str:
         """The route of a row that the stage diverts. Raises RunError for an exit that the stage does not declare."""
@@ -101,21 +102,23 @@ class Node:
         """Return a digest of what this node computes, 16 hex digits (docs/run-folder.md, Digests).
 
         It covers the name and version of the stage (of an external stage: its source), parameters that differ from
-        their defaults, prompt texts, the references of the inputs, and the model.
+        their defaults, prompt texts, the references of the inputs, the model, and `max_attempts` above 1.
         """
-        content = [self.kind, self.stage.version, self.source, self.given, self.wires, model]
+        content: list[Any] = [self.kind, self.stage.version, self.source, self.given, self.wires, model]
+        if self.max_attempts > 1:
+            content.append(self.max_attempts)
         return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A `RecordSpec` with its references bound to nodes."""
+    """A `RecordSpec` with its references bound to nodes: `turns` are one (a conversation) or two (texts)."""
 
     route: str
     data_source: str
-    instruction: Refs
-    response: Refs
+    turns: tuple[Refs, ...]
     scores: Mapping[str, Refs]
+    columns: Mapping[str, Refs] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +145,14 @@ class Recipe:
     def outcomes(self) -> tuple[str, ...]:
         """The outcomes of rows: the names of the records, then `rejected` and `failed`."""
         return (*self.records, *DROPPED)
+
+    def type_of(self, refs: Refs) -> Any:
+        """Return the Python type of a value: that of its references, or float where they are integers and numbers."""
+        outs = {node.name: types_of(node.out_type) for node in self.nodes}
+        kinds = [
+            self.source[ref.field].annotation if ref.node == "source" else outs[ref.node][ref.field] for ref in refs
+        ]
+        return float if set(kinds) == {int, float} else kinds[0]
 
     def outcome_of(self, route: str) -> str:
         """Return the outcome of a row that ends on a route."""

@@ -15,6 +15,7 @@ from oasis_ray.recipe.source import KINDS, SourceType
 from oasis_ray.recipe.spec import NodeSpec, Reference
 from oasis_ray.stage import Stage
 from oasis_ray.stage.signature import accepts, name_of, types_of
+from oasis_ray.types import Image
 
 SOURCE = "source"
 
@@ -41,13 +42,13 @@ class References:
         off = {node.name for node in self.specs if not node.enabled}
         return tuple(name for name in listed(wire) if name.partition(".")[0] not in off)
 
-    def resolve(self, wire: Reference, want: Any, at: str, route: str, *, source: bool = True) -> Refs:
-        """Return the references of one value of type `want`; `at` names the place in problems."""
+    def resolve(self, wire: Reference, want: Any, at: str, route: str) -> Refs:
+        """Return the references of one value of type `want` (Any: that Arrow can store); `at` names the place."""
         wires = self._enabled(wire) or listed(wire)
         if route not in certain(self.nodes, ()):  # no row takes this route, which is already reported
             return tuple(Ref(*name.partition(".")[::2]) for name in wires)
         alone = len(wires) == 1
-        refs = tuple(self._one(name, want, at, route, source=source, alone=alone) for name in wires)
+        refs = tuple(self._one(name, want, at, route, alone=alone) for name in wires)
         names = {ref.node for ref in refs}
         given = any(ref.node == SOURCE and not self._may_lack(ref.field) for ref in refs)
         sure = given or "" in names or any(map(self._unsure, names)) or certain(self.nodes, names).get(route, True)
@@ -58,12 +59,12 @@ class References:
             )
         return refs
 
-    def _one(self, wire: str, want: Any, at: str, route: str, *, source: bool, alone: bool) -> Ref:
+    def _one(self, wire: str, want: Any, at: str, route: str, *, alone: bool) -> Ref:
         name, _, column = wire.partition(".")
         seen = {node.name: node for node in possible(self.nodes, route)}
         if alone:
             seen = {name: node for name, node in seen.items() if certain(self.nodes, {name}).get(route)}
-        known = [*([SOURCE] if source else []), *seen]
+        known = [SOURCE, *seen]
         if name not in known and self._unsure(name):
             return Ref(name, column)
         if name not in known:
@@ -79,7 +80,9 @@ class References:
             self.problems.append(
                 f"{at} is bound to '{wire}', but '{name}' writes: {', '.join(have) or 'nothing'}.{meant}"
             )
-        elif not accepts(want, have[column]):
+        elif want is Any and have[column] in (Image, Image | None):
+            self.problems.append(f"{at} can't be an image; the record's image is in its column `image`")
+        elif want is not Any and not accepts(want, have[column]):
             self.problems.append(f"{at} must be {name_of(want)}, but '{wire}' is {name_of(have[column])}")
         return Ref(name, column)
 

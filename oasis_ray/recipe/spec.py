@@ -3,7 +3,16 @@
 import re
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
 from oasis_ray.recipe.source import source_type
 from oasis_ray.types import ACCEPTED, DROPPED, MAIN
@@ -43,6 +52,9 @@ class NodeSpec(BaseModel):
         "of which the first that the row has is taken.",
     )
     with_: dict[str, Any] = Field(default_factory=dict, alias="with", description="Parameters of the stage.")
+    max_attempts: int = Field(
+        1, ge=1, le=10, description="Maximum requests where the stage can't parse the reply, each with another seed."
+    )
     enabled: bool = Field(True, description="false: leave the node out of the run.")
 
 
@@ -53,11 +65,30 @@ class RecordSpec(BaseModel):
 
     route: Route = Field(MAIN, description="The route whose rows become such records.")
     data_source: str = Field(description="The kind of record; written into each record.")
-    instruction: Reference = Field(description="The user's turn: `node.field`.")
-    response: Reference = Field(description="The assistant's turn: `node.field`.")
-    scores: dict[str, Reference] = Field(
-        default_factory=dict, description="Scores to keep in the record, by name: `node.field`."
+    instruction: Reference | None = Field(None, description="The user's turn: `node.field` or `source.name`.")
+    response: Reference | None = Field(None, description="The assistant's turn: `node.field` or `source.name`.")
+    conversation: Reference | None = Field(
+        None, description="All turns, in place of `instruction` and `response`: `node.field` or `source.name`."
     )
+    scores: dict[str, Reference] = Field(
+        default_factory=dict, description="Scores to keep in the record, by name: `node.field`, integers or numbers."
+    )
+    columns: dict[str, Reference] = Field(
+        default_factory=dict,
+        description="Further values to keep in the record's column `columns`, by name: `node.field` or `source.name`.",
+    )
+
+    @model_validator(mode="after")
+    def _turns(self) -> "RecordSpec":
+        pair = (self.instruction is not None, self.response is not None)
+        if self.conversation is None and not all(pair):
+            missing = " and ".join(
+                name for name, given in zip(("instruction", "response"), pair, strict=True) if not given
+            )
+            raise ValueError(f"{missing} is missing; or give the turns as `conversation`")
+        if self.conversation is not None and any(pair):
+            raise ValueError("give either `conversation`, or `instruction` and `response`")
+        return self
 
 
 class RateSpec(BaseModel):

@@ -1,6 +1,7 @@
 """Signature of a stage: its dataclasses `In` and `Out`, the types of their fields, and the matching Arrow types."""
 
-from dataclasses import MISSING, fields, is_dataclass
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, fields, is_dataclass
 from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -77,6 +78,28 @@ def _members(kind: Any) -> tuple[Any, ...]:
 
 def _same(want: Any, have: Any) -> bool:
     return want == have or (want is float and have is int)
+
+
+def build(dataclass: type, values: Mapping[str, Any]) -> Any:
+    """Return a dataclass of values as Arrow returns them: turns are mappings there."""
+    kinds = types_of(dataclass)
+    return dataclass(**{name: _built(kinds[name], value) for name, value in values.items()})
+
+
+def _built(kind: Any, value: Any) -> Any:
+    if value is None:
+        return None
+    kinds = [option for option in _members(kind) if option is not NoneType]
+    if get_origin(kinds[0]) is list:
+        return [_built(get_args(kinds[0])[0], element) for element in value]
+    return Turn(**value) if kinds[0] is Turn else value
+
+
+def plain(value: Any) -> Any:
+    """Return a value as Arrow takes it: turns become mappings."""
+    if isinstance(value, list):
+        return [plain(element) for element in value]
+    return asdict(value) if isinstance(value, Turn) else value
 
 
 def arrow(kind: Any) -> pa.DataType:

@@ -196,7 +196,7 @@ class Other:
 def test_a_field_of_another_type_is_refused(kind: Any) -> None:
     with pytest.raises(TypeError) as error:
         arrow(kind)
-    assert "an Out may hold str, int, float, bool, lists of these, and None, not" in str(error.value)
+    assert "an Out may hold str, int, float, bool, Turn, lists of these, and None, not" in str(error.value)
 
 
 @pytest.mark.timeout(30)

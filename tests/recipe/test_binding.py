@@ -68,9 +68,9 @@ def test_a_recipe_is_bound_without_disabled_nodes() -> None:
     assert recipe.nodes[4].inputs == {"instruction": (Ref("sort", "instruction"),)}
     assert recipe.records == {
         "accepted": Record(
-            MAIN, "a", (Ref("sort", "instruction"),), (Ref("answer", "text"),), {"judge": (Ref("judge", "score"),)}
+            MAIN, "a", ((Ref("sort", "instruction"),), (Ref("answer", "text"),)), {"judge": (Ref("judge", "score"),)}
         ),
-        "captions": Record("caption", "b", (Ref("pair", "instruction"),), (Ref("tidy", "text"),), {}),
+        "captions": Record("caption", "b", ((Ref("pair", "instruction"),), (Ref("tidy", "text"),)), {}),
     }
 
 
@@ -131,7 +131,7 @@ BROKEN = [
     ("{instruction: sort.reply}, with", "{instruction: sort.reply, caption: hook.text}, with",
      "node 'judge': prompt 'nonsense' does not read {{caption}}; remove the input, or use another prompt"),
     ("{judge: judge.score}}\n", "{judge: judge.reply}}\n",
-     "record 'accepted': score 'judge' must be int, but 'judge.reply' is str"),
+     "record 'accepted': score 'judge' must be float, but 'judge.reply' is str"),
     ("from: sort", "from: srt", "rates: there is no node 'srt'. Did you mean 'sort'?"),
     ("from: sort, to: gate", "from: gate, to: sort", "rates: node 'gate' does not come before node 'sort'"),
 ]  # fmt: skip
@@ -149,13 +149,17 @@ def test_a_duplicate_name_is_rejected(name: str) -> None:
 
 
 def test_a_record_uses_outputs_of_nodes_on_its_route() -> None:
-    at, passed = "record 'accepted': 'response' is bound to", "hook, sort, judge, gate, answer"
+    at, passed = "record 'accepted': 'response' is bound to", "source, hook, sort, judge, gate, answer"
     assert problems("response: answer.text", "response: idle.reply") == [
         f"{at} 'idle.reply', but node 'idle' is disabled (possible: {passed})."
     ]
-    # A row does not keep columns of the source until its end, so they can't be in a record.
-    (found,) = problems("response: answer.text", "response: source.text", text="text", image="image")
-    assert found.startswith(f"{at} 'source.text'")
+
+
+def test_a_record_uses_values_of_the_source() -> None:
+    text = RECIPE.replace("response: answer.text", "response: source.text, columns: {hint: source.text}")
+    record = bound(text, text="text", image="image").records["accepted"]
+    assert record.turns == ((Ref("sort", "instruction"),), (Ref("source", "text"),))
+    assert record.columns == {"hint": (Ref("source", "text"),)}
 
 
 def test_a_route_needs_a_node_that_sends_rows_there_and_a_record() -> None:

@@ -99,7 +99,7 @@ def test_rows_that_come_back_are_bound_to_the_value_that_they_have() -> None:
     assert recipe.outcomes == ("accepted", "rejected", "failed")
     assert (recipe.nodes[1].exits, recipe.nodes[3].to) == ({"caption": "aside"}, "main")
     assert recipe.nodes[4].wires == {"instruction": ["tidy.text", "sort.instruction"]}
-    assert recipe.records["accepted"].instruction == (Ref("tidy", "text"), Ref("sort", "instruction"))
+    assert recipe.records["accepted"].turns[0] == (Ref("tidy", "text"), Ref("sort", "instruction"))
 
 
 MAIN_ONLY = "only some rows on route 'main' pass node 'sort'; name a list of nodes that covers all of them"

@@ -28,9 +28,9 @@ RECIPE = Recipe(
     ),
     {
         "accepted": Record(
-            MAIN, "a", (Ref("sort", "instruction"),), (Ref("answer", "text"),), {"sense": (Ref("judge", "score"),)}
+            MAIN, "a", ((Ref("sort", "instruction"),), (Ref("answer", "text"),)), {"sense": (Ref("judge", "score"),)}
         ),
-        "captions": Record("caption", "b", (Ref("pair", "instruction"),), (Ref("tidy", "text"),), {}),
+        "captions": Record("caption", "b", ((Ref("pair", "instruction"),), (Ref("tidy", "text"),)), {}),
     },
 )
 
