@@ -5,14 +5,14 @@ import os
 import sys
 
 # isort: off
-from oasis_ray.cli import run, plan, cluster, explore, diff, data  # `--help` lists the commands in this order
+from oasis_ray.cli import run, plan, recipes, cluster, explore, diff, data  # `--help` lists the commands in this order
 
 # isort: on
 from oasis_ray.cli.app import SHIPPED, app
 from oasis_ray.cli.terminal import err
 from oasis_ray.errors import OasisError
 
-__all__ = ["SHIPPED", "app", "cluster", "data", "diff", "explore", "main", "plan", "run"]
+__all__ = ["SHIPPED", "app", "cluster", "data", "diff", "explore", "main", "plan", "recipes", "run"]
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """Commands that run before a job: `plan` and `recipes`."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -114,15 +114,3 @@ def _probe(job: "Job", recipe: "Recipe", rows: int, total: int, again: str) -> N
     for text in forecast_tables.remarks(forecast):
         out.print(text, soft_wrap=True)
     end(running, manifest)
-
-
-@app.command()
-def recipes() -> None:
-    """List the shipped recipes and their nodes."""
-    from oasis_ray.validation import read_yaml
-
-    for path in sorted(SHIPPED.recipes.glob("*.yaml")):
-        nodes: list[dict[str, Any]] = read_yaml(path)["nodes"]
-        out.print(
-            f"{path.stem}: {' → '.join(node['name'] for node in nodes if node.get('enabled', True))}", soft_wrap=True
-        )

@@ -19,11 +19,8 @@ def find_recipe(name: str, shipped: Path, where: str, beside: Path | None = None
         return path if beside is None or path.is_absolute() else beside / path
     known = sorted(file.stem for file in shipped.glob("*.yaml"))
     if name not in known:
-        raise JobError(
-            [
-                f"{where}: there is no recipe {name!r} (shipped: {', '.join(known)}; or give a path).{nearest(name, known)}"
-            ]
-        )
+        possible = f"shipped: {', '.join(known)}; or give a path"
+        raise JobError([f"{where}: there is no recipe {name!r} ({possible}).{nearest(name, known)}"])
     return shipped / f"{name}.yaml"
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from oasis_ray.cli import SHIPPED
 from oasis_ray.run.local_executor import LocalExecutor, gpu_count
 from tests.support.checkout import ROOT
 from tests.support.command import call, call_here
@@ -182,7 +183,30 @@ def test_a_folder_of_images_becomes_shards(tmp_path: Path) -> None:
 
 
 def test_recipes_are_listed_with_their_nodes() -> None:
-    assert call_here("recipes").stdout.startswith("oasis: hook → categorize → nonsense → hallucination → ")
+    listed = call_here("recipes").stdout
+    assert all(path.stem in listed for path in SHIPPED.recipes.glob("*.yaml"))
+
+
+def test_a_recipe_is_explained() -> None:
+    lines = call_here("recipes", "oasis").stdout.splitlines()
+    assert "reads    image" in lines
+    assert (
+        "pool     llm: asked by categorize, nonsense, caption_language, caption_information, caption_coherence" in lines
+    )
+    assert "record   captions: rows at the end of route caption, as oasis_caption" in lines
+    assert "rate     judged instructions that are accepted: published 50.9%" in lines
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("oasys", "recipe: there is no recipe 'oasys'"),
+        ("none.yaml", "there is no file none.yaml"),
+    ],
+)
+def test_a_recipe_that_does_not_exist_is_reported(name: str, problem: str) -> None:
+    done = call_here("recipes", name)
+    assert (done.returncode, problem in done.stderr) == (2, True)
 
 
 @pytest.mark.parametrize("words", [("audit", "nowhere"), ("status", "nowhere")])

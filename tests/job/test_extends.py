@@ -94,7 +94,7 @@ def test_a_circle_is_reported(shipped: Path) -> None:
         ({"extends": "bse"},
          "mine.yaml: extends: there is no recipe 'bse' (shipped: base; or give a path). Did you mean 'base'?"),
         ({"extends": ["base"]}, "mine.yaml: extends: name one recipe, or the path of a recipe file, not ['base']"),
-        ({"extends": "other.yaml"}, "there is no file other.yaml (in that folder: mine.yaml)."),
+        ({"extends": "mime.yaml"}, "there is no file mime.yaml (in that folder: mine.yaml). Did you mean 'mine.yaml'?"),
         ({"nodes": [{"name": "mend", "after": "aks"}]},
          "mine.yaml, node 'mend': after: there is no node 'aks' (possible: ask, judge, answer). Did you mean 'ask'?"),
         ({"nodes": [{"name": "ask", "after": "answer"}]},

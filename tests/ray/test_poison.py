@@ -23,7 +23,7 @@ nodes:
   - {name: clean, stage: clean, route: caption, inputs: {text: hook.text}}
 records:
   accepted: {data_source: fatal, instruction: fatal.text, response: categorize.instruction, scores: {}}
-  captions: {data_source: fatal, instruction: fatal.text, response: clean.text}
+  captions: {route: caption, data_source: fatal, instruction: fatal.text, response: clean.text}
 """
 
 
