@@ -28,7 +28,7 @@ from oasis_ray.job.output import Output
 from oasis_ray.job.pool import Pool
 from oasis_ray.job.prices import Prices
 from oasis_ray.output.schema import columns
-from oasis_ray.recipe.spec import NodeSpec, RateSpec, RecipeSpec, RecordSpec
+from oasis_ray.recipe.spec import NodeSpec, Published, RateSpec, RecipeSpec, RecordSpec
 from oasis_ray.report.statistics import Statistics
 from oasis_ray.types import Sampling
 
@@ -37,7 +37,7 @@ MODELS: dict[str, type[BaseModel]] = {
     model.__name__: model
     for model in (
         Job, Input, Sample, Limits, Output, Pool, EngineType, Latency, Sampling,
-        RecipeSpec, NodeSpec, RecordSpec, RateSpec, Prices,
+        RecipeSpec, NodeSpec, RecordSpec, RateSpec, Published, Prices,
     )
 }  # fmt: skip
 COLUMNS = {

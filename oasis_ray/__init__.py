@@ -1,1 +1,1 @@
-"""The framework: nodes, pools, rows and sinks. It knows nothing of Oasis; `stages` and `prompts` do."""
+"""The framework: nodes, pools, rows and sinks. It knows no recipe; `stages`, `stages/recipes` and `prompts` do."""

@@ -73,7 +73,7 @@ class Request:
     """One request to a model: the text of the user's turn, the images before it, and whose turn the model writes.
 
     `speaker`: "assistant" closes the user's turn and asks for the answer; "user" leaves the turn open after `text`, so
-    that the model continues it (the hook of Oasis). `likelihood`: return the mean log-likelihood per token of each
+    that the model continues it (a hook). `likelihood`: return the mean log-likelihood per token of each
     sample. `choices`: constrain the reply to one of these texts.
     """
 

@@ -10,7 +10,7 @@ from oasis_ray.content.stages import STAGES
 from oasis_ray.job.load import Shipped
 
 app = typer.Typer(
-    help="Generate multimodal instruction data from images alone, using the Oasis method on vLLM and Ray.",
+    help="Generate multimodal instruction data with vLLM and Ray.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,

@@ -104,6 +104,7 @@ def describe(
         "records": {
             name: {"route": record.route, "data_source": record.data_source} for name, record in recipe.records.items()
         },
+        "published": recipe.published.model_dump(mode="json") if recipe.published else None,
         "rates": [rate.model_dump(mode="json", by_alias=True) for rate in recipe.rates],
         "prompts": {prompt.name: prompt.text for node in recipe.nodes for prompt in _prompts(node)},
         "pools": {

@@ -76,7 +76,16 @@ class _Binder:
         if self.problems:
             raise JobError(self.problems)
         spec = self.spec
-        return Recipe(spec.name, tuple(self.nodes), records, spec.rates, self.source, about=spec.about, cite=spec.cite)
+        return Recipe(
+            spec.name,
+            tuple(self.nodes),
+            records,
+            spec.rates,
+            self.source,
+            about=spec.about,
+            cite=spec.cite,
+            published=spec.published,
+        )
 
     def node(self, node: NodeSpec) -> Node:
         at = f"{self.where}, node '{node.name}'"

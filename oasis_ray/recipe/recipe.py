@@ -15,7 +15,7 @@ from typing import Any
 
 from oasis_ray.errors import RunError
 from oasis_ray.recipe.source import IMAGE_ONLY, SourceType
-from oasis_ray.recipe.spec import RateSpec
+from oasis_ray.recipe.spec import Published, RateSpec
 from oasis_ray.stage import Stage
 from oasis_ray.stage.signature import contract, types_of
 from oasis_ray.types import DROPPED, Divert
@@ -125,7 +125,7 @@ class Record:
 class Recipe:
     """Nodes in order, the records by name (that of their folder), published rates, and the values of the source.
 
-    `about` and `cite` are texts for the cards of data sets; they change no row.
+    `about` and `cite` are texts for the cards of data sets, `published` is for reports; they change no row.
     """
 
     name: str
@@ -135,6 +135,7 @@ class Recipe:
     source: Mapping[str, SourceType] = field(default_factory=lambda: IMAGE_ONLY)
     about: str = ""
     cite: str = ""
+    published: Published | None = None
 
     @property
     def pool_of(self) -> dict[str, str | None]:

@@ -105,6 +105,19 @@ class RateSpec(BaseModel):
     published: float = Field(ge=0, le=1, description="The published share.")
 
 
+class Published(BaseModel):
+    """Published statistics of a data set that a recipe reproduces; a report shows them beside a run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(description="The data set.")
+    languages: dict[str, float] = Field(
+        default_factory=dict, description="Shares of the instructions by language, as langdetect names it (ISO 639-1)."
+    )
+    lengths: str = Field("", description="What was published on the lengths of texts, in a sentence.")
+    verbs: str = Field("", description="What was published on verbs and objects, in a sentence.")
+
+
 class RecipeSpec(BaseModel):
     """A recipe file: nodes, records, published rates, and what data set cards say about the method."""
 
@@ -124,6 +137,7 @@ class RecipeSpec(BaseModel):
         description="The records that rows become, by the name of their folder: `accepted`, and others of your choice."
     )
     rates: tuple[RateSpec, ...] = Field((), description="Published rates, for comparison with a run.")
+    published: Published | None = Field(None, description="Published statistics, for comparison in a report.")
 
     @field_validator("source")
     @classmethod

@@ -28,6 +28,7 @@ def of_run(path: str, manifest: Mapping[str, Any], totals: Totals, outcomes: Cou
         "recipe": manifest["recipe"],
         "state": manifest["state"],
         "records": records_of(manifest),
+        "published": manifest.get("published"),
         "funnel": [
             schema.Passage(
                 node=one.node,

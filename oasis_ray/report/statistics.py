@@ -5,6 +5,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from oasis_ray.recipe.spec import Published
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -243,6 +245,7 @@ class DatasetStatistics(_Part):
     recipe: str | None = None
     state: str | None = None
     records: dict[str, str] = Field({}, description="Route of each record of a run.")
+    published: Published | None = Field(None, description="Published statistics that the recipe of a run names.")
     rows: int
     outcomes: dict[str, int] = Field(description="Rows by outcome, in the order of the report.")
     notes: list[str] = []

@@ -1,10 +1,11 @@
 """Report sections on texts and images: lengths, languages, root verbs, duplicates, defects, benchmark overlap."""
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 
 import plotly.graph_objects as go
 
-from oasis_ray.report import published_figures as published
+from oasis_ray.recipe.spec import Published
 from oasis_ray.report.kinds import INSTRUCTION, RESPONSE, kinds_of
 from oasis_ray.report.section import COLOURS, Section, Table, all_outcomes, count, histogram, plot, share, stacked
 from oasis_ray.report.statistics import DatasetStatistics
@@ -12,6 +13,11 @@ from oasis_ray.stats.contamination import GRAM
 from oasis_ray.stats.defects import KINDS
 from oasis_ray.stats.near_duplicates import SIMILARITY
 from oasis_ray.stats.verbs import ABSENT
+
+
+def published(subjects: Iterable[DatasetStatistics]) -> list[Published]:
+    """Return the published statistics that the recipes of these runs name, each once."""
+    return list({one.published.name: one.published for one in subjects if one.published is not None}.values())
 
 
 def lengths(subjects: list[DatasetStatistics]) -> Section | None:
@@ -33,7 +39,7 @@ def lengths(subjects: list[DatasetStatistics]) -> Section | None:
     ]  # fmt: skip
     points = [f"{point}%" for point in sorted(every[0][1].percentiles)]
     head = ("data set", "text", "unit", "texts", "mean", "standard deviation", *points)
-    lead = f"In tokens, words and characters. {published.LENGTHS}"
+    lead = " ".join(["In tokens, words and characters.", *(one.lengths for one in published(subjects) if one.lengths)])
     return Section("lengths", "Lengths", lead, plots, [Table("Lengths and their percentiles", head, rows)])
 
 
@@ -49,7 +55,8 @@ def languages(subjects: list[DatasetStatistics]) -> Section | None:
         for mix in mixes.values():
             total.update(mix)
         names = [name for name, _ in total.most_common(12)]
-        named = [*mixes.items(), ("Oasis-500k (published)", Counter(published.LANGUAGES))]
+        theirs = [(f"{one.name} (published)", one.languages) for one in published(shown) if one.languages]
+        named: list[tuple[str, Mapping[str, float]]] = [*mixes.items(), *theirs]
         bars = [
             go.Bar(x=names, y=[100 * mix[name] if name in mix else None for name in names], name=subject)
             for subject, mix in named
@@ -89,8 +96,9 @@ def verbs(subjects: list[DatasetStatistics]) -> Section | None:
     known = [(subject, subject.verbs) for subject in texts if subject.verbs]
     lead = (
         "Root verb and noun object of the English instructions in the same sample, parsed by spaCy. Verbs of over 1% "
-        f"of the instructions are shown, with their three most frequent nouns. {published.VERBS}"
+        "of the instructions are shown, with their three most frequent nouns."
     )
+    lead = " ".join([lead, *(one.verbs for one in published(texts) if one.verbs)])
     plots, rows, notes = [], [], []
     for subject, parsed in known:
         labels, parents, values, ids = [], [], [], []

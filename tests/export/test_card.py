@@ -66,7 +66,7 @@ def test_the_card_of_runs_of_several_recipes_has_the_texts_of_each_once(make: Ma
     front, text, metadata = card(runs, split="train=0.5,validation=0.5")
     shipped = yaml.safe_load((ROOT / "stages/recipes/oasis.yaml").read_text(encoding="utf-8"))
     shown = "Scenes\\: what can be seen \\<b\\>here\\</b\\>."
-    assert text.count("The method is Oasis (arXiv 2503.08741)") == text.count(f"\n\n{shown}\n\n```python") == 1
+    assert text.count("from images alone (Oasis, arXiv 2503.08741)") == text.count(f"\n\n{shown}\n\n```python") == 1
     assert text.endswith(f"\n## Citation\n\n```bibtex\n{shipped['cite']}```\n\n```bibtex\n{CITE}\n```\n")
     assert "| record | `data_source` | train | validation |\n|---|---|---|---|\n| accepted | oasis | " in text
     assert front["tags"] == ["synthetic", "instruction-tuning", "oasis", "scenes"]
