@@ -20,6 +20,7 @@ from benchmarks.hostile import pictures
 from benchmarks.hostile.rows import CLIMBS, IDS, NOWHERE, SECRET
 from oasis_ray.errors import JobError
 from oasis_ray.input.ingest import Ingested, ingest
+from oasis_ray.input.record_images import KEYS as IMAGE_KEYS
 
 FILES = 40
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 9\n"
@@ -30,7 +31,8 @@ NAMES: Sequence[str] = (
 HIDDEN = ("._{}.jpg", ".{}.png", "__MACOSX/{}.jpg", ".cache-{}/a.png", ".DS_Store-{}")
 LIST = ("[", "null", "{}", "[]", '"a.png"', "7", '{"image": null}', '{"image": []}', '{"image": ["a.png", "b.png"]}',
         '{"image": 7}', '{"image": {"path": "a.png"}}', '{"picture": "a.png"}', "[" * 5000, '{"image": "a.png"',
-        '{"image": "a\\ud800.png"}', '{"image": "a.png", "id": NaN}')  # fmt: skip
+        '{"image": "a\\ud800.png"}', '{"image": "a.png", "id": NaN}', '{"n": 1, "n": 2}', '{"n": 1e400}',
+        '{"conversations": [{"from": "human", "value": "a"}]}', '{"conversations": 7}')  # fmt: skip
 
 
 def folder(path: Path, rng: Random) -> int:
@@ -86,13 +88,19 @@ def lines(path: Path, rng: Random) -> int:
     """A jsonl with lines that are none, paths that climb or lead nowhere, and ids of all kinds."""
     (path.parent / "sub").mkdir(exist_ok=True)
     (path.parent / "a.png").write_bytes(pictures.whole("PNG"))
-    texts = []
-    for _ in range(FILES):
-        places = (*(climb.format(path.parent.parent) for climb in CLIMBS), *NOWHERE, *("a.png",) * 40)
-        entry = {"image": rng.choice([place for place in places if isinstance(place, str)]), "id": rng.choice(IDS)}
-        texts.append(rng.choice((json.dumps(entry), json.dumps(entry), json.dumps(entry), rng.choice(LIST))))
+    texts = [rng.choice((*(_record(path, rng) for _ in range(3)), rng.choice(LIST))) for _ in range(FILES)]
     encoding = rng.choice(("utf-8", "utf-8-sig"))
     path.write_bytes(rng.choice(("\n", "\r\n")).join(texts).encode(encoding))
+    return FILES
+
+
+def items(path: Path, rng: Random) -> int:
+    """A JSON list with items that are no records, paths that climb or lead nowhere, and values of all kinds."""
+    (path.parent / "sub").mkdir(exist_ok=True)
+    (path.parent / "a.png").write_bytes(pictures.whole("PNG"))
+    odd = [text for text in LIST if _is_json(text)]
+    texts = [rng.choice((*(_record(path, rng) for _ in range(3)), rng.choice(odd))) for _ in range(FILES)]
+    path.write_text(f"[{rng.choice((',', ', ')).join(texts)}]", encoding=rng.choice(("utf-8", "utf-8-sig")))
     return FILES
 
 
@@ -100,6 +108,7 @@ FAMILIES: dict[str, tuple[str, Callable[[Path, Random], int]]] = {
     "folder": ("in", folder),
     "tar": ("in.tar", tar),
     "list": ("lists/in.jsonl", lines),
+    "json": ("lists/in.json", items),
 }
 
 
@@ -115,7 +124,7 @@ def take_in(
     try:
         made = take(source, out)
     except JobError as error:
-        if "contains no images" not in str(error):
+        if "contains no " not in str(error):
             harm.append(f"{family}: refused as a whole: {error}")
         return Counter(), harm
     except Exception as error:  # whatever it is, a user would see a traceback
@@ -125,8 +134,26 @@ def take_in(
     rows = [row for part in sorted(out.glob("*.parquet")) for row in pq.read_table(part).to_pylist()]
     if len(rows) != made.rows:
         harm.append(f"{family}: {made.rows} rows said, {len(rows)} written")
-    harm.extend(f"{family}: {row['id']!r} was read" for row in rows if SECRET in row["image"]["bytes"])
+    harm.extend(
+        f"{family}: {row['id']!r} was read" for row in rows if row.get("image") and SECRET in row["image"]["bytes"]
+    )
     return Counter({"taken": made.rows, **made.passed_over}), harm
+
+
+def _record(path: Path, rng: Random) -> str:
+    """A record of a list: an image that may climb or lead nowhere, an id, and a value of any kind."""
+    places = (*(climb.format(path.parent.parent) for climb in CLIMBS), *NOWHERE, *("a.png",) * 40)
+    image = rng.choice([place for place in places if isinstance(place, str)])
+    return json.dumps({rng.choice(IMAGE_KEYS): image, "id": rng.choice(IDS), "value": rng.choice(IDS)}, allow_nan=False)
+
+
+def _is_json(text: str) -> bool:
+    """Whether a text can stand in a JSON list: one that is not JSON makes the whole file unreadable."""
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return "NaN" not in text and "1e400" not in text
 
 
 def _content(rng: Random) -> bytes:

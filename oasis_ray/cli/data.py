@@ -18,19 +18,23 @@ def ingest(
     source: Annotated[
         Path,
         typer.Argument(
-            help="Folder of images, tar archive, or .jsonl file with one image path per line.", metavar="SOURCE"
+            help="Folder of images, tar archive, or list of records: .jsonl (one JSON object per line) or .json (one "
+            "JSON list of objects).",
+            metavar="SOURCE",
         ),
     ],
     folder: Annotated[Path, typer.Argument(help="Folder for the shards.", metavar="OUT")],
-    rows_per_shard: Annotated[int, typer.Option(min=1, help="Maximum number of images per shard.", metavar="N")] = 1000,
+    rows_per_shard: Annotated[int, typer.Option(min=1, help="Maximum number of rows per shard.", metavar="N")] = 1000,
     root: Annotated[
         list[str] | None,
         typer.Option(help="Folder that symbolic links in SOURCE may point into. Repeatable.", metavar="FOLDER"),
     ] = None,
 ) -> None:
-    """Write your images to Parquet shards.
+    """Write your images and records to Parquet shards.
 
-    The images come from a folder, a tar archive, or a .jsonl file that lists them.
+    A folder or a tar archive gives one row per image, with the columns id and image. A list gives one row per record:
+    id, image (the file whose path is under image, images, image_path, img_path or file_path), and a column for every
+    other key, among them the turns under conversations or messages. Records need no image. docs/input.md has examples.
     """
     from oasis_ray.input.ingest import PASSED_OVER
     from oasis_ray.input.ingest import ingest as write_shards
@@ -42,7 +46,12 @@ def ingest(
         err.print(f"… and {len(result.names) - SHOWN} more: {folder}/{PASSED_OVER} lists all of them", soft_wrap=True)
     for name in result.repeated[:SHOWN]:
         err.print(f"the id {name!r} occurs more than once; the job needs `input.repeated_ids: number`", soft_wrap=True)
-    out.print(f"{counted(result.rows, 'image')} in {counted(result.shards, 'shard')} at {folder}", soft_wrap=True)
+    for note in result.notes:
+        err.print(f"note: {note}", soft_wrap=True, markup=False)
+    what = counted(result.rows, "image")
+    if result.without_image:
+        what = f"{counted(result.rows, 'row')} ({result.without_image} without an image)"
+    out.print(f"{what} in {counted(result.shards, 'shard')} at {folder}", soft_wrap=True)
     for reason, count in result.passed_over.items():
         out.print(f"passed over: {count} {reason}", soft_wrap=True)
 

@@ -1,10 +1,9 @@
-"""Image sources of `ingest`: a folder, a tar, a jsonl. Skipped files are counted by reason and listed.
+"""Image sources of `ingest`: a folder and a tar. Skipped files are counted by reason and listed.
 
 A file is ingested if its first bytes or its suffix are those of an image. Broken images are reported later, row by row,
 by the run.
 """
 
-import json
 import os
 import tarfile
 from collections import Counter
@@ -15,11 +14,10 @@ from typing import Any
 
 import PIL.Image
 
-from oasis_ray.errors import JobError, RowError
+from oasis_ray.errors import JobError
 from oasis_ray.input.admission import LFS
-from oasis_ray.input.image_file import fetch, leads_into
+from oasis_ray.input.image_file import leads_into
 from oasis_ray.job.limits import Limits
-from oasis_ray.text_files import open_text
 
 SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
 FORMATS = Limits().formats
@@ -37,7 +35,6 @@ DEAD_LINK = "a broken link"
 NO_FILE = "not a file (a pipe, a socket, a device)"
 LEADS_OUT = f"a path or a link that leads out of the folder of the list ({ALLOW})"
 NO_SUCH_FILE = "no such file"
-NO_LINE = 'not a line of {"image": "path"}'
 LINK = "a link inside an archive"
 BEHIND = "data after the end of the archive (ingest concatenated archives one by one)"
 
@@ -46,13 +43,14 @@ Image = tuple[str, bytes]
 
 @dataclass
 class PassedOver:
-    """Skipped files: counts by reason, and names."""
+    """Skipped files and records: counts by reason, and names. `notes`: what is not kept as it was of the others."""
 
     reasons: Counter[str] = field(default_factory=Counter)
     names: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def add(self, name: str, reason: str, detail: str = "") -> None:
-        """Record one skipped file or line."""
+        """Record one skipped file or record."""
         self.reasons[reason] += 1
         if len(self.names) < NAMED:
             self.names.append((name, f"{reason}: {detail}" if detail else reason))
@@ -106,33 +104,6 @@ def from_tar(source: Path, passed: PassedOver) -> Iterator[Image]:
             _check_end(source, tar, passed)
     except (tarfile.TarError, EOFError, OSError) as error:
         raise JobError([f"{source} can't be read to the end: {error}"]) from None
-
-
-def from_lines(source: Path, roots: Sequence[str], passed: PassedOver) -> Iterator[Image]:
-    """Yield the images of lines {"image": path relative to the jsonl's folder, "id": optional}."""
-    with source.open("rb") as stream:
-        for number, line in enumerate(open_text(stream, str(source)), start=1):
-            if not line.strip():
-                continue
-            where = f"{source.name}, line {number}"
-            try:
-                entry = json.loads(line)
-                if not isinstance(entry, dict):
-                    raise TypeError("not an object")
-                path, name = entry["image"], entry.get("id")
-                if isinstance(path, list) and path:
-                    passed.add(where, "several images in one line", "write one line per image")
-                    continue
-                if not isinstance(path, str):
-                    raise TypeError("its image is not a string")
-                data = fetch(str(source.parent), path, MAX_BYTES, roots, root_is="the folder of the list", allow=ALLOW)
-                yield text_of(path if name is None else str(name)), data
-            except KeyError:
-                passed.add(where, NO_LINE, 'no key "image"')
-            except (ValueError, TypeError, RecursionError) as error:
-                passed.add(where, NO_LINE, str(error))
-            except RowError as error:
-                passed.add(where, LEADS_OUT if error.reason == "image_path" else NO_SUCH_FILE, repr(path))
 
 
 def hidden(*parts: str) -> bool:

@@ -1,4 +1,4 @@
-"""Ingest from a folder, a tar or a jsonl: images are written, other files are counted by reason and listed."""
+"""Ingest from a folder or a tar: images are written, other files are counted by reason and listed."""
 
 import io
 import json
@@ -16,13 +16,10 @@ from oasis_ray.input.image_sources import (
     BEHIND,
     DEAD_LINK,
     HIDDEN,
-    LEADS_OUT,
     LINK,
     LINK_OUT,
     NO_FILE,
     NO_IMAGE,
-    NO_LINE,
-    NO_SUCH_FILE,
     OTHER_FORMAT,
     POINTER,
 )
@@ -32,7 +29,6 @@ from oasis_ray.job.input import Input
 from tests.support.command import call
 from tests.support.shards import picture
 
-GOOD = '{"image": "b.PNG"}'
 JPEG = picture(kind="JPEG")
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 12345\n"
 
@@ -162,7 +158,8 @@ def test_the_cache_of_the_hub_is_ingested_with_its_root(tmp_path: Path) -> None:
     (snapshot / "images").mkdir(parents=True)
     (snapshot / "images/x.jpg").symlink_to("../../../blobs/0123abcd")
     (snapshot / "list.jsonl").write_text('{"image": "images/x.jpg"}\n')
-    for number, source in enumerate((snapshot, snapshot / "list.jsonl")):
+    (snapshot / "list.json").write_text('[{"image": "images/x.jpg"}]')
+    for number, source in enumerate((snapshot, snapshot / "list.jsonl", snapshot / "list.json")):
         out = tmp_path / f"out{number}"
         with pytest.raises(JobError, match="a link that leads out"):
             ingest(source, out)
@@ -232,61 +229,6 @@ def test_a_tar_that_is_cut_off_is_a_problem(name: str, mode: str, tmp_path: Path
     assert str(path) in problem
 
 
-@pytest.mark.parametrize(
-    ("line", "reason"),
-    [
-        ("nope", f"{NO_LINE}: Expecting value: line 1 column 1 (char 0)"),
-        ("[]", f"{NO_LINE}: not an object"),
-        ('{"id": 1}', f'{NO_LINE}: no key "image"'),
-        ('{"image": 5}', f"{NO_LINE}: its image is not a string"),
-        ('{"image": []}', f"{NO_LINE}: its image is not a string"),
-        ('{"image": ["b.PNG", "sub/a.jpg"]}', "several images in one line: write one line per image"),
-        ('{"image": "../secret.png"}', f"{LEADS_OUT}: '../secret.png'"),
-        ('{"image": "/etc/passwd"}', f"{LEADS_OUT}: '/etc/passwd'"),
-        ('{"image": "out.png"}', f"{LEADS_OUT}: 'out.png'"),
-        ('{"image": "none.png"}', f"{NO_SUCH_FILE}: 'none.png'"),
-        ('{"image": "sub"}', f"{NO_SUCH_FILE}: 'sub'"),
-    ],
-)
-def test_a_bad_line_is_skipped_and_listed(line: str, reason: str, folder: Path, tmp_path: Path) -> None:
-    (folder / "out.png").symlink_to(tmp_path / "secret.png")
-    (folder / "list.jsonl").write_text(f"{GOOD}\n\n{line}\n")
-    made = ingest(folder / "list.jsonl", tmp_path / "out")
-    assert (made.rows, made.names) == (1, (("list.jsonl, line 3", reason),))
-    assert rows(tmp_path / "out") == [("b.PNG", b"bb")]
-
-
-@pytest.mark.parametrize("line", [b'{"image": null}', b'{"image": "\xff"}'])
-def test_a_line_whose_image_is_no_text_is_skipped(line: bytes, folder: Path, tmp_path: Path) -> None:
-    (folder / "list.jsonl").write_bytes(line + b"\n" + GOOD.encode())
-    made = ingest(folder / "list.jsonl", tmp_path / "out")
-    assert (made.rows, [name for name, _ in made.names]) == (1, ["list.jsonl, line 1"])
-
-
-@pytest.mark.parametrize(
-    ("line", "expected"), [('"id": 7', "7"), ('"id": "x"', "x"), ('"id": null', "b.PNG"), ('"width": 7', "b.PNG")]
-)
-def test_a_line_may_give_the_id(line: str, expected: str, folder: Path, tmp_path: Path) -> None:
-    (folder / "list.jsonl").write_text(f'{{"image": "b.PNG", {line}}}')
-    ingest(folder / "list.jsonl", tmp_path / "out")
-    assert rows(tmp_path / "out") == [(expected, b"bb")]
-
-
-def test_duplicate_ids_are_reported_at_ingest(folder: Path, tmp_path: Path) -> None:
-    lines = ['{"image": "b.PNG", "id": 7}', '{"image": "sub/a.jpg", "id": "7"}', '{"image": "b.PNG", "id": 8}']
-    (folder / "list.jsonl").write_text("\n".join(lines))
-    assert ingest(folder / "list.jsonl", tmp_path / "out").repeated == ("7",)
-
-
-def test_a_json_file_is_rejected_with_a_command_to_convert_it(folder: Path, tmp_path: Path) -> None:
-    (folder / "list.json").write_text("[]")
-    (problem,) = problems(folder / "list.json", tmp_path / "out")
-    assert problem == (
-        f"{folder}/list.json is a JSON file; write one record per line (jq -c '.[]' list.json > list.jsonl) and "
-        "ingest the .jsonl"
-    )
-
-
 def test_the_command_counts_by_reason_and_names_the_first_few(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in/a.jpg").write_bytes(JPEG)
@@ -304,8 +246,8 @@ def test_an_invalid_source_is_a_problem(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     none, text = tmp_path / "none.jsonl", folder / "notes.txt"
     assert problems(tmp_path / "empty", tmp_path / "out") == (f"{tmp_path}/empty contains no images",)
-    assert problems(text, tmp_path / "out") == (f"{text} is not a folder, a tar or a .jsonl",)
-    assert problems(none, tmp_path / "out") == (f"{none} is not a folder, a tar or a .jsonl",)
+    assert problems(text, tmp_path / "out") == (f"{text} is not a folder, a tar, a .jsonl or a .json",)
+    assert problems(none, tmp_path / "out") == (f"{none} is not a folder, a tar, a .jsonl or a .json",)
 
 
 def test_existing_shards_are_not_overwritten(folder: Path, tmp_path: Path) -> None:
@@ -317,7 +259,7 @@ def test_existing_shards_are_not_overwritten(folder: Path, tmp_path: Path) -> No
     assert (tmp_path / "out/shard-00000.parquet").read_bytes() == before
 
 
-def test_odd_names_in_a_tar_and_a_jsonl_do_not_stop_the_others(folder: Path, tmp_path: Path) -> None:
+def test_odd_names_in_a_tar_do_not_stop_the_others(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "in.tar", "w") as tar:
         for name in (os.fsdecode(b"caf\xe9.png"), "../up.png", "b.png"):
             member = tarfile.TarInfo(name)
@@ -326,7 +268,3 @@ def test_odd_names_in_a_tar_and_a_jsonl_do_not_stop_the_others(folder: Path, tmp
     made = ingest(tmp_path / "in.tar", tmp_path / "out")
     assert (made.rows, made.names) == (3, ())
     assert sorted(name for name, _ in rows(tmp_path / "out")) == ["../up.png", "b.png", "caf\\xe9.png"]
-    nested = "[" * 100_000
-    (folder / "in.jsonl").write_text(f'{GOOD}\n{{"image": "b.PNG", "id": "\\ud800"}}\n{nested}\n')
-    made = ingest(folder / "in.jsonl", tmp_path / "out2")
-    assert (made.rows, [name for name, _ in made.names]) == (1, ["in.jsonl, line 2", "in.jsonl, line 3"])
