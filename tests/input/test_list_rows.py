@@ -156,6 +156,12 @@ def test_the_image_is_the_first_key_that_has_one(
     )  # fmt: skip
 
 
+def test_an_image_that_is_shown_again_is_one_image(folder: Path, tmp_path: Path) -> None:
+    parts = (image_part("a.png"), image_part("a.png"))
+    _, found = both(folder, tmp_path, [{"messages": talk(*parts)}, {"image": "a.png", "messages": talk(*parts)}])
+    assert [(row["image"], row["messages"]) for row in found] == [(A, TALK), (A, TALK)]
+
+
 def test_a_column_image_is_left_out_only_if_no_record_has_an_image(folder: Path, tmp_path: Path) -> None:
     _, found = both(folder, tmp_path, [{"image": None, "n": 1}])
     assert found == [{"id": "list.jsonl:1", "n": 1}]
@@ -270,8 +276,8 @@ def test_a_line_that_is_not_json_is_skipped(line: bytes, reason: str, folder: Pa
 
 def test_a_value_of_any_depth_is_skipped_in_a_list(folder: Path, tmp_path: Path) -> None:
     deep = "[" * 5000 + "]" * 5000
-    records = [{"n": 1}, f'{{"x": {deep}}}', f'{{"image": {deep}}}', f'{{"id": {deep}}}',
-               f'{{"messages": [{{"role": {deep}}}]}}']  # fmt: skip
+    records = [{"n": 1}, f'{{"messages": [{{"role": {deep}}}]}}', f'{{"x": {deep}}}', f'{{"image": {deep}}}',
+               f'{{"id": {deep}}}']  # fmt: skip
     made = ingest(written(folder, records, "list.json"), tmp_path / "out")
     assert (made.rows, [name for name, _ in made.names]) == (1, [f"list.json, record {at}" for at in range(2, 6)])
 

@@ -42,8 +42,8 @@ def test_values_of_one_kind_are_kept_as_they_are(values: list[Any], kind: pa.Dat
 
 
 def test_integers_and_numbers_are_numbers_and_nan_stays_nan() -> None:
-    kind, values, notes = of([1, 0.5, 1 << 53, None])
-    assert (kind, values, notes) == (pa.float64(), [1.0, 0.5, 2.0**53, None], [])
+    kind, values, notes = of([1, 0.5, 1 << 53, 1 << 60, None])
+    assert (kind, values, notes) == (pa.float64(), [1.0, 0.5, 2.0**53, 2.0**60, None], [])
     kind, (nan, infinite), _ = of([math.nan, math.inf])
     assert (kind, math.isnan(nan), infinite) == (pa.float64(), True, math.inf)
 
