@@ -9,15 +9,19 @@ So `<|im_end|>` inside an instruction is just these ten characters, and can't en
 tokens that a tokenizer does not mark as special (`<tool_call>`, `<think>`).
 """
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from oasis_ray.errors import RunError
 from oasis_ray.types import Request, Sampling
 
 MARKER = "\u2063oasis\u2063"  # with invisible separators, so that no template and no user text contains it
+NONE: Mapping[str, Any] = MappingProxyType({})
 # The first UTF-8 bytes of pictographs (U+1F000 to U+1FFFF) and of symbols and dingbats (U+2600 to U+27BF). An emoji
 # that a model writes in single-byte tokens can't be recognised in advance.
 EMOJI_STARTS = (b"\xf0\x9f", *(bytes([0xE2, second]) for second in range(0x98, 0x9F)))
@@ -35,16 +39,28 @@ class Chat:
     """The chat template of one model, with its tokenizer."""
 
     def __init__(
-        self, tokenizer: Any, *, template: str | None = None, image_token: str | None = None, eos: tuple[int, ...] = ()
+        self,
+        tokenizer: Any,
+        *,
+        template: str | None = None,
+        image_token: str | None = None,
+        eos: tuple[int, ...] = (),
+        switches: Mapping[str, Any] = NONE,
     ) -> None:
-        self.tokenizer, self.image_token, self._eos = tokenizer, image_token, eos
+        self.tokenizer, self.image_token, self._eos, self._switches = tokenizer, image_token, eos, switches
         self._template = template or tokenizer.chat_template
         if not self._template:
             raise RunError(f"the tokenizer of {tokenizer.name_or_path} has no chat template; is it an instruct model?")
+        for name in switches:
+            if not re.search(rf"\b{re.escape(name)}\b", self._template):
+                raise RunError(
+                    f"the chat template of {tokenizer.name_or_path} has no switch {name!r} (pools.*.template); "
+                    "its model card names those that it has"
+                )
 
     @classmethod
-    def load(cls, model: str, revision: str | None = None) -> "Chat":
-        """Load the template from a model folder or the hub. Raises RunError if there is none."""
+    def load(cls, model: str, revision: str | None = None, switches: Mapping[str, Any] = NONE) -> "Chat":
+        """Load the template from a model folder or the hub. Raises RunError if there is none, or not such a switch."""
         from transformers import AutoConfig, AutoTokenizer, GenerationConfig
 
         # By default, transformers asks on a terminal whether to run code that comes with a model.
@@ -60,6 +76,7 @@ class Chat:
             template=_processor_template(model, revision),
             image_token=tokenizer.convert_ids_to_tokens(image_id) if image_id is not None else None,
             eos=(eos,) if isinstance(eos, int) else tuple(eos or ()),
+            switches=switches,
         )
 
     @cached_property
@@ -88,6 +105,7 @@ class Chat:
             chat_template=self._template,
             tokenize=False,
             add_generation_prompt=True,
+            **self._switches,
         )
         opening, marker, closing = rendered.partition(MARKER)
         if not marker:

@@ -37,7 +37,7 @@ class OpenAIEngine:
     def __init__(self, pool: Pool, *, retries: int | None = None) -> None:
         self._pool, self._server = pool, Server(pool)
         self._retries = pool.request_retries if retries is None else retries
-        self._chat = Chat.load(pool.tokenizer or pool.folder, pool.revision)
+        self._chat = Chat.load(pool.tokenizer or pool.folder, pool.revision, pool.template)
         self._client = openai.AsyncOpenAI(
             base_url=pool.url,
             api_key=self._server.key or "none",
@@ -103,6 +103,8 @@ class OpenAIEngine:
 
     async def _chat_completion(self, call: Call) -> Any:
         request, parameters = call.request, self._parameters(call)
+        if self._pool.template:
+            parameters["extra_body"] |= {"chat_template_kwargs": self._pool.template}
         if request.speaker == "user":
             parameters["extra_body"] |= CONTINUED
         return await self._client.chat.completions.create(

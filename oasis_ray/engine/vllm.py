@@ -42,7 +42,7 @@ class VllmEngine:
         from vllm.v1.engine.async_llm import AsyncLLM
 
         folder = str(download(pool.model, pool.revision))
-        self._chat = Chat.load(folder)
+        self._chat = Chat.load(folder, switches=pool.template)
         self._limit, self._stall = pool.max_context_tokens, pool.stall_timeout_s
         self._asked, self._moved = 0, time.monotonic()
         self._images: set[str] = set()  # digests of images that vLLM has got

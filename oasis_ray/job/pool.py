@@ -76,6 +76,10 @@ class Pool(BaseModel):
     engine_args: dict[str, Any] = Field(
         default_factory=dict, description="Further arguments for vLLM's AsyncEngineArgs."
     )
+    template: dict[str, str | int | float | bool] = Field(
+        default_factory=dict,
+        description="Switches of the model's chat template, as its model card names them: `{enable_thinking: false}`.",
+    )
     url: str | None = Field(None, description="openai: base URL of the server, such as http://host:8000/v1.")
     tokenizer: str | None = Field(
         None, description="openai: model folder or hub id of the chat template, if it differs from `model`."

@@ -54,8 +54,14 @@ def model_digest(pool: Pool) -> str:
 
 def node_digests(job: Job, recipe: Recipe) -> dict[str, str]:
     """Return the digest of every node, by name."""
-    models = {name: model_digest(pool) for name, pool in job.pools.items()}
+    models = {name: _answering(pool) for name, pool in job.pools.items()}
     return {node.name: node.digest(models[node.pool] if node.pool else None) for node in recipe.nodes}
+
+
+def _answering(pool: Pool) -> str:
+    """Return what answers a node's requests: the model, and the switches of its chat template if it has any."""
+    switches = f" {json.dumps(pool.template, sort_keys=True)}" if pool.template else ""
+    return model_digest(pool) + switches
 
 
 def describe(

@@ -42,6 +42,31 @@ def chat(words: PreTrainedTokenizerFast, template: str = TEMPLATE, image: str | 
     return Chat(words, template=template, image_token=image)
 
 
+SWITCHED = """{%- for message in messages %}<|im_start|>{{ message.role }}
+{{ message.content }}<|im_end|>
+{% endfor %}<|im_start|>assistant
+{% if enable_thinking is defined and enable_thinking is false %}<think>
+
+</think>
+
+{% endif %}"""  # as the Qwen3 family closes the reasoning that it is not asked for
+
+
+def test_a_switch_of_the_template_changes_what_follows_the_users_turn(words: PreTrainedTokenizerFast) -> None:
+    closings = [
+        words.decode(Chat(words, template=SWITCHED, switches=switches).plain.closing)
+        for switches in ({}, {"enable_thinking": True}, {"enable_thinking": False})
+    ]
+    plain = "<|im_end|>\n<|im_start|>assistant\n"
+    assert closings == [plain, plain, f"{plain}<think>\n\n</think>\n\n"]
+
+
+def test_a_switch_that_the_template_does_not_have_is_an_error(words: PreTrainedTokenizerFast) -> None:
+    with pytest.raises(RunError) as error:
+        Chat(words, template=SWITCHED, switches={"enable_thinkin": False})
+    assert "has no switch 'enable_thinkin' (pools.*.template)" in str(error.value)
+
+
 @pytest.mark.parametrize(
     ("template", "opening"),
     [

@@ -6,8 +6,10 @@ vLLM's own server is tested in tests/slow/test_openai_server.py.
 import asyncio
 import base64
 import json
+import shutil
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -122,6 +124,21 @@ def test_choices_and_banned_tokens_are_sent(server: str) -> None:
     more = {"logit_bias": bias, "structured_outputs": {"choice": ["[[1]]", "[[5]]"]}}
     assert Recorder.asked == [(COMPLETIONS, body(prompt=chat().ids(request), logprobs=None, **more))]
     assert bias != {}
+
+
+def test_switches_of_the_chat_template_are_sent(server: str, tmp_path: Path) -> None:
+    shutil.copytree(VLM, tmp_path / "model", ignore=shutil.ignore_patterns("*.safetensors"))
+    template = tmp_path / "model/chat_template.jinja"
+    template.write_text(template.read_text() + "{%- if enable_thinking %}{% endif %}")
+    image = admit(picture(), Limits())
+    ask(
+        server,
+        Request("What?", (image,), sampling=SHORT),
+        tokenizer=str(tmp_path / "model"),
+        template={"enable_thinking": False},
+    )
+    more = {"chat_template_kwargs": {"enable_thinking": False}}
+    assert Recorder.asked == [(CHATS, body(messages=turn(image, "What?"), logprobs=False, **more))]
 
 
 def test_an_image_of_an_unusual_mode_is_sent_as_plain_rgb(server: str) -> None:
