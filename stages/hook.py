@@ -1,4 +1,7 @@
-"""Hook: a model gets an image in an open user turn, and writes the turn (Oasis, arXiv 2503.08741, step 1)."""
+"""Hook: a model gets an image in an open user turn, and writes the turn (Oasis, arXiv 2503.08741, step 1).
+
+Without an image a text model writes the turn, as in Magpie (arXiv 2406.08464).
+"""
 
 from dataclasses import dataclass
 
@@ -7,9 +10,9 @@ from oasis_ray.stage import REJECTED, Divert, Image, ModelStage, Reply, Request,
 
 @dataclass(frozen=True, slots=True)
 class In:
-    """The image, and nothing else."""
+    """The image if there is one, and nothing else."""
 
-    image: Image
+    image: Image | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +29,9 @@ class Hook(ModelStage[In, Out]):
     sampling: Sampling = Sampling(temperature=1.0, top_k=20, top_p=1.0, max_tokens=512, min_tokens=50)
 
     def requests(self, row: In) -> list[Request]:
-        """Return one request, with the user's turn open right after the image."""
-        return [Request(images=(row.image,), speaker="user", sampling=self.sampling)]
+        """Return one request, with the user's turn open right after the image, or at its beginning without one."""
+        images = () if row.image is None else (row.image,)
+        return [Request(images=images, speaker="user", sampling=self.sampling)]
 
     def parse(self, row: In, replies: list[Reply]) -> Out | Divert:
         """Return the text, without surrounding white space."""

@@ -98,7 +98,7 @@ def test_a_caption_has_no_outputs_of_nodes_on_the_main_route(node: str) -> None:
     assert found == [f"node 'pair': input 'language' is bound to '{node}.reply', but {why}"]
 
 
-STAGES = "categorize, clean, gate, hook, language, pair, respond, score"
+STAGES = ", ".join(sorted(SHIPPED.stages))
 PROMPTS = ", ".join(sorted(path.stem for path in SHIPPED.prompts.glob("*.txt")))
 BROKEN = [
     ("stage: gate", "stage: gat", f"node 'gate': there is no stage 'gat' (known: {STAGES}). Did you mean 'gate'?"),
@@ -108,7 +108,8 @@ BROKEN = [
     ("pool: llm, inputs: {text", "inputs: {text",
      "node 'sort': stage 'categorize' asks a model; name its pool (the job has: vlm, llm)"),
     ("stage: gate", "stage: gate, pool: vlm", "node 'gate': stage 'gate' asks no model; remove `pool: vlm`"),
-    ("{image: source.image}", "{}", "node 'hook': input 'image' (Image) is not bound; add `image: node.field`"),
+    ("{instruction: sort.instruction}}\n", "{}}\n",
+     "node 'answer': input 'instruction' (str) is not bound; add `instruction: node.field`"),
     ("{instruction: sort.instruction}}\n", "{instruction: sort.instruction, imag: source.image}}\n",
      "node 'answer': input 'imag' is not one of stage 'respond' (it reads: instruction, image). Did you mean 'image'?"),
     ("{text: hook.text}, with", "{text: hook.truncated}, with",

@@ -18,6 +18,11 @@ def test_hook_leaves_the_users_turn_open_after_the_image():
     assert Hook().requests(ROW) == [Request(text="", images=(PICTURE,), speaker="user", sampling=paper)]
 
 
+def test_without_an_image_a_text_model_writes_the_whole_turn():
+    stage = Hook.model_validate({"sampling": {"top_k": 0}})
+    assert stage.requests(In()) == [Request(text="", images=(), speaker="user", sampling=stage.sampling)]
+
+
 @pytest.mark.parametrize(
     ("written", "text"),
     [
