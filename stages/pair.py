@@ -38,8 +38,6 @@ class Pair(RowStage[In, Out]):
 
     def apply(self, row: In) -> Out:
         """Return a phrase; the same caption always gets the same phrase."""
-        languages = self.phrases.languages
-        language = row.language if row.language in languages else row.language.partition("-")[0]
-        choices = languages.get(language if row.sure else self.fallback) or languages[self.fallback]
+        choices = self.phrases.in_language(row.language if row.sure else self.fallback, self.fallback)
         number = int.from_bytes(sha256(row.caption.encode()).digest()[:8], "big")
         return Out(choices[number % len(choices)])

@@ -71,6 +71,11 @@ class Phrases:
         """The phrases as prompts."""
         return [Prompt(self.name, text) for texts in self.languages.values() for text in texts]
 
+    def in_language(self, language: str, fallback: str) -> tuple[str, ...]:
+        """Return the phrases in a language, else in its base language (`zh` for `zh-cn`), else in `fallback`."""
+        own = language if language in self.languages else language.partition("-")[0]
+        return self.languages.get(own) or self.languages[fallback]
+
     @property
     def digest(self) -> str:
         """The SHA-256 of all phrases."""
