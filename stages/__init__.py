@@ -3,8 +3,10 @@
 from oasis_ray.stage import Stage
 
 from .categorize import Categorize
+from .classify import Classify
 from .clean import Clean
 from .gate import Gate
+from .generate import Generate
 from .hook import Hook
 from .language import Language
 from .pair import Pair
@@ -12,10 +14,14 @@ from .respond import Respond
 from .score import Score
 
 STAGES: dict[str, type[Stage]] = {
-    "hook": Hook,
-    "categorize": Categorize,
+    # Of any recipe
+    "generate": Generate,
+    "classify": Classify,
     "score": Score,
     "gate": Gate,
+    # Of the method Oasis
+    "hook": Hook,
+    "categorize": Categorize,
     "respond": Respond,
     "clean": Clean,
     "language": Language,

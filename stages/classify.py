@@ -1,0 +1,100 @@
+"""Classify: a model chooses one of several words, such as Yes or No; rows with another choice than wanted are rejected.
+
+The checks of MM-INF (`Correct`, `Yes`) and Genixer's judge (arXiv 2312.06731) are such a choice. MM-INF compares the
+whole reply, so that `Correct.` counts as incorrect; here the form of the reply does not matter.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import Field, field_validator, model_validator
+
+from oasis_ray.stage import FAILED, REJECTED, Divert, Image, ModelStage, PromptField, Reply, Request, Slots
+
+BRACKETED = re.compile(r"\[\[([^\[\]]+)\]\]")
+AROUND = " *_`\"'“”„‘’«»「」『』[]【】［］.。．"  # what may stand around a choice
+
+
+@dataclass(frozen=True, slots=True)
+class In:
+    """What is judged: the texts that the prompt reads, and the image if the model should see it."""
+
+    image: Image | None = None
+    texts: Slots = field(default_factory=Slots)
+
+
+@dataclass(frozen=True, slots=True)
+class Out:
+    """The choice, as the recipe writes it, and the whole reply, for audits."""
+
+    choice: str
+    reply: str
+
+
+class Classify(ModelStage[In, Out]):
+    """Asks for one of the choices, and rejects rows whose choice is not accepted."""
+
+    prompt: PromptField = Field(description="The prompt. It asks for a choice in double square brackets: `[[Yes]]`.")
+    choices: tuple[str, ...] = Field(min_length=2, description="What the model can choose, such as `[Yes, No]`.")
+    accept: tuple[str, ...] | None = Field(None, description="Choices that accept a row. Without it every choice does.")
+    terse: bool = Field(False, description="Let the model write only the choice: cheaper, but without reasoning first.")
+
+    @property
+    def judges(self) -> bool:
+        """Whether choices decide over rows."""
+        return self.accept is not None
+
+    @field_validator("choices", "accept", mode="before")
+    @classmethod
+    def _no_boolean(cls, value: Any) -> Any:
+        for one in value if isinstance(value, list | tuple) else ():
+            if isinstance(one, bool):
+                raise ValueError(f'{one} is a boolean, not a text; write the choice in quotes, such as "Yes" or "true"')
+        return value
+
+    @model_validator(mode="after")
+    def _choices_differ(self) -> "Classify":
+        keys = {_key(choice) for choice in self.choices}
+        if "" in keys or len(keys) < len(self.choices):
+            raise ValueError(f"choices are words that differ in more than upper and lower case, not {self.choices}")
+        if self.accept is not None and (not self.accept or not {*self.accept} <= {*self.choices}):
+            raise ValueError(f"accept lists some of the choices ({', '.join(self.choices)}), not {self.accept}")
+        return self
+
+    def requests(self, row: In) -> list[Request]:
+        """Return one request, with the image first if there is one."""
+        images = () if row.image is None else (row.image,)
+        choices = self.choices if self.terse else ()
+        return [Request(self.prompt.fill(row.texts), images, sampling=self.sampling, choices=choices)]
+
+    def parse(self, row: In, replies: list[Reply]) -> Out | Divert:
+        """Parse the last `[[choice]]`, or else a last line that is a choice or ends in `: choice`."""
+        reply = replies[0].text
+        words = {_key(choice): choice for choice in self.choices}
+        found = [words[key] for key in map(_key, BRACKETED.findall(reply)) if key in words]
+        if not found and replies[0].samples[0].finish == "stop":  # half a reply may end in any word
+            found = [words[key] for key in _at_the_end(reply, words)]
+        if not found:
+            return Divert(FAILED, "no_choice", reply)
+        out = Out(found[-1], reply)
+        slug = re.sub(r"\W", "_", out.choice.lower())
+        return out if self.accepts(out) else Divert(REJECTED, f"choice_{slug}", reply, out)
+
+    def accepts(self, out: Out) -> bool:
+        """Whether the choice is accepted."""
+        return self.accept is None or out.choice in self.accept
+
+
+def _key(text: str) -> str:
+    """Return a text as choices are compared: without case, and without marks around it."""
+    return " ".join(text.split()).strip(AROUND).casefold()
+
+
+def _at_the_end(reply: str, keys: Iterable[str]) -> list[str]:
+    """Return the keys that the last line is, or that follow a colon at its end; the longest last."""
+    lines = [key for key in map(_key, reply.splitlines()) if key]
+    line = lines[-1] if lines else ""
+    ends = [key for key in sorted(keys, key=len) if line.endswith(key)]
+    return [key for key in ends if line == key or line.removesuffix(key).rstrip(AROUND).endswith((":", "："))]

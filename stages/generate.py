@@ -1,0 +1,91 @@
+"""Generate: asks a model with a prompt, and takes the reply as a text.
+
+Most steps of MM-INF's recipes are such a request. A folder of prompts, of which each row gets one, is Genixer's way to
+ask for questions of several kinds (arXiv 2312.06731).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from oasis_ray.stage import (
+    FAILED,
+    GREEDY,
+    REJECTED,
+    Divert,
+    Image,
+    ModelStage,
+    Prompt,
+    PromptField,
+    PromptsField,
+    Reply,
+    Request,
+    Sampling,
+    Slots,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class In:
+    """The texts that the prompt reads, the image if the model should see it, and the name of one of `prompts`."""
+
+    image: Image | None = None
+    variant: str = ""
+    texts: Slots = field(default_factory=Slots)
+
+
+@dataclass(frozen=True, slots=True)
+class Out:
+    """The reply, without surrounding white space."""
+
+    text: str
+
+
+class Generate(ModelStage[In, Out]):
+    """Asks once. Rejects rows whose reply is empty or was cut off."""
+
+    prompt: PromptField | None = Field(None, description="The prompt.")
+    prompts: PromptsField | None = Field(
+        None, description="In place of `prompt`: a folder of prompts, of which the input `variant` names one."
+    )
+    sampling: Sampling = GREEDY
+    keep_truncated: bool = Field(False, description="Keep replies that were cut off at max_tokens.")
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> "Generate":
+        if (self.prompt is None) == (self.prompts is None):
+            raise ValueError("give either `prompt`, or `prompts`: a folder of which the input `variant` names a prompt")
+        return self
+
+    def problems(self, inputs: Mapping[str, Any]) -> list[str]:
+        """Report a missing `variant`, which would fail every row, and one that nothing reads."""
+        if self.prompts is not None and "variant" not in inputs:
+            return [f"input 'variant' names one of {', '.join(self.prompts.variants)}; add `variant: node.field`"]
+        if self.prompt is not None and "variant" in inputs and "variant" not in self.prompt.slots:
+            return ["input 'variant' is read with `prompts` only; remove it, or name a folder of prompts"]
+        return []
+
+    def requests(self, row: In) -> list[Request]:
+        """Return one request, with the image first if there is one; none if there is no such variant."""
+        prompt = self._prompt(row)
+        images = () if row.image is None else (row.image,)
+        texts = {**row.texts, "variant": row.variant}  # a prompt may read it too
+        return [] if prompt is None else [Request(prompt.fill(texts), images, sampling=self.sampling)]
+
+    def parse(self, row: In, replies: list[Reply]) -> Out | Divert:
+        """Return the reply, or reject the row."""
+        if self.prompts is not None and self._prompt(row) is None:
+            possible = ", ".join(self.prompts.variants)
+            return Divert(FAILED, "no_such_variant", f"{row.variant!r} is not one of: {possible}")
+        sample = replies[0].samples[0]
+        text = sample.text.strip()
+        if not text:
+            return Divert(REJECTED, "empty_text", sample.text)
+        if sample.finish == "length" and not self.keep_truncated:
+            return Divert(REJECTED, "text_truncated", sample.text)
+        return Out(text)
+
+    def _prompt(self, row: In) -> Prompt | None:
+        return self.prompt if self.prompts is None else self.prompts.variants.get(row.variant)
