@@ -2,6 +2,7 @@
 
 from oasis_ray.stage import Stage
 
+from .branch import Branch
 from .categorize import Categorize
 from .classify import Classify
 from .clean import Clean
@@ -10,6 +11,8 @@ from .generate import Generate
 from .hook import Hook
 from .language import Language
 from .pair import Pair
+from .phrase import Phrase
+from .pick import Pick
 from .respond import Respond
 from .score import Score
 
@@ -19,6 +22,9 @@ STAGES: dict[str, type[Stage]] = {
     "classify": Classify,
     "score": Score,
     "gate": Gate,
+    "pick": Pick,
+    "phrase": Phrase,
+    "branch": Branch,
     # Of the method Oasis
     "hook": Hook,
     "categorize": Categorize,

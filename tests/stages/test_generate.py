@@ -7,7 +7,17 @@ from oasis_ray.content.stages.generate import Generate, In, Out
 from pydantic import ValidationError
 
 from oasis_ray.stage import (
-    FAILED, REJECTED, Divert, Image, Prompt, Prompts, Reply, Request, Sample, Sampling, Slots,
+    FAILED,
+    REJECTED,
+    Divert,
+    Image,
+    Prompt,
+    Prompts,
+    Reply,
+    Request,
+    Sample,
+    Sampling,
+    Slots,
 )  # fmt: skip
 
 ONE = Generate(prompt=Prompt("inquire", "What would {{caption}} answer?"))

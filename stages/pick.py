@@ -1,0 +1,46 @@
+"""Pick: draws one of several words by their shares, such as the kind of question to ask for.
+
+Genixer (arXiv 2312.06731) and Unicorn (arXiv 2503.22655) make data of several kinds in fixed shares.
+"""
+
+from bisect import bisect
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Annotated
+
+from pydantic import Field, field_serializer
+
+from oasis_ray.stage import Chance, RowStage
+
+
+@dataclass(frozen=True, slots=True)
+class In:
+    """The draw."""
+
+    chance: Chance
+
+
+@dataclass(frozen=True, slots=True)
+class Out:
+    """The word."""
+
+    choice: str
+
+
+class Pick(RowStage[In, Out]):
+    """Draws a word. A row gets the same one in each run with the same seed."""
+
+    shares: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(
+        min_length=1,
+        description="The share of each word. The sum is free: `{a: 3, b: 1}` gives a to three of four rows.",
+    )
+
+    @field_serializer("shares")
+    def _in_order(self, shares: dict[str, float]) -> list[tuple[str, float]]:
+        """Write the shares as a list: their order decides over the draw, and a digest ignores that of a mapping."""
+        return list(shares.items())
+
+    def apply(self, row: In) -> Out:
+        """Return the word in whose part of the line from 0 to the sum the draw falls, in the order of the recipe."""
+        *ends, total = accumulate(self.shares.values())
+        return Out(list(self.shares)[bisect(ends, row.chance * total)])
