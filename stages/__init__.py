@@ -9,12 +9,15 @@ from .clean import Clean
 from .gate import Gate
 from .generate import Generate
 from .hook import Hook
+from .improvement import Improvement
 from .language import Language
 from .pair import Pair
 from .phrase import Phrase
 from .pick import Pick
+from .reasoning import Reasoning
 from .respond import Respond
 from .score import Score
+from .split import Split
 
 STAGES: dict[str, type[Stage]] = {
     # Of any recipe
@@ -22,9 +25,12 @@ STAGES: dict[str, type[Stage]] = {
     "classify": Classify,
     "score": Score,
     "gate": Gate,
+    "improvement": Improvement,
     "pick": Pick,
     "phrase": Phrase,
     "branch": Branch,
+    "split": Split,
+    "reasoning": Reasoning,
     # Of the method Oasis
     "hook": Hook,
     "categorize": Categorize,
