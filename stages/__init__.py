@@ -6,6 +6,7 @@ from .branch import Branch
 from .categorize import Categorize
 from .classify import Classify
 from .clean import Clean
+from .conversation import Conversation
 from .gate import Gate
 from .generate import Generate
 from .hook import Hook
@@ -18,6 +19,7 @@ from .reasoning import Reasoning
 from .respond import Respond
 from .score import Score
 from .split import Split
+from .turns_to_qa import TurnsToQa
 
 STAGES: dict[str, type[Stage]] = {
     # Of any recipe
@@ -31,6 +33,8 @@ STAGES: dict[str, type[Stage]] = {
     "branch": Branch,
     "split": Split,
     "reasoning": Reasoning,
+    "conversation": Conversation,
+    "turns_to_qa": TurnsToQa,
     # Of the method Oasis
     "hook": Hook,
     "categorize": Categorize,
