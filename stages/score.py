@@ -72,8 +72,10 @@ class Score(ModelStage[In, Out]):
     @model_validator(mode="after")
     def _within_the_scale(self) -> "Score":
         low, high = self.scale
-        if low >= high:
-            raise ValueError(f"scale goes from the lowest to the highest score, such as [1, 5], not {list(self.scale)}")
+        if not 0 <= low < high:
+            raise ValueError(
+                f"scale goes from the lowest score, at least 0, to the highest, such as [1, 5], not {list(self.scale)}"
+            )
         possible = set(range(low, high + 1))
         if self.accept is not None and (not self.accept or not set(self.accept) <= possible):
             raise ValueError(
@@ -105,7 +107,11 @@ class Score(ModelStage[In, Out]):
         numbers = numbers or (re.findall(bare, reply, re.IGNORECASE) if finish == "stop" else [])
         if not numbers:
             return Divert(FAILED, "no_verdict", reply)
-        if len(numbers[-1]) > 2 or not numbers[-1].isdecimal() or not low <= int(numbers[-1]) <= high:
+        if (
+            len(numbers[-1]) > max(2, len(str(high)))
+            or not numbers[-1].isdecimal()
+            or not low <= int(numbers[-1]) <= high
+        ):
             return Divert(FAILED, "verdict_out_of_range", reply)
         out = Out(int(numbers[-1]), reply)
         if out.score in self.near_miss:

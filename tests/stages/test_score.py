@@ -119,9 +119,114 @@ def test_a_score_that_isnt_accepted_rejects_the_row_and_is_kept(score):
     assert STAGE.parse(ROW, [Reply.of(reply)]) == expected
 
 
+TEN = STAGE.model_copy(update={"scale": (1, 10), "accept": None})
+
+
+@pytest.mark.parametrize(
+    ("reply", "score"),
+    [
+        ("[[10]]", 10),
+        ("[[ 1 ]]", 1),
+        ("符合要求。【7分】", 7),
+        ("【 １０ 分 】", 10),
+        ("【7】", 7),
+        ("【8分】（满分10分）", 8),  # the official code of MM-INF reads 10
+        ("[[6]], or rather 【8分】", 8),  # the last one of either form
+        ("【8分】, or rather [[6]]", 6),
+        ("[[8/10]]", 8),
+        ("[[8 out of 10]]", 8),
+        ("8/10", 8),
+        ("８／１０", 8),
+        ("**8**/10", 8),
+        ("8 (out of 10)", 8),
+        ("10/10", 10),
+        ("On a scale of 1-10: 8", 8),
+        ("得分：8分", 8),
+        pytest.param("【" * 500_000 + "【8分】", 8, id="a megabyte of brackets"),
+    ],
+)
+def test_a_score_on_another_scale_is_parsed_in_the_same_forms(reply, score):
+    assert TEN.parse(ROW, [Reply.of(reply)]) == Out(score, reply)
+
+
+@pytest.mark.parametrize(
+    "reply", ["[[11]]", "[[0]]", "[[100]]", "【0分】", "【11分】", "【7.5分】", "9.5分", "[[8/100]]", "[[-8]]", "11/10"]
+)
+def test_a_score_outside_of_the_scale_fails_the_row(reply):
+    assert TEN.parse(ROW, [Reply.of(reply)]) == Divert(FAILED, "verdict_out_of_range", reply)
+
+
+@pytest.mark.parametrize("reply", ["【七分】", "【】", "【分】", "很好"])
+def test_without_a_number_there_is_no_verdict_on_any_scale(reply):
+    assert TEN.parse(ROW, [Reply.of(reply)]) == Divert(FAILED, "no_verdict", reply)
+
+
+@pytest.mark.parametrize(
+    ("scale", "reply", "expected"),
+    [
+        ((0, 100), "[[100]]", 100),
+        ((0, 100), "[[0]]", 0),
+        ((0, 100), "85/100", 85),
+        ((0, 1), "[[1]]", 1),
+        ((1, 5), "[[10]]", None),
+        ((1, 5), "8/10", None),
+        ((0, 100), "[[101]]", None),
+        ((0, 100), "[[1000]]", None),
+    ],
+)
+def test_the_scale_decides_which_scores_there_are(scale, reply, expected):
+    read = TEN.model_copy(update={"scale": scale}).parse(ROW, [Reply.of(reply)])
+    assert read == (Divert(FAILED, "verdict_out_of_range", reply) if expected is None else Out(expected, reply))
+
+
+def test_a_terse_judge_can_write_only_the_scores_of_its_scale():
+    terse = TEN.model_copy(update={"terse": True})
+    (asked,) = terse.requests(ROW)
+    assert asked.choices == tuple(f"[[{score}]]" for score in range(1, 11))
+    assert [terse.parse(ROW, [Reply.of(said)]) for said in asked.choices] == [
+        Out(score, f"[[{score}]]") for score in range(1, 11)
+    ]
+    assert TEN.requests(ROW)[0].choices == ()
+
+
+def test_without_accept_every_score_is_only_noted():
+    assert (STAGE.judges, TEN.judges, TEN.exits) == (True, False, ())
+    assert [TEN.parse(ROW, [Reply.of(f"[[{score}]]")]) for score in (1, 10)] == [Out(1, "[[1]]"), Out(10, "[[10]]")]
+    assert TEN.accepts(Out(1, ""))
+
+
+@pytest.mark.parametrize(
+    ("score", "expected"),
+    [
+        (1, Divert(REJECTED, "score_1", "[[1]]", Out(1, "[[1]]"))),
+        (2, Divert("near_miss", "score_2", "[[2]]", Out(2, "[[2]]"))),
+        (3, Divert("near_miss", "score_3", "[[3]]", Out(3, "[[3]]"))),
+        (4, Out(4, "[[4]]")),
+    ],
+)
+def test_a_near_miss_leaves_by_its_own_exit_and_is_kept(score, expected):
+    stage = Score.model_validate({"prompt": "clarity", "accept": [4, 5], "near_miss": [2, 3]}, context=CONTEXT)
+    assert (stage.judges, stage.exits) == (True, ("near_miss",))
+    assert stage.parse(ROW, [Reply.of(f"[[{score}]]")]) == expected
+    assert stage.accepts(Out(score, "")) is (score == 4)
+
+
+SCALE = "scale goes from the lowest score, at least 0, to the highest, such as [1, 5], not "
+NEAR = "near_miss lists scores from 1 to 5 that `accept` lacks"
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
+        ({"scale": [5, 1]}, SCALE + "[5, 1]"),
+        ({"scale": [5, 5]}, SCALE + "[5, 5]"),
+        ({"scale": [-2, 2]}, SCALE + "[-2, 2]"),  # a score has no sign
+        ({"scale": [1]}, "scale.1\n  Field required"),
+        ({"scale": [1.5, 5]}, "scale.0\n  Input should be a valid integer"),
+        ({"scale": [1, 10], "accept": [11]}, "accept lists scores from 1 to 10, such as [9, 10], not [11]"),
+        ({"near_miss": [2]}, NEAR),
+        ({"accept": [4, 5], "near_miss": [4]}, NEAR),
+        ({"accept": [4, 5], "near_miss": [0]}, NEAR),
         ({"accept": []}, "accept lists scores from 1 to 5, such as [4, 5], not []"),
         ({"accept": [5, 6]}, "accept lists scores from 1 to 5, such as [4, 5], not [5, 6]"),
         ({"accept": [0]}, "accept lists scores from 1 to 5, such as [4, 5], not [0]"),
