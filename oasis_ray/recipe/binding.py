@@ -126,7 +126,13 @@ class _Binder:
             self.problems.append(
                 f"{at}: stage '{node.stage}' has no exit '{name}' ({has}).{nearest(name, stage.exits)}"
             )
-        return {name: node.exits.get(name, name) for name in stage.exits}
+        routes = {name: node.exits.get(name, name) for name in stage.exits}
+        for name, route in routes.items():
+            if route == node.route:
+                self.problems.append(
+                    f"{at}: exit '{name}' leads to route '{route}', which the node is on; name another"
+                )
+        return routes
 
     def check_ends(self) -> None:
         """Check that every route on which rows end has a record, and that every record has rows."""
