@@ -1,12 +1,16 @@
 """Generates the tables of docs/*.md from the code: `make docs`. A test checks that they are up to date.
 
-A table in a page stands between a mark, `<!-- fields: Pool -->`, `<!-- columns: accepted -->` or `<!-- rooms: all -->`,
-and `<!-- end -->`.
+A table in a page stands between a mark, `<!-- fields: Pool -->`, `<!-- columns: accepted -->`, `<!-- rooms: all -->`,
+`<!-- stages: all -->` or `<!-- parameters: all -->`, and `<!-- end -->`.
 """
 
 import ast
+import inspect
 import json
 import re
+import sys
+from dataclasses import MISSING
+from dataclasses import fields as dataclass_fields
 from functools import reduce
 from operator import or_
 from pathlib import Path
@@ -28,8 +32,11 @@ from oasis_ray.job.output import Output
 from oasis_ray.job.pool import Pool
 from oasis_ray.job.prices import Prices
 from oasis_ray.output.schema import columns
+from oasis_ray.recipe.source import KINDS
 from oasis_ray.recipe.spec import NodeSpec, Published, RateSpec, RecipeSpec, RecordSpec
 from oasis_ray.report.statistics import Statistics
+from oasis_ray.stage import ModelStage, Stage
+from oasis_ray.stage.signature import contract, inputs_of, slots_of, types_of
 from oasis_ray.types import Sampling
 
 EXAMPLE = Path(__file__).parents[1] / "cluster/jobs/small.yaml"
@@ -62,9 +69,11 @@ COLUMNS = {
     "source": "The row's address in the input: shard, row group, row.",
     "moves": "The row's changes of route: the node that diverted it, the new route, the reason and the detail.",
 }
+# The types of inputs and outputs, as recipes write them, and those that no source has.
+WORDS = {kind: word for word, kind in KINDS.items()} | {bool: "yes or no", dict[str, int]: "integers by name"}
 # Each room may import only the rooms to its left (tests/test_layering.py), and `cli` the shipped content.
 ROOMS = "cluster stage recipe job input engine stats output pool cost export explore pipeline report run cli content"
-MARK = re.compile(r"(<!-- (fields|columns|rooms): (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+MARK = re.compile(r"(<!-- (fields|columns|rooms|stages|parameters): (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def fields(model: type[BaseModel]) -> str:
@@ -102,6 +111,11 @@ def _default(field: Any) -> str:
         return "see below" if isinstance(value, BaseModel) else f"`{value}`"
     if field.default is PydanticUndefined:
         return "required"
+    if isinstance(field.default, Sampling):
+        return (
+            ", ".join(f"`{key}: {value}`" for key, value in field.default.model_dump(exclude_defaults=True).items())
+            or "greedy"
+        )
     return "" if field.default in (None, "") else f"`{_yaml(field.default)}`"
 
 
@@ -134,11 +148,70 @@ def rooms() -> str:
     return "\n".join(lines) + "\n"
 
 
+def stages() -> str:
+    """Return the table of the shipped stages."""
+    lines = [
+        "| stage | what it does | asks | inputs | outputs | parameters | reasons |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, stage in SHIPPED.stages.items():
+        in_type, out_type = contract(stage)
+        optional = {field.name for field in dataclass_fields(in_type) if field.default is not MISSING}
+        inputs = [_value(key, kind, optional=key in optional) for key, kind in inputs_of(in_type).items()]
+        inputs += ["slots"] if slots_of(in_type) else []
+        outputs = [_value(key, kind) for key, kind in types_of(out_type).items()]
+        asks = "a model" if issubclass(stage, ModelStage) else ""
+        parameters = [f"`{key}`" for key in stage.model_fields]
+        named = f"[`{name}`](#{name})" if parameters else f"`{name}`"
+        cells = [named, _about(stage), asks, *map(", ".join, (inputs, outputs, parameters)), _reasons(stage)]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def parameters() -> str:
+    """Return a section of parameters for each shipped stage that has some."""
+    return "\n".join(f"### {name}\n\n{fields(stage)}" for name, stage in SHIPPED.stages.items() if stage.model_fields)
+
+
+def _value(name: str, kind: Any, *, optional: bool = False) -> str:
+    """Return a name with its type, as recipes write it."""
+    kinds = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+    (plain,) = (one for one in kinds if one is not type(None))
+    return f"`{name}`: {'optional ' * (optional or len(kinds) > 1)}{WORDS[plain]}"
+
+
+def _about(stage: type[Stage]) -> str:
+    """Return the first sentence of a stage's module, without its name."""
+    text = " ".join((inspect.getdoc(sys.modules[stage.__module__]) or "").split())
+    return re.sub(r"^\w+: (\w)(.*?\.)(?: .*)?$", lambda found: found[1].upper() + found[2], text)
+
+
+def _reasons(stage: type[Stage]) -> str:
+    """Return the reasons with which a stage diverts rows, by the outcome or the exit, from its source."""
+    found: dict[str, list[str]] = {}
+    for node in ast.walk(ast.parse(inspect.getsource(sys.modules[stage.__module__]))):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Divert":
+            route, reason = (_literal(argument) for argument in node.args[:2])
+            route = f"exit `{route}`" if isinstance(node.args[0], ast.Constant) else route
+            found.setdefault(route, []).append(f"`{reason}`")
+    return "; ".join(f"{route}: {', '.join(dict.fromkeys(reasons))}" for route, reasons in sorted(found.items()))
+
+
+def _literal(node: ast.expr) -> str:
+    """Return a reason or a route in a stage's source: … stands for what a row or a parameter decides."""
+    if isinstance(node, ast.JoinedStr):
+        return "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
+    if isinstance(node, ast.Name):
+        return node.id.lower()
+    return str(node.value) if isinstance(node, ast.Constant) else "its exits"
+
+
 def written(page: str) -> str:
     """Return a page with its tables as the code has them now."""
 
     def table(mark: re.Match[str]) -> str:
         tables = {"fields": lambda: fields(MODELS[mark[3]]), "columns": lambda: parts(mark[3]), "rooms": rooms}
+        tables |= {"stages": stages, "parameters": parameters}
         return mark[1] + tables[mark[2]]() + mark[4]
 
     return MARK.sub(table, page)

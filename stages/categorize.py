@@ -3,7 +3,9 @@
 import re
 from dataclasses import dataclass
 
-from oasis_ray.stage import FAILED, GREEDY, Divert, ModelStage, PromptField, Reply, Request, Sampling
+from pydantic import Field
+
+from oasis_ray.stage import FAILED, Divert, ModelStage, PromptField, Reply, Request
 
 KIND = re.compile(r"^[ \t*#>-]*kind[\s*]*[:\uff1a][\s*]*(instruction|caption)\b", re.IGNORECASE | re.MULTILINE)
 # Up to the next label, another example, the end of a code fence, or the end of the reply.
@@ -33,8 +35,7 @@ class Out:
 class Categorize(ModelStage[In, Out]):
     """Asks for the kind of a text. Captions are diverted to the caption route."""
 
-    prompt: PromptField
-    sampling: Sampling = GREEDY
+    prompt: PromptField = Field(description="The prompt. It reads `{{text}}`, and asks for `Kind:` and `Instruction:`.")
 
     @property
     def exits(self) -> tuple[str, ...]:

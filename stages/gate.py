@@ -36,7 +36,7 @@ class Gate(RowStage[In, Out]):
     """Accepts rows that meet all rules; the reason names the first violated rule."""
 
     at_least: dict[str, int] = Field(default_factory=dict, description="Minimum score of single axes.")
-    sums: tuple[Sum, ...] = Field((), description="Minimum sum of several axes.")
+    sums: tuple[Sum, ...] = Field((), description="Minimum sums: `{axes: [a, b], at_least: 7}`.")
 
     @field_validator("sums")
     @classmethod

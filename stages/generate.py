@@ -12,7 +12,6 @@ from pydantic import Field, model_validator
 
 from oasis_ray.stage import (
     FAILED,
-    GREEDY,
     REJECTED,
     Divert,
     Image,
@@ -22,7 +21,6 @@ from oasis_ray.stage import (
     PromptsField,
     Reply,
     Request,
-    Sampling,
     Slots,
 )
 
@@ -50,7 +48,6 @@ class Generate(ModelStage[In, Out]):
     prompts: PromptsField | None = Field(
         None, description="In place of `prompt`: a folder of prompts, of which the input `variant` names one."
     )
-    sampling: Sampling = GREEDY
     keep_truncated: bool = Field(False, description="Keep replies that were cut off at max_tokens.")
 
     @model_validator(mode="after")

@@ -5,6 +5,8 @@ Without an image a text model writes the turn, as in Magpie (arXiv 2406.08464).
 
 from dataclasses import dataclass
 
+from pydantic import Field
+
 from oasis_ray.stage import REJECTED, Divert, Image, ModelStage, Reply, Request, Sampling
 
 
@@ -26,7 +28,10 @@ class Out:
 class Hook(ModelStage[In, Out]):
     """Asks for the user's turn. The sampling is that of the paper's authors for Qwen2-VL."""
 
-    sampling: Sampling = Sampling(temperature=1.0, top_k=20, top_p=1.0, max_tokens=512, min_tokens=50)
+    sampling: Sampling = Field(
+        Sampling(temperature=1.0, top_k=20, top_p=1.0, max_tokens=512, min_tokens=50),
+        description="Sampling of the texts: [its keys](job.md#sampling).",
+    )
 
     def requests(self, row: In) -> list[Request]:
         """Return one request, with the user's turn open right after the image, or at its beginning without one."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from hashlib import sha256
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from oasis_ray.stage import PhrasesField, RowStage
 
@@ -27,8 +27,8 @@ class Out:
 class Pair(RowStage[In, Out]):
     """Chooses a phrase in the language of the caption, or else in English, by the digest of the caption."""
 
-    phrases: PhrasesField
-    fallback: str = "en"
+    phrases: PhrasesField = Field(description="The folder of phrases, with a file for each language.")
+    fallback: str = Field("en", description="The language where the caption's has no phrase, or is not certain.")
 
     @model_validator(mode="after")
     def _fallback_exists(self) -> "Pair":

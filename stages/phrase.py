@@ -32,7 +32,7 @@ class Phrase(RowStage[In, Out]):
     """Draws a phrase in the row's language, or else in the fallback language."""
 
     phrases: PhrasesField = Field(description="The folder of phrases, with a file for each language.")
-    fallback: str = Field("en", description="The language where there is no phrase in the row's own, or it is unsure.")
+    fallback: str = Field("en", description="The language where the row's own has no phrase, or is not certain.")
 
     @model_validator(mode="after")
     def _fallback_exists(self) -> "Phrase":

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from pydantic import Field, model_validator
 
-from oasis_ray.stage import GREEDY, REJECTED, Divert, Image, ModelStage, Reply, Request, Sampling
+from oasis_ray.stage import REJECTED, Divert, Image, ModelStage, Reply, Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,6 @@ class Out:
 class Respond(ModelStage[In, Out]):
     """Asks for the assistant's turn."""
 
-    sampling: Sampling = GREEDY
     best_of: int = Field(1, ge=1, le=64, description="Number of answers to sample; the most likely one is kept.")
     keep_truncated: bool = Field(False, description="Keep answers that were cut off at max_tokens.")
 

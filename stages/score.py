@@ -11,7 +11,6 @@ from pydantic import Field, model_validator
 
 from oasis_ray.stage import (
     FAILED,
-    GREEDY,
     REJECTED,
     Divert,
     Image,
@@ -19,7 +18,6 @@ from oasis_ray.stage import (
     PromptField,
     Reply,
     Request,
-    Sampling,
     Slots,
 )  # fmt: skip
 
@@ -48,13 +46,12 @@ class Score(ModelStage[In, Out]):
     Without `accept` the score is only noted. Rows with a score in `near_miss` leave by the exit `near_miss`.
     """
 
-    prompt: PromptField
+    prompt: PromptField = Field(description="The prompt. It asks for a score in double square brackets: `[[4]]`.")
     accept: tuple[int, ...] | None = Field(
         None, description="Scores with which a row is accepted. Without it every score is."
     )
     scale: tuple[int, int] = Field((1, 5), description="The lowest and the highest score.")
     near_miss: tuple[int, ...] = Field((), description="Scores with which a row leaves by the exit `near_miss`.")
-    sampling: Sampling = GREEDY
     terse: bool = Field(
         False, description="Let the judge write only the score. Cheaper, but the judge scores without reasoning first."
     )

@@ -9,7 +9,7 @@ does not. `In` and `Out` are taken from the annotations of the methods (`signatu
 from collections.abc import Mapping
 from typing import Any, ClassVar, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from oasis_ray.stage.prompt import Phrases, Prompt, Prompts
 from oasis_ray.types import GREEDY, Divert, Reply, Request, Sampling
@@ -62,7 +62,7 @@ class Stage(BaseModel):
 class ModelStage(Stage, Generic[In, Out]):
     """A stage that asks a model. A partial `sampling` keeps the stage's defaults for the other keys."""
 
-    sampling: Sampling = GREEDY
+    sampling: Sampling = Field(GREEDY, description="Sampling of the replies: [its keys](job.md#sampling).")
 
     def requests(self, row: In) -> list[Request]:
         """Return the requests for a row. With an empty list no model is asked; `parse` is called anyway."""
