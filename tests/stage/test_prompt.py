@@ -6,11 +6,10 @@ from pathlib import Path
 import pytest
 from oasis_ray.content.stages.score import Score
 
-from oasis_ray.stage.prompt import Phrases, Prompt, load_phrases, load_prompt
+from oasis_ray.stage.prompt import Phrases, Prompt, load_phrases, load_prompt, name_in
 
 SHIPPED = Path(__file__).parents[2] / "prompts"
-SLOTS = {
-    "categorize": ("text",),
+JUDGES = {
     "solvability": ("instruction",),
     "clarity": ("instruction",),
     "hallucination": ("instruction",),
@@ -22,7 +21,23 @@ SLOTS = {
     "caption_information": ("caption",),
     "caption_coherence": ("caption",),
     "caption_truth": ("caption",),
+    "text/quality": ("instruction",),
+    "text/difficulty": ("instruction",),
 }
+SLOTS = JUDGES | {
+    "categorize": ("text",),
+    "text/categorize": ("text",),
+    "text/kind": ("instruction",),
+    "caption_structured": (),
+    "inquire": ("caption",),
+    "reason_from_caption": ("caption", "question"),
+    "speak_of_the_image": ("text",),
+    "same_answer": ("question", "known", "answer"),
+    "zh/match": ("instruction", "response"),
+    "zh/advise": ("instruction", "response"),
+    "zh/improve": ("instruction", "advice"),
+}
+OTHERS = ("describe", "short")  # phrases, and prompts of the demo that have tests of their own
 LANGUAGES = sorted(path.stem for path in (SHIPPED / "describe").iterdir())
 
 
@@ -60,7 +75,7 @@ def test_a_digest_changes_with_the_text_and_not_with_the_order_of_languages():
 
 
 def test_a_prompt_that_isnt_there_is_refused_with_the_nearest_name():
-    known = ", ".join(sorted(SLOTS))
+    known = ", ".join(sorted(path.stem for path in SHIPPED.glob("*.txt")))
     with pytest.raises(ValueError) as error:
         load_prompt("claritty", [SHIPPED])
     assert str(error.value) == f"there is no prompt 'claritty' (known: {known}). Did you mean 'clarity'?"
@@ -104,14 +119,23 @@ def test_a_stage_writes_its_prompt_as_name_and_digest():
 
 
 def test_every_shipped_prompt_has_the_slots_that_its_stage_fills():
-    assert {path.stem: load_prompt(path.stem, [SHIPPED]).slots for path in SHIPPED.glob("*.txt")} == SLOTS
+    names = [name_in(SHIPPED, path) for path in SHIPPED.rglob("*.txt") if path.parent.name not in OTHERS]
+    assert {name: load_prompt(name, [SHIPPED]).slots for name in names} == SLOTS
 
 
-@pytest.mark.parametrize("name", sorted(set(SLOTS) - {"categorize"}))
+@pytest.mark.parametrize("name", sorted(JUDGES))
 def test_every_scoring_prompt_explains_the_scale_and_ends_by_asking_for_the_verdict(name):
     lines = load_prompt(name, [SHIPPED]).text.splitlines()
     assert [line[:3] for line in lines if line[:1].isdigit()] == ["5: ", "4: ", "3: ", "2: ", "1: "]
     assert lines[-1].endswith("Then end with the score in double square brackets, such as [[3]].")
+
+
+@pytest.mark.parametrize(
+    ("name", "end"),
+    [("same_answer", "[[Yes]] if they are the same, [[No]] if they are not."), ("zh/match", "【n分】，例如【7分】。")],
+)
+def test_other_verdicts_are_asked_for_at_the_end(name, end):
+    assert load_prompt(name, [SHIPPED]).text.endswith(end)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
