@@ -1,0 +1,118 @@
+"""Rows for the scripts in `recipe_scripts`, by recipe, and how each of them ends."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from oasis_ray.input.columns import IMAGE
+from tests.support.shards import picture
+
+SQUARE = "一个青色的正方形，边缘清晰，没有文字。"
+DESCRIBE = "描述这张图片。"
+DOTS = {"question": "How many white dots are there?", "answer": "3"}
+TEXTS = {"instruction": DESCRIBE, "response": SQUARE}
+
+# `image: None` stands for a row without an image; all other rows have one.
+ROWS: dict[str, dict[str, dict[str, Any]]] = {
+    "caption_gen": {"good": {}, "mute": {}, "endless": {}},
+    "detailed_inst": {
+        "colours": {"caption": "A teal square with sharp edges fills the picture."},
+        "writing": {"caption": "A sign says OPEN in white letters.", "image": None},
+        "mute": {"caption": "A tree."},
+        "endless": {"caption": "A tree, and another tree."},
+        "null": {"caption": None},
+    },
+    "match_score": {
+        "good": TEXTS,
+        "good-text": {**TEXTS, "image": None},
+        "poor": {**TEXTS, "response": "今天天气很好。"},
+        "unreadable": TEXTS,
+        "off-scale": TEXTS,
+        "half": TEXTS,
+    },
+    "prompt_evolve": dict.fromkeys(("better", "worse", "fine", "unreadable", "refused", "endless"), TEXTS),
+    "vl_thinking": {
+        "right": DOTS,
+        "wrong": {**DOTS, "answer": "4"},
+        **dict.fromkeys(("endless", "blunt", "lost", "unsure"), DOTS),
+    },
+    "magpie": {f"row-{number:08}": {} for number in range(10)},
+}
+ROWS["match_score_as_coded"] = ROWS["match_score"]
+CAPTION = "A teal square, and on it three white dots in a row."
+ROWS["vl_thinking_captioned"] = {name: {**row, "caption": CAPTION} for name, row in ROWS["vl_thinking"].items()}
+
+ACCEPTED = ("accepted", None, None)
+UNSCORED = {
+    "unreadable": ("failed", "match", "no_verdict"),
+    "off-scale": ("failed", "match", "verdict_out_of_range"),
+    "half": ("failed", "match", "verdict_out_of_range"),
+}
+# The outcome of each row, and for a row without a record the node and the reason.
+ENDS: dict[str, dict[str, tuple[str, str | None, str | None]]] = {
+    "caption_gen": {
+        "good": ACCEPTED,
+        "mute": ("rejected", "caption", "empty_response"),
+        "endless": ("rejected", "caption", "response_truncated"),
+    },
+    "detailed_inst": {
+        "colours": ACCEPTED,
+        "writing": ACCEPTED,
+        "mute": ("rejected", "inquire", "empty_text"),
+        "endless": ("rejected", "inquire", "text_truncated"),
+        "null": ("failed", "inquire", "value_missing"),
+    },
+    "match_score": {"good": ACCEPTED, "good-text": ACCEPTED, "poor": ACCEPTED, **UNSCORED},
+    "match_score_as_coded": {
+        "good": ACCEPTED,
+        "good-text": ACCEPTED,
+        "poor": ACCEPTED,
+        **{name: (outcome, "match_text", reason) for name, (outcome, _, reason) in UNSCORED.items()},
+    },
+    "prompt_evolve": {
+        "better": ACCEPTED,
+        "worse": ACCEPTED,
+        "fine": ACCEPTED,
+        "unreadable": ("failed", "before", "no_verdict"),
+        "refused": ("rejected", "improve", "empty_text"),
+        "endless": ("rejected", "respond", "response_truncated"),
+    },
+    "vl_thinking": {
+        "right": ACCEPTED,
+        "wrong": ("rejected", "verify", "choice_no"),
+        "endless": ("failed", "reason", "reply_only_reasoning"),
+        "blunt": ("rejected", "reasoning", "no_reasoning_end"),
+        "lost": ("rejected", "rewritten", "no_reasoning_end"),
+        "unsure": ("failed", "verify", "no_choice"),
+    },
+    "magpie": {
+        "row-00000000": ACCEPTED,
+        "row-00000001": ACCEPTED,
+        "row-00000002": ("rejected", "categorize", "caption"),
+        "row-00000003": ACCEPTED,
+        "row-00000004": ("rejected", "quality", "score_1"),
+        "row-00000005": ("rejected", "hook", "empty_hook"),
+        "row-00000006": ("failed", "kind", "no_choice"),
+        "row-00000007": ("failed", "quality", "no_verdict"),
+        "row-00000008": ("rejected", "respond", "response_truncated"),
+        "row-00000009": ACCEPTED,
+    },
+}
+ENDS["vl_thinking_captioned"] = ENDS["vl_thinking"]
+
+
+def recipe_shard(path: Path, recipe: str) -> Path:
+    """Write a shard with the rows of a recipe."""
+    rows = ROWS[recipe]
+    columns = {name for row in rows.values() for name in row} - {"image"}
+    image = {"bytes": picture(), "path": None}
+    table = {
+        "id": pa.array([*rows], pa.string()),
+        "image": pa.array([row.get("image", image) for row in rows.values()], IMAGE),
+        **{name: pa.array([row[name] for row in rows.values()], pa.string()) for name in sorted(columns)},
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table(table), path)
+    return path
