@@ -1,0 +1,182 @@
+"""Every recipe runs on scripted engines: each row ends as the recipe says, and the records hold what it promises."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from oasis_ray.cli import SHIPPED
+from oasis_ray.job.load import load_job
+from oasis_ray.recipe.recipe import Recipe
+from tests.support.checkout import ROOT
+from tests.support.jobs import execute, rows_of
+from tests.support.recipe_rows import ACCEPTED, ENDS, ROWS, SQUARE, recipe_shard
+
+JOBS = ROOT / "cluster/jobs/recipes"
+# Recipes with the same requests have the same script.
+SCRIPT_OF = {"match_score_as_coded": "match_score", "vl_thinking_captioned": "vl_thinking"}
+
+
+def job(folder: Path, recipe: str, **nodes: Any) -> Path:
+    """The recipe's job for a cluster, over scripted engines and a few rows."""
+    document = yaml.safe_load((JOBS / f"{recipe}.yaml").read_text(encoding="utf-8"))
+    script = f"tests.support.recipe_scripts:{SCRIPT_OF.get(recipe, recipe)}"
+    pool = {"backend": "scripted", "model": "script", "script": script, "device": "cpu"}
+    rows = {"rows": len(ROWS[recipe])} if recipe == "magpie" else {"path": str(folder / "shards"), "id": "id"}
+    document |= {
+        "input": rows,
+        "output": {"path": str(folder / "run")},
+        "pools": dict.fromkeys(document["pools"], pool),
+        "nodes": document.get("nodes", {}) | nodes,
+        "max_failed": 1.0,
+        "score_in_full": 0.0,
+        "executor": "local",
+    }
+    if recipe != "magpie":
+        recipe_shard(folder / "shards/a.parquet", recipe)
+    path = folder / "job.yaml"
+    path.write_text(yaml.safe_dump(document))
+    return path
+
+
+def ends(run: Path) -> dict[str, tuple[str, str | None, str | None]]:
+    found = {row["id"]: ACCEPTED for row in rows_of(run, "accepted")}
+    for outcome in ("rejected", "failed"):
+        found |= {row["id"]: (outcome, row["node"], row["reason"]) for row in rows_of(run, outcome)}
+    return found
+
+
+def loaded(recipe: str) -> Recipe:
+    return load_job(JOBS / f"{recipe}.yaml", SHIPPED)[1]
+
+
+@pytest.mark.parametrize("recipe", sorted(path.stem for path in JOBS.glob("*.yaml")))
+def test_a_job_for_a_cluster_has_the_pools_that_the_recipe_asks(recipe: str) -> None:
+    pools = yaml.safe_load((JOBS / f"{recipe}.yaml").read_text(encoding="utf-8"))["pools"]
+    assert {node.pool for node in loaded(recipe).nodes} - {None} == {*pools}
+    bound = loaded(recipe)
+    assert (bound.name, bound.records["accepted"].data_source) == (recipe, recipe)
+    assert bound.about.endswith(".")
+    assert bound.cite.startswith("@")
+
+
+PAGE = (ROOT / "docs/recipes.md").read_text(encoding="utf-8")
+ON_THE_PAGE = re.findall(r"```yaml\n(recipe: (\w+)\n.*?)```", PAGE, re.DOTALL)
+
+
+@pytest.mark.parametrize(("text", "recipe"), ON_THE_PAGE, ids=lambda value: value if "\n" not in value else "")
+def test_a_job_on_the_recipes_page_is_the_short_form_of_the_job_for_a_cluster(
+    text: str, recipe: str, tmp_path: Path
+) -> None:
+    (tmp_path / "job.yaml").write_text(text)
+    short, bound = load_job(tmp_path / "job.yaml", SHIPPED)
+    full, _ = load_job(JOBS / f"{recipe}.yaml", SHIPPED) if recipe != "oasis" else (short, bound)
+    assert bound.name == recipe
+    assert (short.input, short.nodes, short.max_failed) == (full.input, full.nodes, full.max_failed)
+    models = [{name: (pool.model, pool.tensor_parallel) for name, pool in one.pools.items()} for one in (short, full)]
+    assert models[0] == models[1]
+
+
+def test_the_recipes_page_has_a_section_a_job_and_a_record_for_every_recipe() -> None:
+    shipped = sorted(path.stem for path in SHIPPED.recipes.glob("*.yaml"))
+    assert sorted(re.findall(r"^## (\w+)$", PAGE, re.MULTILINE)) == shipped
+    assert sorted(recipe for _, recipe in ON_THE_PAGE) == shipped
+    assert [name for name in shipped if f"<!-- record: {name} -->" not in PAGE] == []
+
+
+@pytest.mark.parametrize("recipe", sorted(ROWS))
+def test_each_row_ends_as_the_recipe_says(recipe: str, tmp_path: Path) -> None:
+    execute(job(tmp_path, recipe))
+    assert ends(tmp_path / "run") == ENDS[recipe]
+
+
+def accepted(folder: Path, recipe: str, name: str, **nodes: Any) -> dict[str, Any]:
+    execute(job(folder, recipe, **nodes))
+    return next(row for row in rows_of(folder / "run", "accepted") if row["id"] == name)
+
+
+def test_a_caption_answers_the_request_that_was_made(tmp_path: Path) -> None:
+    row = accepted(tmp_path, "caption_gen", "good")
+    phrases = (ROOT / "prompts/describe/en.txt").read_text(encoding="utf-8").splitlines()
+    assert row["instruction"] in phrases
+    assert row["response"].startswith("The picture is filled by one teal square")
+    assert row["conversations"][0]["value"] == f"<image>\n{row['instruction']}"
+
+
+def test_a_caption_without_an_image_gets_a_question_too(tmp_path: Path) -> None:
+    row = accepted(tmp_path, "detailed_inst", "writing")
+    question = "What can be seen in the picture, and what is there to say about the writing in it?"
+    assert (row["instruction"], row["response"]) == (question, "A sign says OPEN in white letters.")
+    assert row["conversations"][0]["value"] == question
+
+
+@pytest.mark.parametrize(
+    ("recipe", "name", "seen"),
+    [
+        ("match_score", "good", "与图片一致"),
+        ("match_score", "good-text", "只看文字"),
+        ("match_score_as_coded", "good", "只看文字"),
+    ],
+)
+def test_the_judge_of_a_match_sees_the_image_if_there_is_one_and_the_code_never_shows_it(
+    recipe: str, name: str, seen: str, tmp_path: Path
+) -> None:
+    row = accepted(tmp_path, recipe, name)
+    (node,) = [out for out in row["nodes"].values() if out]
+    assert (row["scores"], row["response"]) == ({"match": 9}, SQUARE)  # not 10, of "满分10分"
+    assert node["reply"].startswith(seen)
+
+
+def test_a_score_is_only_noted_unless_the_job_says_which_it_accepts(tmp_path: Path) -> None:
+    assert accepted(tmp_path / "all", "match_score", "poor")["scores"] == {"match": 2}
+    execute(job(tmp_path / "best", "match_score", match={"with": {"accept": [8, 9, 10]}}))
+    assert ends(tmp_path / "best/run")["poor"] == ("rejected", "match", "score_2")
+
+
+def test_an_evolved_prompt_keeps_what_it_was_and_how_much_it_gained(tmp_path: Path) -> None:
+    row = accepted(tmp_path / "all", "prompt_evolve", "better")
+    assert (row["instruction"], row["response"]) == ("描述这张图片。请用一句话回答。", "一个青色的正方形。")
+    assert row["scores"] == {"before": 6, "after": 9}
+    assert row["columns"] == {"gain": 3, "old_instruction": "描述这张图片。", "old_response": SQUARE}
+    execute(job(tmp_path / "best", "prompt_evolve", gain={"with": {"at_least": 1}}))
+    assert sorted(row["id"] for row in rows_of(tmp_path / "best/run", "accepted")) == ["better"]
+
+
+def test_the_scores_of_an_evolved_prompt_may_come_from_a_judge_that_sees_the_image(tmp_path: Path) -> None:
+    seeing = {"pool": "vlm", "inputs": {"image": "source.image"}}
+    path = job(tmp_path, "prompt_evolve", before=seeing, after=seeing)
+    nodes = {node.name: node for node in load_job(path, SHIPPED)[1].nodes}
+    assert [(nodes[name].pool, nodes[name].wires["image"]) for name in ("before", "after")] == [
+        ("vlm", "source.image"),
+        ("vlm", "source.image"),
+    ]
+    assert nodes["after"].wires["instruction"] == "improve.text"
+
+
+@pytest.mark.parametrize("recipe", ["vl_thinking", "vl_thinking_captioned"])
+def test_a_thought_speaks_of_the_image_and_stands_before_the_answer(recipe: str, tmp_path: Path) -> None:
+    row = accepted(tmp_path, recipe, "right")
+    thought = "I see three dots in a row. One, two, three."
+    answer = "There are three white dots in a row.\n\nAnswer: 3"
+    assert row["response"] == f"<think>\n{thought}\n</think>\n\n{answer}"
+    columns = row["columns"]
+    caption = columns.pop("caption")
+    assert columns == {"thought": thought, "answer": answer, "known_answer": "3"}
+    assert caption.startswith("A teal square, and on it three white dots in a row.")
+    assert next(step["node"] for step in row["lineage"]) == ("caption" if recipe == "vl_thinking" else "reason")
+
+
+def test_magpie_answers_a_request_without_what_came_after_it(tmp_path: Path) -> None:
+    row = accepted(tmp_path, "magpie", "row-00000001")
+    assert row["instruction"] == "Write a haiku about rain."
+    assert row["response"] == "Here is an answer to: Write a haiku about rain."
+    assert (row["scores"], row["columns"]) == ({"quality": 5, "difficulty": 2}, {"kind": "writing"})
+    assert row["conversations"][0]["value"] == row["instruction"]
+
+
+def test_the_prompt_of_a_request_s_kind_explains_each_kind() -> None:
+    kind = next(node.stage for node in loaded("magpie").nodes if node.name == "kind")
+    explained = [line.partition(":")[0] for line in kind.prompt.text.splitlines()]  # type: ignore[attr-defined]
+    assert [choice for choice in kind.choices if choice not in explained] == []  # type: ignore[attr-defined]
