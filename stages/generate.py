@@ -49,6 +49,9 @@ class Generate(ModelStage[In, Out]):
         None, description="In place of `prompt`: a folder of prompts, of which the input `variant` names one."
     )
     keep_truncated: bool = Field(False, description="Keep replies that were cut off at max_tokens.")
+    keep_reasoning: bool = Field(
+        False, description="Keep the reasoning of a reasoning model, before its answer: `<think>…</think>`."
+    )
 
     @model_validator(mode="after")
     def _one_of_both(self) -> "Generate":
@@ -82,6 +85,8 @@ class Generate(ModelStage[In, Out]):
             return Divert(REJECTED, "empty_text", sample.text)
         if sample.finish == "length" and not self.keep_truncated:
             return Divert(REJECTED, "text_truncated", sample.text)
+        if self.keep_reasoning and sample.reasoning:  # engines separate it from the answer
+            text = f"<think>\n{sample.reasoning}\n</think>\n\n{text}"
         return Out(text)
 
     def _prompt(self, row: In) -> Prompt | None:

@@ -4,8 +4,11 @@ import pickle
 
 import pytest
 from oasis_ray.content.stages.generate import Generate, In, Out
+from oasis_ray.content.stages.reasoning import In as ReasoningIn
+from oasis_ray.content.stages.reasoning import Reasoning
 from pydantic import ValidationError
 
+from oasis_ray.engine.reasoning import answer_of
 from oasis_ray.stage import (
     FAILED,
     REJECTED,
@@ -86,6 +89,34 @@ def test_generate_keeps_the_reply_without_space_around_it(said, text):
 def test_an_empty_reply_and_one_that_was_cut_off_reject_the_row(sample, expected, kept):
     assert ONE.parse(ROW, [Reply((sample,))]) == expected
     assert ONE.model_copy(update={"keep_truncated": True}).parse(ROW, [Reply((sample,))]) == kept
+
+
+@pytest.mark.parametrize(
+    ("sample", "expected"),
+    [
+        (Sample("Two.", reasoning="One and one."), Out("<think>\nOne and one.\n</think>\n\nTwo.")),
+        (Sample(" Two.\n", reasoning="a\n\nb"), Out("<think>\na\n\nb\n</think>\n\nTwo.")),
+        (Sample("Two."), Out("Two.")),
+        (Sample("", reasoning="One and one."), Divert(REJECTED, "empty_text")),
+        (Sample("Tw", "length", reasoning="One and one."), Divert(REJECTED, "text_truncated", "Tw")),
+    ],
+)
+def test_the_reasoning_that_engines_separate_is_kept_where_the_recipe_asks_for_it(sample, expected):
+    kept = ONE.model_copy(update={"keep_reasoning": True})
+    assert kept.parse(ROW, [Reply((sample,))]) == expected
+    assert ONE.parse(ROW, [Reply((sample,))]) == (Out("Two.") if isinstance(expected, Out) else expected)
+
+
+@pytest.mark.parametrize(
+    "said", ["<think>\nOne and one.\n</think>\n\nTwo.", "One and one.</think>Two.", "<think>One and one.</think>Two."]
+)
+def test_reasoning_that_is_kept_can_be_divided_from_the_answer_again(said):
+    answer, reasoning = answer_of(said)
+    kept = ONE.model_copy(update={"keep_reasoning": True})
+    text = kept.parse(ROW, [Reply((Sample(answer, reasoning=reasoning),))]).text
+    parts = Reasoning().apply(ReasoningIn(text))
+    assert (parts.thought, parts.answer) == ("One and one.", "Two.")
+    assert answer_of(text) == (answer, reasoning)
 
 
 VARIANTS = "input 'variant' names one of common, choice; add `variant: node.field`"
