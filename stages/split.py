@@ -61,7 +61,7 @@ class Split(RowStage[In, Out]):
         """Return the parts, or reject the row."""
         lines = [MARKER.sub("", line, count=1).strip() for line in row.text.splitlines()]
         if self.by == "paragraph":
-            lines = ["\n".join(group) for filled, group in groupby(lines, key=bool) if filled]
+            lines = ["\n".join(group) for _, group in groupby(lines, key=bool)]
         elif self.by == "sentence":
             lines = [sentence for line in lines for sentence in _sentences(line)]
         parts = [part for part in lines if any(map(str.isalnum, part))]

@@ -96,6 +96,7 @@ def test_empty_lines_end_a_paragraph(text, parts):
         ("He has 5. She has 6.", ["He has 5.", "She has 6."]),
         ("Mr. Smith and Dr. J. Jones wait.", ["Mr. Smith and Dr. J. Jones wait."]),
         ("The U.S. flag hangs, e.g. here. Look.", ["The U.S. flag hangs, e.g. here.", "Look."]),
+        ("The U.S. Navy waits at 5 p.m. London time. Look.", ["The U.S. Navy waits at 5 p.m. London time.", "Look."]),
         ("It is No. 5. Is it? No. It is 6.", ["It is No. 5.", "Is it?", "No.", "It is 6."]),
         ("So do I. He does not.", ["So do I.", "He does not."]),
         ("Cats, dogs, etc. and birds. All wait.", ["Cats, dogs, etc. and birds.", "All wait."]),
