@@ -2,10 +2,10 @@
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import yaml
@@ -49,6 +49,29 @@ class Kept(LocalExecutor):
             return list(await asyncio.gather(*(self._pools[pool].ask(call) for call in calls)))
 
         return self._loop.run_until_complete(gather())
+
+
+class Borrowing(Kept):
+    """A local executor for a run on the engines of another one, which keeps them."""
+
+    def __init__(self, lender: Kept) -> None:
+        super().__init__()
+        self._lender = lender
+
+    def start_pools(self, pools: Mapping[str, Pool], *_: Any, **__: Any) -> dict[str, Any]:
+        self._loop, self._pools = self._lender._loop, {name: self._lender._pools[name] for name in pools}
+        return self._pools
+
+
+def run_recipe(kept: Kept, folder: Path, document: dict[str, Any]) -> Path:
+    """Run a job on the demo's engines in this process; return its run folder."""
+    vlm, llm = ({"model": str(model), "device": ENGINES, "max_context_tokens": 1024} for model in (VLM, LLM))
+    pools = {"vlm": vlm, "llm": llm}
+    (folder / "job.yaml").write_text(yaml.safe_dump({"executor": "local", "pools": pools, **document}))
+    run = Run(*load_job(folder / "job.yaml", SHIPPED))
+    run.executor = Borrowing(kept)
+    run.execute()
+    return Path(run.folder)
 
 
 def run_demo(folder: Path) -> Kept:

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.pictures import write_shards
+from benchmarks.quality import scene_of
+from benchmarks.world.oracle import read_caption
 from oasis_ray.engine.chat_template import Chat
 from oasis_ray.errors import RowError
 from oasis_ray.input.admission import admit
@@ -13,7 +16,7 @@ from oasis_ray.output.audit import audit
 from oasis_ray.output.manifest import read_manifest
 from oasis_ray.types import Call, Image, Request, Sampling
 from tests.support.cluster import ENGINES
-from tests.support.engines import DRAWN, ROWS, SHORT, THREADS, Kept, cores_here
+from tests.support.engines import DRAWN, ROWS, SHORT, THREADS, Kept, cores_here, run_recipe
 from tests.support.jobs import rows_of
 from tests.support.models import VLM
 from tests.support.shards import picture
@@ -41,6 +44,25 @@ def test_in_a_local_run_every_row_ends_once(engines: tuple[Kept, Path]) -> None:
     lineage = {(step["node"], step["engine"]) for outcome in ("accepted", "rejected") for row in rows_of(run, outcome)
                for step in row["lineage"]}  # fmt: skip
     assert {("hook", "vlm"), ("categorize", "llm")} <= lineage
+
+
+def test_the_recipe_of_captions_writes_true_captions(engines: tuple[Kept, Path], tmp_path: Path) -> None:
+    write_shards(tmp_path / "shards", "captions", 40, {})
+    (tmp_path / "prompts/describe").mkdir(parents=True)
+    (tmp_path / "prompts/describe/en.txt").write_text("Describe the picture.\nWhat does the picture show?\n")
+    run = run_recipe(engines[0], tmp_path, {
+        "recipe": "caption_gen", "prompts": str(tmp_path / "prompts"),
+        "input": {"path": str(tmp_path / "shards"), "id": "id"}, "output": {"path": str(tmp_path / "run")},
+        "nodes": {"caption": {"with": {"sampling": {"max_tokens": 100}}}},
+    })  # fmt: skip
+    assert audit(str(run)).faults == []
+    rows = rows_of(run, "accepted")
+    assert (len(rows), {row["instruction"] for row in rows}) == (
+        40, {"Describe the picture.", "What does the picture show?"},
+    )  # fmt: skip
+    said = [sentence.true for row in rows for sentence in read_caption(scene_of(row), row["response"])]
+    assert len(said) > 60
+    assert sum(said) / len(said) > 0.9  # as the pair's documentation says of descriptions
 
 
 @pytest.mark.skipif(ENGINES == "gpu", reason="engines on GPUs have the threads that vLLM gives them")
