@@ -26,7 +26,7 @@ from oasis_ray.types import DROPPED
 def probe_of(job: Job, rows: int) -> Job:
     """Return the job of a probe: a sample of `rows` rows by the job's seed, fully scored, into OUTPUT-probe."""
     inputs = job.input.model_copy(update={"sample": Sample(rows=rows, seed=job.seed)})
-    output = job.output.model_copy(update={"path": folder_of(job.output.path)})
+    output = job.output.model_copy(update={"path": folder_of(job.output.path), "nodes": "all"})
     return job.model_copy(update={"input": inputs, "output": output, "score_in_full": 1.0})
 
 

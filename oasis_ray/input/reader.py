@@ -1,6 +1,6 @@
 """Reader: yields the rows of a row group with their images, in small batches."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,14 +23,14 @@ def states(paths: Iterable[str]) -> pa.Table:
     return pa.table({"id": rows.column("id"), "state": rows.drop_columns(["id"]).to_struct_array()})
 
 
-def read(group: RowGroup, config: Input, size: int) -> Iterator[pa.Table]:
-    """Yield batches of the pending rows of a row group: tables with the columns id, source, image, origin, values
-    and state, as far as the job uses them.
+def read(group: RowGroup, config: Input, size: int, kept: Sequence[str] = ()) -> Iterator[pa.Table]:
+    """Yield batches of the pending rows of a row group: tables with the columns id, source, image, origin, values,
+    kept (a struct of the columns that records keep) and state, as far as the job uses them.
     """
     todo = set(group.todo.to_pylist()) if group.todo is not None else None
     checkpoints = states(group.states) if group.states else None
     end = len(group.ids) if todo is None else max(todo, default=-1) + 1
-    names = list(dict.fromkeys(name for name in (config.image, config.origin, *config.columns.values()) if name))
+    names = list(dict.fromkeys(name for name in (config.image, config.origin, *config.columns.values(), *kept) if name))
     if not group.file:
         yield from _made(group, todo, config, checkpoints, size)
         return
@@ -42,7 +42,7 @@ def read(group: RowGroup, config: Input, size: int) -> Iterator[pa.Table]:
         ):
             rows = [at + i for i in range(records.num_rows) if todo is None or at + i in todo]
             if rows:
-                yield _batch(records.take([row - at for row in rows]), rows, group, config, checkpoints)
+                yield _batch(records.take([row - at for row in rows]), rows, group, config, checkpoints, kept)
             at += records.num_rows
             if at >= end:
                 return
@@ -58,7 +58,12 @@ def _made(
 
 
 def _batch(
-    records: pa.RecordBatch, rows: list[int], group: RowGroup, config: Input, checkpoints: pa.Table | None
+    records: pa.RecordBatch,
+    rows: list[int],
+    group: RowGroup,
+    config: Input,
+    checkpoints: pa.Table | None,
+    kept: Sequence[str] = (),
 ) -> pa.Table:
     columns: dict[str, pa.Array] = {
         "id": group.ids.take(pa.array(rows)),
@@ -72,6 +77,9 @@ def _batch(
     if config.columns:  # in a struct, so that their names can't collide with the other columns
         values = [value_column(take_column(records, column)) for column in config.columns.values()]
         columns["values"] = pa.StructArray.from_arrays(values, names=list(config.columns))
+    if kept:
+        values = [value_column(records.column(name)) for name in kept]
+        columns["kept"] = pa.StructArray.from_arrays(values, names=list(kept))
     if checkpoints is not None:
         columns["state"] = checkpoints["state"].take(pc.index_in(columns["id"], checkpoints["id"])).combine_chunks()
     return pa.table(columns)

@@ -16,6 +16,7 @@ from oasis_ray.errors import JobError
 from oasis_ray.input.admission import LFS
 from oasis_ray.input.columns import is_utf8, wrong_columns
 from oasis_ray.input.ids import numbered, repeated, sample_of
+from oasis_ray.input.kept_columns import KeptColumns
 from oasis_ray.input.listing import PARTS_OF_RUNS, Listing, Naming, list_files
 from oasis_ray.job.input import Input, Sample
 from oasis_ray.recipe.source import SourceType
@@ -57,6 +58,7 @@ class Shards:
     input: Input
     groups: tuple[RowGroup, ...] = field(repr=False)
     listing: Listing
+    kept: Mapping[str, pa.DataType] = field(default_factory=dict)  # columns that records keep (`input.keep`)
 
     @property
     def rows(self) -> int:
@@ -113,6 +115,7 @@ def open_shards(config: Input, naming: Naming = "path", source: Mapping[str, Sou
     if config.root is not None and not is_folder("input.root", config.root):
         problems.append(f"input.root: there is no folder {config.root}")
     groups: list[RowGroup] = []
+    kept = KeptColumns(config)
     for file, name in listing.names.items():
         try:
             with store_errors("input.path", config.path, JobError), fs.open(file, "rb") as stream:
@@ -124,6 +127,7 @@ def open_shards(config: Input, naming: Naming = "path", source: Mapping[str, Sou
                 stream.seek(0)
                 shard = pq.ParquetFile(stream)
                 wrong = wrong_columns(shard.schema_arrow, config, file, source)
+                wrong += kept.problems(shard.schema_arrow, file)
                 problems.extend(wrong)
                 if not wrong:
                     groups.extend(_groups(shard, config, file, name, problems))
@@ -135,7 +139,7 @@ def open_shards(config: Input, naming: Naming = "path", source: Mapping[str, Sou
         problems.append(f"input.path: the {len(listing.names)} Parquet files at {config.path} have no rows")
     if problems:
         raise JobError(problems)
-    shards = Shards(config, tuple(groups), listing)
+    shards = Shards(config, tuple(groups), listing, kept.types)
     return shards if config.sample is None else shards.sampled(config.sample)
 
 

@@ -49,6 +49,11 @@ class Input(BaseModel):
         description="Columns of the recipe's values where the names differ: `{question: q}`; `a.b` is the field `b` of "
         "the struct `a`. For a recipe without `source`: a list of text columns that it can use as `source.<column>`.",
     )
+    keep: tuple[str, ...] | Literal["all"] = Field(
+        (),
+        description="Columns to keep in the records' column `columns`, by name; `all`: every column but id, image and "
+        "origin.",
+    )
     repeated_ids: Literal["error", "number"] = Field(
         "error", description="Duplicate ids. error: reject the input. number: rename the second one to `id#2`."
     )

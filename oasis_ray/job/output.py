@@ -1,5 +1,7 @@
 """The `output` key of a job: the run folder."""
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from oasis_ray.job.security import without_secret
@@ -15,6 +17,12 @@ class Output(BaseModel):
     keep_images: bool = Field(False, description="Keep the images of rejected and failed rows too.")
 
     _no_secret = field_validator("path")(without_secret)
+
+    nodes: Literal["all", "none"] = Field(
+        "all",
+        description="all: the output of each node is kept in the column `nodes`. none: it is left out, for smaller "
+        "parts; a report then has no shares of scores, and `browse` no replies.",
+    )
 
     @property
     def folder(self) -> str:

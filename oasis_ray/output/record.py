@@ -15,14 +15,14 @@ from oasis_ray.stage.signature import plain
 from oasis_ray.types import FAILED, Turn
 
 
-def record(ended: Row, recipe: Recipe, *, keep_images: bool) -> dict[str, Any]:
+def record(ended: Row, recipe: Recipe, *, keep_images: bool, keep_nodes: bool = True) -> dict[str, Any]:
     """Return one row of a part: its values by column."""
     outcome = recipe.outcome_of(ended.route)
     spec = recipe.records.get(outcome)
     row: dict[str, Any] = {
         "id": ended.id,
         "image": ended.image if spec or keep_images else None,
-        "nodes": {name: asdict(out) for name, out in ended.values.items() if is_dataclass(out)},  # type: ignore[arg-type]
+        "nodes": {name: asdict(out) for name, out in ended.values.items() if keep_nodes and is_dataclass(out)},  # type: ignore[arg-type]
         "lineage": ended.lineage,
         "scored_in_full": ended.in_full,
         "image_sha256": ended.digest,
@@ -46,7 +46,7 @@ def record(ended: Row, recipe: Recipe, *, keep_images: bool) -> dict[str, Any]:
 
 
 def _columns(ended: Row, spec: Record) -> dict[str, Any]:
-    return {name: plain(ended.value(refs)) for name, refs in spec.columns.items()}
+    return {name: plain(ended.value(refs)) for name, refs in spec.columns.items()} | dict(ended.kept)
 
 
 def _turns(ended: Row, spec: Record) -> list[Turn]:
@@ -66,7 +66,9 @@ def conversations(turns: Sequence[Turn], *, image: bool) -> list[dict[str, str]]
     return [{"from": turn.speaker, "value": text} for turn, text in zip(turns, texts, strict=True)]
 
 
-def batch(rows: Iterable[Row], recipe: Recipe, *, keep_images: bool, waiting: str | None = None) -> pa.Table:
+def batch(
+    rows: Iterable[Row], recipe: Recipe, *, keep_images: bool, keep_nodes: bool = True, waiting: str | None = None
+) -> pa.Table:
     """Return rows as a table of one row, with a list column per outcome that occurs (`part_writer.unpack` reads it).
 
     Rows that wait for a later phase have one more column, named after their folder, `waiting`.
@@ -77,7 +79,9 @@ def batch(rows: Iterable[Row], recipe: Recipe, *, keep_images: bool, waiting: st
         if row.waits:
             rows_of[waiting].append(state(row, recipe))
         else:
-            rows_of[recipe.outcome_of(row.route)].append(record(row, recipe, keep_images=keep_images))
+            rows_of[recipe.outcome_of(row.route)].append(
+                record(row, recipe, keep_images=keep_images, keep_nodes=keep_nodes)
+            )
     occurring = [name for name in names if rows_of[name]]
     schemas = {name: waiting_columns(recipe) if name == waiting else columns_of(recipe, name) for name in occurring}
     return pa.table({name: pa.array([rows_of[name]], pa.list_(pa.struct(list(schemas[name])))) for name in occurring})

@@ -30,7 +30,8 @@ def columns(recipe: Recipe, outcome: str) -> pa.Schema:
     if record := recipe.records.get(outcome):
         nodes = possible(recipe.nodes, record.route)
         scores = pa.struct([(axis, arrow(recipe.type_of(refs))) for axis, refs in record.scores.items()])
-        kept = pa.struct([(name, arrow(recipe.type_of(refs))) for name, refs in record.columns.items()])
+        of_recipe = {name: arrow(recipe.type_of(refs)) for name, refs in record.columns.items()}
+        kept = pa.struct(list({**of_recipe, **recipe.kept}.items()))
         ending = {
             "conversations": pa.list_(TURN), "data_source": pa.string(), "instruction": pa.string(),
             "response": pa.string(),

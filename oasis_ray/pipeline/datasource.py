@@ -40,7 +40,14 @@ class ShardSource(Datasource):  # type: ignore[misc]  # Ray ships no types
         tasks = [groups[at : at + each] for at in range(0, len(groups), max(1, each))]
         return [
             ReadTask(
-                partial(read_groups, some, self._shards.input, self._rows_per_task, self._coordinator),
+                partial(
+                    read_groups,
+                    some,
+                    self._shards.input,
+                    self._rows_per_task,
+                    self._coordinator,
+                    tuple(self._shards.kept),
+                ),
                 BlockMetadata(sum(group.rows for group in some), None, None, None),
             )
             for some in tasks
@@ -48,10 +55,10 @@ class ShardSource(Datasource):  # type: ignore[misc]  # Ray ships no types
 
 
 def read_groups(
-    groups: Sequence[RowGroup], given: Input, size: int, coordinator: Coordinator | None
+    groups: Sequence[RowGroup], given: Input, size: int, coordinator: Coordinator | None, kept: Sequence[str] = ()
 ) -> Iterator[pa.Table]:
     """Yield the rows of `groups` that are left to do, in batches as Arrow IPC bytes, until the run drains."""
     for group in groups:
         if coordinator is not None and coordinator.draining():
             return
-        yield from map(to_ipc, read(group, given, size))
+        yield from map(to_ipc, read(group, given, size, kept))

@@ -12,7 +12,14 @@ from oasis_ray.types import DROPPED, REJECTED, Divert
 
 def fresh_row(source: Mapping[str, Any]) -> Row:
     """Return a row of the source that no node has worked on."""
-    return Row(source["id"], source["source"], source.get("image"), None, origin=source.get("origin"))
+    return Row(
+        source["id"],
+        source["source"],
+        source.get("image"),
+        None,
+        origin=source.get("origin"),
+        kept=source.get("kept") or {},
+    )
 
 
 async def walk(row: Row, runners: list[NodeRunner], *, in_full: bool) -> None:

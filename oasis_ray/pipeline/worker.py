@@ -91,7 +91,14 @@ class RowWorker:
         """Carry a batch of input rows (`reader.read`); return those that have ended or wait, in input order."""
         self._reporting = self._reporting or asyncio.ensure_future(self._report())
         ended = await self._carry_all(batch.to_pylist())
-        return to_batch(ended, self.recipe, keep_images=self.job.output.keep_images, waiting=self.waiting)
+        output = self.job.output
+        return to_batch(
+            ended,
+            self.recipe,
+            keep_images=output.keep_images,
+            keep_nodes=output.nodes == "all",
+            waiting=self.waiting,
+        )
 
     async def _carry_all(self, rows: list[dict[str, Any]]) -> list[Row]:
         """Carry these rows; return those that have ended or wait, in input order."""

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
+import pyarrow as pa
+
 from oasis_ray.errors import RunError
 from oasis_ray.recipe.source import IMAGE_ONLY, SourceType
 from oasis_ray.recipe.spec import Published, RateSpec
@@ -136,6 +138,7 @@ class Recipe:
     about: str = ""
     cite: str = ""
     published: Published | None = None
+    kept: Mapping[str, pa.DataType] = field(default_factory=dict)  # columns of the input that records keep
 
     @property
     def pool_of(self) -> dict[str, str | None]:

@@ -59,6 +59,7 @@ class Row:
     in_full: bool = False
     source: Mapping[str, Any] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
+    kept: Mapping[str, Any] = field(default_factory=dict)  # columns of the input that records keep
     lineage: list[dict[str, Any]] = field(default_factory=list)
     moves: list[dict[str, Any]] = field(default_factory=list)
     origin: str | None = None

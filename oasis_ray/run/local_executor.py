@@ -199,7 +199,7 @@ class _Parts:
 def _batches(work: Work) -> Iterator[pa.Table]:
     """Yield the rows of the input in batches, until the run drains."""
     for group in work.shards.groups:
-        for batch in read(group, work.job.input, work.job.rows_per_task):
+        for batch in read(group, work.job.input, work.job.rows_per_task, tuple(work.shards.kept)):
             if work.coordinator.draining():
                 return
             yield batch

@@ -116,7 +116,7 @@ def due(shards: Shards, waiting: pa.Table, recipe: Recipe, phase: Phase) -> Shar
     """
     here = pa.array([node.name in phase.nodes for node in recipe.nodes], pa.bool_())
     if not waiting.num_rows:
-        return shards if phase.number == 1 else Shards(shards.input, (), shards.listing)
+        return shards if phase.number == 1 else replace(shards, groups=())
     found = pc.index_in(shards.ids, value_set=waiting.column("id")).combine_chunks()
     turn = here.take(waiting.column("place").combine_chunks().take(found))
     chosen = shards.only(pc.fill_null(turn, phase.number == 1))

@@ -73,7 +73,16 @@ def open_input(job: Job, recipe: Recipe, manifest: Mapping[str, Any]) -> Shards:
     if job.input.path and lists(job.input.path, job.output.path):
         where = f"output.path: {job.output.path} is inside the folders that input.path ({job.input.path}) reads"
         raise JobError([f"{where}, so the run would read its own output; choose a folder outside them"])
-    return open_shards(job.input, naming_of(manifest) if manifest else "path", recipe.source)
+    shards = open_shards(job.input, naming_of(manifest) if manifest else "path", recipe.source)
+    clashes = {
+        f"input.keep: record '{name}' has a column '{column}' too; leave it out of `keep`, or rename it in the recipe"
+        for name, record in recipe.records.items()
+        for column in record.columns
+        if column in shards.kept
+    }
+    if clashes:
+        raise JobError(sorted(clashes))
+    return shards
 
 
 def recorded(folder: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import uuid4
 
@@ -111,6 +111,7 @@ class Run:
         step("reading the input")
         opened = open_run(self.job, self.recipe, retry=self.retry, accept_changes=self.accept_changes)
         manifest = opened.manifest
+        self.recipe = replace(self.recipe, kept=opened.todo.kept)
         self.rows, self.before, self.notes = opened.rows, opened.before, opened.notes
         record: dict[str, Any] = {"name": uuid4().hex[:8], "started": now(), "executor": self.job.executor}
         if not opened.todo.groups:
