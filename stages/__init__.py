@@ -2,6 +2,7 @@
 
 from oasis_ray.stage import Stage
 
+from .add_exchange import AddExchange
 from .branch import Branch
 from .categorize import Categorize
 from .classify import Classify
@@ -19,6 +20,7 @@ from .reasoning import Reasoning
 from .respond import Respond
 from .score import Score
 from .split import Split
+from .transcript import Transcript
 from .turns_to_qa import TurnsToQa
 
 STAGES: dict[str, type[Stage]] = {
@@ -35,6 +37,8 @@ STAGES: dict[str, type[Stage]] = {
     "reasoning": Reasoning,
     "conversation": Conversation,
     "turns_to_qa": TurnsToQa,
+    "transcript": Transcript,
+    "add_exchange": AddExchange,
     # Of the method Oasis
     "hook": Hook,
     "categorize": Categorize,

@@ -46,6 +46,10 @@ class Classify(ModelStage[In, Out]):
         """Whether choices decide over rows."""
         return self.accept is not None
 
+    def words(self, field: str) -> tuple[str, ...]:
+        """Return the choices that a row may have after this node."""
+        return (self.accept or self.choices) if field == "choice" else ()
+
     @field_validator("choices", "accept", mode="before")
     @classmethod
     def _no_boolean(cls, value: Any) -> Any:

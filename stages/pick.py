@@ -35,6 +35,10 @@ class Pick(RowStage[In, Out]):
         description="The share of each word. The sum is free: `{a: 3, b: 1}` gives a to three of four rows.",
     )
 
+    def words(self, field: str) -> tuple[str, ...]:
+        """Return the words that may be drawn."""
+        return tuple(self.shares)
+
     @field_serializer("shares")
     def _in_order(self, shares: dict[str, float]) -> list[tuple[str, float]]:
         """Write the shares as a list: their order decides over the draw, and a digest ignores that of a mapping."""

@@ -66,6 +66,11 @@ class Score(ModelStage[In, Out]):
         """The exit of near misses."""
         return ("near_miss",) if self.near_miss else ()
 
+    @property
+    def exits_with_output(self) -> tuple[str, ...]:
+        """A near miss has its score and the judge's reply."""
+        return self.exits
+
     @model_validator(mode="after")
     def _within_the_scale(self) -> "Score":
         low, high = self.scale

@@ -16,13 +16,16 @@ def recipes(
     name: Annotated[
         str | None, typer.Argument(help="A shipped recipe, or the path of a recipe file.", metavar="NAME")
     ] = None,
+    prompts: Annotated[
+        str | None, typer.Option(help="Folder of prompts, searched before the shipped prompts.", metavar="FOLDER")
+    ] = None,
 ) -> None:
     """List the recipes, or explain one.
 
     For one recipe: what it makes, the input that it needs, its nodes, pools, records and published rates.
     """
     if name is not None:
-        _explain(load_recipe(name, SHIPPED))
+        _explain(load_recipe(name, SHIPPED, prompts))
         return
     table = Table(show_edge=False, pad_edge=False)
     for column in ("recipe", "reads", "makes"):

@@ -99,15 +99,16 @@ def read_prices(path: str) -> Prices:
     return prices
 
 
-def load_recipe(name: str, shipped: Shipped) -> Recipe:
-    """Load a recipe without a job: with the shipped prompts, and a pool of each name that its nodes use.
+def load_recipe(name: str, shipped: Shipped, prompts: str | None = None) -> Recipe:
+    """Load a recipe without a job: with a pool of each name that its nodes use.
 
-    name: a shipped recipe, or the path of a recipe file. Raises JobError with all problems.
+    name: a shipped recipe, or the path of a recipe file. prompts: a folder that is searched before the shipped prompts.
+    Raises JobError with all problems.
     """
     recipe = read_recipe(find_recipe(name, shipped.recipes, "recipe"), shipped.recipes)
     nodes = [node for node in recipe.get("nodes") or () if isinstance(node, dict)]
     pools = dict.fromkeys(str(node["pool"]) for node in nodes if node.get("pool"))
-    return _load_recipe(name, {"pools": pools}, "recipe", shipped)
+    return _load_recipe(name, {"pools": pools, "prompts": prompts}, "recipe", shipped)
 
 
 def _load_recipe(name: str, document: Mapping[str, Any], where: str, shipped: Shipped) -> Recipe:

@@ -17,7 +17,7 @@ from oasis_ray.input.listing import Naming
 from oasis_ray.job.job import Job
 from oasis_ray.job.pool import Pool
 from oasis_ray.output.counts import Counts
-from oasis_ray.recipe.recipe import Node, Recipe
+from oasis_ray.recipe.recipe import Node, Recipe, written
 from oasis_ray.recipe.routes import diverted
 from oasis_ray.stage.prompt import Prompt, Prompts
 from oasis_ray.storage import locate, on_disk, store_errors, write_atomically
@@ -108,7 +108,14 @@ def describe(
             for node in recipe.nodes
         ],
         "records": {
-            name: {"route": record.route, "data_source": record.data_source} for name, record in recipe.records.items()
+            name: {
+                "route": record.route,
+                "data_source": record.data_source,
+                "turns": [written(refs) for refs in record.turns],
+                "scores": {axis: written(refs) for axis, refs in record.scores.items()},
+                "columns": {column: written(refs) for column, refs in record.columns.items()},
+            }
+            for name, record in recipe.records.items()
         },
         "published": recipe.published.model_dump(mode="json") if recipe.published else None,
         "rates": [rate.model_dump(mode="json", by_alias=True) for rate in recipe.rates],

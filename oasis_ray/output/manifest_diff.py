@@ -47,7 +47,7 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 
 
 def _routes(manifest: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the routes of a manifest's nodes and records, as far as the other manifest has them too."""
+    """Return the routes of a manifest's nodes, and its records, as far as the other manifest has them too."""
     common = {node["name"] for node in manifest["nodes"]} & {node["name"] for node in other["nodes"]}
     routes: dict[str, Any] = {
         f"node '{node['name']}'": {key: node.get(key) for key in ("route", "to", "diverts")}
@@ -55,7 +55,7 @@ def _routes(manifest: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, 
         if node["name"] in common
     }
     if "records" in manifest and "records" in other:
-        routes["records"] = {name: record["route"] for name, record in manifest["records"].items()}
+        routes["records"] = manifest["records"]
     return routes
 
 

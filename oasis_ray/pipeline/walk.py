@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
+from oasis_ray.errors import RunError
 from oasis_ray.pipeline.node import NodeRunner
 from oasis_ray.recipe.row import Move, Row
 from oasis_ray.types import DROPPED, REJECTED, Divert
@@ -45,6 +46,12 @@ async def walk(row: Row, runners: list[NodeRunner], *, in_full: bool) -> None:
             if row.first is None:
                 row.route = node.to or row.route
             continue
+        moves, has_output = result.route not in DROPPED, result.route in node.stage.exits_with_output
+        if moves and has_output != (result.out is not None):
+            raise RunError(
+                f"node '{node.name}': stage '{node.kind}' diverts a row to '{result.route}' "
+                f"{'without' if has_output else 'with'} an output; its `exits_with_output` must say so"
+            )
         if result.out is not None:
             row.values[node.name] = result.out
         result = replace(result, route=node.destination(result))

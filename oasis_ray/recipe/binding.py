@@ -103,8 +103,21 @@ class _Binder:
         # If an input is invalid, that is already reported, and further problems would only follow from it.
         if set(inputs) == set(node.inputs):
             self.problems.extend(f"{at}: {problem}" for problem in stage.problems(inputs))
+            self.problems.extend(f"{at}: {problem}" for problem in stage.word_problems(self.words(inputs)))
         self.check_attempts(node, stage, at)
         return Node(node.name, node.stage, stage, node.pool, node.route, inputs, exits, node.to, node.max_attempts)
+
+    def words(self, inputs: Inputs) -> dict[str, list[str]]:
+        """Return the texts that inputs may have, for those whose nodes know them."""
+        stages = {node.name: node.stage for node in self.nodes}
+        found: dict[str, list[str]] = {}
+        for name, refs in inputs.items():
+            if isinstance(refs, Mapping) or not all(ref.node in stages for ref in refs):
+                continue
+            words = [stages[ref.node].words(ref.field) for ref in refs]
+            if all(words):
+                found[name] = list(dict.fromkeys(word for some in words for word in some))
+        return found
 
     def routes(self) -> set[str]:
         """Return all routes that nodes and records name."""
@@ -136,6 +149,8 @@ class _Binder:
 
     def check_ends(self) -> None:
         """Check that every route on which rows end has a record, and that every record has rows."""
+        if any(isinstance(node.stage, Broken) for node in self.nodes):
+            return  # where its rows go is not known
         reached = certain(self.nodes, ())
         of_records = {record.route: name for name, record in self.spec.records.items()}
         for route in reached:

@@ -52,6 +52,11 @@ class Node:
     to: str | None = None
     max_attempts: int = 1
 
+    @property
+    def routes_with_output(self) -> set[str]:
+        """The routes on which rows that this node diverts have its output."""
+        return {self.exits[name] for name in self.stage.exits_with_output if name in self.exits}
+
     def destination(self, divert: Divert) -> str:
         """The route of a row that the stage diverts. Raises RunError for an exit that the stage does not declare."""
         if divert.route in DROPPED:

@@ -52,6 +52,15 @@ class References:
         names = {ref.node for ref in refs}
         given = any(ref.node == SOURCE and not self._may_lack(ref.field) for ref in refs)
         sure = given or "" in names or any(map(self._unsure, names)) or certain(self.nodes, names).get(route, True)
+        for place, ref in enumerate(refs[:-1], start=1):
+            earlier = {one.node for one in refs[:place]} - {"", SOURCE}
+            given = ref.node == SOURCE and not self._may_lack(ref.field)
+            if given or (earlier and certain(self.nodes, earlier).get(route) and not any(map(self._unsure, earlier))):
+                first = " or ".join(wires[:place])
+                self.problems.append(
+                    f"{at}: '{wires[place]}' is never taken, because every row has {first}; put the later node first"
+                )
+                break
         if not alone and not sure:
             self.problems.append(
                 f"{at} is bound to {', '.join(wires)}, but a row on route '{route}' may have passed none of these "

@@ -1,8 +1,9 @@
 """Routes: the ways that rows can take through the nodes of a recipe.
 
 Every row begins on the route `main`. A node sends rows to another route in two ways: its stage diverts some of them
-(`exits`; such a row has the outputs of the nodes before), or all rows that pass the node change to the route `to`. A
-row passes the nodes of the route that it is on. Nodes are passed in the order of the recipe, so no row comes back.
+(`exits`; such a row has the outputs of the nodes before, and that of the stage if it says so), or all rows that pass
+the node change to the route `to`. A row passes the nodes of the route that it is on. Nodes are passed in the order of
+the recipe, so no row comes back.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -25,11 +26,12 @@ def certain(nodes: Sequence[Node], names: Collection[str]) -> dict[str, bool]:
     for node in nodes:
         if node.route not in passed:
             continue
+        before = passed[node.route]
+        passed[node.route] = through = before or node.name in names
         for route in diverted(node):
-            passed[route] = passed.get(route, True) and passed[node.route]
-        passed[node.route] = passed[node.route] or node.name in names
+            passed[route] = passed.get(route, True) and (through if route in node.routes_with_output else before)
         if node.to:
-            through = passed.pop(node.route)
+            del passed[node.route]
             passed[node.to] = passed.get(node.to, True) and through
     return passed
 
@@ -40,11 +42,12 @@ def possible(nodes: Sequence[Node], route: str) -> list[Node]:
     for node in nodes:
         if node.route not in passed:
             continue
+        before = passed[node.route]
+        passed[node.route] = through = before | {node.name}
         for exit_ in diverted(node):
-            passed[exit_] = passed.get(exit_, set()) | passed[node.route]
-        passed[node.route] = passed[node.route] | {node.name}
+            passed[exit_] = passed.get(exit_, set()) | (through if exit_ in node.routes_with_output else before)
         if node.to:
-            through = passed.pop(node.route)
+            del passed[node.route]
             passed[node.to] = passed.get(node.to, set()) | through
     return [node for node in nodes if node.name in passed.get(route, ())]
 

@@ -144,4 +144,6 @@ def open_folder(
     wait = f", {more} more wait for a later phase" if more else ""
     notes.append(f"resuming: {len(ended)} of {shards.rows} rows had ended before{wait}")
     todo = shards.without(ended) if len(ended) else shards
+    if not todo.rows:
+        notes.append("nothing is left to do; for a new run remove this folder, or name another one (output.path)")
     return OpenedRun(job, {**manifest, "state": "running"}, shards.rows, todo, len(ended), notes)

@@ -1,5 +1,6 @@
 """Stage: everything that a stage may import. Values and pure methods; no I/O, no clock, no randomness, no Ray."""
 
+from oasis_ray.errors import nearest
 from oasis_ray.stage.base import ModelStage, RowStage, Stage
 from oasis_ray.stage.language import MIN_CHARS, MIN_PROBABILITY, detect
 from oasis_ray.stage.prompt import Phrases, PhrasesField, Prompt, PromptField, Prompts, PromptsField
@@ -43,4 +44,5 @@ __all__ = [
     "Stage",
     "Turn",
     "detect",
+    "nearest",
 ]  # fmt: skip

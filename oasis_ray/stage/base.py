@@ -6,7 +6,7 @@ does no I/O, uses no clock and no randomness, and sees neither Ray nor an engine
 does not. `In` and `Out` are taken from the annotations of the methods (`signature.contract`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -38,6 +38,11 @@ class Stage(BaseModel):
         return ()
 
     @property
+    def exits_with_output(self) -> tuple[str, ...]:
+        """Those of the `exits` on which a row has the output of this stage: `Divert.out` is set there."""
+        return ()
+
+    @property
     def templates(self) -> list[Prompt]:
         """The texts with slots that this stage fills: its prompts and phrases."""
         found: list[Prompt] = []
@@ -49,6 +54,14 @@ class Stage(BaseModel):
             elif isinstance(value, Phrases):
                 found.extend(value.prompts)
         return found
+
+    def words(self, field: str) -> tuple[str, ...]:
+        """Return the texts that a field of the output may have, where these are known; else nothing."""
+        return ()
+
+    def word_problems(self, words: Mapping[str, Collection[str]]) -> list[str]:
+        """Return problems with texts that inputs may have, where these are known: `words` maps inputs to them."""
+        return []
 
     def accepts(self, out: Any) -> bool:
         """Whether a judge accepts a row for which it wrote `out`. Forecasts use it to compare orders of judges."""

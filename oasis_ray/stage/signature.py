@@ -9,7 +9,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import pyarrow as pa
 
 from oasis_ray.stage.base import Stage
-from oasis_ray.types import Chance, Divert, Slots, Turn
+from oasis_ray.types import Chance, Divert, Image, Slots, Turn
 
 SCALARS = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_(),
            Turn: pa.struct([("speaker", pa.string()), ("text", pa.string())])}  # fmt: skip
@@ -67,9 +67,23 @@ def accepts(want: Any, have: Any) -> bool:
     return all(any(_same(option, h) for option in options) for h in _members(have))
 
 
+WORDS = {str: "text", int: "integer", float: "number", bool: "true or false", Image: "image",
+         list[str]: "list of texts", list[Turn]: "conversation", NoneType: "null"}  # fmt: skip
+
+
 def name_of(kind: Any) -> str:
-    """Return the name of a type as written in code: `str`, `Image | None`."""
-    return " | ".join("None" if k is NoneType else getattr(k, "__name__", str(k)) for k in _members(kind))
+    """Return the name of a type in the words of recipes: `text`, `optional image`, `list of integers`."""
+    kinds = [option for option in _members(kind) if option is not NoneType]
+    names = [_word(option) for option in kinds]
+    return ("optional " if len(kinds) < len(_members(kind)) and kinds else "") + " or ".join(names or ["null"])
+
+
+def _word(kind: Any) -> str:
+    if kind in WORDS:
+        return WORDS[kind]
+    if get_origin(kind) is list:
+        return f"list of {_word(get_args(kind)[0])}s"
+    return getattr(kind, "__name__", str(kind))
 
 
 def _members(kind: Any) -> tuple[Any, ...]:

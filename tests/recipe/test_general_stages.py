@@ -121,7 +121,7 @@ def test_a_row_leaves_at_the_stage_that_diverts_it(
 def test_a_branch_sends_a_row_to_the_route_of_its_word(tmp_path: Path) -> None:
     row = walked(bound(tmp_path), REPLIES | {"Is": "[[Unsure]]"})
     assert row.route == "unsure"
-    assert row.moves == [{"node": "sort", "route": "unsure", "reason": "branch", "detail": "Unsure"}]
+    assert row.moves == [{"node": "sort", "route": "unsure", "reason": "branch_unsure", "detail": "Unsure"}]
 
 
 BROKEN = [
@@ -142,13 +142,13 @@ BROKEN = [
      ("node 'check', with: choices: True is a boolean, not a text; write the choice in quotes, such as \"Yes\" or "
       "\"true\"")),
     ("after: after.score", "after: after.reply",
-     "node 'gain': input 'after' must be float, but 'after.reply' is str"),
+     "node 'gain': input 'after' must be number, but 'after.reply' is text"),
     ("routes: {Unsure: unsure}", "routes: {Unsure: doubt}",
      "record 'unsure': no earlier node sends rows to route 'unsure' (possible: main, doubt)"),
     ("routes: {Unsure: unsure}", "routes: {Unsure: unsure, Yes: main}",
      "node 'sort': exit 'main' leads to route 'main', which the node is on; name another"),
     ("questions: known.questions,", "questions: known.question,",
-     "node 'talk': input 'questions' must be list, but 'known.question' is str"),
+     "node 'talk': input 'questions' must be list of texts, but 'known.question' is text"),
 ]  # fmt: skip
 
 

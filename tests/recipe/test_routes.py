@@ -122,7 +122,7 @@ BROKEN = [
      ("node 'answer': input 'instruction' is bound to 'sort.instruktion', but 'sort' writes: instruction, reply. "
      "Did you mean 'sort.instruction'?")),
     ("{instruction: [tidy.text, sort.instruction]}}\n", "{instruction: [tidy.removed, sort.instruction]}}\n",
-     "node 'answer': input 'instruction' must be str, but 'tidy.removed' is float"),
+     "node 'answer': input 'instruction' must be text, but 'tidy.removed' is number"),
 ]  # fmt: skip
 
 
@@ -132,6 +132,51 @@ def test_a_broken_route_is_reported_when_the_recipe_is_loaded(old: str, new: str
     with pytest.raises(JobError) as error:
         bound(REPAIR.replace(old, new))
     assert problem in [text.removeprefix("r.yaml, ").removeprefix("r.yaml: ") for text in error.value.problems]
+
+
+MEND = """
+name: mend
+nodes:
+  - {name: hook, stage: hook, pool: vlm, inputs: {image: source.image}}
+  - {name: judge, stage: score, pool: llm, inputs: {instruction: hook.text}, with: {prompt: nonsense, accept: [5], near_miss: [4]}, exits: {near_miss: mend}}
+  - {name: clean, stage: clean, route: mend, inputs: {text: judge.reply}}
+  - {name: again, stage: score, route: mend, to: main, pool: llm, inputs: {instruction: clean.text}, with: {prompt: nonsense, accept: [5]}}
+  - {name: kind, stage: pick, with: {shares: {a: 1, b: 1}}}
+  - {name: sort, stage: branch, inputs: {choice: kind.choice}, with: {routes: {a: rejected}}}
+records:
+  accepted: {data_source: a, instruction: hook.text, response: [clean.text, hook.text], scores: {judge: [again.score, judge.score]}}
+"""  # noqa: E501
+
+
+def mended(old: str, new: str) -> list[str]:
+    """The problems of MEND with `old` replaced by `new`; none if it is bound."""
+    assert old in MEND
+    try:
+        bound(MEND.replace(old, new))
+    except JobError as error:
+        return [text.removeprefix("r.yaml, ") for text in error.problems]
+    return []
+
+
+def test_a_row_that_left_by_an_exit_with_output_has_the_output_of_the_node() -> None:
+    assert mended("judge.reply", "judge.reply") == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("[again.score, judge.score]", "[judge.score, again.score]",
+         ("record 'accepted': score 'judge': 'again.score' is never taken, because every row has judge.score; "
+          "put the later node first")),
+        ("[clean.text, hook.text]", "[hook.text, clean.text]",
+         ("record 'accepted': 'response': 'clean.text' is never taken, because every row has hook.text; "
+          "put the later node first")),
+        ("{a: rejected}", "{c: rejected}", "node 'sort': no row has the word 'c' (possible: a, b)."),
+        ("{a: rejected}", "{A: rejected}", "node 'sort': no row has the word 'A' (possible: a, b)."),
+    ],
+)  # fmt: skip
+def test_what_would_never_happen_is_reported(old: str, new: str, problem: str) -> None:
+    assert mended(old, new) == [problem]
 
 
 def records(text: str) -> str:

@@ -143,3 +143,28 @@ def test_rows_that_wait_begin_again_where_the_nodes_are_others(changed: str, run
     assert not (run.path / "phases").exists()
     assert todo(found.todo) == NAMES
     assert list(run.path.rglob("part-*")) == []
+
+
+def test_a_run_in_which_nothing_is_left_to_do_says_so(run: RunFolder) -> None:
+    run.part("1", *map(accepted, NAMES))
+    assert opened(run).notes[-1] == (
+        "nothing is left to do; for a new run remove this folder, or name another one (output.path)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"data_source": "mine"}, "records.accepted.data_source was 'oasis' and is 'mine'"),
+        ({"columns": {"level": "clarity.score"}}, "records.accepted.columns.level was None and is 'clarity.score'"),
+        ({"turns": ["hook.text", "respond.text"]},
+         ("records.accepted.turns was ['categorize.instruction', 'respond.text'] and is "
+          "['hook.text', 'respond.text']")),
+    ],
+)  # fmt: skip
+def test_changed_records_are_refused(change: dict[str, Any], text: str, run: RunFolder) -> None:
+    run.part("1", accepted("a"))
+    records = json.loads((run.path / "run.json").read_text())["records"]
+    with pytest.raises(JobError) as error:
+        opened(run, {"records": records | {"accepted": records["accepted"] | change}})
+    assert error.value.problems[0].endswith(f"holds a run that differs from this job: {text}")

@@ -18,7 +18,7 @@ FAIL = Branch(routes=ROUTES, otherwise="failed")
     ("choice", "route"), [("rec", "boxes"), ("reg", "words"), ("point", "words"), ("bad", REJECTED)]
 )
 def test_a_row_goes_to_the_route_of_its_word(choice, route, stage):
-    assert stage.apply(In(choice)) == Divert(route, "branch", choice)
+    assert stage.apply(In(choice)) == Divert(route, f"branch_{choice}", choice)
 
 
 @pytest.mark.parametrize("choice", ["", "other", "REC", "rec ", "boxes", "a\0b"])
