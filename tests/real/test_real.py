@@ -47,7 +47,7 @@ RECIPE = {
     ],
     "records": {
         "accepted": {"data_source": "text", "instruction": "categorize.instruction", "response": "respond.text"},
-        "captions": {"data_source": "caption", "instruction": "pair.instruction", "response": "clean.text"},
+        "captions": {"route": "caption", "data_source": "caption", "instruction": "pair.instruction", "response": "clean.text"},
     },
 }  # fmt: skip
 
@@ -105,3 +105,19 @@ def test_real_language_goes_through_the_text_only_nodes(
     assert (asked.count("respond"), asked.count("nonsense")) == (len(TEXTS), len(TEXTS))
     for row in ended:  # what it said, for whoever looks (pytest -s)
         print(row["id"], row.get("node"), row.get("reason"), row.get("error"), row["nodes"], sep=" | ")
+
+
+@pytest.mark.parametrize("recipe", ["detailed_inst", "magpie"])
+def test_recipes_of_texts_run_on_it(recipe: str, smollm: Path, tmp_path: Path, job_file: Callable[..., Path]) -> None:
+    texts = [text for text in TEXTS if "." in text]
+    pq.write_table(pa.table({"id": [f"r{n}" for n in range(len(texts))], "caption": texts}), tmp_path / "texts.parquet")
+    given = {"rows": 8} if recipe == "magpie" else {"path": str(tmp_path / "texts.parquet"), "id": "id"}
+    pool = {"model": str(smollm), "device": "cpu", "max_context_tokens": 2048, "kv_cache_gb": 1.0}
+    short = {"with": {"sampling": {"max_tokens": 96, "min_tokens": 1}}}
+    nodes = {"hook": short, "respond": short} if recipe == "magpie" else {}
+    path = job_file(recipe=recipe, input=given, pools={"llm": pool}, nodes=nodes, executor="local", max_failed=1.0)
+    rows = execute(path)["rows"]
+    assert sum(rows.values()) == (8 if recipe == "magpie" else len(texts))
+    assert audit(str(tmp_path / "run")).faults == []
+    for row in rows_of(tmp_path / "run", "accepted"):
+        assert (row["data_source"], bool(row["instruction"]), bool(row["response"])) == (recipe, True, True)
