@@ -98,6 +98,7 @@ bench-report: setup
 
 docs: setup
 	$(BIN)/python docs/fields.py
+	$(BIN)/python -m tests.support.recipe_records
 
 # What a release installs, as exact versions with hashes: docs/security.md. What is pinned stays as it is while it fits;
 # for newer versions: rm requirements/release.txt requirements/build.txt && make lock

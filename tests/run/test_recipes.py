@@ -1,6 +1,8 @@
 """Every recipe runs on scripted engines: each row ends as the recipe says, and the records hold what it promises."""
 
 import re
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,33 +14,9 @@ from oasis_ray.job.load import load_job
 from oasis_ray.recipe.recipe import Recipe
 from tests.support.checkout import ROOT
 from tests.support.jobs import execute, rows_of
-from tests.support.recipe_rows import ACCEPTED, ENDS, ROWS, SQUARE, recipe_shard
-
-JOBS = ROOT / "cluster/jobs/recipes"
-# Recipes with the same requests have the same script.
-SCRIPT_OF = {"match_score_as_coded": "match_score", "vl_thinking_captioned": "vl_thinking"}
-
-
-def job(folder: Path, recipe: str, **nodes: Any) -> Path:
-    """The recipe's job for a cluster, over scripted engines and a few rows."""
-    document = yaml.safe_load((JOBS / f"{recipe}.yaml").read_text(encoding="utf-8"))
-    script = f"tests.support.recipe_scripts:{SCRIPT_OF.get(recipe, recipe)}"
-    pool = {"backend": "scripted", "model": "script", "script": script, "device": "cpu"}
-    rows = {"rows": len(ROWS[recipe])} if recipe == "magpie" else {"path": str(folder / "shards"), "id": "id"}
-    document |= {
-        "input": rows,
-        "output": {"path": str(folder / "run")},
-        "pools": dict.fromkeys(document["pools"], pool),
-        "nodes": document.get("nodes", {}) | nodes,
-        "max_failed": 1.0,
-        "score_in_full": 0.0,
-        "executor": "local",
-    }
-    if recipe != "magpie":
-        recipe_shard(folder / "shards/a.parquet", recipe)
-    path = folder / "job.yaml"
-    path.write_text(yaml.safe_dump(document))
-    return path
+from tests.support.recipe_jobs import JOBS, RECIPES, write_recipe_job
+from tests.support.recipe_records import record_of, records_on, run_recipe
+from tests.support.recipe_rows import ACCEPTED, ENDS, ROWS, SQUARE
 
 
 def ends(run: Path) -> dict[str, tuple[str, str | None, str | None]]:
@@ -52,7 +30,7 @@ def loaded(recipe: str) -> Recipe:
     return load_job(JOBS / f"{recipe}.yaml", SHIPPED)[1]
 
 
-@pytest.mark.parametrize("recipe", sorted(path.stem for path in JOBS.glob("*.yaml")))
+@pytest.mark.parametrize("recipe", RECIPES)
 def test_a_job_for_a_cluster_has_the_pools_that_the_recipe_asks(recipe: str) -> None:
     pools = yaml.safe_load((JOBS / f"{recipe}.yaml").read_text(encoding="utf-8"))["pools"]
     assert {node.pool for node in loaded(recipe).nodes} - {None} == {*pools}
@@ -62,14 +40,13 @@ def test_a_job_for_a_cluster_has_the_pools_that_the_recipe_asks(recipe: str) -> 
     assert bound.cite.startswith("@")
 
 
-PAGE = (ROOT / "docs/recipes.md").read_text(encoding="utf-8")
-ON_THE_PAGE = re.findall(r"```yaml\n(recipe: (\w+)\n.*?)```", PAGE, re.DOTALL)
+PAGES = {path: path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs/recipes").glob("*.md"))}
+ON_PAGES = [job for text in PAGES.values() for job in re.findall(r"```yaml\n(recipe: (\w+)\n.*?)```", text, re.DOTALL)]
+RECORDS = {recipe: record for text in PAGES.values() for recipe, record in records_on(text).items()}
 
 
-@pytest.mark.parametrize(("text", "recipe"), ON_THE_PAGE, ids=lambda value: value if "\n" not in value else "")
-def test_a_job_on_the_recipes_page_is_the_short_form_of_the_job_for_a_cluster(
-    text: str, recipe: str, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize(("text", "recipe"), ON_PAGES, ids=lambda value: value if "\n" not in value else "")
+def test_a_job_on_a_page_is_the_short_form_of_the_job_for_a_cluster(text: str, recipe: str, tmp_path: Path) -> None:
     (tmp_path / "job.yaml").write_text(text)
     short, bound = load_job(tmp_path / "job.yaml", SHIPPED)
     full, _ = load_job(JOBS / f"{recipe}.yaml", SHIPPED) if recipe != "oasis" else (short, bound)
@@ -79,21 +56,38 @@ def test_a_job_on_the_recipes_page_is_the_short_form_of_the_job_for_a_cluster(
     assert models[0] == models[1]
 
 
-def test_the_recipes_page_has_a_section_a_job_and_a_record_for_every_recipe() -> None:
+def test_every_recipe_has_a_line_in_the_overview_and_a_section_a_job_and_a_record_on_a_page() -> None:
     shipped = sorted(path.stem for path in SHIPPED.recipes.glob("*.yaml"))
-    assert sorted(re.findall(r"^## (\w+)$", PAGE, re.MULTILINE)) == shipped
-    assert sorted(recipe for _, recipe in ON_THE_PAGE) == shipped
-    assert [name for name in shipped if f"<!-- record: {name} -->" not in PAGE] == []
+    overview = (ROOT / "docs/recipes.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^\| \[`(\w+)`\]\(recipes/(\w+)\.md(?:#(\w+))?\) \|", overview, re.MULTILINE)
+    sections = {page.stem: re.findall(r"^##? (\w+)$", text, re.MULTILINE) for page, text in PAGES.items()}
+    assert sorted((name, page) for name, page, _ in lines) == sorted(
+        (name, page) for page, names in sections.items() for name in names
+    )
+    assert [name for name, page, anchor in lines if (anchor or page) != name] == []
+    assert (
+        sorted(name for name, _, _ in lines) == sorted(recipe for _, recipe in ON_PAGES) == sorted(RECORDS) == shipped
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The run folder of a recipe's scripted run."""
+    return cache(lambda recipe: run_recipe(tmp_path_factory.mktemp(recipe), recipe))
 
 
 @pytest.mark.parametrize("recipe", sorted(ROWS))
-def test_each_row_ends_as_the_recipe_says(recipe: str, tmp_path: Path) -> None:
-    execute(job(tmp_path, recipe))
-    assert ends(tmp_path / "run") == ENDS[recipe]
+def test_each_row_ends_as_the_recipe_says(recipe: str, finished: Callable[[str], Path]) -> None:
+    assert ends(finished(recipe)) == ENDS[recipe]
 
 
-def accepted(folder: Path, recipe: str, name: str, **nodes: Any) -> dict[str, Any]:
-    execute(job(folder, recipe, **nodes))
+@pytest.mark.parametrize("recipe", sorted(RECORDS))
+def test_the_record_on_a_page_is_that_of_the_run(recipe: str, finished: Callable[[str], Path]) -> None:
+    assert RECORDS[recipe] == record_of(finished(recipe), recipe), "run `make docs`"
+
+
+def accepted(folder: Path, recipe: str, name: str) -> dict[str, Any]:
+    execute(write_recipe_job(folder, recipe))
     return next(row for row in rows_of(folder / "run", "accepted") if row["id"] == name)
 
 
@@ -131,7 +125,7 @@ def test_the_judge_of_a_match_sees_the_image_if_there_is_one_and_the_code_never_
 
 def test_a_score_is_only_noted_unless_the_job_says_which_it_accepts(tmp_path: Path) -> None:
     assert accepted(tmp_path / "all", "match_score", "poor")["scores"] == {"match": 2}
-    execute(job(tmp_path / "best", "match_score", match={"with": {"accept": [8, 9, 10]}}))
+    execute(write_recipe_job(tmp_path / "best", "match_score", nodes={"match": {"with": {"accept": [8, 9, 10]}}}))
     assert ends(tmp_path / "best/run")["poor"] == ("rejected", "match", "score_2")
 
 
@@ -140,13 +134,13 @@ def test_an_evolved_prompt_keeps_what_it_was_and_how_much_it_gained(tmp_path: Pa
     assert (row["instruction"], row["response"]) == ("描述这张图片。请用一句话回答。", "一个青色的正方形。")
     assert row["scores"] == {"before": 6, "after": 9}
     assert row["columns"] == {"gain": 3, "old_instruction": "描述这张图片。", "old_response": SQUARE}
-    execute(job(tmp_path / "best", "prompt_evolve", gain={"with": {"at_least": 1}}))
+    execute(write_recipe_job(tmp_path / "best", "prompt_evolve", nodes={"gain": {"with": {"at_least": 1}}}))
     assert sorted(row["id"] for row in rows_of(tmp_path / "best/run", "accepted")) == ["better"]
 
 
 def test_the_scores_of_an_evolved_prompt_may_come_from_a_judge_that_sees_the_image(tmp_path: Path) -> None:
     seeing = {"pool": "vlm", "inputs": {"image": "source.image"}}
-    path = job(tmp_path, "prompt_evolve", before=seeing, after=seeing)
+    path = write_recipe_job(tmp_path, "prompt_evolve", nodes={"before": seeing, "after": seeing})
     nodes = {node.name: node for node in load_job(path, SHIPPED)[1].nodes}
     assert [(nodes[name].pool, nodes[name].wires["image"]) for name in ("before", "after")] == [
         ("vlm", "source.image"),

@@ -103,9 +103,11 @@ ENDS: dict[str, dict[str, tuple[str, str | None, str | None]]] = {
 ENDS["vl_thinking_captioned"] = ENDS["vl_thinking"]
 
 
-def recipe_shard(path: Path, recipe: str) -> Path:
-    """Write a shard with the rows of a recipe."""
+def recipe_shard(path: Path, recipe: str, copies: int = 1) -> Path:
+    """Write a shard with so many copies of the rows of a recipe; the ids of several are `good.0`, `good.1`."""
     rows = ROWS[recipe]
+    if copies > 1:
+        rows = {f"{name}.{copy}": row for name, row in rows.items() for copy in range(copies)}
     columns = {name for row in rows.values() for name in row} - {"image"}
     image = {"bytes": picture(), "path": None}
     table = {
