@@ -1,0 +1,23 @@
+"""Every recipe with a job for clusters on Ray. Two of them also run in tests/ray/test_recipes_on_ray.py."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.cluster import Cluster
+from tests.support.on_ray import run_twice
+from tests.support.recipe_jobs import RECIPES
+from tests.support.recipe_rows import ENDS
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_recipe_makes_on_ray_the_rows_of_a_run_in_this_process(
+    recipe: str, ray_cluster: Cluster, tmp_path: Path
+) -> None:
+    found = run_twice(tmp_path, recipe)
+    rows, _, faults = found["ray"]
+    assert found["ray"] == found["local"]
+    assert faults == []
+    assert {row["id"]: outcome for outcome in rows for row in rows[outcome]} == {
+        name: outcome for name, (outcome, *_) in ENDS[recipe].items()
+    }
