@@ -4,7 +4,9 @@ The row's id, or the texts in the prompt, say what becomes of the row; `tests.su
 scripts separate a model's reasoning from its answer, as real engines do.
 """
 
+import asyncio
 import re
+from collections.abc import Awaitable, Callable
 
 from oasis_ray.engine.reasoning import answer_of
 from oasis_ray.types import Call, Reply, Sample
@@ -182,3 +184,15 @@ def _as_engines_reply(text: str) -> Reply:
     """A reply whose reasoning is separated, as vLLM's and servers' replies are."""
     answer, reasoning = answer_of(text)
     return Reply((Sample(answer, tokens=len(text.split()), reasoning=reasoning),))
+
+
+def _slowly(script: Callable[[Call], Reply]) -> Callable[[Call], Awaitable[Reply]]:
+    async def reply(call: Call) -> Reply:
+        await asyncio.sleep(0.1)
+        return script(call)
+
+    return reply
+
+
+slow_prompt_evolve = _slowly(prompt_evolve)
+slow_vl_thinking = _slowly(vl_thinking)
