@@ -1,10 +1,7 @@
 """Phases: what order the pools of a recipe are loaded in, and that a run in phases makes the rows of one without."""
 
-import asyncio
 import shutil
 from collections.abc import Callable, Collection
-from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +10,20 @@ import pyarrow.parquet as pq
 import pytest
 
 from oasis_ray.cli import SHIPPED
-from oasis_ray.engine.scripted import ScriptedEngine
 from oasis_ray.errors import FitError
-from oasis_ray.input.reader import read, states
-from oasis_ray.input.shards import RowGroup, Shards, open_shards
+from oasis_ray.input.reader import states
+from oasis_ray.input.shards import RowGroup, Shards
 from oasis_ray.job.load import load_job
-from oasis_ray.output.checkpoint import EMPTY, read_waiting, waiting_folder
-from oasis_ray.output.ledger import ended_ids
-from oasis_ray.output.part_writer import PartWriter, write_part
+from oasis_ray.output.checkpoint import EMPTY
+from oasis_ray.output.part_writer import write_part
 from oasis_ray.output.repair import repair
-from oasis_ray.pipeline.coordinator import LocalCoordinator
-from oasis_ray.pipeline.worker import RowWorker
 from oasis_ray.recipe.recipe import Node, Recipe
 from oasis_ray.run.phases import cut, due
 from oasis_ray.stage import Stage
 from oasis_ray.types import MAIN, Call, Reply
 from tests.support import scripts
-from tests.support.jobs import ENDS, rows_of
+from tests.support.jobs import ENDS
+from tests.support.phase_table import Table, alone
 from tests.support.shards import picture, shard
 
 JobFile = Callable[..., Path]
@@ -59,10 +53,6 @@ def recipe(text: str) -> Recipe:
 
 def _pool(word: str) -> str | None:
     return word.strip(">-") or None
-
-
-def alone(pools: Collection[str]) -> bool:
-    return len(pools) == 1
 
 
 @pytest.mark.parametrize(
@@ -166,67 +156,17 @@ def test_where_nothing_waits_all_begins_in_phase_one() -> None:
     assert (due(given, EMPTY, made, first), due(given, EMPTY, made, second).groups) == (given, ())
 
 
-class Heard:
-    """A watch that lets every row begin."""
-
-    def __init__(self) -> None:
-        self.told: list[Any] = []
-
-    def begin(self, rows: list[str]) -> list[str]:
-        return []
-
-    def stand(self, *_: Any) -> None: ...
-
-    def fail(self, error: str) -> None:
-        raise AssertionError(error)
-
-    def ended(self, rows: list[str], told: list[Any], failed: list[Any], waiting: int, _: float) -> None:
-        self.told.append((len(rows), len(told), waiting))
-
-
 KINDS = {
     "good", "good-2", "caption", "poor-caption", "unclear", "impossible", "invented", "garbled", "garbled-mute",
     "unclear-impossible", "middling", "mute", "unreadable", "long", "broken",
 }  # fmt: skip
 
 
-class Table:
-    """A job whose phases are carried one by one in this process, from the shards into the run folder, without Ray."""
-
-    def __init__(self, job: Path, fits: Callable[[Collection[str]], bool]) -> None:
-        self.job, self.recipe = load_job(job, SHIPPED)
-        self.folder = Path(self.job.output.path)
-        self.phases = cut(self.recipe, self.job.pools, fits)
-        self.calls: list[tuple[str, str]] = []
-
-    def carry(self, number: int, session: str = "s") -> list[Any]:
-        """Carry what is due in the phase of this number; what the watch was told: rows, ended, waiting."""
-        phase, heard = self.phases[number - 1], Heard()
-        waits_for = None if number == phase.of else waiting_folder(number + 1)
-        pools = {name: ScriptedEngine(partial(self._ask, name)) for name in phase.pools}
-        digests = {node.name: node.name for node in self.recipe.nodes}
-        segment = RowWorker(self.job, self.recipe, pools, digests, LocalCoordinator(heard), waits_for)
-        given = open_shards(self.job.input).without(ended_ids(str(self.folder), self.recipe.outcomes))
-        left = due(given, read_waiting(str(self.folder)), self.recipe, phase)
-        writer = PartWriter(str(self.folder), self.recipe, session=f"{session}-{number}", waiting=waits_for)
-        batches = [batch for group in left.groups for batch in read(group, self.job.input, 3)]
-        for task, batch in enumerate(batches):
-            writer.write([asyncio.run(segment.carry_batch(batch))], task)
-        return heard.told
-
-    def _ask(self, pool: str, call: Call) -> Reply:
-        self.calls.append((pool, call.row))
-        if "You judge a description of the picture above" in call.request.text:
-            return Reply.of("True. [[5]]")
-        return scripts.oasis(call)
-
-    def rows(self) -> dict[str, list[dict[str, Any]]]:
-        """All rows by outcome, but for what two runs may differ in."""
-        found = {outcome: rows_of(self.folder, outcome) for outcome in ENDS}
-        for row in chain.from_iterable(found.values()):
-            for step in row["lineage"]:
-                del step["seconds"], step["started"]
-        return found
+def reply(call: Call) -> Reply:
+    """The whole recipe, and the judge of captions that sees the image."""
+    if "You judge a description of the picture above" in call.request.text:
+        return Reply.of("True. [[5]]")
+    return scripts.oasis(call)
 
 
 @pytest.fixture
@@ -239,7 +179,7 @@ def table(tmp_path: Path, job_file: JobFile) -> Callable[..., Table]:
     shard(tmp_path / "shards/b.parquet", rows[7:])
 
     def make(name: str, fits: Callable[[Collection[str]], bool] = alone, **keys: Any) -> Table:
-        return Table(job_file(output={"path": str(tmp_path / name)}, **keys), fits)
+        return Table(job_file(output={"path": str(tmp_path / name)}, rows_per_task=3, **keys), fits, reply)
 
     return make
 
@@ -332,7 +272,7 @@ records:
     said = [f"text {at}" for at in range(9)]
     pq.write_table(pa.table({"id": said, "said": said, "from": said}), tmp_path / "shards/a.parquet", row_group_size=4)
     given = {"path": str(tmp_path / "shards"), "id": "id", "image": None, "columns": ["said"], "origin": "from"}
-    made = Table(job_file(recipe=str(recipe), input=given), alone)
+    made = Table(job_file(recipe=str(recipe), input=given, rows_per_task=3), alone, reply)
     made.carry(1)
     made.carry(2)
     rows = made.rows()["accepted"]
