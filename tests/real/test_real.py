@@ -47,7 +47,8 @@ RECIPE = {
     ],
     "records": {
         "accepted": {"data_source": "text", "instruction": "categorize.instruction", "response": "respond.text"},
-        "captions": {"route": "caption", "data_source": "caption", "instruction": "pair.instruction", "response": "clean.text"},
+        "captions": {"route": "caption", "data_source": "caption", "instruction": "pair.instruction",
+                     "response": "clean.text"},
     },
 }  # fmt: skip
 
