@@ -105,6 +105,12 @@ def export(
     shard_mb: Annotated[
         int, typer.Option(min=1, help="Maximum shard size in megabytes (hf and webdataset).", metavar="N")
     ] = 500,
+    pairs: Annotated[
+        bool,
+        typer.Option(
+            "--pairs", help="Divide conversations: one record for each question and its answer, each with the image."
+        ),
+    ] = False,
     removed: Annotated[
         bool, typer.Option("--removed", help="Include rows whose images are no longer in the input.")
     ] = False,
@@ -122,7 +128,7 @@ def export(
     options = read_options(
         form, split=split, caps=cap or (), dedup=dedup, mix=mix or (), seed=seed, limit=limit,
         images="none" if no_images else images,
-        shard_mb=shard_mb, license=license, removed=removed,
+        shard_mb=shard_mb, license=license, removed=removed, pairs=pairs,
     )  # fmt: skip
     result = write_export(run_folders, folder, options)
     records = next(iter(result.splits.values()))

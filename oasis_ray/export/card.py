@@ -5,14 +5,17 @@ says of the method is what the runs' recipes say (`about`, `cite`).
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from oasis_ray.export.card_facts import Facts
 from oasis_ray.export.provenance import distinct
+from oasis_ray.export.values import STRUCTS, listed
 
 SIZES = [(1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"),
          (10_000_000, "1M<n<10M"), (100_000_000, "10M<n<100M")]  # fmt: skip
@@ -23,10 +26,16 @@ class Verbatim(str):
     """Markdown written by this module, which is not escaped."""
 
 
-def card(manifest: dict[str, Any], features: Any, facts: Facts, sizes: dict[str, int]) -> str:
+def card(
+    manifest: dict[str, Any],
+    features: Any,
+    structs: Mapping[str, pa.StructType],
+    facts: Facts,
+    sizes: dict[str, int],
+) -> str:
     """Return README.md: the front matter that the hub and `datasets` read, and the card.
 
-    `sizes` are the bytes of the shards, by split.
+    `structs` are the types of `scores` and `columns`, `sizes` the bytes of the shards, by split.
     """
     env = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -43,6 +52,7 @@ def card(manifest: dict[str, Any], features: Any, facts: Facts, sizes: dict[str,
         abouts=distinct(manifest, "about"),
         citations=[code_block("bibtex", text) for text in distinct(manifest, "cite")],
         facts=facts,
+        values={struct: listed(structs, struct) for struct in STRUCTS},
         languages=[f"{name} {share:.1%}" for name, share in facts.languages.items()],
     )
     front = yaml.safe_dump(front_matter(manifest, features, facts, sizes), sort_keys=False, allow_unicode=True)

@@ -3,10 +3,12 @@
 Source: the Croissant format specification 1.0 of MLCommons (docs.mlcommons.org/croissant).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from hashlib import file_digest
 from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
 
 from oasis_ray.export.provenance import distinct
 
@@ -28,6 +30,7 @@ CONTEXT: dict[str, Any] = {
     "rai": "http://mlcommons.org/croissant/RAI/",
     **{word: f"cr:{word}" for word in CR},
 }
+TYPES = {pa.int64(): "sc:Integer", pa.float64(): "sc:Float", pa.bool_(): "sc:Boolean"}
 DESCRIPTION = "Instructions with responses, written by models from images."
 TEXTS = {
     "id": "The row's id in its run.",
@@ -41,8 +44,8 @@ TEXTS = {
 }
 
 
-def croissant(folder: Path, manifest: dict[str, Any], axes: list[str]) -> dict[str, Any]:
-    """Return the metadata of the shards below `folder` as JSON-LD."""
+def croissant(folder: Path, manifest: dict[str, Any], structs: Mapping[str, pa.StructType]) -> dict[str, Any]:
+    """Return the metadata of the shards below `folder` as JSON-LD. `structs`: the types of `scores` and `columns`."""
     cite_as = "\n\n".join(text.strip() for text in distinct(manifest, "cite"))
     return {
         "@context": CONTEXT,
@@ -70,7 +73,7 @@ def croissant(folder: Path, manifest: dict[str, Any], axes: list[str]) -> dict[s
                 "@id": "rows",
                 "name": "rows",
                 "description": f"The rows of the splits {', '.join(manifest['splits'])}.",
-                "field": list(_fields(axes, images=manifest["options"]["images"])),
+                "field": list(_fields(structs, images=manifest["options"]["images"])),
             }
         ],
     }
@@ -87,18 +90,34 @@ def _files(folder: Path) -> Iterator[dict[str, Any]]:
         }  # fmt: skip
 
 
-def _fields(axes: list[str], *, images: bool) -> Iterator[dict[str, Any]]:
+def _fields(structs: Mapping[str, pa.StructType], *, images: bool) -> Iterator[dict[str, Any]]:
     for name, text in TEXTS.items():
         yield _field(name, text, "sc:Text", name)
     if images:
         yield _field("image", "The image.", "sc:ImageObject", "image", "bytes")
     else:
         yield _field("image", "The path of the image.", "sc:Text", "image")
-    for axis in axes:
-        yield _field(f"scores/{axis}", f"The score on the axis {axis}, 1 to 5.", "sc:Integer", "scores", axis)
+    for struct, kind in structs.items():
+        for field in kind:
+            yield from _value_fields(struct, field.name, field.type)
     turns = [_field(f"conversations/{key}", text, "sc:Text", "conversations", key) | {"repeated": True}
-             for key, text in (("from", "The speaker: human or gpt."), ("value", "The text."))]  # fmt: skip
+             for key, text in (("from", "The speaker: human, gpt or system."), ("value", "The text."))]  # fmt: skip
     yield from turns
+
+
+def _value_fields(struct: str, name: str, kind: Any) -> Iterator[dict[str, Any]]:
+    """Yield the field of one value of `scores` or `columns`, or the fields of its turn.
+
+    None for a conversation: no path of the format leads into a list within a struct.
+    """
+    text = f"The score on the axis {name}." if struct == "scores" else f"The value {name} of the record."
+    repeated = {"repeated": True} if pa.types.is_list(kind) else {}
+    inner = kind.value_type if repeated else kind
+    if pa.types.is_struct(inner):
+        for part in () if repeated else inner.names:
+            yield _field(f"{struct}/{name}/{part}", text, "sc:Text", struct, f"{name}.{part}")
+        return
+    yield _field(f"{struct}/{name}", text, TYPES.get(inner, "sc:Text"), struct, name) | repeated
 
 
 def _field(name: str, text: str, kind: str, column: str, inner: str | None = None) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import re
 import shutil
 import time
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,9 @@ from oasis_ray.export.card_facts import Facts
 from oasis_ray.export.croissant import croissant
 from oasis_ray.export.images import name_of, store_image
 from oasis_ray.export.options import Options
-from oasis_ray.export.provenance import Exported, describe, rows_have, run_names
+from oasis_ray.export.provenance import Exported, describe, rows_have
+from oasis_ray.export.row_columns import RowColumns
+from oasis_ray.export.run_names import run_names
 from oasis_ray.export.selection import choose
 from oasis_ray.export.shards import features, write_parquet, write_tars
 from oasis_ray.export.shuffle import Shuffle
@@ -46,28 +49,20 @@ def export(folders: list[str], out: str, options: Options) -> Exported:
     try:
         working.mkdir(parents=True)
         manifest = describe(folders, selection, options)
-        packed = options.images != "none" and options.format in ("hf", "webdataset")
+        packed = options.images != "none" and options.has_values
         keep = None if options.images == "none" else name_of if packed else partial(store_image, working)
-        original = options.images == "original"
-        shuffle = Shuffle(selection, run_names(folders), packed=packed, keep=keep, original=original)
+        columns = RowColumns(
+            selection, run_names(folders), packed=packed, keep=keep, original=options.images == "original",
+            full=options.has_values,
+        )  # fmt: skip
+        shuffle = Shuffle(selection, columns)
         buckets = working / ".buckets"
         buckets.mkdir()
         shuffle.spill(buckets)
-        manifest["images"] = {"as": options.images, "rows_that_differ": shuffle.differing}
-        manifest["texts"] = {"rows_changed": shuffle.texts_changed}
-        if shuffle.texts_changed:
-            manifest["notes"].append(
-                f"{rows_have(shuffle.texts_changed)} texts with placeholders or special tokens that trainers interpret "
-                "(<image>, <video>, <|im_end|>); in the turns <image> was removed, and others got a space: < video>"
-            )
-        if shuffle.differing:
-            manifest["notes"].append(_images_note(options, shuffle.differing))
-        if shuffle.without_path:
-            manifest["notes"].append(
-                f"{rows_have(shuffle.without_path)} the image's SHA-256 in place of its path: the input gave none that "
-                "stays below its folder"
-            )
-        _write(working, shuffle, manifest, options, selection.axes, packed=packed)
+        manifest["images"] = {"as": options.images, "rows_that_differ": columns.differing}
+        manifest["texts"] = {"rows_changed": columns.texts_changed}
+        manifest["notes"] += _notes(columns, options)
+        _write(working, shuffle, manifest, options, selection.structs, packed=packed)
         buckets.rmdir()
         _write_json(working / "export.json", manifest)
         files = _files(working)
@@ -81,20 +76,26 @@ def export(folders: list[str], out: str, options: Options) -> Exported:
 
 
 def _write(
-    folder: Path, shuffle: Shuffle, manifest: dict[str, Any], options: Options, axes: list[str], *, packed: bool
+    folder: Path,
+    shuffle: Shuffle,
+    manifest: dict[str, Any],
+    options: Options,
+    structs: Mapping[str, pa.StructType],
+    *,
+    packed: bool,
 ) -> None:
-    """Write the files of one format."""
+    """Write the files of one format. `structs` are the types of `scores` and `columns`."""
     shard_bytes = options.shard_mb * 1_000_000
     if options.format == "hf":
-        columns, facts = features(axes, packed=packed), Facts()
+        columns, facts = features(structs, packed=packed), Facts()
         for split in manifest["splits"]:
             rows = facts.watch(shuffle.rows(split))
             write_parquet(folder, split, rows, columns.arrow_schema, shard_bytes, packed=packed)
         sizes = {
             split: sum(path.stat().st_size for path in folder.glob(f"data/{split}-*")) for split in manifest["splits"]
         }
-        (folder / "README.md").write_text(card(manifest, columns, facts, sizes), encoding="utf-8")
-        _write_json(folder / "croissant.json", croissant(folder, manifest, axes))
+        (folder / "README.md").write_text(card(manifest, columns, structs, facts, sizes), encoding="utf-8")
+        _write_json(folder / "croissant.json", croissant(folder, manifest, structs))
         return
     for split in manifest["splits"]:
         rows = shuffle.rows(split)
@@ -107,6 +108,27 @@ def _write(
     if options.format == "sharegpt":
         info = messages.dataset_info(manifest["runs"][0]["recipe"], manifest["splits"])
         _write_json(folder / "dataset_info.json", info)
+
+
+def _notes(columns: RowColumns, options: Options) -> Iterator[str]:
+    """Yield notes on what is different in the export from what is in the runs."""
+    if columns.texts_changed:
+        yield (
+            f"{rows_have(columns.texts_changed)} texts with placeholders or special tokens that trainers interpret "
+            "(<image>, <video>, <|im_end|>); in the turns <image> was removed, and others got a space: < video>"
+        )
+    if columns.with_system and options.format == "llava":
+        yield (
+            f"{rows_have(columns.with_system)} a system turn, which LLaVA's loader does not take; its text is under "
+            "the key `system`"
+        )
+    if columns.differing:
+        yield _images_note(options, columns.differing)
+    if columns.without_path:
+        yield (
+            f"{rows_have(columns.without_path)} the image's SHA-256 in place of its path: the input gave none that "
+            "stays below its folder"
+        )
 
 
 def _images_note(options: Options, rows: int) -> str:

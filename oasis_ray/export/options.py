@@ -12,6 +12,7 @@ from oasis_ray.types import ACCEPTED
 FormatName = Literal["llava", "sharegpt", "openai", "swift", "hf", "webdataset"]
 Dedup = Literal["none", "text", "image"]
 Images = Literal["as-seen", "original", "none"]
+SHARDS = ("hf", "webdataset")  # formats whose files hold all columns of a row, and its image
 CAPPED = ("origin", "language")
 SPLIT_NAME = re.compile(r"[a-z][a-z0-9_]*")  # becomes a file name and a split of `datasets`
 
@@ -31,6 +32,17 @@ class Options:
     shard_mb: int = 500
     license: str = "other"
     removed: bool = False  # include rows that the input no longer has
+    pairs: bool = False  # a record of each question with its answer
+
+    @property
+    def has_values(self) -> bool:
+        """Whether the rows of the format have all columns, `scores` and `columns` too."""
+        return self.format in SHARDS
+
+    @property
+    def reads_texts(self) -> bool:
+        """Whether the texts of all rows are needed to select rows."""
+        return self.dedup == "text" or "language" in self.caps
 
     def written(self) -> dict[str, Any]:
         """Return the options as `export.json` records them."""

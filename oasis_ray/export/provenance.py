@@ -3,7 +3,6 @@
 `export.json` records no time, place or speed: the same rows with the same options give the same bytes.
 """
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -12,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from oasis_ray.export.options import Options
+from oasis_ray.export.run_names import run_names
 from oasis_ray.export.selection import Selection
-from oasis_ray.input.ids import numbered
 from oasis_ray.output.ledger import counts_of
 from oasis_ray.output.manifest import read_manifest, summary
 from oasis_ray.output.outcomes import outcomes_of
-from oasis_ray.storage import expand, locate
+from oasis_ray.storage import locate
 
 PACKAGES = ("oasis_ray", "pyarrow", "datasets", "langdetect")
 
@@ -37,13 +36,6 @@ class Exported:
     def rows(self) -> int:
         """The number of rows in all splits."""
         return sum(sum(kinds.values()) for kinds in self.splits.values())
-
-
-def run_names(folders: list[str]) -> list[str]:
-    """Return the names of runs, which are those of their folders; a second run of the same name is `name#2`."""
-    names = [expand(folder).rstrip("/").rpartition("/")[2] for folder in folders]
-    repeated = {name: 0 for name, count in Counter(names).items() if count > 1}
-    return [numbered(name, repeated, set(names)) for name in names]
 
 
 def describe(folders: list[str], selection: Selection, options: Options) -> dict[str, Any]:

@@ -5,61 +5,46 @@ in this order: the first of several duplicates is kept, and a cap keeps the firs
 its image, so that no image occurs in two splits, and does not change when the run grows.
 """
 
-import unicodedata
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from oasis_ray.errors import JobError, RunError, nearest
+from oasis_ray.errors import JobError, nearest
+from oasis_ray.export import exchanges, values
+from oasis_ray.export.index import Part, read_index
 from oasis_ray.export.options import Options
-from oasis_ray.export.row_language import detect, node_of, written
+from oasis_ray.export.run_names import run_names
 from oasis_ray.input.ids import numbered, repeated
 from oasis_ray.output.outcomes import kept, outcomes_in
-from oasis_ray.output.parts import parts
 from oasis_ray.output.removed_rows import REMOVED
 from oasis_ray.types import ACCEPTED
 
 UNKNOWN = "unknown"  # the origin of rows without one
-
-
-@dataclass(frozen=True)
-class Part:
-    """A part of a run with rows of one record; bytes are those of its columns, uncompressed."""
-
-    run: int
-    outcome: str
-    fs: Any
-    path: str
-    schema: pa.Schema
-    image_bytes: int
-    text_bytes: int
-    data_sources: tuple[str, ...]
+IRREGULAR = "turns that are not question and answer in turn"
+Kind = tuple[int, str]  # run and record
 
 
 @dataclass
 class Selection:
     """The rows of an export (part, row, id, outcome, split, language), by split and in shuffled order.
 
-    `outcomes` are the names of the runs' records, in the order of their manifests.
+    With `--pairs` a row is an exchange: `exchange` is its number in the record, `record` the id of that.
+    `outcomes` are the names of the runs' records, in the order of their manifests. `structs` are the types of `scores`
+    and `columns`, if the format has them. `per_exchange` are the lists, by run and record, that go with the exchanges.
     """
 
     outcomes: tuple[str, ...]
     parts: list[Part]
     rows: pa.Table
+    structs: Mapping[str, pa.StructType] = field(default_factory=dict)
+    per_exchange: Mapping[Kind, frozenset[values.Field]] = field(default_factory=dict)
     left_out: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-
-    @property
-    def axes(self) -> list[str]:
-        """The axes on which any part has scores, in order of appearance."""
-        scored = [part.schema.field("scores").type for part in self.parts if "scores" in part.schema.names]
-        return list(dict.fromkeys(axis.name for scores in scored for axis in scores))
 
     @property
     def data_sources(self) -> dict[str, list[str]]:
@@ -79,20 +64,58 @@ def choose(folders: list[str], options: Options) -> Selection:
     tables = []
     for run, (folder, names) in enumerate(zip(folders, of_runs, strict=True)):
         for outcome, subfolder in _subfolders(names, options):
-            for part, table in _index(run, folder, outcome, subfolder, options):
+            for part, table in read_index(run, folder, outcome, subfolder, options):
                 tables.append(table.append_column("part", pa.array([len(parts_read)] * table.num_rows, pa.int32())))
                 parts_read.append(part)
-    if not sum(table.num_rows for table in tables):
+    if not sum(part.rows for part in parts_read):
         raise JobError([f"nothing to export: these runs have no rows of the records {', '.join(outcomes)}"])
-    rows = _with_unique_ids(pa.concat_tables(tables))
+    rows = _with_unique_ids(pa.concat_tables(tables), options)
     order = [_hash(options.seed, "order", name) for name in rows.column("id").to_pylist()]
     rows = rows.append_column("order", pa.array(order, pa.uint64())).sort_by(
         [("order", "ascending"), ("id", "ascending")]
     )
     selection = Selection(outcomes, parts_read, rows)
+    if irregular := sum(part.irregular for part in parts_read):
+        selection.left_out[IRREGULAR] = irregular
+    if options.has_values:
+        _unite_values(selection, folders, options)
     _filter(selection, options)
     _split(selection, options)
     return selection
+
+
+def _unite_values(selection: Selection, folders: Sequence[str], options: Options) -> None:
+    """Set the types of the values, and the lists that go with exchanges; note those that are repeated in each."""
+    lengths: dict[Kind, dict[values.Field, values.Lengths]] = defaultdict(dict)
+    several: dict[Kind, int] = defaultdict(int)
+    parts = [part for part in selection.parts if options.mix.get(part.outcome) != 0]
+    for part in parts:
+        kind = part.run, part.outcome
+        several[kind] += part.several
+        for name, found in part.lengths.items():
+            lengths[kind][name] = lengths[kind].get(name, values.Lengths()) + found
+    selection.per_exchange = {
+        kind: frozenset(name for name, found in of_kind.items() if found.per_exchange)
+        for kind, of_kind in lengths.items()
+    }
+    selection.structs = values.unite(
+        [
+            values.Source(
+                f"{folders[part.run].rstrip('/')}/{part.outcome}",
+                part.schema,
+                selection.per_exchange.get((part.run, part.outcome), frozenset()),
+            )
+            for part in parts
+        ]
+    )
+    names = run_names(folders)
+    selection.notes += [
+        f"{name} of {outcome} in run {names[run]} is repeated in each exchange: in {found.differing} of "
+        f"{found.lists} records the list has another length than there are exchanges"
+        for (run, outcome), of_kind in lengths.items()
+        for name, found in of_kind.items()
+        if 0 < found.differing < found.lists and several[run, outcome]
+    ]
 
 
 def _check_mix(options: Options, outcomes: Sequence[str]) -> None:
@@ -116,78 +139,27 @@ def _subfolders(outcomes: Sequence[str], options: Options) -> Iterator[tuple[str
             yield outcome, f"{REMOVED}/{outcome}"
 
 
-def _index(run: int, folder: str, outcome: str, subfolder: str, options: Options) -> Iterator[tuple[Part, pa.Table]]:
-    """Yield the parts in one folder of a run, each with its small columns."""
-    fs, paths = parts(folder, subfolder)
-    for path in paths:
-        try:
-            with fs.open(path, "rb") as stream:
-                file = pq.ParquetFile(stream)
-                language_node = node_of(file.schema_arrow)
-                wanted = ["id", "image_sha256", "origin", "data_source"]
-                wanted += [f"nodes.{language_node}"] if language_node else []
-                if options.dedup == "text" or "language" in options.caps:
-                    wanted += ["instruction", "response"]
-                table = file.read(columns=wanted)
-        except (pa.ArrowException, OSError) as error:
-            raise RunError(f"{path} can't be read: {error}; `oasis-ray audit` reports details") from None
-        sources = tuple(table.column("data_source").unique().drop_null().to_pylist())
-        part = Part(run, outcome, fs, path, file.schema_arrow, *_sizes(file.metadata), sources)
-        yield part, _small_columns(table, part, language_node, options)
-
-
-def _sizes(metadata: Any) -> tuple[int, int]:
-    """Return the bytes of a part's images and of its other columns, uncompressed."""
-    groups = [metadata.row_group(n) for n in range(metadata.num_row_groups)]
-    columns = [group.column(n) for group in groups for n in range(group.num_columns)]
-    images = sum(column.total_uncompressed_size for column in columns if column.path_in_schema.startswith("image."))
-    return images, sum(column.total_uncompressed_size for column in columns) - images
-
-
-def _small_columns(table: pa.Table, part: Part, language_node: str | None, options: Options) -> pa.Table:
-    count = table.num_rows
-    languages = written(table, language_node)
-    if "language" in options.caps:
-        pairs = zip(*(table.column(name).to_pylist() for name in ("instruction", "response")), strict=True)
-        languages = [
-            language or detect(f"{instruction} {response}")
-            for language, (instruction, response) in zip(languages.to_pylist(), pairs, strict=True)
-        ]
-    columns = {
-        "row": pa.array(np.arange(count), pa.int32()),
-        "id": table.column("id"),
-        "outcome": pa.array([part.outcome] * count, pa.string()),
-        "image_sha256": table.column("image_sha256"),
-        "origin": table.column("origin") if "origin" in table.column_names else pa.nulls(count, pa.string()),
-        "language": languages,
-    }
-    if options.dedup == "text":
-        # Other records may share a few instructions, so there the response is compared.
-        texts = table.column("instruction" if part.outcome == ACCEPTED else "response").to_pylist()
-        columns["text"] = pa.array([_text_key(text) for text in texts], pa.binary())
-    return pa.table(columns)
-
-
-def _text_key(text: str) -> bytes:
-    """Return a key that ignores case, whitespace and Unicode compatibility forms."""
-    plain = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
-    return blake2b(plain.encode(), digest_size=16).digest()
-
-
 def _hash(seed: int, use: str, name: str) -> int:
     return int.from_bytes(blake2b(f"{seed}\0{use}\0{name}".encode(), digest_size=8).digest())
 
 
-def _with_unique_ids(rows: pa.Table) -> pa.Table:
-    """Make ids unique that occur in several runs: the second is `id#2`."""
-    duplicates = repeated(rows.column("id"))
+def _with_unique_ids(rows: pa.Table, options: Options) -> pa.Table:
+    """Make ids unique that occur in several runs: the second is `id#2`. Exchanges are named after their records."""
+    if not options.pairs:
+        at = rows.column_names.index("id")
+        return rows.set_column(at, "id", _unique(rows.column("id")))
+    first = pc.equal(rows.column("exchange"), 0)
+    return exchanges.name(rows, _unique(rows.column("id").filter(first)))
+
+
+def _unique(ids: pa.ChunkedArray) -> pa.ChunkedArray:
+    duplicates = repeated(ids)
     if not len(duplicates):
-        return rows
+        return ids
     counts = dict.fromkeys(duplicates.to_pylist(), 0)
-    names = rows.column("id").to_pylist()
+    names = ids.to_pylist()
     taken = set(names)
-    at = rows.column_names.index("id")
-    return rows.set_column(at, "id", pa.array([numbered(name, counts, taken) for name in names], pa.string()))
+    return pa.chunked_array([[numbered(name, counts, taken) for name in names]], pa.string())
 
 
 def _filter(selection: Selection, options: Options) -> None:
@@ -201,8 +173,7 @@ def _filter(selection: Selection, options: Options) -> None:
     if options.dedup == "text":
         leave_out("duplicate text", _rank(selection.rows.column("text")) == 0)
     if options.dedup == "image":
-        images = pc.coalesce(selection.rows.column("image_sha256"), selection.rows.column("id"))
-        leave_out("duplicate image", _rank(images) == 0)
+        leave_out("duplicate image", _of_first(selection.rows))
     for name, most in options.caps.items():
         column = selection.rows.column(name)
         if column.null_count == len(column):
@@ -226,8 +197,10 @@ def _filter(selection: Selection, options: Options) -> None:
 
 def _split(selection: Selection, options: Options) -> None:
     """Add the column `split` and sort by it, keeping the order within a split."""
-    names = pc.coalesce(selection.rows.column("image_sha256"), selection.rows.column("id")).to_pylist()
-    positions = np.array([_hash(options.seed, "split", name) for name in names], np.uint64) / 2.0**64
+    positions = (
+        np.array([_hash(options.seed, "split", name) for name in _images(selection.rows).to_pylist()], np.uint64)
+        / 2.0**64
+    )
     ends = np.cumsum(list(options.splits.values()))[:-1]
     numbers = np.searchsorted(ends, positions, side="right")
     empty = [name for n, name in enumerate(options.splits) if not (numbers == n).any()]
@@ -241,9 +214,32 @@ def _is(rows: pa.Table, outcome: str) -> np.ndarray:
     return np.asarray(pc.equal(rows.column("outcome"), outcome))
 
 
+def _images(rows: pa.Table) -> pa.ChunkedArray:
+    """Return the digest of each row's image, or of a row without one the id of its record."""
+    return pc.coalesce(rows.column("image_sha256"), _records(rows))
+
+
+def _records(rows: pa.Table) -> pa.ChunkedArray:
+    """Return the id of the record that each row is, or of which it is an exchange."""
+    return rows.column("record" if "record" in rows.column_names else "id")
+
+
+def _of_first(rows: pa.Table) -> np.ndarray:
+    """Return for each row whether it is of the first record with its image: such a record keeps all its exchanges."""
+    images, records = _codes(_images(rows)), _codes(_records(rows))
+    _, first = np.unique(images, return_index=True)  # codes are 0, 1, … without gaps
+    of_first: np.ndarray = records == records[first][images]
+    return of_first
+
+
+def _codes(column: pa.ChunkedArray) -> np.ndarray:
+    """Return a number for each value, the same for equal values: 0, 1, … without gaps."""
+    return np.asarray(column.combine_chunks().dictionary_encode().indices)
+
+
 def _rank(column: pa.ChunkedArray) -> np.ndarray:
     """Return for each value the number of equal values before it."""
-    codes = np.asarray(column.combine_chunks().dictionary_encode().indices)
+    codes = _codes(column)
     by_code = np.argsort(codes, kind="stable")
     starts = np.searchsorted(codes[by_code], codes[by_code])
     ranks = np.empty(len(codes), np.int64)

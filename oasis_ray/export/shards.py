@@ -4,7 +4,7 @@ A shard is closed when it has reached its size, so it exceeds it by at most one 
 """
 
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -17,19 +17,22 @@ from oasis_ray.export.messages import as_json
 GROUP_ROWS = {True: 100, False: 1000}  # with and without images, as `datasets` itself writes
 
 
-def features(axes: list[str], *, packed: bool) -> Any:
-    """Return the `datasets.Features` of a row; `image` is an image, or the path of one that is not exported."""
+def features(structs: Mapping[str, pa.StructType], *, packed: bool) -> Any:
+    """Return the `datasets.Features` of a row; `image` is an image, or the path of one that is not exported.
+
+    structs: the types of `scores` and `columns`, if rows have them.
+    """
     import datasets
 
     text = datasets.Value("string")
-    scores = {"scores": {axis: datasets.Value("int64") for axis in axes}} if axes else {}
+    given = datasets.Features.from_arrow_schema(pa.schema(dict(structs)))
     return datasets.Features(
         {
             "id": text,
             "image": datasets.Image() if packed else text,
             "conversations": datasets.List({"from": text, "value": text}),
             "data_source": text, "instruction": text, "response": text,
-            **scores,
+            **given,
             "origin": text, "language": text, "run": text, "image_sha256": text,
         }
     )  # fmt: skip

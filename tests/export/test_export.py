@@ -18,6 +18,7 @@ from oasis_ray.export.card import escaped
 from oasis_ray.export.export import export
 from oasis_ray.export.images import name_of, reference
 from oasis_ray.export.options import FormatName, read_options
+from oasis_ray.export.row_columns import RowColumns
 from oasis_ray.export.row_language import detect
 from oasis_ray.export.selection import choose
 from oasis_ray.export.shuffle import Shuffle
@@ -250,7 +251,7 @@ def test_a_disk_that_cannot_be_written_is_reported(make: Make, tmp_path: Path) -
 def test_a_part_that_changes_during_the_export_is_noticed(make: Make, tmp_path: Path) -> None:
     selection = choose([str(make(accepted(4)))], read_options("llava"))
     make(accepted(3))
-    shuffle = Shuffle(selection, ["run"], packed=False, keep=None)
+    shuffle = Shuffle(selection, RowColumns(selection, ["run"], packed=False, keep=None))
     shuffle.spill(tmp_path)
     with pytest.raises(RunError, match="split train: a part was changed during the export; missing rows: 1"):
         list(shuffle.rows("train"))

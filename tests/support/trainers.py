@@ -21,6 +21,7 @@ from oasis_ray.job.limits import Limits
 from tests.support.checkout import ROOT
 from tests.support.ended_rows import row, write_run
 from tests.support.jobs import write_job
+from tests.support.talks import talk, turns, write_talks
 
 MODEL = ROOT / "benchmarks/models/vlm"
 OWN = "project"  # the environment of the project itself
@@ -98,35 +99,69 @@ CAPTION = _as_it_is("plain", "描述这张图。", "一片红色。")
 SAID = [*ACCEPTED, CAPTION]
 
 
-def exported(folder: Path, form: str) -> Path:
-    """The export, in one format, of a run of these rows."""
+class Talk(NamedTuple):
+    """A conversation: a system turn or none, and the texts of human and gpt in turn."""
+
+    image: str | None
+    system: str | None
+    texts: tuple[str, ...]
+
+
+TALKS = [
+    Talk("plain", "Be short.\n日本語", ("How many signs?", "2", "Which?", "null", 'Why "so"?', "[1, 2]")),
+    Talk("clear", None, ("What is green?", "The left.", "And the right?", "White.")),
+    Talk(None, "Say numbers.", ("What is three and three?", "6")),
+]
+ROWS = len(SAID) + len(TALKS)
+
+
+def exported(folder: Path, form: str, *, talks: bool = True, **options: Any) -> Path:
+    """The export, in one format, of a run of these rows and, with `talks`, of a run of these conversations."""
     rows = [
         row(f"r{n}", said.asked, said.answered, IMAGES[said.image] if said.image else None)
         for n, said in enumerate(ACCEPTED)
     ]
     rows.append(row("caption", CAPTION.asked, CAPTION.answered, IMAGES["plain"], said="zh-cn"))
     run = write_run(folder / "run", write_job(folder), rows)
-    return export([str(run)], str(folder / form), read_options(form)).folder
+    told = [
+        talk(f"t{n}", turns(*one.texts, system=one.system), IMAGES[one.image] if one.image else None, note="n")
+        for n, one in enumerate(TALKS)
+    ]
+    runs = [run, write_talks(folder / "talks", told)] if talks else [run]
+    return export([str(one) for one in runs], str(folder / form), read_options(form, **options)).folder
+
+
+class Sample(NamedTuple):
+    """What a trainer loaded of a row: the texts of all turns, the images by the names of what the judges saw."""
+
+    system: str | None
+    texts: list[str]
+    images: list[str]
 
 
 class Loaded(NamedTuple):
-    """What a trainer loaded, by the question: the answer, the images by the names of what the judges saw."""
+    """What a trainer loaded, by the first question: the row, and what a model is trained to say."""
 
-    turns: dict[str, tuple[str, list[str]]]
+    samples: dict[str, Sample]
     trained: dict[str, str]
 
 
-def expected(opening: str, *, after: str | None = None) -> Loaded:
+def expected(opening: str, *, after: str | None = None, pairs: bool = False) -> Loaded:
     """What a trainer must load.
 
     opening: what stands before a question about an image; after: what a model is trained to say after each answer.
     """
-    asked = [(opening if said.image else "") + said.question for said in SAID]
-    turns = {
-        question: (said.answer, [said.image] if said.image else []) for question, said in zip(asked, SAID, strict=True)
-    }
-    trained = {question: said.answer + after for question, said in zip(asked, SAID, strict=True)} if after else {}
-    return Loaded(turns, trained)
+    talks = [Talk(said.image, None, (said.question, said.answer)) for said in SAID]
+    for one in TALKS:
+        each = zip(one.texts[::2], one.texts[1::2], strict=True) if pairs else [one.texts]
+        talks += [Talk(one.image, one.system, texts) for texts in each]
+    loaded = Loaded({}, {})
+    for one in talks:
+        asked = (opening if one.image else "") + one.texts[0]
+        loaded.samples[asked] = Sample(one.system, [asked, *one.texts[1:]], [one.image] if one.image else [])
+        if after:
+            loaded.trained[asked] = "".join(text + after for text in one.texts[1::2])
+    return loaded
 
 
 def python_of(environment: str) -> str:
@@ -155,18 +190,23 @@ def call(environment: str, *words: object, home: Path, cwd: Path) -> subprocess.
 def load(
     environment: str, script: str, *words: object, home: Path, cwd: Path, roles: tuple[str, str] = ("user", "assistant")
 ) -> Loaded:
-    """What a script of `tests/trainers` loads in an environment; each row must be a question and an answer."""
+    """What a script of `tests/trainers` loads in an environment; the roles must alternate after a system turn."""
     done = call(environment, ROOT / "tests/trainers" / script, *words, home=home, cwd=cwd)
     assert done.returncode == 0, done.stderr[-5000:]
     loaded = Loaded({}, {})
     samples = json.loads(done.stdout.splitlines()[-1])
     for sample in samples:
-        asked, answered = sample["messages"]
-        assert (asked["role"], answered["role"]) == roles
-        loaded.turns[asked["content"]] = (answered["content"], [recognised(image) for image in sample["images"]])
+        system, messages = sample["system"], sample["messages"]
+        if messages[0]["role"] == "system":
+            assert system is None
+            system, messages = messages[0]["content"], messages[1:]
+        assert [turn["role"] for turn in messages] == [*roles] * (len(messages) // 2)
+        asked = messages[0]["content"]
+        images = [recognised(image) for image in sample["images"]]
+        loaded.samples[asked] = Sample(system, [turn["content"] for turn in messages], images)
         if "trained" in sample:
-            loaded.trained[asked["content"]] = sample["trained"]
-    assert len(loaded.turns) == len(samples)
+            loaded.trained[asked] = sample["trained"]
+    assert len(loaded.samples) == len(samples)
     return loaded
 
 

@@ -8,6 +8,7 @@ from picture import printed
 
 samples = [
     {
+        "system": None,
         "messages": [{"role": turn["from"], "content": turn["value"]} for turn in row["conversations"]],
         "images": [printed(row["image"].convert("RGB"))] if row["image"] else [],
     }

@@ -29,6 +29,7 @@ def sample(converted: dict[str, Any], prepared: dict[str, Any]) -> dict[str, Any
     no_scaling = {"image_max_pixels": 10**9, "image_min_pixels": 0}
     images = template.mm_plugin._regularize_images(converted["_images"] or [], **no_scaling)["images"]
     return {
+        "system": converted["_system"] or None,
         "messages": converted["_prompt"] + converted["_response"],
         "images": [printed(image) for image in images],
         "trained": reader["tokenizer"].decode([label for label in prepared["labels"] if label != -100]),

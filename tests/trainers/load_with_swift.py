@@ -22,6 +22,7 @@ def sample(row: dict[str, Any]) -> dict[str, Any]:
     ]
     labels = [label for label in template.encode(row)["labels"] if label != -100]
     return {
+        "system": given.system,
         "messages": given.messages,
         "images": [printed(image) for image in images],
         "trained": template.tokenizer.decode(labels),

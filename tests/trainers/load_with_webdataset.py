@@ -10,6 +10,7 @@ from picture import printed
 
 samples = [
     {
+        "system": None,
         "messages": [{"role": turn["from"], "content": turn["value"]} for turn in sample["json"]["conversations"]],
         "images": [printed(PIL.Image.fromarray(value)) for value in sample.values() if isinstance(value, np.ndarray)],
     }

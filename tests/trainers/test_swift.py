@@ -6,18 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.trainers import MODEL, call, expected, exported, load
+from tests.support.trainers import MODEL, ROWS, call, expected, exported, load
 
 FILES = {"swift": "train.jsonl", "openai": "train.jsonl", "sharegpt": "train.jsonl", "llava": "train.json", "hf": ""}
 OPENING = {"swift": "<image>", "openai": "<image>", "sharegpt": "<image>\n", "llava": "<image>\n", "hf": "<image>\n"}
 
 
+@pytest.mark.parametrize("pairs", [False, True])
 @pytest.mark.parametrize("form", FILES)
-def test_ms_swift_loads_every_row_as_it_was_said_and_seen(form: str, tmp_path: Path) -> None:
-    folder = exported(tmp_path, form)
+def test_ms_swift_loads_every_row_as_it_was_said_and_seen(form: str, pairs: bool, tmp_path: Path) -> None:
+    folder = exported(tmp_path, form, pairs=pairs)
     data_set = FILES[form] or folder
     loaded = load("swift", "load_with_swift.py", data_set, MODEL, home=tmp_path, cwd=folder)
-    assert loaded == expected(OPENING[form], after="<|im_end|>\n")
+    assert loaded == expected(OPENING[form], after="<|im_end|>\n", pairs=pairs)
 
 
 @pytest.mark.parametrize("form", ["swift", "openai", "hf"])
@@ -27,7 +28,7 @@ def test_ms_swift_trains_three_steps(form: str, tmp_path: Path) -> None:
         "model": MODEL, "model_type": "qwen2_vl", "template": "qwen2_vl", "dataset": FILES[form] or folder,
         "strict": "true",
         "tuner_type": "full", "torch_dtype": "float32", "max_steps": 3, "logging_steps": 1,
-        "per_device_train_batch_size": 3, "gradient_accumulation_steps": 3,  # nine rows a step: all of them
+        "per_device_train_batch_size": 3, "gradient_accumulation_steps": ROWS // 3,  # all rows a step
         "output_dir": output, "add_version": "false", "save_strategy": "no", "report_to": "none",
         "check_model": "false",
     }  # fmt: skip
