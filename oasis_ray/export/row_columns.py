@@ -78,24 +78,20 @@ class RowColumns:
     def _texts(self, rows: pa.Table, parents: np.ndarray, exchange: np.ndarray | None) -> dict[str, Any]:
         """Return the texts of rows. Turns lose placeholders and special tokens, except for the row's own image."""
         turns = [_harmless(said) for said in rows.column("conversations").to_pylist()]
-        instructions, responses = (rows.column(name).to_pylist() for name in ("instruction", "response"))
+        said = [rows.column(name).to_pylist() for name in ("instruction", "response")]
+        made: dict[str, Any] = {name: rows.column(name) for name in TEXTS}
         if exchange is not None:
             turns = [exchanges.exchange(turns[parent], n) for parent, n in zip(parents, exchange, strict=True)]
-            of_first = zip(parents, exchange, turns, strict=True)
             said = [
-                [exchanges.bare(turn["value"]) for turn in own[-2:]] if n else [instructions[parent], responses[parent]]
-                for parent, n, own in of_first
-            ]
-            instructions, responses = (list(texts) for texts in zip(*said, strict=True))
+                [exchanges.bare(own[at]["value"]) if n else texts[parent]
+                 for parent, n, own in zip(parents, exchange, turns, strict=True)]
+                for at, texts in zip((-2, -1), said, strict=True)
+            ]  # fmt: skip
+            texts = {name: pa.array(of_name, pa.string()) for name, of_name in zip(TEXTS[2:], said, strict=True)}
+            made |= {"data_source": made["data_source"].take(pa.array(parents)), **texts}
         self.with_system += sum(own[0]["from"] == exchanges.SYSTEM for own in turns if own)
-        self.texts_changed += sum(map(_is_changed, instructions, responses))
-        sources = rows.column("data_source")
-        return {
-            "conversations": pa.array(turns, pa.list_(TURN)),
-            "data_source": sources if exchange is None else sources.take(pa.array(parents)),
-            "instruction": pa.array(instructions, pa.string()),
-            "response": pa.array(responses, pa.string()),
-        }
+        self.texts_changed += sum(map(_is_changed, *said))
+        return made | {"conversations": pa.array(turns, pa.list_(TURN))}
 
     def _images(self, rows: pa.Table, parents: np.ndarray, digests: pa.ChunkedArray) -> dict[str, Any]:
         """Return the names of the images, and their bytes if rows hold them. Each image is processed once."""
