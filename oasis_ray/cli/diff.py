@@ -107,6 +107,7 @@ def _shifts(shifted: "Iterable[Shift]") -> Table:
     for column in ("rows", "mean before", "mean after", "change", "higher", "lower"):
         table.add_column(column, justify="right")
     for shift in shifted:
-        means = (f"{shift.before:.2f}", f"{shift.after:.2f}", f"{shift.after - shift.before:+.2f}")
+        digits = 2 if max(abs(shift.before), abs(shift.after)) >= 1 else 4  # shares and the like
+        means = (f"{shift.before:.{digits}f}", f"{shift.after:.{digits}f}", f"{shift.after - shift.before:+.{digits}f}")
         table.add_row(shift.axis.translate(VISIBLE), str(shift.rows), *means, str(shift.up), str(shift.down))
     return table

@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 
 from oasis_ray.errors import JobError, counted
-from oasis_ray.explore.index import Index, declared_outcomes, local_path, open_database
+from oasis_ray.explore.index import Index, as_json, declared_outcomes, local_path, open_database
 from oasis_ray.output.manifest import read_manifest
 from oasis_ray.output.manifest_diff import changes
 
@@ -172,8 +172,8 @@ class Comparison:
         """
         sides = ", ".join(
             f"CASE WHEN {side}.outcome IS NOT NULL THEN struct_pack("
-            f"outcome := {side}.outcome, node := {side}.node, reason := {side}.reason, scores := {side}.scores, "
-            f"said := {side}.said) END AS {name}"
+            f"outcome := {side}.outcome, node := {side}.node, reason := {side}.reason, "
+            f"scores := {as_json(f'{side}.scores')}, said := {side}.said) END AS {name}"
             for side, name in (("old", "before"), ("new", "after"))
         )
         try:

@@ -2,8 +2,9 @@
 
 It holds the fields to filter by (id, outcome, node, reason, scores, language), the opening of the text, and the part
 and position of the row. Images and full texts stay in the parts. `refresh` picks up parts that were added, removed or
-replaced while a run is active. Outcomes are those that the run's manifest declares, and sort in that order. Values are
-always bound parameters; only the checked names of outcomes, and column names, quoted, are inserted into SQL.
+replaced while a run is active. Outcomes are those that the run's manifest declares, and sort in that order. Scores are
+numbers, of which those without decimals are given as integers. Values are always bound parameters; only the checked
+names of outcomes, and column names, quoted, are inserted into SQL.
 """
 
 import glob
@@ -76,7 +77,7 @@ class Index:
         self._schemas: dict[Part, pa.Schema] = {}
         db.execute(
             f"CREATE TABLE {name} (id VARCHAR, outcome outcome, node VARCHAR, reason VARCHAR, language VARCHAR, "
-            "scores MAP(VARCHAR, BIGINT), said VARCHAR, part VARCHAR, place BIGINT)"
+            "scores MAP(VARCHAR, DOUBLE), said VARCHAR, part VARCHAR, place BIGINT)"
         )
         self.refresh()
 
@@ -184,6 +185,18 @@ class Index:
         ]  # DuckDB treats each path as a glob pattern
 
 
+def plain(number: float | None) -> float | int | None:
+    """Return a score of the table as it is shown: 5, not 5.0."""
+    return int(number) if number is not None and number.is_integer() else number
+
+
+def as_json(scores: str) -> str:
+    """Return SQL for the scores of a row as JSON, in which those without decimals are integers."""
+    whole = "e.value = trunc(e.value) AND abs(e.value) < 2^53"
+    value = f"CASE WHEN {whole} THEN to_json(e.value::BIGINT) ELSE to_json(e.value) END"
+    return f"map_from_entries(list_transform(map_entries({scores}), lambda e: {{k: e.key, v: {value}}}))"
+
+
 SCAN = "read_parquet(?, filename = true, file_row_number = true)"
 
 
@@ -194,11 +207,13 @@ def _selection(schema: pa.Schema) -> tuple[str, list[Any]]:
     opening = ["instruction"] * ("instruction" in schema.names)
     opening += [place for name in ("instruction", "text") for (_, field), place in texts.items() if field == name]
     spoken = [place for (_, field), place in texts.items() if field == "language"]
-    judges = {node: place for node, field, place, kind in written if field == "score" and pa.types.is_integer(kind)}
+    judges = {
+        node: _number(place, kind) for node, field, place, kind in written if field == "score" and _is_number(kind)
+    }
     columns = [
         *(name if name in schema.names else "NULL" for name in ("node", "reason")),
         f"coalesce({', '.join([*spoken, 'NULL'])})",
-        f"map(?::VARCHAR[], [{', '.join(judges.values())}]::BIGINT[])",
+        f"map(?::VARCHAR[], [{', '.join(judges.values())}]::DOUBLE[])",
         f"left(coalesce({', '.join([*opening, 'NULL'])}), {SAID_CHARS})",
     ]
     return ", ".join(columns), [list(judges)]
@@ -231,6 +246,15 @@ def _written(schema: pa.Schema) -> list[tuple[str, str, str, pa.DataType]]:
         for node in (nodes if pa.types.is_struct(nodes) else ())
         for field in (node.type if pa.types.is_struct(node.type) else ())
     ]
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+
+def _number(place: str, kind: pa.DataType) -> str:
+    """Return SQL for a number; null for NaN and infinity, which have no place on an axis."""
+    return f"CASE WHEN isfinite({place}) THEN {place} END" if pa.types.is_floating(kind) else place
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -65,7 +65,7 @@ async function look() {
   const nodes = counted(ofOutcome, "node").sort(([a], [b]) => (order.get(a) ?? -1) - (order.get(b) ?? -1));
   options("node", nodes);
   options("reason", counted(ofNode, "reason").sort(([, a], [, b]) => b - a));
-  options("axis", run.axes.map((axis) => [axis.axis, `${axis.least} to ${axis.most}`]));
+  options("axis", run.axes.map((axis) => [axis.axis, `${rounded(axis.least)} to ${rounded(axis.most)}`]));
   options("language", run.languages.map(({ language, rows: count }) => [language, count]));
   const marks = run.marks.filter((mark) => mark.who === run.who).map((mark) => [mark.mark, mark.rows]);
   options("mark", [...marks, ["none", ended - mine]]);

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from oasis_ray.explore import annotations as marks
-from oasis_ray.explore.index import Index, declared_outcomes, local_path, open_database
+from oasis_ray.explore.index import Index, declared_outcomes, local_path, open_database, plain
 from oasis_ray.output.manifest import read_manifest
 
 SEARCH_CHARS = 1000
@@ -29,8 +29,8 @@ class Filter(BaseModel):
     language: str | None = None
     mark: Literal["good", "bad", "none"] | None = None
     axis: str | None = None
-    least: int | None = None
-    most: int | None = None
+    least: float | None = Field(None, allow_inf_nan=False)
+    most: float | None = Field(None, allow_inf_nan=False)
     text: str | None = Field(None, max_length=SEARCH_CHARS)
     after_outcome: str | None = None
     after_id: str | None = None
@@ -71,11 +71,14 @@ class Rows:
                 "places": self._ask(
                     "SELECT outcome, node, reason, count(*) AS rows FROM ends GROUP BY ALL ORDER BY ALL"
                 ),
-                "axes": self._ask(
-                    "SELECT one.key AS axis, min(one.value) AS least, max(one.value) AS most FROM "
-                    "(SELECT unnest(map_entries(scores)) AS one FROM ends) WHERE one.value IS NOT NULL "
-                    "GROUP BY ALL ORDER BY ALL"
-                ),
+                "axes": [
+                    {**axis, "least": plain(axis["least"]), "most": plain(axis["most"])}
+                    for axis in self._ask(
+                        "SELECT one.key AS axis, min(one.value) AS least, max(one.value) AS most FROM "
+                        "(SELECT unnest(map_entries(scores)) AS one FROM ends) WHERE one.value IS NOT NULL "
+                        "GROUP BY ALL ORDER BY ALL"
+                    )
+                ],
                 "languages": self._ask(
                     "SELECT language, count(*) AS rows FROM ends WHERE language IS NOT NULL GROUP BY ALL "
                     "ORDER BY rows DESC, language"
@@ -110,7 +113,8 @@ class Rows:
             place = self._place(name)
             row = self._index.row(place["outcome"], place["part"], place["place"])
             row_marks = self._ask('SELECT who, mark, "at" FROM marks WHERE id = ? ORDER BY who', [name])
-            return {**row, **{key: place[key] for key in ("outcome", "said", "scores")}, "marks": row_marks}
+            scores = {axis: plain(score) for axis, score in place["scores"].items()}
+            return {**row, "outcome": place["outcome"], "said": place["said"], "scores": scores, "marks": row_marks}
 
     def image(self, name: str) -> dict[str, Any]:
         """Return the image of a row as stored in its part, its digest and its source. Raises LookupError."""
@@ -168,7 +172,8 @@ class Rows:
                 terms.append((f"{column} = ?", [value]))
         if query.axis is not None:
             least, most = query.least, query.most
-            terms.append(("scores[?] BETWEEN coalesce(?, -(2^62)) AND coalesce(?, 2^62)", [query.axis, least, most]))
+            between = "coalesce(?::DOUBLE, '-infinity'::DOUBLE) AND coalesce(?::DOUBLE, 'infinity'::DOUBLE)"
+            terms.append((f"scores[?] BETWEEN {between}", [query.axis, least, most]))
         if query.mark is not None:
             mine = "SELECT id FROM marks WHERE who = ?"
             terms.append(

@@ -3,6 +3,8 @@
 
 const unfolded = new Set(); // titles of the open sections
 const FIXED = ["accepted", "rejected", "failed"]; // outcomes that every recipe has, with colours of their own
+const USUAL = [1, 5]; // the scale of a node that names none
+const DOTS = 11; // the longest scale that is drawn: 0 to 10
 const PALETTE = 4; // colours of other records (page.css: --record-1 and so on)
 
 /** An element with these properties and children; strings become text. */
@@ -83,6 +85,7 @@ const words = (text) => make("p", { className: "words", dir: "auto" }, text);
 const block = (title, content, kind = "") => make("section", { className: kind }, make("h2", {}, title), content);
 const turn = (title, text) => block(title, words(text), "turn");
 const number = (value) => value.toLocaleString("en");
+const rounded = (score) => String(Number.isInteger(score) || Math.abs(score) >= 1000 ? Math.round(score) : Number(score.toPrecision(4)));
 
 /** A collapsible section: once opened, it is open for the following rows too. */
 function fold(title, content, kind = "") {
@@ -97,13 +100,15 @@ function facts(pairs) {
 
 function judges(scored, leftAt) {
   return make("table", { className: "verdicts" }, make("tbody", {}, ...scored.map(([node, { score, reply }]) => make("tr",
-    { className: node === leftAt ? "left" : "" }, make("th", { scope: "row" }, node), make("td", {}, scale(score), String(score)),
+    { className: node === leftAt ? "left" : "" }, make("th", { scope: "row" }, node), make("td", {}, scale(node, score), rounded(score)),
     make("td", {}, typeof reply === "string" ? words(reply) : "")))));
 }
 
-/** Five dots, as many of them filled as the score. */
-function scale(score) {
-  const dots = [1, 2, 3, 4, 5].map((dot) => make("i", { className: dot <= score ? "on" : "" }));
+/** A dot for each score of the node's scale, filled up to this one. None for a long scale, or a score with decimals. */
+function scale(node, score) {
+  const [low, high] = run.scales[node] ?? USUAL;
+  if (!Number.isInteger(score) || score < low || score > high || high - low >= DOTS) return null;
+  const dots = Array.from({ length: high - low + 1 }, (_, at) => make("i", { className: low + at <= score ? "on" : "" }));
   return make("span", { className: "scale", ariaHidden: "true" }, ...dots);
 }
 

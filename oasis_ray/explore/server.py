@@ -24,6 +24,7 @@ from oasis_ray.explore.index import local_path
 from oasis_ray.explore.query import Filter, Rows
 from oasis_ray.explore.row_image import RowImages
 from oasis_ray.output.manifest import read_manifest
+from oasis_ray.output.scales import scales_of
 
 ADDRESS = "127.0.0.1"
 HOSTS = (ADDRESS, "localhost")
@@ -91,7 +92,7 @@ def application(rows: Rows, token: str, port: int) -> FastAPI:
         manifest = read_manifest(folder)
         facts = {"name": rows.folder.name, "recipe": manifest["recipe"], "state": manifest["state"],
                 "nodes": [node["name"] for node in manifest["nodes"]], "input_rows": manifest["input"]["rows"],
-                "who": rows.who}  # fmt: skip
+                "scales": scales_of(manifest), "who": rows.who}  # fmt: skip
         return _json({**facts, **rows.overview()})
 
     @app.get("/api/rows")

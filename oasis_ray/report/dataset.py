@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any, Literal, TypeVar
 
 import ijson
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from oasis_ray.errors import JobError
@@ -51,6 +52,7 @@ class ReportRow:
     scores: Mapping[str, int] = field(default_factory=dict)
     cut: tuple[str, ...] = ()  # nodes whose reply was truncated
     moves: tuple[tuple[str, str, str], ...] | None = ()
+    measures: Mapping[str, float] = field(default_factory=dict)  # scores with decimals
 
 
 @dataclass(frozen=True)
@@ -147,20 +149,35 @@ def _parquet_rows(stream: Any, file: str, group: FileGroup) -> Iterator[ReportRo
         yield from _foreign_rows(shard, file)
         return
     paths = [shard.schema.column(i).path for i in range(len(shard.schema.names))]
-    scores = [path for path in paths if path.startswith("nodes.") and path.endswith(".score")]
+    kinds = _scores(shard.schema_arrow)
+    whole = [node for node, kind in kinds.items() if pa.types.is_integer(kind)]
+    numbers = [node for node, kind in kinds.items() if pa.types.is_floating(kind)]
+    scores = [f"nodes.{node}.score" for node in (*whole, *numbers)]
     columns = [path for path in paths if path in (*ENDED, *STEPS, *MOVES, *scores)]
     at = 0
     for batch in shard.iter_batches(batch_size=BATCH, columns=columns):
         for row in batch.to_pylist():
-            nodes = row.get("nodes") or {}
+            given = {node: out["score"] for node, out in (row.get("nodes") or {}).items() if out}
             yield ReportRow(
                 row["id"], group.outcome, (file, at), row.get("origin"), row.get("node"), row.get("reason"),
                 row.get("instruction"), row.get("response"), row.get("image_sha256"),
-                {axis: out["score"] for axis, out in nodes.items() if out and out["score"] is not None},
+                {node: given[node] for node in whole if given.get(node) is not None},
                 tuple(step["node"] for step in row.get("lineage") or () if step["finish"] == "length"),
                 _moves(row["moves"]) if "moves" in row else None,
+                {node: given[node] for node in numbers if given.get(node) is not None},
             )  # fmt: skip
             at += 1
+
+
+def _scores(schema: pa.Schema) -> dict[str, pa.DataType]:
+    """Return the nodes of a part whose output has a field `score`, with its type."""
+    nodes = schema.field("nodes").type if "nodes" in schema.names else pa.null()
+    return {
+        node.name: field.type
+        for node in (nodes if pa.types.is_struct(nodes) else ())
+        for field in (node.type if pa.types.is_struct(node.type) else ())
+        if field.name == "score"
+    }
 
 
 def _moves(moves: Sequence[Mapping[str, str]] | None) -> tuple[tuple[str, str, str], ...]:

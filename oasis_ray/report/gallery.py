@@ -4,6 +4,7 @@ import base64
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from math import isfinite
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -33,7 +34,7 @@ class Shown:
     instruction: str | None
     response: str | None
     image: str | None  # data URI
-    scores: Mapping[str, int] = field(default_factory=dict)
+    scores: Mapping[str, float] = field(default_factory=dict)
     said: list[dict[str, Any]] = field(default_factory=list)
     lineage: list[dict[str, Any]] = field(default_factory=list)
     source: str | None = None
@@ -89,11 +90,16 @@ def _shown(row: Mapping[str, Any], outcome: str, images: RowImages) -> Shown:
         row["id"], outcome, row.get("node"), row.get("reason"), _cut(row.get("detail") or row.get("error")),
         row.get("origin"), _cut(row.get("instruction") or _written(nodes, "instruction")),
         _cut(row.get("response")), image_uri(images, row),
-        {name: out["score"] for name, out in nodes.items() if out.get("score") is not None},
+        {name: score for name, out in nodes.items() if _is_number(score := out.get("score"))},
         [{"node": name, "text": _cut(out.get("reply") or out.get("text") or "")}
          for name, out in nodes.items() if out.get("reply") or out.get("text")],
         row.get("lineage") or [], "{file} · row group {row_group} · row {row}".format(**row["source"]),
     )  # fmt: skip
+
+
+def _is_number(score: Any) -> bool:
+    """Whether a score can be shown: JSON has no NaN, which would make the page's data unreadable."""
+    return isinstance(score, int | float) and isfinite(score)
 
 
 def _written(nodes: Mapping[str, Mapping[str, Any]], name: str) -> str | None:

@@ -51,8 +51,9 @@ function table(head, lines) {
   const cells = (tag, values) => make("tr", {}, ...values.map((value) => make(tag, { className: typeof value === "number" ? "number" : "" }, String(value ?? ""))));
   return make("div", { className: "scroll" }, make("table", {}, make("thead", {}, cells("th", head)), make("tbody", {}, ...lines.map((line) => cells("td", line)))));
 }
+const rounded = (score) => Math.abs(score) >= 1000 ? Math.round(score) : Number(score.toPrecision(4));
 function show(row) {
-  const scores = Object.entries(row.scores).map(([axis, score]) => `${axis} ${score}`).join(" · ");
+  const scores = Object.entries(row.scores).map(([axis, score]) => `${axis} ${rounded(score)}`).join(" · ");
   const steps = row.lineage.map((step) => [step.node, step.digest, step.seed, step.finish, step.prompt_tokens, step.cached_tokens, step.reply_tokens, Math.round(step.seconds * 100) / 100]);
   document.getElementById("row").replaceChildren(
     make("p", { className: "kicker" }, [outcomeOf(row), row.origin, row.source].filter(Boolean).join(" · ")), make("h2", {}, row.id), image(row),

@@ -20,13 +20,14 @@ from plotly.offline import get_plotlyjs
 
 from oasis_ray.report import cost_sections as of_cost
 from oasis_ray.report import run_sections as of_runs
+from oasis_ray.report import score_sections as of_scores
 from oasis_ray.report import text_sections as of_texts
 from oasis_ray.report.gallery import Shown
 from oasis_ray.report.section import Section, outcome_colours
 from oasis_ray.report.statistics import DatasetStatistics, Statistics
 
 SECTIONS: tuple[Callable[[list[DatasetStatistics]], Section | None], ...] = (
-    of_runs.funnel, of_runs.scores, of_texts.lengths, of_texts.languages, of_texts.verbs, of_texts.duplicates,
+    of_runs.funnel, of_scores.scores, of_texts.lengths, of_texts.languages, of_texts.verbs, of_texts.duplicates,
     of_texts.defects, of_texts.overlaps, of_texts.pictures, of_runs.origins, of_cost.cost, of_cost.forecast,
     of_runs.marks,
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Report sections on a run: funnel, scores of the judges, origins of the images, and people's marks."""
+"""Report sections on a run: funnel, origins of the images, and people's marks."""
 
 from collections.abc import Mapping
 from itertools import cycle, islice
@@ -79,55 +79,6 @@ def _ways_out(run: DatasetStatistics, colours: Mapping[str, Colour]) -> dict[str
 def _way(why: str) -> str:
     """Return an entry of a funnel's `left` without its reason."""
     return why.partition(": ")[0]
-
-
-def scores(subjects: list[DatasetStatistics]) -> Section | None:
-    """Section on the scores of the judges by axis, and on their correlations."""
-    judged = [subject for subject in subjects if subject.scores]
-    if not judged:
-        return None
-    plots, rows, together = [], [], []
-    for run in judged:
-        axes = [axis.axis for axis in run.scores]
-        parts = [
-            (
-                str(score),
-                [100 * axis.counts.get(score, 0) / sum(axis.counts.values()) for axis in run.scores],
-                f"rgba(0, 114, 178, {0.2 * score})",
-            )
-            for score in range(1, 6)
-        ]
-        label = f"Shares of the scores 1 to 5 on each axis of {run.name}"
-        plots.append(stacked(label, axes, parts, "% of the rows that reached the judge"))
-        rows += [
-            (
-                run.name,
-                axis.axis,
-                count(sum(axis.counts.values())),
-                f"{axis.mean:.2f}",
-                *(count(axis.counts.get(score, 0)) for score in range(1, 6)),
-            )
-            for axis in run.scores
-        ]
-        together += [
-            (run.name, pair.one, pair.other, count(pair.rows), "–" if pair.pearson is None else f"{pair.pearson:.2f}")
-            for pair in run.correlations
-        ]
-    return Section(
-        "scores",
-        "Scores of the judges",
-        "Scores from 1 (worst) to 5 (best), of all rows that reached a judge, whatever their outcome. A row leaves at "
-        "the first judge that rejects it, so correlations are computed over the rows that both judges scored.",
-        plots,
-        [
-            Table("Scores by axis", ("run", "axis", "rows", "mean", "1", "2", "3", "4", "5"), rows),
-            Table(
-                "Correlation of two axes (Pearson; – if one of them is constant)",
-                ("run", "axis", "other axis", "rows scored on both", "r"),
-                together,
-            ),
-        ],
-    )
 
 
 def origins(subjects: list[DatasetStatistics]) -> Section | None:

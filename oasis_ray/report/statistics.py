@@ -94,11 +94,24 @@ class Verbs(_Part):
 
 
 class Axis(_Part):
-    """Scores of a judge: rows by score."""
+    """Scores of a judge that are integers: rows by score."""
 
     axis: str
     counts: dict[int, int]
     mean: float
+    low: int = Field(1, description="The lowest score of the judge's scale.")
+    high: int = Field(5, description="The highest score of the judge's scale.")
+
+
+class Measure(_Part):
+    """Scores of a judge that are numbers with decimals."""
+
+    axis: str
+    rows: int
+    mean: float
+    least: float
+    most: float
+    percentiles: dict[int, float]
 
 
 class Correlation(_Part):
@@ -255,6 +268,7 @@ class DatasetStatistics(_Part):
     languages: Languages
     verbs: Verbs | None = None
     scores: list[Axis] = []
+    measures: list[Measure] = []
     correlations: list[Correlation] = []
     duplicates: list[Duplicates] = []
     defects: list[Finding] = []

@@ -6,6 +6,7 @@ from math import sqrt
 from typing import Any, TypeVar
 
 from oasis_ray.output.outcomes import kept
+from oasis_ray.output.scales import USUAL, Scale, scales_of
 from oasis_ray.report import statistics as schema
 from oasis_ray.report.dataset import Dataset
 from oasis_ray.report.kinds import IMAGE, kinds_of
@@ -47,6 +48,7 @@ def summarise(
         languages=_languages(spoken),
         verbs=_verbs(spoken),
         scores=_scores(totals, dataset.manifest),
+        measures=_measures(totals, dataset.manifest),
         correlations=list(_correlations(totals)),
         duplicates=list(_duplicates(totals, texts)),
         defects=[
@@ -122,7 +124,8 @@ def _verbs(spoken: Spoken) -> schema.Verbs | None:
 
 
 def _scores(totals: Totals, manifest: Mapping[str, Any] | None) -> list[schema.Axis]:
-    by_axis: dict[str, dict[int, int]] = {node["name"]: {} for node in (manifest or {}).get("nodes", ())}
+    by_axis: dict[str, dict[int, int]] = {name: {} for name in _nodes(manifest)}
+    scales = scales_of(manifest) if manifest else {}
     for (axis, score), rows in sorted(totals.scores.items()):
         by_axis.setdefault(axis, {})[score] = rows
     return [
@@ -130,10 +133,40 @@ def _scores(totals: Totals, manifest: Mapping[str, Any] | None) -> list[schema.A
             axis=axis,
             counts=counts,
             mean=sum(score * rows for score, rows in counts.items()) / sum(counts.values()),
+            low=low,
+            high=high,
         )
         for axis, counts in by_axis.items()
         if counts
+        for low, high in [_scale(scales.get(axis), counts)]
     ]
+
+
+def _nodes(manifest: Mapping[str, Any] | None) -> list[str]:
+    return [str(node["name"]) for node in (manifest or {}).get("nodes", ())]
+
+
+def _scale(given: Scale | None, counts: Mapping[int, int]) -> Scale:
+    """Return the scale of these scores: the given one, or the usual one if it has them all, and else their range.
+
+    A run that was resumed with another scale has scores beyond the given one, by which it is extended.
+    """
+    least, most = min(counts), max(counts)
+    if given is None:
+        return USUAL if USUAL[0] <= least and most <= USUAL[1] else (least, most)
+    return min(given[0], least), max(given[1], most)
+
+
+def _measures(totals: Totals, manifest: Mapping[str, Any] | None) -> list[schema.Measure]:
+    order = {name: place for place, name in enumerate(_nodes(manifest))}
+    return [
+        schema.Measure(
+            axis=axis, rows=numbers.rows, mean=numbers.mean, least=numbers.least, most=numbers.most,
+            percentiles=numbers.percentiles(),
+        )
+        for axis, numbers in sorted(totals.measures.items(), key=lambda item: (order.get(item[0], len(order)), item[0]))
+        if numbers.rows
+    ]  # fmt: skip
 
 
 def _correlations(totals: Totals) -> Iterator[schema.Correlation]:

@@ -15,6 +15,7 @@ from oasis_ray.stats.contamination import Benchmark, grams_of
 from oasis_ray.stats.defects import defects
 from oasis_ray.stats.histogram import Histogram
 from oasis_ray.stats.near_duplicates import LETTER, NearDuplicates
+from oasis_ray.stats.numbers import Numbers
 from oasis_ray.stats.sample import HashSample, number
 from oasis_ray.stats.verbs import load_parser, root_verbs
 from oasis_ray.types import ACCEPTED, DROPPED
@@ -60,6 +61,7 @@ class Totals:
     lengths: dict[tuple[str, str], Histogram] = field(default_factory=lambda: defaultdict(Histogram))  # text, unit
     origins: dict[tuple[str | None, str], Histogram] = field(default_factory=lambda: defaultdict(Histogram))  # words
     scores: Counter[tuple[str, int]] = field(default_factory=Counter)  # axis, score
+    measures: dict[str, Numbers] = field(default_factory=lambda: defaultdict(Numbers))  # axis, of scores with decimals
     both: Counter[tuple[str, str, int, int]] = field(
         default_factory=Counter
     )  # two axes, and their scores of the same row
@@ -108,7 +110,7 @@ class Totals:
         """Add the counts of `other`."""
         for name in ("outcomes", "reasons", "moves", "ends", "scores", "both", "cut", "marked"):
             getattr(self, name).update(getattr(other, name))
-        for name in ("lengths", "origins", "twins", "defects", "overlaps", "gallery"):
+        for name in ("lengths", "origins", "twins", "defects", "overlaps", "gallery", "measures"):
             mine = getattr(self, name)
             for key, value in getattr(other, name).items():
                 mine[key].merge(value)
@@ -117,6 +119,8 @@ class Totals:
 
     def _add_scores(self, row: ReportRow) -> None:
         self.scores.update(row.scores.items())
+        for axis, measured in row.measures.items():
+            self.measures[axis].add(measured)
         for (one, score), (other, its) in combinations(sorted(row.scores.items()), 2):
             self.both[one, other, score, its] += 1
 

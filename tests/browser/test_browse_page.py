@@ -173,6 +173,27 @@ def test_a_row_shows_its_moves_and_its_record_has_a_colour(opened: Page) -> None
     assert opened.wrong == []
 
 
+def test_scores_are_shown_on_the_scale_of_their_judge_and_found_between_decimals(opened: Page) -> None:
+    page = opened.page
+    opened.pick("rejected")
+    page.select_option("#axis", "clarity")
+    page.fill("#least", "1.5")
+    page.press("#least", "Enter")
+    opened.wait("document.querySelector('#count').textContent === '10 rows'")
+    opened.wait("location.hash === '#outcome=rejected&axis=clarity&least=1.5&id=no-02'")
+    assert page.locator("article .verdicts td").first.inner_text() == "3"
+    page.evaluate("Object.assign(run.scales, {ten: [1, 10], none: [0, 10], long: [0, 100]})")
+    dots = page.evaluate(
+        """[["clarity", 3], ["unknown", 5], ["unknown", 6], ["ten", 7], ["ten", 11], ["none", 0], ["long", 7],
+        ["ten", 0.5]].map(([node, score]) => scale(node, score)?.children ?? [])
+        .map((dots) => [...dots].map((dot) => dot.className ? "#" : "-").join(""))"""
+    )
+    assert dots == ["###--", "#####", "", "#######---", "", "#----------", "", ""]
+    figures = page.evaluate("[5, -3, 0.1 + 0.2, 1 / 3, 1e-9, 12345.678, 4444444].map(rounded)")
+    assert figures == ["5", "-3", "0.3", "0.3333", "1e-9", "12346", "4444444"]
+    assert opened.wrong == []
+
+
 def test_a_mark_never_goes_to_the_row_that_was_shown_before(opened: Page, run: RunFolder) -> None:
     before = marks(run)
     opened.page.evaluate(

@@ -46,6 +46,8 @@ def test_rows_are_filtered_searched_and_opened(opened: OpenedPage, artifacts: Pa
     assert "Describe the chart in detail." in detail
     assert "Output of clarity" in detail
     assert "Lineage" in detail
+    assert "nonsense 5 · hallucination 5 · solvability 5 · clarity 5" in detail
+    assert page.evaluate("[5, 0.1 + 0.2, -1 / 3, 12345.678, 1e-9].map(rounded)") == [5, 0.3, -0.3333, 12346, 1e-9]
     page.locator("#detail").screenshot(path=artifacts / "report-row.png")
     page.keyboard.press("Escape")
     assert not page.is_visible("#detail")

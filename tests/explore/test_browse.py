@@ -158,6 +158,9 @@ def test_what_there_is_to_choose_from_comes_from_the_run(looking: TestClient) ->
     judged = ("caption_coherence", "caption_information", "caption_language")
     assert overview == {
         "name": "runs [1]", "recipe": "oasis", "state": "done", "input_rows": 10, "who": "ada",
+        "scales": {
+            axis: [1, 5] for axis in (*judged, "hallucination", "nonsense", "solvability", "clarity")
+        },
         "outcomes": ["accepted", "captions", "rejected", "failed"],
         "places": [
             {"outcome": "accepted", "node": None, "reason": None, "rows": 2},

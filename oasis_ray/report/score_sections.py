@@ -1,0 +1,109 @@
+"""Report section on the scores of the judges: integers by their scale, and numbers by their quantiles."""
+
+from collections.abc import Sequence
+from itertools import count as numbers_from
+
+from oasis_ray.report.section import Section, Table, count, stacked
+from oasis_ray.report.statistics import Axis, DatasetStatistics
+from oasis_ray.stats.histogram import PERCENTILES
+
+MOST_BANDS = 11  # scores or ranges of scores that are told apart: 0 to 10
+SHOWN = tuple(point for point in PERCENTILES if 1 < point < 99)
+
+Scale = tuple[int, int]
+
+
+def scores(subjects: list[DatasetStatistics]) -> Section | None:
+    """Section on the scores of the judges by axis, and on their correlations."""
+    judged = [subject for subject in subjects if subject.scores or subject.measures]
+    if not judged:
+        return None
+    plots, tables = [], []
+    for scale in dict.fromkeys((axis.low, axis.high) for run in judged for axis in run.scores):
+        low, high = scale
+        for run in judged:
+            axes = [axis for axis in run.scores if (axis.low, axis.high) == scale]
+            if axes:
+                label = f"Shares of the scores {low} to {high} on each axis of {run.name}"
+                names = [axis.axis for axis in axes]
+                plots.append(stacked(label, names, _shares(axes, scale), "% of the rows that reached the judge"))
+        tables.append(_table(judged, scale))
+    if measured := _measures(judged):
+        tables.append(measured)
+    if together := _correlations(judged):
+        tables.append(together)
+    return Section(
+        "scores",
+        "Scores of the judges",
+        "Scores of all rows that reached a judge, whatever their outcome, on the scale of the judge. A row leaves at "
+        "the first judge that rejects it, so correlations are computed over the rows that both judges scored.",
+        plots,
+        tables,
+    )
+
+
+def bands(scale: Scale) -> list[Scale]:
+    """Return the scores of a scale, each as a range of one; of a long scale at most `MOST_BANDS` ranges."""
+    low, high = scale
+    steps = (step * 10**power for power in numbers_from() for step in (1, 2, 5))
+    width = next(step for step in steps if high // step - low // step < MOST_BANDS)
+    first = low // width * width
+    return [(max(low, at), min(high, at + width - 1)) for at in range(first, high + 1, width)]
+
+
+def _name(band: Scale) -> str:
+    low, high = band
+    return str(low) if low == high else f"{low} to {high}"
+
+
+def _in(axis: Axis, band: Scale) -> int:
+    return sum(rows for score, rows in axis.counts.items() if band[0] <= score <= band[1])
+
+
+def _shares(axes: Sequence[Axis], scale: Scale) -> list[tuple[str, list[float], str]]:
+    """Return the parts of stacked bars, one for each score or range of scores: the higher, the darker."""
+    every = bands(scale)
+    return [
+        (
+            _name(band),
+            [100 * _in(axis, band) / sum(axis.counts.values()) for axis in axes],
+            f"rgba(0, 114, 178, {(at + 1) / len(every):.3g})",
+        )
+        for at, band in enumerate(every)
+    ]
+
+
+def _table(judged: Sequence[DatasetStatistics], scale: Scale) -> Table:
+    every = bands(scale)
+    rows = [
+        (run.name, axis.axis, count(sum(axis.counts.values())), f"{axis.mean:.2f}",
+         *(count(_in(axis, band)) for band in every))
+        for run in judged for axis in run.scores if (axis.low, axis.high) == scale
+    ]  # fmt: skip
+    head = ("run", "axis", "rows", "mean", *map(_name, every))
+    return Table(f"Scores from {scale[0]} to {scale[1]} by axis", head, rows)
+
+
+def _measures(judged: Sequence[DatasetStatistics]) -> Table | None:
+    """Table of the scores that are numbers, which have no scale."""
+    rows = [
+        (run.name, one.axis, count(one.rows), _figure(one.mean), _figure(one.least),
+         *(_figure(one.percentiles[point]) for point in SHOWN), _figure(one.most))
+        for run in judged for one in run.measures
+    ]  # fmt: skip
+    head = ("run", "axis", "rows", "mean", "minimum", *(f"{point}%" for point in SHOWN), "maximum")
+    return Table("Scores that are numbers, and their percentiles", head, rows) if rows else None
+
+
+def _correlations(judged: Sequence[DatasetStatistics]) -> Table | None:
+    rows = [
+        (run.name, pair.one, pair.other, count(pair.rows), "–" if pair.pearson is None else f"{pair.pearson:.2f}")
+        for run in judged for pair in run.correlations
+    ]  # fmt: skip
+    head = ("run", "axis", "other axis", "rows scored on both", "r")
+    return Table("Correlation of two axes (Pearson; – if one of them is constant)", head, rows) if rows else None
+
+
+def _figure(number: float) -> str:
+    """Return a number with four digits that count: `0.3125`, `-1,235`."""
+    return f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.4g}"
