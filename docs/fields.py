@@ -55,7 +55,7 @@ COLUMNS = {
     "data_source": "The kind of record, from the recipe: `oasis` or `oasis_caption`.",
     "instruction": "The user's text.",
     "response": "The answer; in `captions`, the cleaned caption.",
-    "scores": "The judges' scores, 1 to 5, by axis.",
+    "scores": "The scores that the recipe names for this record, by axis: integers or numbers.",
     "node": "The node at which the row left; `admit` where its image was refused.",
     "reason": "The reason, one of a fixed list of words.",
     "detail": "The text that shows the reason, such as the judge's reply.",

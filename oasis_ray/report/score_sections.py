@@ -53,7 +53,9 @@ def bands(scale: Scale) -> list[Scale]:
 
 def _name(band: Scale) -> str:
     low, high = band
-    return str(low) if low == high else f"{low} to {high}"
+    if low == high:
+        return str(low)
+    return f"{low}–{high}" if low >= 0 else f"{low} to {high}"
 
 
 def _in(axis: Axis, band: Scale) -> int:

@@ -28,6 +28,8 @@ OUTCOME_COLOURS = {
 }
 FURTHER = (Colour("#56B4E9", "#3a9bd6"), Colour("#CC79A7", "#b95f92"), Colour("#999999", "#808080"))  # by order
 
+LEGEND = 6  # parts whose names fit one or two lines above a plot
+
 
 @dataclass(frozen=True)
 class Plot:
@@ -103,7 +105,7 @@ def stacked(label: str, names: Sequence[str], parts: Sequence[tuple[str, Sequenc
         label,
         bars,
         barmode="stack",
-        height=100 + 28 * len(names),
+        height=100 + 28 * len(names) + (20 * (len(parts) // 4) if len(parts) > LEGEND else 0),
         yaxis={"autorange": "reversed", "automargin": True},
         xaxis={"title": {"text": axis}},
     )

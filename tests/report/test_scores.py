@@ -184,7 +184,9 @@ def test_runs_are_shown_side_by_side_by_scale() -> None:
     ]  # fmt: skip
     colours = [bar["marker"]["color"] for bar in section.plots[0].figure["data"]]
     assert colours == [f"rgba(0, 114, 178, {share})" for share in ("0.2", "0.4", "0.6", "0.8", "1")]
-    ranges = [f"{n} to {n + 1}" for n in range(0, 20, 2)]
+    ranges = [f"{n}–{n + 1}" for n in range(0, 20, 2)]
+    heights = [plot.figure["layout"]["height"] for plot in section.plots]
+    assert heights == [128, 128, 168]  # the legend of eleven ranges takes more lines
     assert section.tables == [
         Table("Scores from 1 to 5 by axis", ("run", "axis", "rows", "mean", "1", "2", "3", "4", "5"),
               [("one", "a", "4", "4.00", "1", "0", "0", "0", "3"), ("two", "a", "2", "2.00", "0", "2", "0", "0", "0")]),
