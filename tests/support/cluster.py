@@ -11,9 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-import psutil
-
-from benchmarks.local_cluster import LocalCluster, free_port
+from benchmarks.local_cluster import PORTS, LocalCluster, end_at_once
 from oasis_ray.run.local_executor import gpu_count
 
 TOKEN = "0123456789abcdef" * 4
@@ -34,14 +32,13 @@ class Cluster(LocalCluster):
     `variables` are in the environment of its processes too.
     """
 
+    ports_of = (*PORTS, "dashboard-port")
+
     def __init__(self, variables: Mapping[str, str]) -> None:
-        self.dashboard = free_port()
-        self.url = f"http://127.0.0.1:{self.dashboard}"
         self.logs = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))  # a socket's path can't be long
         marks = json.dumps({"accelerator_type:H100": 1, "accelerator_type:A100": 1})
         words = [
-            "--include-dashboard=true", f"--dashboard-port={self.dashboard}", "--dashboard-host=127.0.0.1",
-            f"--temp-dir={self.logs}", f"--resources={marks}",
+            "--include-dashboard=true", "--dashboard-host=127.0.0.1", f"--temp-dir={self.logs}", f"--resources={marks}",
         ]  # fmt: skip
         if not gpu_count():
             words.append(f"--num-gpus={GPUS}")
@@ -51,6 +48,8 @@ class Cluster(LocalCluster):
 
     def __enter__(self) -> "Cluster":
         super().__enter__()
+        self.dashboard = self.ports["dashboard-port"]
+        self.url = f"http://127.0.0.1:{self.dashboard}"
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:  # the dashboard is up some seconds after the cluster
             with suppress(OSError), socket.create_connection(("127.0.0.1", self.dashboard), timeout=1):
@@ -61,12 +60,3 @@ class Cluster(LocalCluster):
     def __exit__(self, *_: object) -> None:
         end_at_once(self._head)
         shutil.rmtree(self.logs, ignore_errors=True)
-
-
-def end_at_once(head: psutil.Process) -> None:
-    """Kill all processes of a cluster: that they end in order takes twenty seconds, and nobody needs it."""
-    family = [head, *head.children(recursive=True)]
-    for process in family:
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
-    psutil.wait_procs(family, timeout=10)

@@ -12,6 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from benchmarks.local_cluster import free_port
+
 KEY, SECRET = "AKIAPLANTED481516", "planted-2342-sesame-store"
 
 
@@ -19,9 +21,7 @@ class Store:
     """The server, from `with` to its end. `environment` is what its users need to have."""
 
     def __init__(self, folder: Path) -> None:
-        with socket.socket() as asked:
-            asked.bind(("127.0.0.1", 0))
-            self._port = int(asked.getsockname()[1])
+        self._port = free_port()
         self._log = folder / "store.log"
         self.environment = {
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self._port}", "AWS_DEFAULT_REGION": "us-east-1",
