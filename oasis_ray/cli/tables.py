@@ -26,6 +26,9 @@ def funnel(manifest: Mapping[str, Any], tally: Counts) -> Table:
     for passage in passages(manifest, tally):
         why = ", ".join(f"{leaving} {rows}" for leaving, rows in passage.left.items() if rows)
         table.add_row(passage.node, str(passage.rows), str(passage.rows - passage.through or ""), why)
+        if passage.elements:
+            why = ", ".join(f"{leaving} {elements}" for leaving, elements in passage.dropped.items())
+            table.add_row("  elements", str(passage.elements), str(sum(passage.dropped.values()) or ""), why)
     return table
 
 

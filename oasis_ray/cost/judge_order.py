@@ -37,7 +37,7 @@ def groups(nodes: Sequence[Node]) -> list[tuple[str, ...]]:
     for route in dict.fromkeys(node.route for node in nodes):
         adjacent: list[Node] = []
         for node in (node for node in nodes if node.route == route):
-            movable = node.stage.judges and not node.exits and not node.to
+            movable = node.judges and not node.exits and not node.to
             if not movable or _feeds(adjacent, node):
                 adjacent = []
             if movable:

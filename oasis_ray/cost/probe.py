@@ -77,7 +77,7 @@ def graded(folder: str, manifest: Mapping[str, Any]) -> Forecast | None:
 
 def _rows(folder: str, manifest: Mapping[str, Any], recipe: Recipe) -> Iterator[ProbeRow]:
     """Yield the rows of a probe from its parts."""
-    judges = {node.name: node for node in recipe.nodes if node.stage.judges}
+    judges = {node.name: node for node in recipe.nodes if node.judges}
     for outcome in outcomes_of(manifest):
         ends = ["node", "reason"] if outcome in DROPPED else []
         for table in read_parts(folder, outcome, ["lineage", "nodes", "moves", *ends]):

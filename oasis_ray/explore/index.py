@@ -219,6 +219,9 @@ def _selection(schema: pa.Schema) -> tuple[str, list[Any]]:
     return ", ".join(columns), [list(judges)]
 
 
+DROPPED_TEXTS = "array_to_string(flatten([[drop.detail for drop in entry.dropped] for entry in elements]), chr(10))"
+
+
 def _words(schema: pa.Schema) -> list[str]:
     """Return SQL expressions for all texts of a row: its own, and those in the outputs of nodes."""
     written = _written(schema)
@@ -228,6 +231,7 @@ def _words(schema: pa.Schema) -> list[str]:
         *(f"array_to_string({place}, chr(10))" for *_, place, kind in written
           if pa.types.is_list(kind) and _is_text(kind.value_type)),
         *(["array_to_string([move.detail for move in moves], chr(10))"] if _has_moves(schema) else []),
+        *([DROPPED_TEXTS] if "elements" in schema.names else []),
     ]  # fmt: skip
 
 
@@ -239,13 +243,23 @@ def _has_moves(schema: pa.Schema) -> bool:
 
 
 def _written(schema: pa.Schema) -> list[tuple[str, str, str, pa.DataType]]:
-    """Return the output fields of the nodes: node, field, SQL for the field, and its type."""
+    """Return the output fields of the nodes: node, field, SQL for the field, and its type.
+
+    The fields of a node with `for_each` are lists.
+    """
     nodes = schema.field("nodes").type if "nodes" in schema.names else pa.null()
-    return [
-        (node.name, field.name, f"nodes.{_quoted(node.name)}.{_quoted(field.name)}", field.type)
-        for node in (nodes if pa.types.is_struct(nodes) else ())
-        for field in (node.type if pa.types.is_struct(node.type) else ())
-    ]
+    found = []
+    for node in nodes if pa.types.is_struct(nodes) else ():
+        place, many = f"nodes.{_quoted(node.name)}", pa.types.is_list(node.type)
+        struct = node.type.value_type if many else node.type
+        for field in struct if pa.types.is_struct(struct) else ():
+            name = _quoted(field.name)
+            found.append(
+                (node.name, field.name, f"list_transform({place}, lambda e: e.{name})", pa.list_(field.type))
+                if many
+                else (node.name, field.name, f"{place}.{name}", field.type)
+            )
+    return found
 
 
 def _is_number(kind: pa.DataType) -> bool:

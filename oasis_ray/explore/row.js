@@ -54,19 +54,23 @@ function image(row) {
 }
 
 function story(row) {
-  const nodes = Object.entries(row.nodes ?? {}).filter(([, written]) => written);
+  const nodes = Object.entries(row.nodes ?? {}).flatMap(([node, written]) => Array.isArray(written)
+    ? written.map((one, at) => [`${node}[${at}]`, one]) : [[node, written]]).filter(([, written]) => written);
   const instruction = row.instruction ?? first(nodes, "instruction");
   const opening = instruction ?? first(nodes, "text");
   const cause = row.detail ?? row.error;
   const scored = nodes.filter(([, written]) => typeof written.score === "number");
   const moves = (row.moves ?? []).map(({ node, route, reason, detail }) =>
     [`moved to route ${route} at ${node}${reason ? `: ${reason}` : ""}`, detail].filter(Boolean).join("\n"));
+  const dropped = (row.elements ?? []).flatMap(({ node, dropped }) => dropped.map(({ element, outcome, reason, detail }) =>
+    [`${node}[${element}] ${outcome}: ${reason}`, detail].filter(Boolean).join("\n")));
   const people = row.marks.map((mark) => `${mark.who}: ${mark.mark}, ${mark.at.slice(0, 16).replace("T", " ")}`);
   return [
     opening ? turn(instruction ? "Instruction" : "Text", opening) : null,
     row.response ? turn("Response", row.response) : null,
     cause ? block("Reason", words(cause), "verdict") : null,
     moves.length ? block("Moves", words(moves.join("\n\n")), "verdict") : null,
+    dropped.length ? block("Dropped elements", words(dropped.join("\n\n")), "verdict") : null,
     scored.length ? block("Judges", judges(scored, row.node), "verdict") : null,
     people.length ? block("Marks", words(people.join("\n")), "verdict") : null,
     nodes.length ? fold("Output of each node", facts(nodes.flatMap(([node, written]) => Object.entries(written)
@@ -112,10 +116,12 @@ function scale(node, score) {
   return make("span", { className: "scale", ariaHidden: "true" }, ...dots);
 }
 
+const named = ({ node, element }) => element === null || element === undefined ? node : `${node}[${element}]`;
+
 function steps(lineage) {
   const columns = ["node", "prompt_tokens", "cached_tokens", "reply_tokens", "seconds", "finish", "seed", "digest"];
   const shown = (value) => value === null || value === undefined ? "" : typeof value === "number" && !Number.isInteger(value) ? value.toFixed(2) : String(value);
   return make("div", { className: "wide" }, make("table", { className: "steps" },
     make("thead", {}, make("tr", {}, ...columns.map((name) => make("th", { scope: "col" }, name.replace("_", " "))))),
-    make("tbody", {}, ...lineage.map((step) => make("tr", {}, ...columns.map((name) => make("td", {}, shown(step[name]))))))));
+    make("tbody", {}, ...lineage.map((step) => make("tr", {}, ...columns.map((name) => make("td", {}, shown(name === "node" ? named(step) : step[name]))))))));
 }

@@ -20,7 +20,9 @@ from oasis_ray.output.manifest import naming_of, read_manifest
 from oasis_ray.output.outcomes import outcomes_of
 from oasis_ray.output.parts import parts
 from oasis_ray.output.removed_rows import REMOVED, removed_ids
-from oasis_ray.output.schema import STEP
+from oasis_ray.output.schema import ELEMENT_STEP, STEP
+
+TYPES = {"id": [pa.string()], "lineage": [pa.list_(STEP), pa.list_(ELEMENT_STEP)]}
 
 
 @dataclass
@@ -54,9 +56,11 @@ def audit(folder: str) -> Audit:
                 with fs.open(path, "rb") as stream:
                     for batch in pq.ParquetFile(stream).iter_batches(batch_size=64):  # every page, images too
                         batch.validate()
-                for column, kind in (("id", pa.string()), ("lineage", pa.list_(STEP))):
-                    if table.schema.field(column).type != kind:
-                        raise pa.ArrowTypeError(f"column '{column}' is {table.schema.field(column).type}, not {kind}")
+                for column, kinds in TYPES.items():
+                    if table.schema.field(column).type not in kinds:
+                        raise pa.ArrowTypeError(
+                            f"column '{column}' is {table.schema.field(column).type}, not {kinds[0]}"
+                        )
             except (pa.ArrowException, OSError) as error:
                 result.faults.append(f"{path} can't be read: {error}")
                 continue

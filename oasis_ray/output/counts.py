@@ -15,13 +15,17 @@ SUMS = ("prompt_tokens", "cached_tokens", "reply_tokens", "seconds")
 
 
 class EndedRow(NamedTuple):
-    """What is counted of an ended row: `node` and `reason` of rejected and failed rows, its requests and its moves."""
+    """What is counted of an ended row.
+
+    `node` and `reason` of rejected and failed rows, its requests, its moves, and the elements of its lists.
+    """
 
     outcome: str
     node: str | None
     reason: str | None
     lineage: Sequence[Mapping[str, Any]]
     moves: Sequence[Mapping[str, Any]] = ()
+    elements: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass
@@ -60,13 +64,14 @@ class Counts:
     """Counts of ended rows and their usage.
 
     `reasons` is by outcome, node and reason, `moves` by node, new route and reason, `spent` by where the rows ended,
-    then by node.
+    then by node. `elements` is by node, outcome and reason; outcome and reason are empty for elements that passed.
     """
 
     outcomes: Counter[str] = field(default_factory=Counter)
     reasons: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     moves: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     spent: dict[End, dict[str, Usage]] = field(default_factory=dict)
+    elements: Counter[tuple[str, str, str]] = field(default_factory=Counter)
 
     def add(self, rows: Iterable[EndedRow]) -> None:
         """Add ended rows."""
@@ -77,8 +82,16 @@ class Counts:
                 self.reasons[end] += 1
             for move in row.moves:
                 self.moves[move["node"], move["route"], move["reason"]] += 1
+            for entry in row.elements:
+                self.add_elements(entry)
             for step in row.lineage:
                 self.cost(end, step["node"]).add(step)
+
+    def add_elements(self, entry: Mapping[str, Any]) -> None:
+        """Add an entry of a row's column `elements`."""
+        self.elements[entry["node"], "", ""] += entry["count"] - len(entry["dropped"])
+        for dropped in entry["dropped"]:
+            self.elements[entry["node"], dropped["outcome"], dropped["reason"]] += 1
 
     def cost(self, end: End, node: str) -> Usage:
         """Return the usage of `node` by rows with this end, for the caller to add to."""

@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from oasis_ray.output.counts import Counts
@@ -25,11 +25,16 @@ class Exit:
 
 @dataclass(frozen=True)
 class Passage:
-    """A node of the funnel: the rows that reached it, and by exit those that left its route there."""
+    """A node of the funnel: the rows that reached it, and by exit those that left its route there.
+
+    elements: of a node with `for_each`, the elements that it worked on. dropped: those that it dropped, by exit.
+    """
 
     node: str
     rows: int
     left: Mapping[Exit, int]
+    elements: int = 0
+    dropped: Mapping[Exit, int] = field(default_factory=dict)
 
     @property
     def through(self) -> int:
@@ -51,7 +56,9 @@ def passages(manifest: Mapping[str, Any], counts: Counts) -> list[Passage]:
         for route in node["diverts"]:
             exits[Exit(route)] += 0  # a route that no row has taken is shown with 0 rows
             on_route[route] += exits[Exit(route)]
-        passage = Passage(node["name"], on_route[node["route"]], exits)
+        made = {Exit(*key[1:]): many for key, many in sorted(counts.elements.items()) if key[0] == node["name"]}
+        dropped = {leaving: elements for leaving, elements in made.items() if leaving.to}
+        passage = Passage(node["name"], on_route[node["route"]], exits, sum(made.values()), dropped)
         on_route[node["route"]] = 0
         on_route[node.get("to") or node["route"]] += passage.through
         nodes.append(passage)

@@ -36,12 +36,15 @@ def counts_of(folder: str) -> Counts:
     counts, manifest = Counts(), read_manifest(folder)
     for outcome in outcomes_of(manifest):
         ends = ["node", "reason"] if outcome in DROPPED else []
-        for table in read_parts(folder, outcome, ["lineage", *ends], ["moves"]):
+        for table in read_parts(folder, outcome, ["lineage", *ends], ["moves", "elements"]):
             counts.outcomes[outcome] += table.num_rows
             counts.moves += count_moves(table, outcome, manifest)
             if ends:
                 for group in table.group_by(ends).aggregate([([], "count_all")]).to_pylist():
                     counts.reasons[outcome, group["node"] or "", group["reason"]] += group["count_all"]
+            if "elements" in table.column_names:
+                for entry in table.column("elements").combine_chunks().flatten().to_pylist():
+                    counts.add_elements(entry)
             lineage = table.column("lineage").combine_chunks()
             steps = pa.Table.from_struct_array(lineage.flatten()).rename_columns({"node": "asked"})
             rows = pc.list_parent_indices(lineage)

@@ -101,6 +101,7 @@ def describe(
                 "max_attempts": node.max_attempts,
                 "diverts": sorted(diverted(node)),
                 "inputs": node.wires,
+                **({"for_each": node.lists, "require": node.require} if node.for_each else {}),
                 "digest": digests[node.name],
                 "with": node.stage.model_dump(mode="json"),
                 "given": node.given,
@@ -157,7 +158,16 @@ def summary(counts: Counts, outcomes: Iterable[str]) -> dict[str, Any]:
             for (node, route, reason), rows in sorted(counts.moves.items())
         ],
         "cost": {node: asdict(usage) for node, usage in counts.costs.items()},
-    }
+    } | (
+        {
+            "elements": [
+                {"node": node, "outcome": outcome, "reason": reason, "elements": elements}
+                for (node, outcome, reason), elements in sorted(counts.elements.items())
+            ]
+        }
+        if counts.elements
+        else {}
+    )
 
 
 def read_manifest(folder: str) -> dict[str, Any]:

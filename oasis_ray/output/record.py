@@ -1,13 +1,12 @@
 """Records: the conversion of ended rows to rows of the parts."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, is_dataclass
 from typing import Any
 
 import pyarrow as pa
 
 from oasis_ray.output.media_placeholders import PLACEHOLDER, harmless
-from oasis_ray.output.row_state import state, waiting_columns
+from oasis_ray.output.row_state import elements, outputs, state, waiting_columns
 from oasis_ray.output.schema import columns as columns_of
 from oasis_ray.recipe.recipe import Recipe, Record
 from oasis_ray.recipe.row import Row
@@ -22,7 +21,7 @@ def record(ended: Row, recipe: Recipe, *, keep_images: bool, keep_nodes: bool = 
     row: dict[str, Any] = {
         "id": ended.id,
         "image": ended.image if spec or keep_images else None,
-        "nodes": {name: asdict(out) for name, out in ended.values.items() if keep_nodes and is_dataclass(out)},  # type: ignore[arg-type]
+        "nodes": outputs(ended) if keep_nodes else {},
         "lineage": ended.lineage,
         "scored_in_full": ended.in_full,
         "image_sha256": ended.digest,
@@ -30,6 +29,8 @@ def record(ended: Row, recipe: Recipe, *, keep_images: bool, keep_nodes: bool = 
         "source": ended.address,
         "moves": ended.moves,
     }
+    if recipe.has_elements:
+        row["elements"] = elements(ended)
     if spec is None:
         column = "error" if outcome == FAILED else "detail"
         return {**row, "node": ended.node, "reason": ended.reason, column: ended.detail}

@@ -1,12 +1,13 @@
 """State of a row that waits for a later phase: all that is needed to resume it, except its image."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, is_dataclass
 from typing import Any
 
 import pyarrow as pa
 
-from oasis_ray.output.schema import MOVE, STEP, written_by
+from oasis_ray.output.schema import ELEMENTS, MOVE, step_of, written_by
+from oasis_ray.recipe.elements import Elements, restored
 from oasis_ray.recipe.recipe import Recipe
 from oasis_ray.recipe.routes import diverted
 from oasis_ray.recipe.row import Move, Row
@@ -24,10 +25,10 @@ def waiting_columns(recipe: Recipe) -> pa.Schema:
         "place": pa.int32(),
         "first": FIRST,
         "nodes": nodes,
-        "lineage": pa.list_(STEP),
+        "lineage": pa.list_(step_of(recipe)),
         "image_sha256": pa.string(),
         "moves": pa.list_(MOVE),
-    }
+    } | ({"elements": ELEMENTS} if recipe.has_elements else {})
     return pa.schema({"id": pa.string(), **text, **state})
 
 
@@ -42,9 +43,23 @@ def state(row: Row, recipe: Recipe) -> dict[str, Any]:
     return {
         "id": row.id, "at": row.at, "place": indices[row.at], "route": row.route, "first": first,
         "node": row.node, "reason": row.reason, "detail": row.detail,
-        "nodes": {name: asdict(out) for name, out in row.values.items()},
+        "nodes": outputs(row),
         "lineage": row.lineage, "image_sha256": row.digest, "moves": row.moves,
-    }  # fmt: skip
+    } | ({"elements": elements(row)} if recipe.has_elements else {})  # fmt: skip
+
+
+def outputs(row: Row) -> dict[str, Any]:
+    """Return the outputs of a row's nodes as Arrow takes them."""
+    return {
+        name: out.outputs() if isinstance(out, Elements) else asdict(out)
+        for name, out in row.values.items()
+        if is_dataclass(out) and not isinstance(out, type)
+    }
+
+
+def elements(row: Row) -> list[dict[str, Any]]:
+    """Return the column `elements`: for each node with `for_each`, how many elements it worked on and dropped."""
+    return [out.summary(name) for name, out in row.values.items() if isinstance(out, Elements)]
 
 
 def resume(row: Row, state: Mapping[str, Any], recipe: Recipe) -> None:
@@ -57,11 +72,14 @@ def resume(row: Row, state: Mapping[str, Any], recipe: Recipe) -> None:
     row.node, row.reason, row.detail = state["node"], state["reason"], state["detail"]
     if (first := state["first"]) is not None:
         row.first = first["node"], Divert(REJECTED, first["reason"], first["detail"])
-    row.values = {
-        node.name: build(node.out_type, output)
-        for node in recipe.nodes
-        if (output := state["nodes"][node.name]) is not None
-    }
+    summaries = {entry["node"]: entry for entry in state.get("elements") or ()}
+    for node in recipe.nodes:
+        if (output := state["nodes"][node.name]) is None:
+            continue
+        if node.for_each:
+            row.values[node.name] = restored(node.group, node.out_type, output, summaries[node.name])
+        else:
+            row.values[node.name] = build(node.out_type, output)
 
 
 def _implied(route: str, recipe: Recipe) -> list[dict[str, Any]]:

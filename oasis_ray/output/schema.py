@@ -20,8 +20,13 @@ def struct_of(dataclass: type) -> pa.StructType:
     return pa.struct([(name, arrow(kind)) for name, kind in types_of(dataclass).items()])
 
 
-STEP = struct_of(Step)
+ELEMENT_STEP = struct_of(Step)
+STEP = pa.struct([column for column in ELEMENT_STEP if column.name != "element"])  # of recipes without `for_each`
 MOVE = struct_of(Move)
+DROPPED_ELEMENT = pa.struct(
+    {"element": pa.int64(), "outcome": pa.string(), "reason": pa.string(), "detail": pa.string()}
+)
+ELEMENTS = pa.list_(pa.struct({"node": pa.string(), "count": pa.int64(), "dropped": pa.list_(DROPPED_ELEMENT)}))
 
 
 def columns(recipe: Recipe, outcome: str) -> pa.Schema:
@@ -43,14 +48,22 @@ def columns(recipe: Recipe, outcome: str) -> pa.Schema:
             ending["error"] = ending.pop("detail")
     trace = {
         "nodes": pa.struct([(node.name, written_by(node)) for node in nodes]),
-        "lineage": pa.list_(STEP), "scored_in_full": pa.bool_(), "image_sha256": pa.string(), "origin": pa.string(),
-        "source": ADDRESS, "moves": pa.list_(MOVE),
+        "lineage": pa.list_(step_of(recipe)), "scored_in_full": pa.bool_(), "image_sha256": pa.string(),
+        "origin": pa.string(), "source": ADDRESS, "moves": pa.list_(MOVE),
     }  # fmt: skip
+    if recipe.has_elements:
+        trace["elements"] = ELEMENTS
     if outcome in recipe.records and len(kept):
         trace["columns"] = kept
     return pa.schema({**common, **ending, **trace})
 
 
-def written_by(node: Node) -> pa.StructType:
-    """Return the Arrow type of a node's output."""
-    return struct_of(node.out_type)
+def step_of(recipe: Recipe) -> pa.StructType:
+    """Return the Arrow type of a step of the lineage. Only recipes with `for_each` have the field `element`."""
+    return ELEMENT_STEP if recipe.has_elements else STEP
+
+
+def written_by(node: Node) -> pa.DataType:
+    """Return the Arrow type of a node's output: with `for_each` a list, with null for elements without output."""
+    struct = struct_of(node.out_type)
+    return pa.list_(struct) if node.for_each else struct

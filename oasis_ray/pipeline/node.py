@@ -5,18 +5,23 @@
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from oasis_ray.errors import OasisError, RowError, RunError
+from oasis_ray.recipe.elements import Elements
 from oasis_ray.recipe.recipe import Node, Refs
 from oasis_ray.recipe.row import Row, Step
 from oasis_ray.stage import ModelStage
 from oasis_ray.stage.signature import accepts, chance_of, inputs_of, slots_of
-from oasis_ray.types import FAILED, Call, Divert, Reply, Slots
+from oasis_ray.types import DROPPED, FAILED, REJECTED, Call, Divert, Reply, Request, Slots
+
+T = TypeVar("T")
+# Reasons of failures that are counted by row (`pipeline.retry`): which element caused them is not known.
+OF_ROW = ("poison", "server_failed")
 
 
 class Asked(Protocol):
@@ -40,45 +45,95 @@ class NodeRunner:
     async def run(self, row: Row) -> Any:
         """Return what the node's stage returns for the row: its `Out` or a `Divert`. Appends to the row's lineage.
 
-        A bad row gives `Divert(FAILED, …)`. Raises RunError on an infrastructure failure, or where the stage raised.
+        With `for_each` it returns `Elements`, or a `Divert` with them as its output. A bad row gives
+        `Divert(FAILED, …)`. Raises RunError on an infrastructure failure, or where the stage raised.
         """
         try:
             with boundary(self.node.name, row.id):
-                inputs = self._inputs(row)
-                if isinstance(self.node.stage, ModelStage) and self.pool is not None:
-                    return await self._ask(self.node.stage, self.pool, inputs, row)
-                return self.node.stage.apply(inputs)  # type: ignore[attr-defined]
+                wanted = inputs_of(self.node.in_type)
+                values = {name: _value(wire, row, wanted.get(name, str)) for name, wire in self.node.inputs.items()}
+                if self.node.for_each:
+                    return await self._each(row, values)
+                return await self._one(row, values, None)
         except RowError as error:
             return Divert(FAILED, error.reason, error.detail)
 
-    def _inputs(self, row: Row) -> Any:
-        """Return the stage's `In` for a row: its inputs, the slots of its prompt, and chance if it takes it."""
+    async def _each(self, row: Row, values: Mapping[str, Any]) -> Any:
+        """Call the stage for each element that is left of the lists. An element that it diverts is dropped."""
+        lists = {name: row.value(refs) for name, refs in self.node.for_each.items()}
+        lengths = {name: len(elements) for name, elements in lists.items()}
+        if len(set(lengths.values())) > 1:
+            raise RunError(f"node '{self.node.name}': the lists of for_each differ in length: {lengths}")
+        count = next(iter(lengths.values()))
+        if not count:
+            return Divert(REJECTED, "no_elements", "the list is empty")
+        before, asked = row.elements(self.node.group), len(row.lineage)
+        left = before.left if before else range(count)
+        tasks = [
+            self._element(row, {**values, **{name: lists[name][place] for name in lists}}, position)
+            for place, position in enumerate(left)
+        ]
+        results: list[Any] = [None] * (len(before.results) if before else count)
+        for position, result in zip(left, await together(tasks), strict=True):
+            results[position] = result
+        row.lineage[asked:] = sorted(row.lineage[asked:], key=lambda step: int(step["element"]))
+        elements = Elements(self.node.group, tuple(results))
+        ending = elements.ending(self.node.require)
+        return elements if ending is None else replace(ending, out=elements)
+
+    async def _element(self, row: Row, values: Mapping[str, Any], position: int) -> Any:
+        """Return the `Out` for one element, or a `Divert` to `rejected` or `failed` that drops it."""
+        try:
+            result = await self._one(row, values, position)
+        except RowError as error:
+            if error.reason in OF_ROW:
+                raise
+            return Divert(FAILED, error.reason, error.detail)
+        if isinstance(result, Divert) and result.route not in DROPPED:
+            self.node.check_exit(result)
+            return replace(result, route=REJECTED)
+        return result
+
+    async def _one(self, row: Row, values: Mapping[str, Any], element: int | None) -> Any:
+        """Call the stage for a row, or for one element of it."""
+        name = self.node.name if element is None else f"{self.node.name}[{element}]"
+        inputs = self._inputs(values, seed(self.seed, row.id, name, 0) / 2**31)
+        if isinstance(self.node.stage, ModelStage) and self.pool is not None:
+            return await self._ask(self.node.stage, self.pool, inputs, row, name, element)
+        return self.node.stage.apply(inputs)  # type: ignore[attr-defined]
+
+    def _inputs(self, values: Mapping[str, Any], chance: float) -> Any:
+        """Return the stage's `In`: its inputs, the slots of its prompt, and chance if it takes it."""
         in_type = self.node.in_type
         wanted = inputs_of(in_type)
-        values = {name: _value(wire, row, wanted.get(name, str)) for name, wire in self.node.inputs.items()}
         given: dict[str, Any] = {name: value for name, value in values.items() if name in wanted}
         slots = Slots({name: value for name, value in values.items() if name not in wanted})
         if (name_of_slots := slots_of(in_type)) is not None:
             given[name_of_slots] = slots
         if (name_of_chance := chance_of(in_type)) is not None:
-            given[name_of_chance] = seed(self.seed, row.id, self.node.name, 0) / 2**31
+            given[name_of_chance] = chance
         return in_type(**given)
 
-    async def _ask(self, stage: ModelStage[Any, Any], pool: Asked, inputs: Any, row: Row) -> Any:
+    async def _ask(
+        self, stage: ModelStage[Any, Any], pool: Asked, inputs: Any, row: Row, name: str, element: int | None
+    ) -> Any:
         """Ask until the stage can parse the replies, at most `max_attempts` times. A judgement is not repeated."""
         for attempt in range(self.node.max_attempts):
-            result = await self._attempt(stage, pool, inputs, row, attempt)
+            requests = stage.requests(inputs)
+            first = attempt * len(requests)
+            seeds = [seed(self.seed, row.id, name, first + number) for number in range(len(requests))]
+            result = stage.parse(inputs, await self._replies(pool, requests, seeds, row, element))
             if not isinstance(result, Divert) or result.route != FAILED:
                 break
         return result
 
-    async def _attempt(self, stage: ModelStage[Any, Any], pool: Asked, inputs: Any, row: Row, attempt: int) -> Any:
-        requests = stage.requests(inputs)
-        first = attempt * len(requests)
-        seeds = [seed(self.seed, row.id, self.node.name, first + number) for number in range(len(requests))]
+    async def _replies(
+        self, pool: Asked, requests: Sequence[Request], seeds: Sequence[int], row: Row, element: int | None
+    ) -> list[Reply]:
+        """Return the replies to some requests at once, and append them to the row's lineage."""
         started, start = time.time(), time.monotonic()
-        replies = await asyncio.gather(
-            *(pool.ask(Call(request, row.id, s, self.priority)) for request, s in zip(requests, seeds, strict=True))
+        replies = await together(
+            [pool.ask(Call(request, row.id, s, self.priority)) for request, s in zip(requests, seeds, strict=True)]
         )
         seconds = time.monotonic() - start
         for reply, s in zip(replies, seeds, strict=True):
@@ -94,9 +149,20 @@ class NodeRunner:
                 seconds=seconds / len(replies),
                 engine=reply.engine,
                 engine_seconds=reply.seconds,
+                element=element,
             )
             row.lineage.append(asdict(step))
-        return stage.parse(inputs, list(replies))
+        return replies
+
+
+async def together(coroutines: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """Return the results of coroutines that run at once. If one raises, the others are cancelled: nobody needs them."""
+    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
+    try:
+        return list(await asyncio.gather(*tasks))
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 def seed(run: int, row: str, node: str, number: int) -> int:

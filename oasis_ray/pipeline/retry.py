@@ -1,7 +1,7 @@
 """Retry: asks a pool again when an engine is lost, until the row itself is found to be the cause."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from oasis_ray.errors import EngineLostError, RowError, RunError, ServerFailedError
 from oasis_ray.pipeline.coordinator import Coordinator
@@ -12,13 +12,26 @@ from oasis_ray.types import Call, Reply
 PATIENCE_S = 0.5  # between two questions whether it is a suspected row's turn
 
 
+@dataclass
+class _Flying:
+    """The requests of a row that are in flight, and how many engines it has lost."""
+
+    requests: int = 0
+    losses: int = 0
+
+
 @dataclass(frozen=True)
 class RetryingPool:
-    """A pool with retries. `place` is its name, by which the coordinator counts its losses."""
+    """A pool with retries. `place` is its name, by which the coordinator counts its losses.
+
+    A row may have many requests in flight. An engine that is lost with several of them is one loss, and the row is
+    cleared only when the last of them has been answered.
+    """
 
     place: str
     pool: Asked
     coordinator: Coordinator
+    flying: dict[str, _Flying] = field(default_factory=dict)
 
     async def ask(self, call: Call) -> Reply:
         """Answer one call. A call is a pure function of row, node and seed, so it can be retried.
@@ -27,17 +40,27 @@ class RetryingPool:
         row after row, and whatever else the pool raises.
         """
         verdict: Verdict = "free"
-        while True:
-            try:
-                reply = await self.pool.ask(call)
-            except EngineLostError as error:
-                await self.coordinator.lost(self.place, call.row)
-                verdict = await turn(self.coordinator, self.place, call.row)
-                blame(verdict, f"pool '{self.place}'", error)
-            else:
-                if verdict == "trial":
-                    self.coordinator.cleared(self.place, call.row)
-                return reply
+        row = self.flying.setdefault(call.row, _Flying())
+        row.requests += 1
+        try:
+            while True:
+                losses = row.losses
+                try:
+                    reply = await self.pool.ask(call)
+                except EngineLostError as error:
+                    if losses == row.losses:  # else another request of the row has reported this loss
+                        row.losses += 1
+                        await self.coordinator.lost(self.place, call.row)
+                    verdict = await turn(self.coordinator, self.place, call.row)
+                    blame(verdict, f"pool '{self.place}'", error)
+                else:
+                    if verdict == "trial" and row.requests == 1:
+                        self.coordinator.cleared(self.place, call.row)
+                    return reply
+        finally:
+            row.requests -= 1
+            if not row.requests:
+                self.flying.pop(call.row, None)
 
 
 async def turn(coordinator: Coordinator, place: str, row: str) -> Verdict:

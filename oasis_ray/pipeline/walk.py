@@ -34,7 +34,7 @@ async def walk(row: Row, runners: list[NodeRunner], *, in_full: bool) -> None:
         node = runner.node
         if node.route != row.route:
             continue
-        if row.first is not None and not node.stage.judges:
+        if row.first is not None and not node.judges:
             break
         row.at, row.since = node.name, time.monotonic()
         if node.pool is not None and runner.pool is None:
@@ -55,11 +55,11 @@ async def walk(row: Row, runners: list[NodeRunner], *, in_full: bool) -> None:
         if result.out is not None:
             row.values[node.name] = result.out
         result = replace(result, route=node.destination(result))
-        if result.route == REJECTED and node.stage.judges and in_full:
+        if result.route == REJECTED and node.judges and in_full:
             row.first = row.first or (node.name, result)
         elif row.first is None:
             settle(row, node.name, result)
-    row.in_full = in_full and any(runner.node.stage.judges and runner.node.name in row.values for runner in runners)
+    row.in_full = in_full and any(runner.node.judges and runner.node.name in row.values for runner in runners)
     if row.first is not None:
         settle(row, *row.first)
 

@@ -28,7 +28,7 @@ from oasis_ray.input.source_values import typed
 from oasis_ray.job.job import Job
 from oasis_ray.output.counts import EndedRow
 from oasis_ray.output.record import batch as to_batch
-from oasis_ray.output.row_state import resume
+from oasis_ray.output.row_state import elements, resume
 from oasis_ray.pipeline.coordinator import Coordinator
 from oasis_ray.pipeline.coordinator_state import WORKERS
 from oasis_ray.pipeline.in_flight import InFlightLimit
@@ -115,7 +115,8 @@ class RowWorker:
         finished = sorted((row for row in carried if row is not None), key=lambda row: position[row.id])
         ended = [row for row in finished if not row.waits]
         counted = [
-            EndedRow(self.recipe.outcome_of(row.route), row.node, row.reason, row.lineage, row.moves) for row in ended
+            EndedRow(self.recipe.outcome_of(row.route), row.node, row.reason, row.lineage, row.moves, elements(row))
+            for row in ended
         ]
         failed = [(row.id, row.node or "", row.reason or "") for row in ended if row.route == FAILED]
         coordinator.ended(ids, counted, failed, len(finished) - len(ended), sum(row.seconds for row in finished))

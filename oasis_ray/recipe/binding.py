@@ -13,14 +13,15 @@ from typing import Any, get_args, get_origin
 from pydantic import ValidationError
 
 from oasis_ray.errors import JobError, nearest
+from oasis_ray.recipe.elements import ANY
+from oasis_ray.recipe.prompt_slots import slot_problems
 from oasis_ray.recipe.recipe import Inputs, Node, Recipe, Record, Refs
 from oasis_ray.recipe.references import Broken, References
 from oasis_ray.recipe.routes import certain
 from oasis_ray.recipe.source import SourceType
 from oasis_ray.recipe.spec import NodeSpec, RateSpec, RecipeSpec, RecordSpec, Reference, Wiring
 from oasis_ray.stage import ModelStage, Stage
-from oasis_ray.stage.prompt import Prompt
-from oasis_ray.stage.signature import accepts, contract, inputs_of, name_of, required, slots_of
+from oasis_ray.stage.signature import contract, inputs_of, name_of, required, slots_of
 from oasis_ray.types import DROPPED, Turn
 from oasis_ray.validation import explain
 
@@ -98,14 +99,31 @@ class _Binder:
             return Node(node.name, node.stage, Broken(), node.pool, node.route, {}, anywhere, node.to)
         self.check_pool(node, stage, at)
         exits = self.exits(node, stage, at)
-        inputs = self.inputs(node, stage, at)
-        self.check_prompt(node, stage, at)
+        bound = self.inputs(node, stage, at)
+        for_each = {name: refs for name, refs in bound.items() if name in node.for_each and isinstance(refs, tuple)}
+        inputs = {name: bound[name] for name in node.inputs if name in bound}
+        self.check_groups(for_each, at)
+        self.problems.extend(slot_problems(node, stage, at))
         # If an input is invalid, that is already reported, and further problems would only follow from it.
-        if set(inputs) == set(node.inputs):
-            self.problems.extend(f"{at}: {problem}" for problem in stage.problems(inputs))
-            self.problems.extend(f"{at}: {problem}" for problem in stage.word_problems(self.words(inputs)))
+        if set(bound) == {*node.inputs, *node.for_each}:
+            self.problems.extend(f"{at}: {problem}" for problem in stage.problems(bound))
+            self.problems.extend(f"{at}: {problem}" for problem in stage.word_problems(self.words(bound)))
         self.check_attempts(node, stage, at)
-        return Node(node.name, node.stage, stage, node.pool, node.route, inputs, exits, node.to, node.max_attempts)
+        return Node(
+            node.name, node.stage, stage, node.pool, node.route, inputs, exits, node.to, node.max_attempts,
+            for_each, node.require or ANY,
+        )  # fmt: skip
+
+    def check_groups(self, for_each: Mapping[str, Refs], at: str) -> None:
+        """Check that the lists of a `for_each` have one origin, so that their elements belong together."""
+        refs = [ref for some in for_each.values() for ref in some]
+        groups = {ref.group: ref for ref in refs}
+        if len(groups) > 1 and "" not in groups:  # without a group: its problem is already reported
+            lists = " and ".join(f"'{ref}' (from '{group}')" for group, ref in groups.items())
+            self.problems.append(
+                f"{at}: for_each names lists of different origin, {lists}, so their elements do not belong together; "
+                "name lists of one origin, or bind whole lists in `inputs`"
+            )
 
     def words(self, inputs: Inputs) -> dict[str, list[str]]:
         """Return the texts that inputs may have, for those whose nodes know them."""
@@ -134,6 +152,13 @@ class _Binder:
 
     def exits(self, node: NodeSpec, stage: Stage, at: str) -> dict[str, str]:
         """Return the route of each exit of the stage."""
+        if node.for_each:  # an element that the stage diverts is dropped; no row takes an exit
+            if node.exits:
+                self.problems.append(
+                    f"{at}: an element that the stage diverts is dropped, so a node with `for_each` has no `exits`; "
+                    "remove them"
+                )
+            return {}
         for name in sorted(set(node.exits) - set(stage.exits)):
             has = f"it has: {', '.join(stage.exits)}" if stage.exits else "it has none with these parameters"
             self.problems.append(
@@ -217,9 +242,11 @@ class _Binder:
     def inputs(self, node: NodeSpec, stage: Stage, at: str) -> Inputs:
         in_type = contract(type(stage))[0]
         expected, bound = inputs_of(in_type), {}
-        for name, wiring in node.inputs.items():
+        for name, wiring in {**node.inputs, **node.for_each}.items():
             key = f"{at}: input '{name}'"
             want = expected.get(name, str)  # what is no input of the stage is a slot of its prompt, if it has slots
+            if name in node.for_each and get_origin(want) is not dict:
+                want = list[want]  # type: ignore[valid-type]
             if name not in expected and slots_of(in_type) is None:
                 reads = ", ".join(expected)
                 self.problems.append(
@@ -230,7 +257,7 @@ class _Binder:
                 self.problems.append(f"{key} takes {form}, not {wiring!r}")
             else:
                 bound[name] = self.wire(wiring, want, key, node.route)
-        for name in sorted(required(in_type) - set(node.inputs)):
+        for name in sorted(required(in_type) - {*node.inputs, *node.for_each}):
             kind = name_of(expected[name])
             self.problems.append(f"{at}: input '{name}' ({kind}) is not bound; add `{name}: node.field`")
         return bound
@@ -242,29 +269,6 @@ class _Binder:
         kind = get_args(want)[1]
         live = self.references.live(wiring)
         return {key: resolve(wire, kind, f"{at}, '{key}'", route) for key, wire in live.items()}
-
-    def check_prompt(self, node: NodeSpec, stage: Stage, at: str) -> None:
-        """Check that every slot of the stage's prompts is bound, and that its prompts read every text that is bound."""
-        in_type = contract(type(stage))[0]
-        expected, templates = inputs_of(in_type), stage.templates
-        if not templates:
-            return
-        takes_slots = slots_of(in_type) is not None
-        texts = {name for name in node.inputs if accepts(expected.get(name, str), str)}
-        for prompt in templates:
-            for slot in sorted(set(prompt.slots) - texts):
-                reads = f"{at}: prompt '{prompt.name}' reads {{{{{slot}}}}}"
-                if takes_slots or slot in expected:
-                    self.problems.append(f"{reads}, which is not bound; add `{slot}: node.field`")
-                else:
-                    has = f"stage '{node.stage}' has no such input (it reads: {', '.join(expected)})"
-                    self.problems.append(f"{reads}, but {has}.{nearest(slot, expected)}")
-        read = {slot for prompt in templates for slot in prompt.slots}
-        named = " and ".join(sorted({f"'{prompt.name}'" for prompt in templates}))
-        # A stage without slots may read a text otherwise than in its phrases, as `language` of `pair` is.
-        for name in sorted((texts - set(expected) if takes_slots else texts if _only_prompt(stage) else set()) - read):
-            self.problems.append(f"{at}: prompt {named} does not read {{{{{name}}}}}; "
-                                 "remove the input, or use another prompt")  # fmt: skip
 
     def record(self, name: str, spec: RecordSpec) -> Record:
         resolve, live = self.references.resolve, self.references.live
@@ -285,7 +289,3 @@ class _Binder:
             {axis: value(f"score '{axis}'", wire, float) for axis, wire in live(spec.scores).items()},
             {key: value(f"column '{key}'", wire, Any) for key, wire in live(spec.columns).items()},
         )
-
-
-def _only_prompt(stage: Stage) -> bool:
-    return isinstance(getattr(stage, "prompt", None), Prompt)

@@ -4,6 +4,7 @@ The `…Spec` models (`recipe.spec`) mirror the YAML file; `Recipe`, `Node` and 
 stages and to each other (`binding.bind`).
 """
 
+import dataclasses
 import inspect
 import json
 import sys
@@ -16,6 +17,7 @@ from typing import Any
 import pyarrow as pa
 
 from oasis_ray.errors import RunError
+from oasis_ray.recipe.elements import ANY
 from oasis_ray.recipe.source import IMAGE_ONLY, SourceType
 from oasis_ray.recipe.spec import Published, RateSpec
 from oasis_ray.stage import Stage
@@ -25,10 +27,14 @@ from oasis_ray.types import DROPPED, Divert
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """A reference to an output of an earlier node, or to a column of the source."""
+    """A reference to an output of an earlier node, or to a column of the source.
+
+    `group`: where the value is a list, the group of its elements (`recipe.elements`).
+    """
 
     node: str
     field: str
+    group: str = dataclasses.field(default="", compare=False)
 
     def __str__(self) -> str:
         return f"{self.node}.{self.field}"
@@ -40,7 +46,10 @@ Inputs = Mapping[str, Refs | Mapping[str, Refs]]
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A named call of a stage, with its inputs bound. `kind` is the name of the stage in recipes."""
+    """A named call of a stage, with its inputs bound. `kind` is the name of the stage in recipes.
+
+    With `for_each` it calls the stage once for each element of the lists that these inputs are bound to.
+    """
 
     name: str
     kind: str
@@ -51,6 +60,24 @@ class Node:
     exits: Mapping[str, str] = field(default_factory=dict)
     to: str | None = None
     max_attempts: int = 1
+    for_each: Mapping[str, Refs] = field(default_factory=dict)
+    require: str = ANY
+
+    @property
+    def group(self) -> str:
+        """The group of the elements that the node works on; empty without `for_each`."""
+        return next((ref.group for refs in self.for_each.values() for ref in refs), "")
+
+    @property
+    def judges(self) -> bool:
+        """Whether the node only judges rows: a fully scored row continues after its rejection (`pipeline.walk`)."""
+        return self.stage.judges and not self.for_each
+
+    @property
+    def outputs(self) -> dict[str, Any]:
+        """The types of the outputs, as later nodes see them: lists with `for_each`."""
+        types = types_of(self.out_type)
+        return {name: list[kind] for name, kind in types.items()} if self.for_each else types  # type: ignore[valid-type]
 
     @property
     def routes_with_output(self) -> set[str]:
@@ -61,13 +88,17 @@ class Node:
         """The route of a row that the stage diverts. Raises RunError for an exit that the stage does not declare."""
         if divert.route in DROPPED:
             return divert.route
-        if divert.route not in self.exits:
-            possible = ", ".join((*DROPPED, *self.exits))
+        self.check_exit(divert)
+        return self.exits[divert.route]
+
+    def check_exit(self, divert: Divert) -> None:
+        """Raise RunError if the stage diverts a row to an exit that it does not declare."""
+        if divert.route not in self.stage.exits:
+            possible = ", ".join((*DROPPED, *self.stage.exits))
             raise RunError(
                 f"node '{self.name}': stage '{self.kind}' diverts a row to '{divert.route}', which is not one of its "
                 f"exits (possible: {possible}); add it to the stage's `exits`"
             )
-        return self.exits[divert.route]
 
     @property
     def in_type(self) -> type:
@@ -83,13 +114,18 @@ class Node:
     def refs(self) -> list[Ref]:
         """All references of the inputs."""
         bound = [list(wire.values()) if isinstance(wire, Mapping) else [wire] for wire in self.inputs.values()]
-        return [ref for some in bound for refs in some for ref in refs]
+        return [ref for some in [*bound, [*self.for_each.values()]] for refs in some for ref in refs]
 
     @property
     def wires(self) -> dict[str, Any]:
         """The reference of each input, as written in the recipe."""
         return {key: {k: written(w) for k, w in wire.items()} if isinstance(wire, Mapping) else written(wire)
                 for key, wire in self.inputs.items()}  # fmt: skip
+
+    @property
+    def lists(self) -> dict[str, Any]:
+        """The reference of each input that `for_each` binds, as written in the recipe."""
+        return {name: written(refs) for name, refs in self.for_each.items()}
 
     @property
     def given(self) -> dict[str, Any]:
@@ -109,11 +145,13 @@ class Node:
         """Return a digest of what this node computes, 16 hex digits (docs/run-folder.md, Digests).
 
         It covers the name and version of the stage (of an external stage: its source), parameters that differ from
-        their defaults, prompt texts, the references of the inputs, the model, and `max_attempts` above 1.
+        their defaults, prompt texts, the references of the inputs, the model, `max_attempts` above 1, and `for_each`.
         """
         content: list[Any] = [self.kind, self.stage.version, self.source, self.given, self.wires, model]
         if self.max_attempts > 1:
             content.append(self.max_attempts)
+        if self.for_each:
+            content.append([self.lists, self.require])
         return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -151,13 +189,18 @@ class Recipe:
         return {node.name: node.pool for node in self.nodes}
 
     @property
+    def has_elements(self) -> bool:
+        """Whether a node works on the elements of a list."""
+        return any(node.for_each for node in self.nodes)
+
+    @property
     def outcomes(self) -> tuple[str, ...]:
         """The outcomes of rows: the names of the records, then `rejected` and `failed`."""
         return (*self.records, *DROPPED)
 
     def type_of(self, refs: Refs) -> Any:
         """Return the Python type of a value: that of its references, or float where they are integers and numbers."""
-        outs = {node.name: types_of(node.out_type) for node in self.nodes}
+        outs = {node.name: node.outputs for node in self.nodes}
         kinds = [
             self.source[ref.field].annotation if ref.node == "source" else outs[ref.node][ref.field] for ref in refs
         ]

@@ -6,7 +6,7 @@ must have at least one.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_origin
 
 from oasis_ray.errors import nearest
 from oasis_ray.recipe.recipe import Node, Ref, Refs
@@ -14,8 +14,8 @@ from oasis_ray.recipe.routes import certain, possible
 from oasis_ray.recipe.source import KINDS, SourceType
 from oasis_ray.recipe.spec import NodeSpec, Reference
 from oasis_ray.stage import Stage
-from oasis_ray.stage.signature import accepts, name_of, types_of
-from oasis_ray.types import Image
+from oasis_ray.stage.signature import accepts, name_of
+from oasis_ray.types import Image, Turn
 
 SOURCE = "source"
 
@@ -83,7 +83,7 @@ class References:
             return Ref("", "")
         if name != SOURCE and isinstance(seen[name].stage, Broken):
             return Ref(name, column)
-        have = self._columns(alone=alone) if name == SOURCE else types_of(seen[name].out_type)
+        have = self._columns(alone=alone) if name == SOURCE else seen[name].outputs
         if column not in have:
             meant = nearest(wire, [f"{name}.{known}" for known in have])
             self.problems.append(
@@ -93,7 +93,16 @@ class References:
             self.problems.append(f"{at} can't be an image; the record's image is in its column `image`")
         elif want is not Any and not accepts(want, have[column]):
             self.problems.append(f"{at} must be {name_of(want)}, but '{wire}' is {name_of(have[column])}")
-        return Ref(name, column)
+        return Ref(name, column, self._group(seen.get(name), column, have))
+
+    def _group(self, node: Node | None, column: str, have: Mapping[str, Any]) -> str:
+        """Return the group of the elements of a list: its node, or its column of the source; "" for another value."""
+        kind = have.get(column)
+        if get_origin(kind) is not list or kind == list[Turn]:
+            return ""
+        if node is None:
+            return f"{SOURCE}.{column}"
+        return node.group if node.for_each else node.name
 
     def _columns(self, *, alone: bool) -> dict[str, Any]:
         """Return the types of the source's values; among alternatives, an optional one counts where it is not null."""

@@ -3,9 +3,11 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, overload
 
-from oasis_ray.recipe.recipe import Refs
+from oasis_ray.errors import RunError
+from oasis_ray.recipe.elements import Elements
+from oasis_ray.recipe.recipe import Ref, Refs
 from oasis_ray.types import MAIN, Divert
 
 
@@ -27,6 +29,7 @@ class Step:
     seconds: float
     engine: str
     engine_seconds: float
+    element: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,31 @@ class Row:
         """
         for ref in refs:
             if ref.node == "source" and (self.source[ref.field] is not None or ref is refs[-1]):
-                return self.source[ref.field]
+                return self._left(ref, self.source[ref.field])
             if ref.node in self.values:
-                return getattr(self.values[ref.node], ref.field)
+                output = self.values[ref.node]
+                if isinstance(output, Elements):
+                    return output.column(ref.field, self.elements(output.group, output).left)
+                return self._left(ref, getattr(output, ref.field))
         raise KeyError(*map(str, refs))
+
+    @overload
+    def elements(self, group: str) -> Elements | None: ...
+    @overload
+    def elements(self, group: str, default: Elements) -> Elements: ...
+    def elements(self, group: str, default: Elements | None = None) -> Elements | None:
+        """Return the elements of a group after the last node that worked on it, or `default` if none has."""
+        made = [output for output in self.values.values() if isinstance(output, Elements) and output.group == group]
+        return made[-1] if made else default
+
+    def _left(self, ref: Ref, value: Any) -> Any:
+        """Return a list without the elements that nodes have dropped; another value as it is."""
+        elements = self.elements(ref.group) if ref.group else None
+        if elements is None:
+            return value
+        if len(value) != len(elements.results):
+            raise RunError(
+                f"list '{ref}' has {len(value)} elements, and the list that a node with `for_each` worked on has "
+                f"{len(elements.results)}; the lists of one stage must be of equal length"
+            )
+        return [value[position] for position in elements.left]

@@ -1,7 +1,7 @@
 """Models of a recipe file: nodes, records and published rates, validated before they are bound."""
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -51,11 +51,28 @@ class NodeSpec(BaseModel):
         description="The value of each input of the stage: `node.field` or `source.column`, or a list of these, "
         "of which the first that the row has is taken.",
     )
+    for_each: dict[str, Reference] = Field(
+        default_factory=dict,
+        description="Inputs bound to lists, as `input: node.field`: the stage is called once for each element, "
+        "and its outputs become lists. An element that the stage diverts is dropped from all lists of this origin.",
+    )
+    require: Literal["any", "all"] | None = Field(
+        None,
+        description="With `for_each`: a row continues if `any` element passes (default), or only if `all` do.",
+    )
     with_: dict[str, Any] = Field(default_factory=dict, alias="with", description="Parameters of the stage.")
     max_attempts: int = Field(
         1, ge=1, le=10, description="Maximum requests where the stage can't parse the reply, each with another seed."
     )
     enabled: bool = Field(True, description="false: leave the node out of the run.")
+
+    @model_validator(mode="after")
+    def _for_each(self) -> "NodeSpec":
+        if self.require and not self.for_each:
+            raise ValueError(f"`require: {self.require}` is about the elements of a list; name the list in `for_each`")
+        if both := sorted({*self.inputs} & {*self.for_each}):
+            raise ValueError(f"input '{both[0]}' is bound in both `inputs` and `for_each`; bind it in one of them")
+        return self
 
 
 class RecordSpec(BaseModel):

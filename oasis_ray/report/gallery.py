@@ -85,7 +85,7 @@ def _at(shard: pq.ParquetFile, indexes: Iterable[int]) -> Iterator[tuple[int, di
 
 
 def _shown(row: Mapping[str, Any], outcome: str, images: RowImages) -> Shown:
-    nodes = {name: out for name, out in (row.get("nodes") or {}).items() if out is not None}
+    nodes = {name: out for name, out in _outputs(row.get("nodes") or {}) if out is not None}
     return Shown(
         row["id"], outcome, row.get("node"), row.get("reason"), _cut(row.get("detail") or row.get("error")),
         row.get("origin"), _cut(row.get("instruction") or _written(nodes, "instruction")),
@@ -95,6 +95,15 @@ def _shown(row: Mapping[str, Any], outcome: str, images: RowImages) -> Shown:
          for name, out in nodes.items() if out.get("reply") or out.get("text")],
         row.get("lineage") or [], "{file} · row group {row_group} · row {row}".format(**row["source"]),
     )  # fmt: skip
+
+
+def _outputs(nodes: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the outputs of nodes by name, and those for elements of a list as `node[0]`, `node[1]`, …"""
+    for name, out in nodes.items():
+        if isinstance(out, list):
+            yield from ((f"{name}[{at}]", element) for at, element in enumerate(out))
+        else:
+            yield name, out
 
 
 def _is_number(score: Any) -> bool:

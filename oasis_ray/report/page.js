@@ -54,7 +54,7 @@ function table(head, lines) {
 const rounded = (score) => Math.abs(score) >= 1000 ? Math.round(score) : Number(score.toPrecision(4));
 function show(row) {
   const scores = Object.entries(row.scores).map(([axis, score]) => `${axis} ${rounded(score)}`).join(" · ");
-  const steps = row.lineage.map((step) => [step.node, step.digest, step.seed, step.finish, step.prompt_tokens, step.cached_tokens, step.reply_tokens, Math.round(step.seconds * 100) / 100]);
+  const steps = row.lineage.map((step) => [step.element === null || step.element === undefined ? step.node : `${step.node}[${step.element}]`, step.digest, step.seed, step.finish, step.prompt_tokens, step.cached_tokens, step.reply_tokens, Math.round(step.seconds * 100) / 100]);
   document.getElementById("row").replaceChildren(
     make("p", { className: "kicker" }, [outcomeOf(row), row.origin, row.source].filter(Boolean).join(" · ")), make("h2", {}, row.id), image(row),
     ...text("Instruction", row.instruction), ...text("Response", row.response), ...text("Scores", scores), ...text("Reason", row.detail),

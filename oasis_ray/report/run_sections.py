@@ -1,12 +1,12 @@
 """Report sections on a run: funnel, origins of the images, and people's marks."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import cycle, islice
 
 from oasis_ray.output.funnel import Exit
 from oasis_ray.report.kinds import kinds_of
 from oasis_ray.report.section import COLOURS, FURTHER, Colour, Section, Table, count, outcome_colours, share, stacked
-from oasis_ray.report.statistics import DatasetStatistics
+from oasis_ray.report.statistics import DatasetStatistics, Passage
 from oasis_ray.types import ACCEPTED, DROPPED, MAIN
 
 
@@ -29,15 +29,7 @@ def funnel(subjects: list[DatasetStatistics]) -> Section | None:
             Table(
                 f"Funnel of {run.name}",
                 ("node", "rows in", "diverted", "why"),
-                [
-                    (
-                        one.node,
-                        count(one.rows),
-                        count(one.rows - one.through),
-                        ", ".join(f"{why} {count(rows)}" for why, rows in one.left.items() if rows),
-                    )
-                    for one in run.funnel
-                ],
+                [line for one in run.funnel for line in _lines(one)],
             )
         )
     rates = [
@@ -62,6 +54,17 @@ def funnel(subjects: list[DatasetStatistics]) -> Section | None:
         plots,
         tables,
     )
+
+
+def _lines(passage: Passage) -> Iterator[tuple[str, str, str, str]]:
+    """Yield the line of a node, and one of the elements of its lists if it works on these."""
+    lines = [(passage.node, passage.rows, passage.rows - passage.through, passage.left)]
+    if passage.elements:
+        name = f"{passage.node}: elements"
+        lines.append((name, passage.elements, sum(passage.dropped.values()), passage.dropped))
+    for name, reached, left, reasons in lines:
+        why = ", ".join(f"{reason} {count(many)}" for reason, many in reasons.items() if many)
+        yield name, count(reached), count(left), why
 
 
 def _ways_out(run: DatasetStatistics, colours: Mapping[str, Colour]) -> dict[str, str]:

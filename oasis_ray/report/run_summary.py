@@ -22,7 +22,7 @@ def of_run(path: str, manifest: Mapping[str, Any], totals: Totals, outcomes: Cou
     else:
         costs = counts_of(path).costs
     moves = totals.moves + implied_moves(totals.ends, manifest)
-    tally = Counts(outcomes, Counter(totals.reasons), moves)
+    tally = Counts(outcomes, Counter(totals.reasons), moves, elements=_elements(path, manifest))
     spent = Bill.model_validate(manifest["bill"]) if "bill" in manifest else Bill()
     return {
         "recipe": manifest["recipe"],
@@ -35,6 +35,8 @@ def of_run(path: str, manifest: Mapping[str, Any], totals: Totals, outcomes: Cou
                 rows=one.rows,
                 through=one.through,
                 left={str(leaving): rows for leaving, rows in one.left.items()},
+                elements=one.elements,
+                dropped={str(leaving): elements for leaving, elements in one.dropped.items()},
             )
             for one in passages(manifest, tally)
         ],
@@ -56,6 +58,16 @@ def of_run(path: str, manifest: Mapping[str, Any], totals: Totals, outcomes: Cou
         ),
         "forecast": _forecast(manifest),
     }
+
+
+def _elements(path: str, manifest: Mapping[str, Any]) -> Counter[tuple[str, str, str]]:
+    """Return the elements of lists by node, outcome and reason."""
+    if not any("for_each" in node for node in manifest["nodes"]):
+        return Counter()
+    if manifest["state"] != "done":
+        return counts_of(path).elements
+    counted = manifest.get("elements", ())
+    return Counter({(one["node"], one["outcome"], one["reason"]): one["elements"] for one in counted})
 
 
 def _spent(amount: Amount | None) -> dict[str, Any]:

@@ -13,12 +13,17 @@ class _Part(BaseModel):
 
 
 class Passage(_Part):
-    """Funnel of a node: rows that reached it, rows that continued, and the others by reason."""
+    """Funnel of a node: rows that reached it, rows that continued, and the others by reason.
+
+    Of a node with `for_each` also the elements that it worked on, and those that it dropped, by reason.
+    """
 
     node: str
     rows: int
     through: int
     left: dict[str, int]
+    elements: int = 0
+    dropped: dict[str, int] = Field(default_factory=dict)
 
 
 class Rate(_Part):

@@ -82,7 +82,8 @@ def _word(kind: Any) -> str:
     if kind in WORDS:
         return WORDS[kind]
     if get_origin(kind) is list:
-        return f"list of {_word(get_args(kind)[0])}s"
+        element = name_of(get_args(kind)[0])
+        return f"list of lists{element.removeprefix('list')}" if element.startswith("list ") else f"list of {element}s"
     return getattr(kind, "__name__", str(kind))
 
 
@@ -91,6 +92,8 @@ def _members(kind: Any) -> tuple[Any, ...]:
 
 
 def _same(want: Any, have: Any) -> bool:
+    if get_origin(want) is list and get_origin(have) is list:
+        return accepts(get_args(want)[0], get_args(have)[0])
     return want == have or (want is float and have is int)
 
 

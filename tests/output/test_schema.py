@@ -14,7 +14,7 @@ from oasis_ray.input.columns import ADDRESS, IMAGE
 from oasis_ray.job.load import load_job
 from oasis_ray.output.part_writer import unpack, write_part
 from oasis_ray.output.record import batch, record
-from oasis_ray.output.schema import MOVE, STEP, TURN, columns
+from oasis_ray.output.schema import ELEMENT_STEP, MOVE, STEP, TURN, columns
 from oasis_ray.recipe.row import Row, Step
 from oasis_ray.stage.signature import arrow
 from oasis_ray.types import ACCEPTED, FAILED, REJECTED
@@ -68,7 +68,8 @@ def test_parts_have_the_columns_that_they_had_in_version_1_and_new_ones_after_th
 
 
 def test_a_step_has_the_columns_of_the_lineage() -> None:
-    assert list(STEPS[0]) == STEP.names == [field.name for field in fields(Step)]
+    assert [*STEPS[0], "element"] == [*STEP.names, "element"] == [field.name for field in fields(Step)]
+    assert ELEMENT_STEP.names == [field.name for field in fields(Step)]  # of recipes with `for_each`
 
 
 TRACE = {

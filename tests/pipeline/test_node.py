@@ -67,7 +67,7 @@ def test_a_node_asks_with_its_own_seeds_and_notes_every_request() -> None:
     first, second = seed(7, "r", "n", 0), seed(7, "r", "n", 1)
     assert calls == [Call(Request("ask once"), "r", first, -3), Call(Request("ask twice"), "r", second, -3)]
     common = {"node": "n", "digest": "digest of n", "prompt_tokens": 9, "cached_tokens": 5}
-    common |= {"engine": "e1", "engine_seconds": 0.25}
+    common |= {"engine": "e1", "engine_seconds": 0.25, "element": None}
     seconds = [step.pop("seconds") for step in ended.lineage]
     started = [step.pop("started") for step in ended.lineage]
     assert ended.lineage == [
