@@ -70,7 +70,11 @@ COLUMNS = {
     "moves": "The row's changes of route: the node that diverted it, the new route, the reason and the detail.",
 }
 # The types of inputs and outputs, as recipes write them, and those that no source has.
-WORDS = {kind: word for word, kind in KINDS.items()} | {bool: "yes or no", dict[str, int]: "integers by name"}
+WORDS = {kind: word for word, kind in KINDS.items()} | {
+    bool: "yes or no",
+    list[bool]: "list of yes or no",
+    dict[str, int]: "integers by name",
+}
 # Each room may import only the rooms to its left (tests/test_layering.py), and `cli` the shipped content.
 ROOMS = "cluster stage recipe job input engine stats output pool cost export explore pipeline report run cli content"
 MARK = re.compile(r"(<!-- (fields|columns|rooms|stages|parameters): (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)

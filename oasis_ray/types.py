@@ -30,6 +30,8 @@ class Slots(dict[str, str]):
 
 # A random number from 0 to 1 that the framework draws for each row and node, from the run's seed.
 Chance = NewType("Chance", float)
+# The position of an element in its list, from 0, as the node's other inputs show the list. The framework gives it.
+Position = NewType("Position", int)
 
 
 @dataclass(frozen=True, slots=True)

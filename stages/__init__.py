@@ -8,10 +8,13 @@ from .categorize import Categorize
 from .classify import Classify
 from .clean import Clean
 from .conversation import Conversation
+from .distinct import Distinct
 from .gate import Gate
 from .generate import Generate
 from .hook import Hook
+from .hooks import Hooks
 from .improvement import Improvement
+from .kind import Kind
 from .language import Language
 from .pair import Pair
 from .phrase import Phrase
@@ -19,6 +22,7 @@ from .pick import Pick
 from .reasoning import Reasoning
 from .respond import Respond
 from .score import Score
+from .select import Select
 from .split import Split
 from .transcript import Transcript
 from .turns_to_qa import TurnsToQa
@@ -34,6 +38,8 @@ STAGES: dict[str, type[Stage]] = {
     "phrase": Phrase,
     "branch": Branch,
     "split": Split,
+    "select": Select,
+    "distinct": Distinct,
     "reasoning": Reasoning,
     "conversation": Conversation,
     "turns_to_qa": TurnsToQa,
@@ -41,7 +47,9 @@ STAGES: dict[str, type[Stage]] = {
     "add_exchange": AddExchange,
     # Of the method Oasis
     "hook": Hook,
+    "hooks": Hooks,
     "categorize": Categorize,
+    "kind": Kind,
     "respond": Respond,
     "clean": Clean,
     "language": Language,

@@ -12,9 +12,10 @@ from oasis_ray.stage import REJECTED, Divert, Image, ModelStage, Reply, Request,
 
 @dataclass(frozen=True, slots=True)
 class In:
-    """The image if there is one, and nothing else."""
+    """The image if there is one, and a text with which the turn begins, such as a caption of the image."""
 
     image: Image | None = None
+    opening: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,11 @@ class Out:
 
     text: str
     truncated: bool
+
+
+def opened(opening: str) -> str:
+    """Return the beginning of a turn, which continues with a new paragraph; empty without one."""
+    return f"{opening.rstrip()}\n\n" if opening.strip() else ""
 
 
 class Hook(ModelStage[In, Out]):
@@ -34,9 +40,9 @@ class Hook(ModelStage[In, Out]):
     )
 
     def requests(self, row: In) -> list[Request]:
-        """Return one request, with the user's turn open right after the image, or at its beginning without one."""
+        """Return one request, with the user's turn open after the image and the opening, or at its beginning."""
         images = () if row.image is None else (row.image,)
-        return [Request(images=images, speaker="user", sampling=self.sampling)]
+        return [Request(opened(row.opening), images, speaker="user", sampling=self.sampling)]
 
     def parse(self, row: In, replies: list[Reply]) -> Out | Divert:
         """Return the text, without surrounding white space."""

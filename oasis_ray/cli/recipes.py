@@ -29,7 +29,7 @@ def recipes(
         return
     table = Table(show_edge=False, pad_edge=False)
     for column in ("recipe", "reads", "makes"):
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column == "recipe")
     for path in sorted(SHIPPED.recipes.glob("*.yaml")):
         recipe = load_recipe(path.stem, SHIPPED)
         table.add_row(recipe.name, _reads(recipe), _first_sentence(recipe.about))

@@ -147,9 +147,16 @@ def _routes(node: Node) -> str:
 
 
 def _references(node: Node) -> list[str]:
-    """Return the references of a node's inputs; `or` joins those of which the first that a row has is taken."""
+    """Return the references of a node's inputs; `or` joins those of which the first that a row has is taken.
+
+    `each of` marks lists with whose elements the node works.
+    """
+    return [f"each of {text}" for text in _texts(node.lists)] + _texts(node.wires)
+
+
+def _texts(bound: Mapping[str, Any]) -> list[str]:
     wires: list[Any] = []
-    for wire in node.wires.values():
+    for wire in bound.values():
         wires.extend(wire.values() if isinstance(wire, Mapping) else [wire])
     return [wire if isinstance(wire, str) else " or ".join(wire) for wire in wires]
 

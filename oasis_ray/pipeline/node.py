@@ -16,7 +16,7 @@ from oasis_ray.recipe.elements import Elements
 from oasis_ray.recipe.recipe import Node, Refs
 from oasis_ray.recipe.row import Row, Step
 from oasis_ray.stage import ModelStage
-from oasis_ray.stage.signature import accepts, chance_of, inputs_of, slots_of
+from oasis_ray.stage.signature import accepts, chance_of, inputs_of, position_of, slots_of
 from oasis_ray.types import DROPPED, FAILED, REJECTED, Call, Divert, Reply, Request, Slots
 
 T = TypeVar("T")
@@ -60,8 +60,8 @@ class NodeRunner:
 
     async def _each(self, row: Row, values: Mapping[str, Any]) -> Any:
         """Call the stage for each element that is left of the lists. An element that it diverts is dropped."""
-        lists = {name: row.value(refs) for name, refs in self.node.for_each.items()}
-        lengths = {name: len(elements) for name, elements in lists.items()}
+        lists = {name: _value(wire, row, list) for name, wire in self.node.for_each.items()}
+        lengths = _lengths(lists)
         if len(set(lengths.values())) > 1:
             raise RunError(f"node '{self.node.name}': the lists of for_each differ in length: {lengths}")
         count = next(iter(lengths.values()))
@@ -70,7 +70,7 @@ class NodeRunner:
         before, asked = row.elements(self.node.group), len(row.lineage)
         left = before.left if before else range(count)
         tasks = [
-            self._element(row, {**values, **{name: lists[name][place] for name in lists}}, position)
+            self._element(row, {**values, **{name: _at(lists[name], place) for name in lists}}, place, position)
             for place, position in enumerate(left)
         ]
         results: list[Any] = [None] * (len(before.results) if before else count)
@@ -81,10 +81,13 @@ class NodeRunner:
         ending = elements.ending(self.node.require)
         return elements if ending is None else replace(ending, out=elements)
 
-    async def _element(self, row: Row, values: Mapping[str, Any], position: int) -> Any:
-        """Return the `Out` for one element, or a `Divert` to `rejected` or `failed` that drops it."""
+    async def _element(self, row: Row, values: Mapping[str, Any], place: int, position: int) -> Any:
+        """Return the `Out` for one element, or a `Divert` to `rejected` or `failed` that drops it.
+
+        place: its index in the lists as they are now. position: its index in the original list.
+        """
         try:
-            result = await self._one(row, values, position)
+            result = await self._one(row, values, position, place)
         except RowError as error:
             if error.reason in OF_ROW:
                 raise
@@ -94,16 +97,16 @@ class NodeRunner:
             return replace(result, route=REJECTED)
         return result
 
-    async def _one(self, row: Row, values: Mapping[str, Any], element: int | None) -> Any:
+    async def _one(self, row: Row, values: Mapping[str, Any], element: int | None, place: int = 0) -> Any:
         """Call the stage for a row, or for one element of it."""
         name = self.node.name if element is None else f"{self.node.name}[{element}]"
-        inputs = self._inputs(values, seed(self.seed, row.id, name, 0) / 2**31)
+        inputs = self._inputs(values, seed(self.seed, row.id, name, 0) / 2**31, place)
         if isinstance(self.node.stage, ModelStage) and self.pool is not None:
             return await self._ask(self.node.stage, self.pool, inputs, row, name, element)
         return self.node.stage.apply(inputs)  # type: ignore[attr-defined]
 
-    def _inputs(self, values: Mapping[str, Any], chance: float) -> Any:
-        """Return the stage's `In`: its inputs, the slots of its prompt, and chance if it takes it."""
+    def _inputs(self, values: Mapping[str, Any], chance: float, place: int) -> Any:
+        """Return the stage's `In`: its inputs, the slots of its prompt, and chance and position if it takes them."""
         in_type = self.node.in_type
         wanted = inputs_of(in_type)
         given: dict[str, Any] = {name: value for name, value in values.items() if name in wanted}
@@ -112,6 +115,8 @@ class NodeRunner:
             given[name_of_slots] = slots
         if (name_of_chance := chance_of(in_type)) is not None:
             given[name_of_chance] = chance
+        if (name_of_position := position_of(in_type)) is not None:
+            given[name_of_position] = place
         return in_type(**given)
 
     async def _ask(
@@ -184,6 +189,24 @@ def boundary(node: str, row: str) -> Iterator[None]:
         raise
     except Exception as error:
         raise RunError(f"node '{node}', row '{row}': {type(error).__name__}: {error}") from error
+
+
+def _lengths(lists: Mapping[str, Any]) -> dict[str, int]:
+    """Return the lengths of lists by name."""
+    lengths: dict[str, int] = {}
+    for name, value in lists.items():
+        if isinstance(value, Mapping):
+            lengths |= {f"{name}.{key}": len(elements) for key, elements in value.items()}
+        else:
+            lengths[name] = len(value)
+    return lengths
+
+
+def _at(values: Any, place: int) -> Any:
+    """Return the element at `place` of a list, or of each of several lists by name."""
+    if isinstance(values, Mapping):
+        return {key: elements[place] for key, elements in values.items()}
+    return values[place]
 
 
 def _value(wire: Refs | Mapping[str, Refs], row: Row, want: Any) -> Any:

@@ -15,13 +15,13 @@ from pydantic import ValidationError
 from oasis_ray.errors import JobError, nearest
 from oasis_ray.recipe.elements import ANY
 from oasis_ray.recipe.prompt_slots import slot_problems
-from oasis_ray.recipe.recipe import Inputs, Node, Recipe, Record, Refs
+from oasis_ray.recipe.recipe import Inputs, Node, Recipe, Record, Refs, refs_of
 from oasis_ray.recipe.references import Broken, References
 from oasis_ray.recipe.routes import certain
 from oasis_ray.recipe.source import SourceType
 from oasis_ray.recipe.spec import NodeSpec, RateSpec, RecipeSpec, RecordSpec, Reference, Wiring
 from oasis_ray.stage import ModelStage, Stage
-from oasis_ray.stage.signature import contract, inputs_of, name_of, required, slots_of
+from oasis_ray.stage.signature import contract, inputs_of, name_of, position_of, required, slots_of
 from oasis_ray.types import DROPPED, Turn
 from oasis_ray.validation import explain
 
@@ -100,7 +100,7 @@ class _Binder:
         self.check_pool(node, stage, at)
         exits = self.exits(node, stage, at)
         bound = self.inputs(node, stage, at)
-        for_each = {name: refs for name, refs in bound.items() if name in node.for_each and isinstance(refs, tuple)}
+        for_each = {name: bound[name] for name in node.for_each if name in bound}
         inputs = {name: bound[name] for name in node.inputs if name in bound}
         self.check_groups(for_each, at)
         self.problems.extend(slot_problems(node, stage, at))
@@ -114,10 +114,9 @@ class _Binder:
             for_each, node.require or ANY,
         )  # fmt: skip
 
-    def check_groups(self, for_each: Mapping[str, Refs], at: str) -> None:
+    def check_groups(self, for_each: Inputs, at: str) -> None:
         """Check that the lists of a `for_each` have one origin, so that their elements belong together."""
-        refs = [ref for some in for_each.values() for ref in some]
-        groups = {ref.group: ref for ref in refs}
+        groups = {ref.group: ref for ref in refs_of(for_each)}
         if len(groups) > 1 and "" not in groups:  # without a group: its problem is already reported
             lists = " and ".join(f"'{ref}' (from '{group}')" for group, ref in groups.items())
             self.problems.append(
@@ -245,7 +244,8 @@ class _Binder:
         for name, wiring in {**node.inputs, **node.for_each}.items():
             key = f"{at}: input '{name}'"
             want = expected.get(name, str)  # what is no input of the stage is a slot of its prompt, if it has slots
-            if name in node.for_each and get_origin(want) is not dict:
+            each = name in node.for_each
+            if each and get_origin(want) is not dict:
                 want = list[want]  # type: ignore[valid-type]
             if name not in expected and slots_of(in_type) is None:
                 reads = ", ".join(expected)
@@ -256,17 +256,22 @@ class _Binder:
                 form = "a mapping of names to `node.field`" if mapping else "a single `node.field`"
                 self.problems.append(f"{key} takes {form}, not {wiring!r}")
             else:
-                bound[name] = self.wire(wiring, want, key, node.route)
+                bound[name] = self.wire(wiring, want, key, node.route, each=each)
+        if position_of(in_type) and not node.for_each:
+            self.problems.append(
+                f"{at}: stage '{node.stage}' works on the elements of a list; bind the list in `for_each`"
+            )
         for name in sorted(required(in_type) - {*node.inputs, *node.for_each}):
             kind = name_of(expected[name])
             self.problems.append(f"{at}: input '{name}' ({kind}) is not bound; add `{name}: node.field`")
         return bound
 
-    def wire(self, wiring: Wiring, want: Any, at: str, route: str) -> Refs | Mapping[str, Refs]:
+    def wire(self, wiring: Wiring, want: Any, at: str, route: str, *, each: bool) -> Refs | Mapping[str, Refs]:
         resolve = self.references.resolve
         if not isinstance(wiring, dict):
             return resolve(wiring, want, at, route)
-        kind = get_args(want)[1]
+        kind: Any = get_args(want)[1]
+        kind = list[kind] if each else kind
         live = self.references.live(wiring)
         return {key: resolve(wire, kind, f"{at}, '{key}'", route) for key, wire in live.items()}
 

@@ -60,13 +60,13 @@ class Node:
     exits: Mapping[str, str] = field(default_factory=dict)
     to: str | None = None
     max_attempts: int = 1
-    for_each: Mapping[str, Refs] = field(default_factory=dict)
+    for_each: Inputs = field(default_factory=dict)
     require: str = ANY
 
     @property
     def group(self) -> str:
         """The group of the elements that the node works on; empty without `for_each`."""
-        return next((ref.group for refs in self.for_each.values() for ref in refs), "")
+        return next((ref.group for ref in refs_of(self.for_each)), "")
 
     @property
     def judges(self) -> bool:
@@ -113,19 +113,17 @@ class Node:
     @property
     def refs(self) -> list[Ref]:
         """All references of the inputs."""
-        bound = [list(wire.values()) if isinstance(wire, Mapping) else [wire] for wire in self.inputs.values()]
-        return [ref for some in [*bound, [*self.for_each.values()]] for refs in some for ref in refs]
+        return [*refs_of(self.inputs), *refs_of(self.for_each)]
 
     @property
     def wires(self) -> dict[str, Any]:
         """The reference of each input, as written in the recipe."""
-        return {key: {k: written(w) for k, w in wire.items()} if isinstance(wire, Mapping) else written(wire)
-                for key, wire in self.inputs.items()}  # fmt: skip
+        return _written(self.inputs)
 
     @property
     def lists(self) -> dict[str, Any]:
         """The reference of each input that `for_each` binds, as written in the recipe."""
-        return {name: written(refs) for name, refs in self.for_each.items()}
+        return _written(self.for_each)
 
     @property
     def given(self) -> dict[str, Any]:
@@ -214,3 +212,14 @@ class Recipe:
 def written(refs: Refs) -> str | list[str]:
     """Return references as written in a recipe."""
     return str(refs[0]) if len(refs) == 1 else [str(ref) for ref in refs]
+
+
+def refs_of(inputs: Inputs) -> list[Ref]:
+    """Return all references of some inputs."""
+    bound = [list(wire.values()) if isinstance(wire, Mapping) else [wire] for wire in inputs.values()]
+    return [ref for some in bound for refs in some for ref in refs]
+
+
+def _written(inputs: Inputs) -> dict[str, Any]:
+    return {key: {k: written(w) for k, w in wire.items()} if isinstance(wire, Mapping) else written(wire)
+            for key, wire in inputs.items()}  # fmt: skip

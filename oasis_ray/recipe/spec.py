@@ -51,7 +51,7 @@ class NodeSpec(BaseModel):
         description="The value of each input of the stage: `node.field` or `source.column`, or a list of these, "
         "of which the first that the row has is taken.",
     )
-    for_each: dict[str, Reference] = Field(
+    for_each: dict[str, Wiring] = Field(
         default_factory=dict,
         description="Inputs bound to lists, as `input: node.field`: the stage is called once for each element, "
         "and its outputs become lists. An element that the stage diverts is dropped from all lists of this origin.",

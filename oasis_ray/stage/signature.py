@@ -9,7 +9,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import pyarrow as pa
 
 from oasis_ray.stage.base import Stage
-from oasis_ray.types import Chance, Divert, Image, Slots, Turn
+from oasis_ray.types import Chance, Divert, Image, Position, Slots, Turn
 
 SCALARS = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_(),
            Turn: pa.struct([("speaker", pa.string()), ("text", pa.string())])}  # fmt: skip
@@ -56,9 +56,14 @@ def chance_of(dataclass: type) -> str | None:
     return next((name for name, kind in types_of(dataclass).items() if kind is Chance), None)
 
 
+def position_of(dataclass: type) -> str | None:
+    """Return the field of a stage's `In` that takes the position of an element; None if it has none."""
+    return next((name for name, kind in types_of(dataclass).items() if kind is Position), None)
+
+
 def inputs_of(dataclass: type) -> dict[str, Any]:
-    """Return the types of the inputs that a recipe binds by the names of fields: all but slots and chance."""
-    return {name: kind for name, kind in types_of(dataclass).items() if kind not in (Slots, Chance)}
+    """Return the types of the inputs that a recipe binds by the names of fields: all but those of the framework."""
+    return {name: kind for name, kind in types_of(dataclass).items() if kind not in (Slots, Chance, Position)}
 
 
 def accepts(want: Any, have: Any) -> bool:

@@ -1,6 +1,7 @@
 """Every recipe runs on scripted engines: each row ends as the recipe says, and the records hold what it promises."""
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -11,19 +12,21 @@ import yaml
 
 from oasis_ray.cli import SHIPPED
 from oasis_ray.job.load import load_job
+from oasis_ray.output.outcomes import outcomes_in
 from oasis_ray.recipe.recipe import Recipe
 from tests.support.checkout import ROOT
 from tests.support.jobs import execute, rows_of
 from tests.support.recipe_jobs import JOBS, RECIPES, write_recipe_job
 from tests.support.recipe_records import record_of, records_on, run_recipe
-from tests.support.recipe_rows import ACCEPTED, ENDS, ROWS, SQUARE
+from tests.support.recipe_rows import ENDS, ROWS, SQUARE
 
 
 def ends(run: Path) -> dict[str, tuple[str, str | None, str | None]]:
-    found = {row["id"]: ACCEPTED for row in rows_of(run, "accepted")}
-    for outcome in ("rejected", "failed"):
-        found |= {row["id"]: (outcome, row["node"], row["reason"]) for row in rows_of(run, outcome)}
-    return found
+    return {
+        row["id"]: (outcome, row.get("node"), row.get("reason"))
+        for outcome in outcomes_in(str(run))
+        for row in rows_of(run, outcome)
+    }
 
 
 def loaded(recipe: str) -> Recipe:
@@ -160,6 +163,64 @@ def test_a_thought_speaks_of_the_image_and_stands_before_the_answer(recipe: str,
     assert columns == {"thought": thought, "answer": answer, "known_answer": "3"}
     assert caption.startswith("A teal square, and on it three white dots in a row.")
     assert next(step["node"] for step in row["lineage"]) == ("caption" if recipe == "vl_thinking" else "reason")
+
+
+def test_several_turns_become_one_conversation_without_captions_and_repetitions(tmp_path: Path) -> None:
+    row = accepted(tmp_path, "oasis_n", "good")
+    asked = ["How many white dots are there?", "Describe the colours and the places of all things in the picture."]
+    assert [turn["value"] for turn in row["conversations"]] == [
+        f"<image>\n{asked[0]}",
+        f"An answer to: {asked[0]}",
+        asked[1],
+        f"An answer to: {asked[1]}",
+    ]
+    assert row["columns"] == {
+        "captions": ["A teal square with three white dots."],
+        "solvability": [5, 5],
+        "clarity": [5, 5],
+    }
+    dropped = {
+        entry["node"]: [(one["element"], one["reason"]) for one in entry["dropped"]] for entry in row["elements"]
+    }
+    assert {node: some for node, some in dropped.items() if some} == {
+        "questions": [(1, "branch_caption")],
+        "distinct": [(2, "near_duplicate")],
+        "hallucination": [(3, "score_1")],
+    }
+    requests = Counter(step["node"] for step in row["lineage"])
+    # One request for all turns, and none for a question that was dropped.
+    assert requests == {
+        "hooks": 1, "kind": 5, "nonsense": 3, "hallucination": 3, "solvability": 2, "clarity": 2, "respond": 2,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "judges"),
+    [
+        ("good", "What is it with that?", []),
+        ("unclear", "What is it with that?", ["clarity"]),
+        ("invented", "What is it with that?", ["hallucination"]),
+        ("nonsense", "What is it with that?", ["nonsense"]),
+    ],
+)
+def test_a_near_miss_is_reworded_once_and_judged_again(
+    name: str, first: str, judges: list[str], tmp_path: Path
+) -> None:
+    row = accepted(tmp_path, "oasis_repair", name)
+    assert row["instruction"] == ("What shape is it?" if judges else first)
+    assert row["columns"] == {"first_wording": first}
+    assert [(move["node"], move["route"]) for move in row["moves"]] == [(judge, "reworded") for judge in judges]
+    assert row["scores"] == {"solvability": 5, "clarity": 5, "hallucination": 5, "nonsense": 5}
+    again = [step["node"] for step in row["lineage"] if step["node"].endswith("_again")]
+    axes = ["nonsense", "hallucination", "solvability", "clarity"]
+    assert again == [f"{axis}_again" for axis in axes if judges]
+
+
+def test_a_caption_keeps_its_statements(tmp_path: Path) -> None:
+    row = accepted(tmp_path, "caption_hallucination", "good")
+    statements = ["The square is teal.", "There are three white dots.", "There is no writing."]
+    assert row["columns"] == {"statements": statements}
+    assert [out["choice"] for out in row["nodes"]["check"]] == ["Correct"] * 3
 
 
 def test_magpie_answers_a_request_without_what_came_after_it(tmp_path: Path) -> None:

@@ -15,7 +15,18 @@ from tests.support.recipe_rows import ENDS
 COPIES = 10  # of each row
 
 
-@pytest.mark.parametrize("recipe", ["vl_thinking", "prompt_evolve"])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        "oasis_n",  # in the middle of its lists
+        pytest.param("caption_hallucination", marks=SLOW),
+        pytest.param("vl_thinking", marks=SLOW),
+        pytest.param("prompt_evolve", marks=SLOW),
+    ],
+)
 def test_a_run_that_is_killed_and_resumed_makes_the_rows_of_one_that_was_not(recipe: str, tmp_path: Path) -> None:
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
     keys = {"rows_in_flight": 8, "rows_per_task": 2}

@@ -39,7 +39,15 @@ ROWS: dict[str, dict[str, dict[str, Any]]] = {
         **dict.fromkeys(("endless", "blunt", "lost", "unsure"), DOTS),
     },
     "magpie": {f"row-{number:08}": {} for number in range(10)},
+    "oasis_n": {"good": {}, "captions": {}, "mute": {}, "poor": {}},
+    "caption_conversation_as_coded": {"good": {}, "many": {}, "none": {}, "endless": {}},
+    "caption_hallucination": {"good": {}, "wrong": {}, "unsure": {}, "mute": {}},
+    "oasis_repair": {
+        name: {}
+        for name in ("good", "unclear", "invented", "nonsense", "still-unclear", "still-invented", "bad", "caption")
+    },
 }
+ROWS["caption_conversation"] = ROWS["oasis_n"]
 ROWS["match_score_as_coded"] = ROWS["match_score"]
 CAPTION = "A teal square, and on it three white dots in a row."
 ROWS["vl_thinking_captioned"] = {name: {**row, "caption": CAPTION} for name, row in ROWS["vl_thinking"].items()}
@@ -99,7 +107,33 @@ ENDS: dict[str, dict[str, tuple[str, str | None, str | None]]] = {
         "row-00000008": ("rejected", "respond", "response_truncated"),
         "row-00000009": ACCEPTED,
     },
+    "oasis_n": {
+        "good": ACCEPTED,
+        "captions": ("rejected", "questions", "branch_caption"),
+        "mute": ("rejected", "hooks", "empty_hook"),
+        "poor": ("rejected", "clarity", "score_2"),
+    },
+    "caption_conversation_as_coded": {
+        "good": ACCEPTED,
+        "many": ("rejected", "questions", "too_many_parts"),
+        "none": ("rejected", "questions", "too_few_parts"),
+        "endless": ACCEPTED,
+    },
+    "caption_hallucination": {
+        "good": ACCEPTED,
+        "wrong": ("rejected", "check", "choice_incorrect"),
+        "unsure": ("failed", "check", "no_choice"),
+        "mute": ("rejected", "statements", "too_few_parts"),
+    },
+    "oasis_repair": {
+        **dict.fromkeys(("good", "unclear", "invented", "nonsense"), ACCEPTED),
+        "still-unclear": ("rejected", "clarity_again", "score_2"),
+        "still-invented": ("rejected", "hallucination_again", "score_4"),
+        "bad": ("rejected", "nonsense", "score_1"),
+        "caption": ("captions", None, None),
+    },
 }
+ENDS["caption_conversation"] = ENDS["oasis_n"]
 ENDS["vl_thinking_captioned"] = ENDS["vl_thinking"]
 
 

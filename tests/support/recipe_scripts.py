@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 
 from oasis_ray.engine.reasoning import answer_of
 from oasis_ray.types import Call, Reply, Sample
+from tests.support.checkout import ROOT
 
 # The first words of each prompt, to tell what is asked for.
 CAPTION = "Describe the picture above for somebody who will not see it"
@@ -20,9 +21,12 @@ COMPARE = "You compare two answers to a question about a picture."
 MATCH = "请评价一个提示词与一段回复是否匹配"
 ADVISE = "上方是一张图片，下面是针对这张图片的一个提示词"
 IMPROVE = "下面是针对一张图片的提示词，以及对它的修改建议"
-SORT = "You sort texts for a data set of questions and tasks."
+SORT = "You sort texts for a data set of questions and tasks"
 KIND = "You sort requests by the kind of work that they ask for."
 QUALITY = "is it a good request, so that the assistant could answer it well?"
+INVENTED = "does it speak of nothing but what is in this picture?"
+UNCLEAR = "is it clear what is wanted"
+BROKEN = "whether this is a sensible piece of language"
 DIFFICULTY = "how much must somebody know and think to answer it well?"
 
 
@@ -171,6 +175,115 @@ def magpie(call: Call) -> Reply:
 QUALITIES = {"Fix": "It doesn't say what. [[1]]", "Sum": "I can't say.", "Translate": "A detail is left open. [[4]]"}
 
 
+# What `hooks` samples, by the word in the id, and what is done with each text.
+SEVERAL = {
+    "good": (
+        "How many white dots are there?",
+        "A teal square with three white dots.",  # a caption
+        "how many white dots are there",  # again
+        "Which animal is to the right of the dots?",  # of something that is not there
+        "Describe the colours and the places of all things in the picture.",
+    ),
+    "captions": ("A teal square.", "Three white dots in a row."),
+    "mute": ("", " "),
+    "poor": ("Which animal is to the right?", "Why?", "Which animal is to the left?"),
+}
+
+
+def oasis_n(call: Call) -> Reply:
+    """Several turns of a user, by the word in the id (`SEVERAL`), and all that follows on each."""
+    text = call.request.text
+    if call.request.speaker == "user":
+        assert call.request.images
+        texts = SEVERAL[call.row.split(".")[0]]
+        return Reply(tuple(Sample(turn, tokens=len(turn.split())) for turn in texts))
+    if text.startswith(SORT):
+        turn = text.rpartition("Text:\n")[2].removesuffix("\nAnswer:")
+        caption = turn.startswith(("A teal", "Three"))
+        return Reply.of("Kind: caption" if caption else f"Kind: instruction\nInstruction: {turn}")
+    if "double square brackets" in text:
+        request = _between(call, "Request:", "\n\n")
+        if "animal" in request and INVENTED in text:
+            return Reply.of("There is no animal. [[1]]")
+        return Reply.of("It says too little. [[2]]" if request == "Why?" and UNCLEAR in text else "That is so. [[5]]")
+    return Reply.of(f"An answer to: {text}")
+
+
+def caption_conversation(call: Call) -> Reply:
+    """As `oasis_n`, after a caption with which the turn begins."""
+    text = call.request.text
+    if call.request.speaker == "user":
+        assert text == f"{SEEN}\n\n"
+        return oasis_n(call)
+    return Reply.of(SEEN) if text in REQUESTS else oasis_n(call)
+
+
+REQUESTS = (ROOT / "prompts/describe/en.txt").read_text(encoding="utf-8").splitlines()
+SEEN = "A teal square. On it there are three white dots in a row."
+
+
+def caption_conversation_as_coded(call: Call) -> Reply:
+    """Captions, questions from them, and answers. Ids: `many` gets eight questions, `none` no line with a question.
+
+    The last answer to `endless` is cut off.
+    """
+    text = call.request.text
+    if text.startswith("You do not see a picture"):
+        assert not call.request.images
+        if "none" in call.row:
+            return Reply.of("---")
+        count = 8 if "many" in call.row else 5
+        return Reply.of("\n".join(f"{number}. What is at place {number}?" for number in range(1, count + 1)))
+    assert call.request.images
+    if text.endswith("?"):
+        return _cut_off("A dot, a dot,") if "endless" in call.row and "5" in text else Reply.of(f"A dot: {text}")
+    return Reply.of(SEEN)
+
+
+def caption_hallucination(call: Call) -> Reply:
+    """Captions, their statements, and checks. Ids: `wrong` has a false statement, `unsure` one without a verdict.
+
+    The caption of `mute` has no statement.
+    """
+    text = call.request.text
+    if text.startswith("Divide the description"):
+        assert not call.request.images
+        wrong = "A dog lies in the corner." if "wrong" in call.row else "There is no writing."
+        return Reply.of("…" if "mute" in call.row else f"The square is teal.\nThere are three white dots.\n{wrong}")
+    if text.startswith("Hold one statement"):
+        assert call.request.images
+        if "unsure" in call.row and "dots" in text:
+            return Reply.of("There may be dots.")
+        return Reply.of("No dog is there. [[Incorrect]]" if "dog" in text else "It is there. [[correct]].")
+    return Reply.of(SEEN)
+
+
+def oasis_repair(call: Call) -> Reply:
+    """The id says which judge finds a fault: `unclear`, `invented`, `nonsense`.
+
+    The fault of a row with `still` in its id is there after rewording too; `bad` is rejected at once.
+    """
+    text = call.request.text
+    if call.request.speaker == "user":
+        return Reply.of(SEEN if "caption" in call.row else "What is it with that?")
+    if text.startswith("Somebody wrote a request about the picture above, and a judge"):
+        assert _between(call, "The judge said:", "Write the request again").endswith("]]")
+        return Reply.of("What shape is it?")
+    if text.startswith(SORT):
+        turn = text.rpartition("Text:\n")[2].removesuffix("\nAnswer:")
+        return Reply.of("Kind: caption" if "square" in turn else f"Kind: instruction\nInstruction: {turn}")
+    if "Request:" in text or "Description:" in text:
+        again = "What shape" in text
+        fault = {UNCLEAR: "unclear", INVENTED: "invented", BROKEN: "nonsense"}
+        at_fault = any(mark in text and word in call.row for mark, word in fault.items())
+        if "bad" in call.row:
+            return Reply.of("It is not. [[1]]")
+        if at_fault and (not again or "still" in call.row):
+            return Reply.of("A trifle is amiss. [[2]]" if "unclear" in call.row else "A trifle is amiss. [[4]]")
+        return Reply.of("It is fine. [[5]]")
+    return Reply.of(f"An answer to: {text}")
+
+
 def _between(call: Call, before: str, after: str) -> str:
     """What a prompt has between two of its own texts."""
     return re.split(re.escape(after), call.request.text.partition(before)[2].lstrip("\n"))[0].strip()
@@ -195,4 +308,6 @@ def _slowly(script: Callable[[Call], Reply]) -> Callable[[Call], Awaitable[Reply
 
 
 slow_prompt_evolve = _slowly(prompt_evolve)
+slow_oasis_n = _slowly(oasis_n)
+slow_caption_hallucination = _slowly(caption_hallucination)
 slow_vl_thinking = _slowly(vl_thinking)
