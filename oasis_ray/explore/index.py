@@ -206,6 +206,15 @@ def _selection(schema: pa.Schema) -> tuple[str, list[Any]]:
     texts = {(node, field): place for node, field, place, kind in written if _is_text(kind)}
     opening = ["instruction"] * ("instruction" in schema.names)
     opening += [place for name in ("instruction", "text") for (_, field), place in texts.items() if field == name]
+    lists = [
+        (field, place) for _, field, place, kind in written if pa.types.is_list(kind) and _is_text(kind.value_type)
+    ]
+    opening += [
+        f"nullif(({place})[1], '')"
+        for name in ("instruction", "text", "texts")
+        for field, place in lists
+        if field == name
+    ]
     spoken = [place for (_, field), place in texts.items() if field == "language"]
     judges = {
         node: _number(place, kind) for node, field, place, kind in written if field == "score" and _is_number(kind)
@@ -229,7 +238,7 @@ def _words(schema: pa.Schema) -> list[str]:
         *(name for name in ("id", "instruction", "response", "detail", "error") if name in schema.names),
         *(place for *_, place, kind in written if _is_text(kind)),
         *(f"array_to_string({place}, chr(10))" for *_, place, kind in written
-          if pa.types.is_list(kind) and _is_text(kind.value_type)),
+          if _is_texts(kind)),
         *(["array_to_string([move.detail for move in moves], chr(10))"] if _has_moves(schema) else []),
         *([DROPPED_TEXTS] if "elements" in schema.names else []),
     ]  # fmt: skip
@@ -277,3 +286,7 @@ def _is_text(kind: pa.DataType) -> bool:
 
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
+
+
+def _is_texts(kind: pa.DataType) -> bool:
+    return pa.types.is_list(kind) and _is_text(kind.value_type)

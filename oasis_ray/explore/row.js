@@ -66,8 +66,7 @@ function story(row) {
     [`${node}[${element}] ${outcome}: ${reason}`, detail].filter(Boolean).join("\n")));
   const people = row.marks.map((mark) => `${mark.who}: ${mark.mark}, ${mark.at.slice(0, 16).replace("T", " ")}`);
   return [
-    opening ? turn(instruction ? "Instruction" : "Text", opening) : null,
-    row.response ? turn("Response", row.response) : null,
+    ...exchanges(row, instruction, opening),
     cause ? block("Reason", words(cause), "verdict") : null,
     moves.length ? block("Moves", words(moves.join("\n\n")), "verdict") : null,
     dropped.length ? block("Dropped elements", words(dropped.join("\n\n")), "verdict") : null,
@@ -82,6 +81,13 @@ function story(row) {
       ["fully scored", row.scored_in_full ? "yes" : "no"],
     ].filter(([, value]) => value))),
   ].filter(Boolean);
+}
+
+function exchanges(row, instruction, opening) {
+  const turns = row.conversations ?? [];
+  if (turns.filter(({ from }) => from === "human").length > 1)
+    return turns.map(({ from, value }) => turn({ human: "Instruction", gpt: "Response", system: "System" }[from] ?? from, value));
+  return [opening ? turn(instruction ? "Instruction" : "Text", opening) : null, row.response ? turn("Response", row.response) : null];
 }
 
 const first = (nodes, field) => nodes.map(([, written]) => written[field]).find((value) => typeof value === "string" && value);
@@ -110,7 +116,7 @@ function judges(scored, leftAt) {
 
 /** A dot for each score of the node's scale, filled up to this one. None for a long scale, or a score with decimals. */
 function scale(node, score) {
-  const [low, high] = run.scales[node] ?? USUAL;
+  const [low, high] = run.scales[node.replace(/\[\d+\]$/, "")] ?? USUAL;
   if (!Number.isInteger(score) || score < low || score > high || high - low >= DOTS) return null;
   const dots = Array.from({ length: high - low + 1 }, (_, at) => make("i", { className: low + at <= score ? "on" : "" }));
   return make("span", { className: "scale", ariaHidden: "true" }, ...dots);
