@@ -110,8 +110,8 @@ lock: setup
 audit-deps: setup
 	@$(BIN)/python requirements/vulnerabilities.py
 
-data/demo/shard-00001.parquet: benchmarks/pictures.py $(wildcard benchmarks/world/*.py) | setup
-	$(BIN)/python -m benchmarks.pictures data/demo
+data/demo/shard-00001.parquet: benchmarks/demo_images.py $(wildcard benchmarks/world/*.py) | setup
+	$(BIN)/python -m benchmarks.demo_images data/demo
 
 .venv/ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

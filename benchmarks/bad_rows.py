@@ -18,7 +18,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.pictures import encoded, picture_of
+from benchmarks.demo_images import encoded, picture_of
 from benchmarks.result import write_result
 from oasis_ray.cli import SHIPPED
 from oasis_ray.input.columns import IMAGE

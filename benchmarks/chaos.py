@@ -26,8 +26,8 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.demo_images import write_shards
 from benchmarks.local_cluster import LocalCluster
-from benchmarks.pictures import write_shards
 from benchmarks.result import write_result
 from oasis_ray.output.audit import audit
 from oasis_ray.types import Call, Reply

@@ -39,10 +39,13 @@ from oasis_ray.errors import OasisError
 from oasis_ray.job.load import load_job
 from oasis_ray.output.audit import audit
 from oasis_ray.output.outcomes import outcomes_in
-from oasis_ray.recipe.recipe import Recipe, Ref
+from oasis_ray.pipeline.node import NodeRunner
+from oasis_ray.recipe.recipe import Recipe
+from oasis_ray.recipe.row import Row
 from oasis_ray.report.build import make
 from oasis_ray.run.run import Run
 from oasis_ray.stage import ModelStage
+from oasis_ray.stage.signature import build
 from oasis_ray.types import FAILED, REJECTED, Image, Request
 
 ROOT = Path(__file__).parents[1]
@@ -204,15 +207,13 @@ def requests(recipe: Recipe, row: Mapping[str, Any], hostile: Hostile) -> Iterat
     note = hostile.note.decode(errors="replace") if isinstance(hostile.note, bytes) else hostile.note
     source = {"image": Image(b"", ""), "note": note}  # whatever the picture, its place in the prompt is the same
     nodes = {node.name: node for node in recipe.nodes}
+    values = {name: build(nodes[name].out_type, out) for name, out in row["nodes"].items() if out is not None}
+    ended = Row(row["id"], {}, None, None, source=source, values=values)
     for name in dict.fromkeys(step["node"] for step in row["lineage"]):
         node = nodes[name]
-        wires = {key: wire for key, wire in node.inputs.items() if isinstance(wire, Ref)}
-        given = {
-            key: source[wire.field] if wire.node == "source" else row["nodes"][wire.node][wire.field]
-            for key, wire in wires.items()
-        }
         if isinstance(node.stage, ModelStage) and node.pool:
-            for request in node.stage.requests(node.in_type(**given)):
+            inputs = NodeRunner(node, None, "", seed=0, priority=0).inputs(ended)
+            for request in node.stage.requests(inputs):
                 yield node.pool, Request(request.text, request.images, request.speaker)
 
 

@@ -29,21 +29,27 @@ GIVEN: set[int] = set()  # by `free_port`
 class LocalCluster:
     """The cluster, from `with` to its end. `environment` is what its drivers run in; `words` go to `ray start`.
 
-    `with` raises RuntimeError with the output of `ray start` where no head comes up in three attempts.
+    `with` raises RuntimeError with the output of `ray start` where no head comes up.
     """
 
     ports_of = PORTS
+    attempts = 3  # to start; each takes other ports
 
     def __init__(self, *words: str, cpus: int = 4, **variables: str) -> None:
         self._words = [f"--num-cpus={cpus}", "--include-dashboard=false", "--disable-usage-stats", *words]
         # Tokens are for clusters that others can reach; this one ends with the harness.
         self.environment = os.environ | {"RAY_AUTH_MODE": "disabled", "PYTHONPATH": str(ROOT)} | variables
+        self._choose_ports()
+
+    def _choose_ports(self) -> None:
+        self.ports = {name: free_port() for name in self.ports_of}
+        self.environment["RAY_ADDRESS"] = f"127.0.0.1:{self.ports['port']}"
 
     def __enter__(self) -> "LocalCluster":
         said = ""
-        for _ in range(3):  # a port may be taken between its choice and its use
-            self.ports = {name: free_port() for name in self.ports_of}
-            self.environment["RAY_ADDRESS"] = f"127.0.0.1:{self.ports['port']}"
+        for attempt in range(self.attempts):  # a port may be taken between its choice and its use
+            if attempt:
+                self._choose_ports()
             with tempfile.TemporaryFile() as output:
                 if self._comes_up(output):
                     return self

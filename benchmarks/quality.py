@@ -21,7 +21,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.pictures import picture_of, write_shards
+from benchmarks.demo_images import picture_of, write_shards
 from benchmarks.result import write_result
 from benchmarks.world.oracle import flaw, is_right, read_caption, wellformed
 from benchmarks.world.reading import malformed, read_turn

@@ -9,6 +9,7 @@ from .classify import Classify
 from .clean import Clean
 from .conversation import Conversation
 from .distinct import Distinct
+from .element import Element
 from .gate import Gate
 from .generate import Generate
 from .hook import Hook
@@ -38,6 +39,7 @@ STAGES: dict[str, type[Stage]] = {
     "phrase": Phrase,
     "branch": Branch,
     "split": Split,
+    "element": Element,
     "select": Select,
     "distinct": Distinct,
     "reasoning": Reasoning,

@@ -5,13 +5,13 @@ whole reply, so that `Correct.` counts as incorrect; here the form of the reply 
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
-from oasis_ray.stage import FAILED, REJECTED, Divert, Image, ModelStage, PromptField, Reply, Request, Slots
+from oasis_ray.stage import FAILED, REJECTED, Divert, Image, ModelStage, PromptField, Reply, Request, Slots, nearest
 
 BRACKETED = re.compile(r"\[\[([^\[\]]+)\]\]")
 AROUND = " *_`\"'“”„‘’«»「」『』[]【】［］.。．"  # what may stand around a choice
@@ -66,6 +66,16 @@ class Classify(ModelStage[In, Out]):
         if self.accept is not None and (not self.accept or not {*self.accept} <= {*self.choices}):
             raise ValueError(f"accept lists some of the choices ({', '.join(self.choices)}), not {self.accept}")
         return self
+
+    def problems(self, inputs: Mapping[str, Any]) -> list[str]:
+        """Report words that the prompt asks for in double square brackets, and that are not among the choices."""
+        choices = {_key(choice) for choice in self.choices}
+        asked = [word for word in BRACKETED.findall(self.prompt.text) if _key(word) not in choices]
+        return [
+            f"prompt '{self.prompt.name}' asks for [[{word}]], which is not one of the choices "
+            f"({', '.join(self.choices)}).{nearest(word, self.choices)}"
+            for word in dict.fromkeys(asked)
+        ]
 
     def requests(self, row: In) -> list[Request]:
         """Return one request, with the image first if there is one."""

@@ -4,7 +4,7 @@ Most steps of MM-INF's recipes are such a request. A folder of prompts, of which
 ask for questions of several kinds (arXiv 2312.06731).
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,7 @@ from oasis_ray.stage import (
     Reply,
     Request,
     Slots,
+    nearest,
 )
 
 
@@ -66,6 +67,18 @@ class Generate(ModelStage[In, Out]):
         if self.prompt is not None and "variant" in inputs and "variant" not in self.prompt.slots:
             return ["input 'variant' is read with `prompts` only; remove it, or name a folder of prompts"]
         return []
+
+    def word_problems(self, words: Mapping[str, Collection[str]]) -> list[str]:
+        """Report words of `variant` that have no prompt."""
+        if self.prompts is None or "variant" not in words:
+            return []
+        variants = self.prompts.variants
+        return [
+            f"the folder of prompts '{self.prompts.name}' has no prompt '{word}', which input 'variant' may be "
+            f"(it has: {', '.join(variants)}).{nearest(word, variants)}"
+            for word in words["variant"]
+            if word not in variants
+        ]
 
     def requests(self, row: In) -> list[Request]:
         """Return one request, with the image first if there is one; none if there is no such variant."""

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import yaml
 from rich.console import Console
 
-from benchmarks.pictures import encoded, picture_of
+from benchmarks.demo_images import encoded, picture_of
 from benchmarks.result import show, write_result
 from benchmarks.scale.trial import Memory, trial
 from benchmarks.speed.rounds import Round

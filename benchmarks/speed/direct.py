@@ -15,7 +15,7 @@ from benchmarks.speed.local import OpenExecutor, local
 from benchmarks.speed.rounds import Round, rows_of
 from oasis_ray.cli import SHIPPED
 from oasis_ray.engine.engine import Engine
-from oasis_ray.input.admission import admit
+from oasis_ray.input.image_admission import admit
 from oasis_ray.input.reader import read
 from oasis_ray.input.shards import open_shards
 from oasis_ray.job.load import load_job

@@ -21,7 +21,7 @@ from benchmarks.speed.workload import ROOT
 from oasis_ray.cluster import connection
 from oasis_ray.engine.chat_template import Chat
 from oasis_ray.engine.vllm_args import engine_args
-from oasis_ray.input.admission import admit
+from oasis_ray.input.image_admission import admit
 from oasis_ray.input.image_renditions import decode
 from oasis_ray.job.job import Job
 from oasis_ray.pipeline.node import seed

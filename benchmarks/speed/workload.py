@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import yaml
 from PIL import Image, ImageDraw
 
-from benchmarks.pictures import encoded, picture_of
+from benchmarks.demo_images import encoded, picture_of
 from benchmarks.speed.deeper import deepen
 from oasis_ray.input.columns import IMAGE
 from oasis_ray.validation import patch

@@ -17,14 +17,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from oasis_ray.engine.banned_tokens import emoji_ids, special_ids
 from oasis_ray.errors import RunError
 from oasis_ray.types import Request, Sampling
 
 MARKER = "\u2063oasis\u2063"  # with invisible separators, so that no template and no user text contains it
 NONE: Mapping[str, Any] = MappingProxyType({})
-# The first UTF-8 bytes of pictographs (U+1F000 to U+1FFFF) and of symbols and dingbats (U+2600 to U+27BF). An emoji
-# that a model writes in single-byte tokens can't be recognised in advance.
-EMOJI_STARTS = (b"\xf0\x9f", *(bytes([0xE2, second]) for second in range(0x98, 0x9F)))
 
 
 @dataclass(frozen=True)
@@ -130,8 +128,7 @@ class Chat:
 
     def banned_ids(self, sampling: Sampling) -> list[int]:
         """Return the tokens that `sampling.ban` excludes, except those that end a turn."""
-        kinds = {"special": "_special_ids", "emoji": "_emoji_ids"}
-        banned: set[int] = set().union(*(getattr(self, kinds[kind]) for kind in sampling.ban))
+        banned: set[int] = set().union(*(self._banned[kind] for kind in sampling.ban))
         return sorted(banned - set(self.stop_ids))
 
     def escaped(self, text: str) -> str:
@@ -141,28 +138,14 @@ class Chat:
         return text
 
     @cached_property
-    def _special_ids(self) -> frozenset[int]:
-        return frozenset({*self.tokenizer.all_special_ids, *self.tokenizer.added_tokens_decoder})
+    def _banned(self) -> Mapping[str, frozenset[int]]:
+        return {"special": special_ids(self.tokenizer), "emoji": emoji_ids(self.tokenizer)}
 
     @cached_property
     def _markup(self) -> dict[int, str]:
         """Added tokens that look like markup. Others (runs of spaces in some vocabularies) are plain text."""
         added = {index: token.content for index, token in self.tokenizer.added_tokens_decoder.items()}
         return {index: text for index, text in added.items() if len(text) > 1 and text[0] in "<["}
-
-    @cached_property
-    def _emoji_ids(self) -> frozenset[int]:
-        from transformers.convert_slow_tokenizer import bytes_to_unicode
-
-        # A byte-level vocabulary maps each byte to one letter; a token may be only the beginning of a character.
-        byte_of = {letter: bytes([byte]) for byte, letter in bytes_to_unicode().items()}
-        emoji = set()
-        for token, index in self.tokenizer.get_vocab().items():
-            bytewise = all(letter in byte_of for letter in token)
-            data = b"".join(byte_of[letter] for letter in token) if bytewise else token.encode()
-            if any(start in data for start in EMOJI_STARTS):
-                emoji.add(index)
-        return frozenset(emoji)
 
     def _special(self, text: str) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])

@@ -14,8 +14,8 @@ import pyarrow as pa
 from pydantic import ValidationError
 
 from oasis_ray.errors import JobError, RowError
-from oasis_ray.input.admission import admit
-from oasis_ray.input.image_file import fetch
+from oasis_ray.input.image_admission import admit
+from oasis_ray.input.image_fetch import fetch
 from oasis_ray.input.image_renditions import thumbnail
 from oasis_ray.input.listing import list_files
 from oasis_ray.input.reader import read

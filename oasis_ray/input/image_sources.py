@@ -15,8 +15,8 @@ from typing import Any
 import PIL.Image
 
 from oasis_ray.errors import JobError
-from oasis_ray.input.admission import LFS
-from oasis_ray.input.image_file import leads_into
+from oasis_ray.input.image_admission import LFS
+from oasis_ray.input.image_fetch import leads_into
 from oasis_ray.job.limits import Limits
 
 SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from oasis_ray.errors import RowError
-from oasis_ray.input.image_file import fetch
+from oasis_ray.input.image_fetch import fetch
 from oasis_ray.input.image_sources import ALLOW, LEADS_OUT, MAX_BYTES, NO_SUCH_FILE
 from oasis_ray.input.record_lists import NO_RECORD, Record, RecordError
 

@@ -13,9 +13,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from oasis_ray.errors import JobError
-from oasis_ray.input.admission import LFS
 from oasis_ray.input.columns import is_utf8, wrong_columns
 from oasis_ray.input.ids import numbered, repeated, sample_of
+from oasis_ray.input.image_admission import LFS
 from oasis_ray.input.kept_columns import KeptColumns
 from oasis_ray.input.listing import PARTS_OF_RUNS, Listing, Naming, list_files
 from oasis_ray.job.input import Input, Sample

@@ -5,9 +5,10 @@ from typing import Any, Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from oasis_ray.job.engine_args import harmless_engine_args
 from oasis_ray.job.gpu_type import EngineType, Replicas
 from oasis_ray.job.latency import Latency
-from oasis_ray.job.security import harmless_engine_args, variable_name, without_secret
+from oasis_ray.job.security import variable_name, without_secret
 
 
 class Pool(BaseModel):

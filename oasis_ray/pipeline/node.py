@@ -50,13 +50,20 @@ class NodeRunner:
         """
         try:
             with boundary(self.node.name, row.id):
-                wanted = inputs_of(self.node.in_type)
-                values = {name: _value(wire, row, wanted.get(name, str)) for name, wire in self.node.inputs.items()}
+                values = self._values(row)
                 if self.node.for_each:
                     return await self._each(row, values)
                 return await self._one(row, values, None)
         except RowError as error:
             return Divert(FAILED, error.reason, error.detail)
+
+    def inputs(self, row: Row) -> Any:
+        """Return the stage's `In` for a row, of a node without `for_each`."""
+        return self._inputs(self._values(row), seed(self.seed, row.id, self.node.name, 0) / 2**31, 0)
+
+    def _values(self, row: Row) -> dict[str, Any]:
+        wanted = inputs_of(self.node.in_type)
+        return {name: _value(wire, row, wanted.get(name, str)) for name, wire in self.node.inputs.items()}
 
     async def _each(self, row: Row, values: Mapping[str, Any]) -> Any:
         """Call the stage for each element that is left of the lists. An element that it diverts is dropped."""

@@ -21,9 +21,9 @@ from uuid import uuid4
 import pyarrow as pa
 
 from oasis_ray.errors import OasisError, RowError
-from oasis_ray.input.admission import admit
 from oasis_ray.input.arrow_ipc import from_ipc, to_ipc
-from oasis_ray.input.image_file import fetch
+from oasis_ray.input.image_admission import admit
+from oasis_ray.input.image_fetch import fetch
 from oasis_ray.input.source_values import typed
 from oasis_ray.job.job import Job
 from oasis_ray.output.counts import EndedRow

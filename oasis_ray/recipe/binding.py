@@ -40,7 +40,7 @@ def bind(
     return binder.recipe()
 
 
-RESERVED = ("source", "admit")  # the names of the input and of its admission
+RESERVED = ("source", "admit", "null")  # the names of the input, of its admission, and of no value
 
 
 @dataclass
@@ -278,8 +278,8 @@ class _Binder:
     def record(self, name: str, spec: RecordSpec) -> Record:
         resolve, live = self.references.resolve, self.references.live
 
-        def value(what: str, wire: Reference, want: Any) -> Refs:
-            return resolve(wire, want, f"{self.where}, record '{name}': {what}", spec.route)
+        def value(what: str, wire: Reference, want: Any, *, nullable: bool = False) -> Refs:
+            return resolve(wire, want, f"{self.where}, record '{name}': {what}", spec.route, nullable=nullable)
 
         if spec.conversation is not None:
             turns: tuple[Refs, ...] = (value("'conversation'", spec.conversation, list[Turn]),)
@@ -291,6 +291,6 @@ class _Binder:
             spec.route,
             spec.data_source,
             turns,
-            {axis: value(f"score '{axis}'", wire, float) for axis, wire in live(spec.scores).items()},
-            {key: value(f"column '{key}'", wire, Any) for key, wire in live(spec.columns).items()},
+            {axis: value(f"score '{axis}'", wire, float, nullable=True) for axis, wire in live(spec.scores).items()},
+            {key: value(f"column '{key}'", wire, Any, nullable=True) for key, wire in live(spec.columns).items()},
         )

@@ -37,10 +37,11 @@ class Ref:
     group: str = dataclasses.field(default="", compare=False)
 
     def __str__(self) -> str:
-        return f"{self.node}.{self.field}"
+        return f"{self.node}.{self.field}" if self.field else self.node
 
 
 Refs = tuple[Ref, ...]  # of several, the first that the row has
+NULL = Ref("null", "")  # the last of several references, where a row may have none of them
 Inputs = Mapping[str, Refs | Mapping[str, Refs]]
 
 
@@ -200,7 +201,9 @@ class Recipe:
         """Return the Python type of a value: that of its references, or float where they are integers and numbers."""
         outs = {node.name: node.outputs for node in self.nodes}
         kinds = [
-            self.source[ref.field].annotation if ref.node == "source" else outs[ref.node][ref.field] for ref in refs
+            self.source[ref.field].annotation if ref.node == "source" else outs[ref.node][ref.field]
+            for ref in refs
+            if ref != NULL
         ]
         return float if set(kinds) == {int, float} else kinds[0]
 

@@ -6,10 +6,11 @@ must have at least one.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import NoneType
 from typing import Any, get_origin
 
 from oasis_ray.errors import nearest
-from oasis_ray.recipe.recipe import Node, Ref, Refs
+from oasis_ray.recipe.recipe import NULL, Node, Ref, Refs
 from oasis_ray.recipe.routes import certain, possible
 from oasis_ray.recipe.source import KINDS, SourceType
 from oasis_ray.recipe.spec import NodeSpec, Reference
@@ -32,22 +33,41 @@ class References:
     source: Mapping[str, SourceType]
     problems: list[str]
     nodes: list[Node] = field(default_factory=list)
+    _nullable: bool = False  # whether the value that is being resolved may be null
 
-    def live(self, wires: Mapping[str, Reference]) -> dict[str, tuple[str, ...]]:
+    def live(self, wires: Mapping[str, Reference]) -> dict[str, Reference]:
         """Return a mapping of references without those to disabled nodes, and without names that have none left."""
         kept = {key: self._enabled(wires[key]) for key in wires}
-        return {key: some for key, some in kept.items() if some}
+        return {key: wires[key] for key, some in kept.items() if some}
 
     def _enabled(self, wire: Reference) -> tuple[str, ...]:
         off = {node.name for node in self.specs if not node.enabled}
         return tuple(name for name in listed(wire) if name.partition(".")[0] not in off)
 
-    def resolve(self, wire: Reference, want: Any, at: str, route: str) -> Refs:
-        """Return the references of one value of type `want` (Any: that Arrow can store); `at` names the place."""
+    def resolve(self, wire: Reference, want: Any, at: str, route: str, *, nullable: bool = False) -> Refs:
+        """Return the references of one value of type `want` (Any: that Arrow can store); `at` names the place.
+
+        nullable: the value may be null. Otherwise it may be where `want` allows it.
+        """
         wires = self._enabled(wire) or listed(wire)
+        self._nullable = nullable or accepts(want, NoneType)
+        if not isinstance(wire, str) and None in wire:
+            return (*self._first_of(wires, want, at, route, maybe=True), *self._null(wire, want, at))
+        return self._first_of(wires, want, at, route, maybe=False)
+
+    def _null(self, wire: tuple[str | None, ...], want: Any, at: str) -> Refs:
+        """Check the null of a list of references."""
+        if wire[-1] is not None or wire.count(None) > 1 or len(wire) == 1:
+            self.problems.append(f"{at}: null comes once, at the end of a list: what is taken if the row has none")
+        elif not self._nullable:
+            self.problems.append(f"{at} must be {name_of(want)}, and can't be null; remove null from the list")
+        return (NULL,)
+
+    def _first_of(self, wires: tuple[str, ...], want: Any, at: str, route: str, *, maybe: bool) -> Refs:
+        """Return references of which a row has at least one, or with `maybe` perhaps none."""
         if route not in certain(self.nodes, ()):  # no row takes this route, which is already reported
             return tuple(Ref(*name.partition(".")[::2]) for name in wires)
-        alone = len(wires) == 1
+        alone = len(wires) == 1 and not maybe
         refs = tuple(self._one(name, want, at, route, alone=alone) for name in wires)
         names = {ref.node for ref in refs}
         given = any(ref.node == SOURCE and not self._may_lack(ref.field) for ref in refs)
@@ -61,7 +81,7 @@ class References:
                     f"{at}: '{wires[place]}' is never taken, because every row has {first}; put the later node first"
                 )
                 break
-        if not alone and not sure:
+        if not alone and not sure and not maybe:
             self.problems.append(
                 f"{at} is bound to {', '.join(wires)}, but a row on route '{route}' may have passed none of these "
                 "nodes; add one that all rows pass"
@@ -86,9 +106,7 @@ class References:
         have = self._columns(alone=alone) if name == SOURCE else seen[name].outputs
         if column not in have:
             meant = nearest(wire, [f"{name}.{known}" for known in have])
-            self.problems.append(
-                f"{at} is bound to '{wire}', but '{name}' writes: {', '.join(have) or 'nothing'}.{meant}"
-            )
+            self.problems.append(f"{at} is bound to '{wire}', but '{name}' has: {', '.join(have) or 'nothing'}.{meant}")
         elif want is Any and have[column] in (Image, Image | None):
             self.problems.append(f"{at} can't be an image; the record's image is in its column `image`")
         elif want is not Any and not accepts(want, have[column]):
@@ -122,12 +140,13 @@ class References:
             if node.name == name and not node.enabled:
                 return f"node '{name}' is disabled"
         if any(node.name == name for node in possible(self.nodes, route)):
-            return f"only some rows on route '{route}' pass node '{name}'; name a list of nodes that covers all of them"
+            why = f"only some rows on route '{route}' pass node '{name}'; name a list of nodes that covers all of them"
+            return f"{why}, or end the list with null" if self._nullable else why
         if any(node.name == name for node in self.nodes):
             return f"rows on route '{route}' do not pass node '{name}'"
         return f"there is no earlier node '{name}'"
 
 
 def listed(wire: Reference) -> tuple[str, ...]:
-    """Return the references of one value as a tuple."""
-    return (wire,) if isinstance(wire, str) else wire
+    """Return the references of one value as a tuple, without null."""
+    return (wire,) if isinstance(wire, str) else tuple(name for name in wire if name is not None)

@@ -7,7 +7,7 @@ from typing import Any, overload
 
 from oasis_ray.errors import RunError
 from oasis_ray.recipe.elements import Elements
-from oasis_ray.recipe.recipe import Ref, Refs
+from oasis_ray.recipe.recipe import NULL, Ref, Refs
 from oasis_ray.types import MAIN, Divert
 
 
@@ -73,11 +73,13 @@ class Row:
     seconds: float = 0.0  # in flight
 
     def value(self, refs: Refs) -> Any:
-        """Return the first value of the references that the row has; None if that is a null of the source.
+        """Return the first value of the references that the row has; None for `NULL`, and for a null of the source.
 
         Raises KeyError if it has none; checks of the recipe's bindings prevent that in a run.
         """
         for ref in refs:
+            if ref == NULL:
+                return None
             if ref.node == "source" and (self.source[ref.field] is not None or ref is refs[-1]):
                 return self._left(ref, self.source[ref.field])
             if ref.node in self.values:

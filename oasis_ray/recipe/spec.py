@@ -29,7 +29,7 @@ def _not_dropped(route: str) -> str:
 
 Exit = Annotated[str, StringConstraints(pattern=NAME)]
 Route = Annotated[Exit, AfterValidator(_not_dropped)]
-Reference = str | tuple[str, ...]  # several: the first that the row has
+Reference = str | tuple[str | None, ...]  # several: the first that the row has; null at the end: none, if it has none
 Wiring = Reference | dict[str, Reference]
 
 
@@ -49,7 +49,7 @@ class NodeSpec(BaseModel):
     inputs: dict[str, Wiring] = Field(
         default_factory=dict,
         description="The value of each input of the stage: `node.field` or `source.column`, or a list of these, "
-        "of which the first that the row has is taken.",
+        "of which the first that the row has is used.",
     )
     for_each: dict[str, Wiring] = Field(
         default_factory=dict,
@@ -62,7 +62,7 @@ class NodeSpec(BaseModel):
     )
     with_: dict[str, Any] = Field(default_factory=dict, alias="with", description="Parameters of the stage.")
     max_attempts: int = Field(
-        1, ge=1, le=10, description="Maximum requests where the stage can't parse the reply, each with another seed."
+        1, ge=1, le=10, description="How often to ask if the stage can't parse the reply, each time with another seed."
     )
     enabled: bool = Field(True, description="false: leave the node out of the run.")
 
@@ -88,11 +88,14 @@ class RecordSpec(BaseModel):
         None, description="All turns, in place of `instruction` and `response`: `node.field` or `source.name`."
     )
     scores: dict[str, Reference] = Field(
-        default_factory=dict, description="Scores to keep in the record, by name: `node.field`, integers or numbers."
+        default_factory=dict,
+        description="Scores to keep in the record, by name: `node.field`, integers or numbers. "
+        "`[node.field, null]` for one that not every row has.",
     )
     columns: dict[str, Reference] = Field(
         default_factory=dict,
-        description="Further values to keep in the record's column `columns`, by name: `node.field` or `source.name`.",
+        description="Further values to keep in the record's column `columns`, by name: `node.field` or `source.name`. "
+        "`[node.field, null]` for one that not every row has.",
     )
 
     @model_validator(mode="after")

@@ -3,7 +3,8 @@
 from oasis_ray.errors import nearest
 from oasis_ray.stage.base import ModelStage, RowStage, Stage
 from oasis_ray.stage.language import MIN_CHARS, MIN_PROBABILITY, detect
-from oasis_ray.stage.prompt import Phrases, PhrasesField, Prompt, PromptField, Prompts, PromptsField
+from oasis_ray.stage.phrases import Phrases, PhrasesField
+from oasis_ray.stage.prompt import Prompt, PromptField, Prompts, PromptsField
 from oasis_ray.types import (
     FAILED,
     GREEDY,

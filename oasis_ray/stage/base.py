@@ -11,7 +11,8 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from oasis_ray.stage.prompt import Phrases, Prompt, Prompts
+from oasis_ray.stage.phrases import Phrases
+from oasis_ray.stage.prompt import Prompt, Prompts
 from oasis_ray.types import GREEDY, Divert, Reply, Request, Sampling
 
 In = TypeVar("In")

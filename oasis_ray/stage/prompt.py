@@ -1,8 +1,7 @@
-"""Prompts and phrases: text files, referenced by name; slots are filled in one pass.
+"""Prompts: text files, referenced by name; slots are filled in one pass.
 
-`prompts/clarity.txt` is the prompt `clarity`; its slots are written {{instruction}}. A set of phrases is a folder with
-one file per language (`prompts/describe/en.txt`) and one phrase per line. A job may name its own folder, which is
-searched first.
+`prompts/clarity.txt` is the prompt `clarity`; its slots are written {{instruction}}. A job may name its own folder,
+which is searched first.
 """
 
 import re
@@ -59,35 +58,12 @@ class Prompts:
         return sha256(repr(sorted((name, one.text) for name, one in self.variants.items())).encode()).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class Phrases:
-    """Phrases with one meaning, by language (ISO 639-1 as langdetect writes it: en, zh-cn). They may have slots."""
-
-    name: str
-    languages: Mapping[str, tuple[str, ...]]
-
-    @property
-    def prompts(self) -> list[Prompt]:
-        """The phrases as prompts."""
-        return [Prompt(self.name, text) for texts in self.languages.values() for text in texts]
-
-    def in_language(self, language: str, fallback: str) -> tuple[str, ...]:
-        """Return the phrases in a language, else in its base language (`zh` for `zh-cn`), else in `fallback`."""
-        own = language if language in self.languages else language.partition("-")[0]
-        return self.languages.get(own) or self.languages[fallback]
-
-    @property
-    def digest(self) -> str:
-        """The SHA-256 of all phrases."""
-        return sha256(repr(sorted(self.languages.items())).encode()).hexdigest()
-
-
 def load_prompt(name: str, folders: Sequence[Path]) -> Prompt:
     """Load a prompt from the first folder that has it. Raises ValueError with the existing names."""
     for folder in folders:
         path = {name_in(folder, path): path for path in folder.rglob("*.txt")}.get(name)
         if path is not None:
-            return Prompt(name, _text_of(path).strip())
+            return Prompt(name, text_of(path).strip())
     known = sorted({path.stem for folder in folders for path in folder.glob("*.txt")})
     raise ValueError(f"there is no prompt {name!r} (known: {', '.join(known)}).{nearest(name, known)}")
 
@@ -97,22 +73,10 @@ def load_prompts(name: str, folders: Sequence[Path]) -> Prompts:
     for folder in folders:
         files = [path for path in sorted(folder.glob("*/*.txt")) if path.parent.name == name]
         if files:
-            return Prompts(name, {path.stem: Prompt(f"{name}/{path.stem}", _text_of(path).strip()) for path in files})
+            return Prompts(name, {path.stem: Prompt(f"{name}/{path.stem}", text_of(path).strip()) for path in files})
     files = [path for folder in folders for path in folder.glob("*/*.txt") if not LANGUAGE.fullmatch(path.stem)]
     known = sorted({path.parent.name for path in files})
     raise ValueError(f"there is no folder of prompts {name!r} (known: {', '.join(known)}).{nearest(name, known)}")
-
-
-def load_phrases(name: str, folders: Sequence[Path]) -> Phrases:
-    """Load phrases from the first folder that has them. Raises ValueError with the existing names."""
-    for folder in folders:
-        files = sorted(path for path in folder.glob("*/*.txt") if path.parent.name == name)
-        if files:
-            texts = {path.stem: _text_of(path).splitlines() for path in files}
-            return Phrases(name, {lang: tuple(line for line in lines if line) for lang, lines in texts.items()})
-    files = [path for folder in folders for path in folder.glob("*/*.txt") if LANGUAGE.fullmatch(path.stem)]
-    known = sorted({path.parent.name for path in files})
-    raise ValueError(f"there are no phrases {name!r} (known: {', '.join(known)}).{nearest(name, known)}")
 
 
 def name_in(folder: Path, path: Path) -> str:
@@ -120,7 +84,7 @@ def name_in(folder: Path, path: Path) -> str:
     return path.relative_to(folder).with_suffix("").as_posix()
 
 
-def _text_of(path: Path) -> str:
+def text_of(path: Path) -> str:
     """Return the text of a file. Raises ValueError, which pydantic reports."""
     try:
         return read_text(path)
@@ -136,16 +100,12 @@ def _prompts(value: Any, info: ValidationInfo) -> Prompts:
     return value if isinstance(value, Prompts) else load_prompts(str(value), (info.context or {})["prompts"])
 
 
-def _phrases(value: Any, info: ValidationInfo) -> Phrases:
-    return value if isinstance(value, Phrases) else load_phrases(str(value), (info.context or {})["prompts"])
-
-
-def _reference(value: Prompt | Prompts | Phrases) -> dict[str, str]:
+def reference(value: Any) -> dict[str, str]:
+    """Return the name and digest of a prompt, as manifests have them."""
     return {"name": value.name, "digest": value.digest}
 
 
 # Field types for stages: a name in YAML, loaded when the recipe is validated (context key `prompts`: folders), and
 # serialized in a manifest as name and digest.
-PromptField = Annotated[Prompt, BeforeValidator(_prompt), PlainSerializer(_reference)]
-PromptsField = Annotated[Prompts, BeforeValidator(_prompts), PlainSerializer(_reference)]
-PhrasesField = Annotated[Phrases, BeforeValidator(_phrases), PlainSerializer(_reference)]
+PromptField = Annotated[Prompt, BeforeValidator(_prompt), PlainSerializer(reference)]
+PromptsField = Annotated[Prompts, BeforeValidator(_prompts), PlainSerializer(reference)]

@@ -7,7 +7,7 @@ import numpy as np
 import PIL.Image
 
 from oasis_ray.errors import RowError
-from oasis_ray.input.admission import admit
+from oasis_ray.input.image_admission import admit
 from oasis_ray.input.image_decoding import open_image
 from oasis_ray.input.image_renditions import decode
 from oasis_ray.job.limits import Limits

@@ -11,7 +11,7 @@ import pytest
 from oasis_ray.engine.openai import OpenAIEngine
 from oasis_ray.engine.reasoning import split_reasoning
 from oasis_ray.errors import OasisError, RunError, ServerFailedError
-from oasis_ray.input.admission import admit
+from oasis_ray.input.image_admission import admit
 from oasis_ray.job.limits import Limits
 from oasis_ray.job.pool import Pool
 from oasis_ray.output.audit import audit

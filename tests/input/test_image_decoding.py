@@ -10,7 +10,7 @@ import PIL.Image
 import pytest
 
 from oasis_ray.errors import RowError
-from oasis_ray.input.admission import admit
+from oasis_ray.input.image_admission import admit
 from oasis_ray.input.image_decoding import PNG, as_seen, open_image, without_texts
 from oasis_ray.input.image_renditions import decode
 from oasis_ray.job.limits import Limits

@@ -9,7 +9,7 @@ import PIL.Image
 import pytest
 
 from oasis_ray.errors import RowError
-from oasis_ray.input.admission import admit
+from oasis_ray.input.image_admission import admit
 from oasis_ray.input.image_renditions import decode, portable
 from oasis_ray.job.limits import Limits
 from oasis_ray.types import Image

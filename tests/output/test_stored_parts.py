@@ -7,7 +7,7 @@ import pytest
 
 from oasis_ray.cli import SHIPPED
 from oasis_ray.errors import RowError, RunError
-from oasis_ray.input.image_file import fetch
+from oasis_ray.input.image_fetch import fetch
 from oasis_ray.job.load import load_job
 from oasis_ray.output.ledger import reopen_failed
 from oasis_ray.output.part_writer import PartWriter, write_part

@@ -81,9 +81,9 @@ def test_a_recipe_is_bound_without_disabled_nodes() -> None:
         ("answer.text", "but there is no earlier node 'answer' (possible: source, hook)."),
         ("sort.reply", "but there is no earlier node 'sort' (possible: source, hook)."),
         ("idle.reply", "but node 'idle' is disabled (possible: source, hook)."),
-        ("hook.txt", "but 'hook' writes: text, truncated. Did you mean 'hook.text'?"),
-        ("hook", "but 'hook' writes: text, truncated. Did you mean 'hook.text'?"),
-        ("source.imgae", "but 'source' writes: image. Did you mean 'source.image'?"),
+        ("hook.txt", "but 'hook' has: text, truncated. Did you mean 'hook.text'?"),
+        ("hook", "but 'hook' has: text, truncated. Did you mean 'hook.text'?"),
+        ("source.imgae", "but 'source' has: image. Did you mean 'source.image'?"),
     ],
 )
 def test_an_invalid_reference_is_reported_with_what_is_possible(wire: str, problem: str) -> None:

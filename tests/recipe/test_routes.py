@@ -2,14 +2,18 @@
 
 from collections.abc import Sequence
 
+import pyarrow as pa
 import pytest
 import yaml
+from oasis_ray.content.stages import clean
 
 from oasis_ray.cli import SHIPPED
 from oasis_ray.errors import JobError, RunError
+from oasis_ray.output.schema import columns
 from oasis_ray.recipe.binding import bind
 from oasis_ray.recipe.recipe import Node, Recipe, Ref
 from oasis_ray.recipe.routes import certain, paths, possible
+from oasis_ray.recipe.row import Row
 from oasis_ray.recipe.source import IMAGE_ONLY
 from oasis_ray.recipe.spec import RecipeSpec
 from oasis_ray.stage import Stage
@@ -119,7 +123,7 @@ BROKEN = [
      ("node 'answer': input 'instruction' is bound to tidy.text, say.language, but a row on route 'main' may have "
      "passed none of these nodes; add one that all rows pass")),
     ("{instruction: [tidy.text, sort.instruction]}}\n", "{instruction: [tidy.text, sort.instruktion]}}\n",
-     ("node 'answer': input 'instruction' is bound to 'sort.instruktion', but 'sort' writes: instruction, reply. "
+     ("node 'answer': input 'instruction' is bound to 'sort.instruktion', but 'sort' has: instruction, reply. "
      "Did you mean 'sort.instruction'?")),
     ("{instruction: [tidy.text, sort.instruction]}}\n", "{instruction: [tidy.removed, sort.instruction]}}\n",
      "node 'answer': input 'instruction' must be text, but 'tidy.removed' is number"),
@@ -224,3 +228,53 @@ def test_a_stage_that_diverts_to_an_exit_that_it_does_not_declare_ends_the_run()
         "node 'sort': stage 'categorize' diverts a row to 'elsewhere', which is not one of its exits (possible: "
         "rejected, failed, caption); add it to the stage's `exits`"
     )
+
+
+MAYBE = REPAIR.replace(
+    "response: answer.text}",
+    "response: answer.text, columns: {tidied: [tidy.text, null]}, scores: {cut: [tidy.removed, null]}}",
+)
+
+
+def test_a_value_that_not_every_row_has_is_null_in_the_record() -> None:
+    record = bound(MAYBE).records["accepted"]
+    row = Row("r", {}, None, None)
+    assert (row.value(record.columns["tidied"]), row.value(record.scores["cut"])) == (None, None)
+    row.values["tidy"] = clean.Out("tidy", 0.25)
+    assert (row.value(record.columns["tidied"]), row.value(record.scores["cut"])) == ("tidy", 0.25)
+    types = columns(bound(MAYBE), "accepted")
+    assert types.field("columns").type == pa.struct({"tidied": pa.string()})
+    assert types.field("scores").type == pa.struct({"cut": pa.float64()})
+
+
+@pytest.mark.parametrize(
+    ("given", "wrong", "problem"),
+    [
+        (
+            "[tidy.text, null]",
+            "tidy.text",
+            (
+                "r.yaml, record 'accepted': column 'tidied' is bound to 'tidy.text', but only some rows on route 'main' "
+                "pass node 'tidy'; name a list of nodes that covers all of them, or end the list with null "
+                "(possible: source, hook, answer)."
+            ),
+        ),
+        (
+            "[tidy.text, null]",
+            "[null, tidy.text]",
+            (
+                "r.yaml, record 'accepted': column 'tidied': null comes once, at the end of a list: what is taken if "
+                "the row has none"
+            ),
+        ),
+        (
+            "{instruction: [tidy.text, sort.instruction]}}\nrecords",
+            "{instruction: [tidy.text, null]}}\nrecords",
+            "r.yaml, node 'answer': input 'instruction' must be text, and can't be null; remove null from the list",
+        ),
+    ],
+)
+def test_a_null_that_is_wrong_is_reported(given: str, wrong: str, problem: str) -> None:
+    with pytest.raises(JobError) as caught:
+        bound(MAYBE.replace(given, wrong))
+    assert caught.value.problems == (problem,)

@@ -12,7 +12,7 @@ from tests.support.models import VLM
 TWICE = """
 import asyncio, os, psutil, sys
 from oasis_ray.engine.engine import open_engine
-from oasis_ray.input.admission import admit
+from oasis_ray.input.image_admission import admit
 from oasis_ray.job.limits import Limits
 from oasis_ray.job.pool import Pool
 from oasis_ray.types import Call, Request, Sampling

@@ -15,7 +15,7 @@ from benchmarks.local_cluster import free_port
 from oasis_ray.engine.chat_template import Chat
 from oasis_ray.engine.openai import OpenAIEngine
 from oasis_ray.errors import RowError, RunError
-from oasis_ray.input.admission import admit
+from oasis_ray.input.image_admission import admit
 from oasis_ray.job.limits import Limits
 from oasis_ray.job.pool import Pool
 from oasis_ray.types import Call, Reply, Request, Sampling

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.pictures import write_shards
+from benchmarks.demo_images import write_shards
 from benchmarks.quality import RUNS, Share, job, measure, rows_of
 from tests.support.cluster import ENGINES
 from tests.support.jobs import execute

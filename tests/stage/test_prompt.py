@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from oasis_ray.content.stages.score import Score
 
-from oasis_ray.stage.prompt import Phrases, Prompt, load_phrases, load_prompt, name_in
+from oasis_ray.stage.phrases import Phrases, load_phrases
+from oasis_ray.stage.prompt import Prompt, load_prompt, name_in
 
 SHIPPED = Path(__file__).parents[2] / "prompts"
 JUDGES = {
@@ -30,6 +31,10 @@ SLOTS = JUDGES | {
     "text/kind": ("instruction",),
     "caption_structured": (),
     "inquire": ("caption",),
+    "divide": ("caption",),
+    "statement_correct": ("statement",),
+    "questions_from_caption": ("caption",),
+    "reword": ("instruction", "reason"),
     "reason_from_caption": ("caption", "question"),
     "speak_of_the_image": ("text",),
     "same_answer": ("question", "known", "answer"),

@@ -1,7 +1,7 @@
 """Stages that make lists, or work on the elements of one: hooks, kind, select, distinct."""
 
 import pytest
-from oasis_ray.content.stages import distinct, hook, hooks, kind, select
+from oasis_ray.content.stages import distinct, element, hook, hooks, kind, select
 
 from oasis_ray.stage import FAILED, REJECTED, Divert, Position, Prompt, Reply, Request, Sample
 from oasis_ray.types import Image, Sampling
@@ -81,3 +81,9 @@ def test_a_near_duplicate_is_dropped_with_its_similarity_and_the_earlier_text() 
     assert stage.apply(distinct.In(texts[1], texts, Position(1))) == distinct.Out(texts[1], 0.25)
     dropped = Divert(REJECTED, "near_duplicate", "0.67: red car")
     assert stage.apply(distinct.In(texts[2], texts, Position(2))) == dropped
+
+
+@pytest.mark.parametrize(("at", "result"), [(0, element.Out("a")), (-1, element.Out("c")), (3, None), (-4, None)])
+def test_an_element_is_taken_by_its_position(at: int, result: object) -> None:
+    found = element.Element(at=at).apply(element.In(["a", "b", "c"]))
+    assert found == (result or Divert(REJECTED, "no_such_element", f"position {at} of 3"))

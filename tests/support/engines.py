@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import yaml
 
-from benchmarks.pictures import broken, write_shards
+from benchmarks.demo_images import broken, write_shards
 from oasis_ray.cli import SHIPPED
 from oasis_ray.job.load import load_job
 from oasis_ray.job.pool import Pool

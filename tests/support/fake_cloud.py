@@ -47,6 +47,8 @@ for _ in sys.stdin:
 class FakeCloud(LocalCluster):
     """A head without GPUs and node types that start when they are asked for, within seconds."""
 
+    attempts = 1  # the file of the cloud has the address
+
     def __init__(self, folder: Path, kinds: dict[str, Any] = GPU4) -> None:
         super().__init__(
             "--num-gpus=0", f"--autoscaling-config={folder}/cloud.json", "--object-store-memory=200000000",

@@ -6,7 +6,8 @@ from oasis_ray.content.stages import categorize, clean, hook, pair, respond, sco
 
 from oasis_ray.recipe.recipe import Node, Recipe, Record, Ref
 from oasis_ray.recipe.row import Row
-from oasis_ray.stage.prompt import Phrases, Prompt
+from oasis_ray.stage.phrases import Phrases
+from oasis_ray.stage.prompt import Prompt
 from oasis_ray.types import MAIN
 
 PICTURE = {"bytes": b"picture", "path": "a.png"}

@@ -15,7 +15,7 @@ import pytest
 
 from oasis_ray.export.export import export
 from oasis_ray.export.options import read_options
-from oasis_ray.input.admission import admit
+from oasis_ray.input.image_admission import admit
 from oasis_ray.input.image_renditions import decode
 from oasis_ray.job.limits import Limits
 from tests.support.checkout import ROOT

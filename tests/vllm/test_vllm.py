@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.pictures import write_shards
+from benchmarks.demo_images import write_shards
 from benchmarks.quality import scene_of
 from benchmarks.world.oracle import read_caption
 from oasis_ray.engine.chat_template import Chat
 from oasis_ray.errors import RowError
-from oasis_ray.input.admission import admit
+from oasis_ray.input.image_admission import admit
 from oasis_ray.job.limits import Limits
 from oasis_ray.output.audit import audit
 from oasis_ray.output.manifest import read_manifest

@@ -8,7 +8,7 @@ import fsspec
 import pytest
 
 from oasis_ray.errors import RowError
-from oasis_ray.input.image_file import ALLOW, fetch
+from oasis_ray.input.image_fetch import ALLOW, fetch
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Write pictures of the world as Parquet shards, the same each time; for the demo with a few broken files among them.
 
-python -m benchmarks.pictures data/demo
+python -m benchmarks.demo_images data/demo
 """
 
 import io
