@@ -24,6 +24,11 @@ class Out:
 class AddExchange(RowStage[In, Out]):
     """Adds a turn of the human and one of the model at the end."""
 
+    @property
+    def text_from(self) -> tuple[str, ...]:
+        """The conversation and the question."""
+        return ("turns", "question")
+
     def apply(self, row: In) -> Out:
         """Return the longer conversation."""
         return Out([*row.turns, Turn("human", row.question), Turn("gpt", row.answer)])

@@ -23,6 +23,11 @@ class Out:
 class Conversation(RowStage[In, Out]):
     """Joins questions and answers. Rejects a row that has none."""
 
+    @property
+    def text_from(self) -> tuple[str, ...]:
+        """The questions."""
+        return ("questions",)
+
     def apply(self, row: In) -> Out | Divert:
         """Return the conversation, or divert the row."""
         if len(row.questions) != len(row.answers):

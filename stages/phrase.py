@@ -41,6 +41,11 @@ class Phrase(RowStage[In, Out]):
             raise ValueError(f"there are no phrases in the fallback language {self.fallback!r} (there are: {known})")
         return self
 
+    @property
+    def text_from(self) -> tuple[str, ...]:
+        """The texts that fill slots; the name of a language is none."""
+        return tuple(slot for slot in super().text_from or () if slot != "language")
+
     def apply(self, row: In) -> Out:
         """Return a phrase: a row gets the same one in each run with the same seed."""
         phrases = self.phrases.in_language(row.language if row.sure else self.fallback, self.fallback)

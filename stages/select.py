@@ -28,6 +28,11 @@ class Select(RowStage[In, Out]):
 
     labels: tuple[str, ...] = Field(min_length=1, description="The labels to select.")
 
+    @property
+    def text_from(self) -> tuple[str, ...]:
+        """The texts, not their labels."""
+        return ("texts",)
+
     def apply(self, row: In) -> Out | Divert:
         """Return the texts, or divert a row whose lists differ in length."""
         if len(row.texts) != len(row.labels):

@@ -88,7 +88,9 @@ def export(
     dedup: Annotated[
         str,
         typer.Option(
-            help="What to deduplicate by: none, text or image. One row of each group of duplicates is kept.",
+            help="What to deduplicate by: none, text or image. One row of each group of duplicates is kept. text "
+            "compares instructions that a model wrote or that come from the input, and the responses to instructions "
+            "drawn from phrases; of a conversation, those of all exchanges.",
             metavar="WHAT",
         ),
     ] = "none",

@@ -8,10 +8,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from oasis_ray.export import exchanges
 from oasis_ray.export.row_language import detect
 
 LOOKED_AT = 500  # rows whose language is detected; langdetect takes milliseconds for each
-TEXTS = ("instruction", "response")
+SPEAKERS = {"instruction": "human", "response": "gpt"}
+TEXTS = tuple(SPEAKERS)
 A_WORD = r"[^\s\x{85}\p{Z}]+"  # as Python's `split` finds them
 
 
@@ -21,16 +23,20 @@ class Facts:
     def __init__(self) -> None:
         self._words: dict[str, list[np.ndarray]] = {name: [] for name in TEXTS}
         self._languages: Counter[str] = Counter()
+        self.several = False  # whether a conversation has several exchanges
 
     def watch(self, tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
         """Yield the tables unchanged, and count their rows."""
         for table in tables:
             for name in TEXTS:
-                words = pc.count_substring_regex(table.column(name), A_WORD)
-                self._words[name].append(np.asarray(words))
+                further = exchanges.later(table.column("conversations"), SPEAKERS[name])
+                self.several |= len(further) > 0
+                for texts in (table.column(name), further):
+                    self._words[name].append(np.asarray(pc.count_substring_regex(texts, A_WORD)))
             wanted = LOOKED_AT - self._languages.total()
-            for row in table.slice(0, wanted).select(["language", *TEXTS]).to_pylist() if wanted else ():
-                self._languages[row["language"] or detect(f"{row['instruction']} {row['response']}")] += 1
+            for row in table.slice(0, wanted).select(["language", *TEXTS, "conversations"]).to_pylist():
+                said = exchanges.sides(row["instruction"], row["response"], row["conversations"])
+                self._languages[row["language"] or detect(exchanges.joined(*said))] += 1
             yield table
 
     @property

@@ -4,6 +4,7 @@ A record `ID` of several exchanges becomes `ID/0`, `ID/1` and so on. A record of
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import chain, zip_longest
 
 import numpy as np
 import pyarrow as pa
@@ -87,6 +88,29 @@ def texts(turns: Sequence[Turn]) -> list[tuple[str, str]]:
     """Return question and answer of each exchange of a conversation, without the placeholder of the image."""
     spoken = [bare(turn["value"]) for turn in turns if turn["from"] != SYSTEM]
     return list(zip(spoken[::2], spoken[1::2], strict=True))
+
+
+def sides(instruction: str, response: str, turns: Sequence[Turn]) -> tuple[list[str], list[str]]:
+    """Return all questions and all answers of a conversation whose first ones are `instruction` and `response`."""
+    questions, answers = ([bare(turn["value"]) for turn in turns if turn["from"] == who] for who in ("human", "gpt"))
+    return [instruction, *questions[1:]], [response, *answers[1:]]
+
+
+def later(conversations: pa.ChunkedArray, speaker: str) -> pa.Array:
+    """Return the texts of all turns of a speaker but the first of each conversation."""
+    lists = conversations.combine_chunks()
+    turns = lists.flatten()
+    lengths = list_lengths(lists)
+    own = np.asarray(pc.equal(pc.struct_field(turns, "from"), speaker))
+    parents = np.repeat(np.arange(len(lengths)), lengths)[own]
+    first = np.ones(len(parents), bool)
+    first[1:] = parents[1:] != parents[:-1]
+    return pc.struct_field(turns, "value").filter(pa.array(own)).filter(pa.array(~first))
+
+
+def joined(questions: Sequence[str], answers: Sequence[str]) -> str:
+    """Return questions and answers in turn as one text."""
+    return " ".join(chain.from_iterable(zip_longest(questions, answers, fillvalue="")))
 
 
 def bare(text: str) -> str:

@@ -1,7 +1,7 @@
 """Index of an export: the parts of the runs, and the small columns of their rows. Images are not read."""
 
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 
 from oasis_ray.errors import RunError
 from oasis_ray.export import exchanges, values
+from oasis_ray.export.compared import Compared
 from oasis_ray.export.options import Options
 from oasis_ray.export.row_language import detect, node_of, written
 from oasis_ray.output.parts import parts
-from oasis_ray.types import ACCEPTED
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,12 @@ class Part:
 
 
 def read_index(
-    run: int, folder: str, outcome: str, subfolder: str, options: Options
+    run: int, folder: str, outcome: str, subfolder: str, options: Options, compared: Compared
 ) -> Iterator[tuple[Part, pa.Table]]:
-    """Yield the parts in one folder of a run, each with the small columns of its rows, or of its exchanges."""
+    """Yield the parts in one folder of a run, each with the small columns of its rows, or of its exchanges.
+
+    `compared` are the texts of the record that tell duplicates.
+    """
     fs, paths = parts(folder, subfolder)
     for path in paths:
         try:
@@ -52,7 +55,7 @@ def read_index(
                 schema = file.schema_arrow
                 language_node = node_of(schema)
                 lists = values.lists(schema) if options.pairs and options.has_values else []
-                table = file.read(columns=_wanted(file, language_node, lists, options))
+                table = file.read(columns=_wanted(file, language_node, lists, options, compared))
         except (pa.ArrowException, OSError) as error:
             raise RunError(f"{path} can't be read: {error}; `oasis-ray audit` reports details") from None
         sources = tuple(table.column("data_source").unique().drop_null().to_pylist())
@@ -62,14 +65,16 @@ def read_index(
             "irregular": int((counts == 0).sum()),
         }  # fmt: skip
         part = Part(run, outcome, fs, path, schema, table.num_rows, *_sizes(file.metadata), sources, **of_pairs)
-        yield part, _small_columns(table, part, language_node, options, counts)
+        yield part, _small_columns(table, part, language_node, options, compared, counts)
 
 
-def _wanted(file: Any, language_node: str | None, lists: list[values.Field], options: Options) -> list[str]:
+def _wanted(
+    file: Any, language_node: str | None, lists: list[values.Field], options: Options, compared: Compared
+) -> list[str]:
     """Return the columns to read, nested ones by their paths."""
     wanted = ["id", "image_sha256", "origin", "data_source", *map(str, lists)]
     wanted += [f"nodes.{language_node}"] if language_node else []
-    if options.pairs:
+    if options.pairs or (options.reads_texts and compared.several):
         paths = [file.schema.column(at).path for at in range(len(file.schema.names))]
         turns = [path for path in paths if path.startswith("conversations.")]
         wanted += turns if options.reads_texts else [path for path in turns if path.endswith(".from")]
@@ -87,7 +92,12 @@ def _sizes(metadata: Any) -> tuple[int, int]:
 
 
 def _small_columns(
-    table: pa.Table, part: Part, language_node: str | None, options: Options, counts: np.ndarray | None
+    table: pa.Table,
+    part: Part,
+    language_node: str | None,
+    options: Options,
+    compared: Compared,
+    counts: np.ndarray | None,
 ) -> pa.Table:
     count = table.num_rows
     small = pa.table(
@@ -104,27 +114,28 @@ def _small_columns(
         small = exchanges.divide(small, counts)
     if not options.reads_texts:
         return small
-    texts = _texts(table, counts)
+    texts = _texts(table, counts, several=compared.several)
     if "language" in options.caps:
         known = small.column("language").to_pylist()
-        spoken = [word or detect(" ".join(pair)) for word, pair in zip(known, texts, strict=True)]
+        spoken = [word or detect(exchanges.joined(*said)) for word, said in zip(known, texts, strict=True)]
         small = small.set_column(small.column_names.index("language"), "language", pa.array(spoken, pa.string()))
     if options.dedup == "text":
-        # Other records may share a few instructions, so there the response is compared.
-        compared = 0 if part.outcome == ACCEPTED else 1
-        keys = [_text_key(pair[compared]) for pair in texts]
+        keys = [_text_key(compared.text(*said)) for said in texts]
         small = small.append_column("text", pa.array(keys, pa.binary()))
     return small
 
 
-def _texts(table: pa.Table, counts: np.ndarray | None) -> list[tuple[str, str]]:
-    """Return instruction and response of each row, or of each exchange of all rows."""
-    first = list(zip(*(table.column(name).to_pylist() for name in ("instruction", "response")), strict=True))
-    if counts is None:
-        return first
+def _texts(table: pa.Table, counts: np.ndarray | None, *, several: bool) -> list[tuple[Sequence[str], Sequence[str]]]:
+    """Return questions and answers of each row, which may have several, or of each exchange of all rows."""
+    asked, answered = (table.column(name).to_pylist() for name in ("instruction", "response"))
+    first = list(zip(asked, answered, strict=True))
+    if counts is None and not several:
+        return [([one], [other]) for one, other in first]
     conversations = table.column("conversations").to_pylist()
+    if counts is None:
+        return [exchanges.sides(*own, turns) for own, turns in zip(first, conversations, strict=True)]
     return [
-        pair
+        ([pair[0]], [pair[1]])
         for own, turns, count in zip(first, conversations, counts, strict=True)
         if count
         for pair in (own, *exchanges.texts(turns)[1:])

@@ -16,11 +16,13 @@ import pyarrow.compute as pc
 
 from oasis_ray.errors import JobError, nearest
 from oasis_ray.export import exchanges, values
+from oasis_ray.export.compared import compared_of
 from oasis_ray.export.index import Part, read_index
 from oasis_ray.export.options import Options
 from oasis_ray.export.run_names import run_names
 from oasis_ray.input.ids import numbered, repeated
-from oasis_ray.output.outcomes import kept, outcomes_in
+from oasis_ray.output.manifest import read_manifest
+from oasis_ray.output.outcomes import kept, outcomes_of
 from oasis_ray.output.removed_rows import REMOVED
 from oasis_ray.types import ACCEPTED
 
@@ -57,14 +59,16 @@ class Selection:
 
 def choose(folders: list[str], options: Options) -> Selection:
     """Return the rows to export. Raises JobError if there are none, or if an option can't be applied to them."""
-    of_runs = [kept(outcomes_in(folder)) for folder in folders]
+    manifests = [read_manifest(folder) for folder in folders]
+    of_runs = [kept(outcomes_of(manifest)) for manifest in manifests]
     outcomes = tuple(dict.fromkeys(name for names in of_runs for name in names))
     _check_mix(options, outcomes)
     parts_read: list[Part] = []
     tables = []
-    for run, (folder, names) in enumerate(zip(folders, of_runs, strict=True)):
+    for run, (folder, manifest, names) in enumerate(zip(folders, manifests, of_runs, strict=True)):
+        compared = compared_of(manifest)
         for outcome, subfolder in _subfolders(names, options):
-            for part, table in read_index(run, folder, outcome, subfolder, options):
+            for part, table in read_index(run, folder, outcome, subfolder, options, compared[outcome]):
                 tables.append(table.append_column("part", pa.array([len(parts_read)] * table.num_rows, pa.int32())))
                 parts_read.append(part)
     if not sum(part.rows for part in parts_read):

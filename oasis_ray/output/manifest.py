@@ -101,6 +101,7 @@ def describe(
                 "max_attempts": node.max_attempts,
                 "diverts": sorted(diverted(node)),
                 "inputs": node.wires,
+                "text_from": node.stage.text_from,
                 **({"for_each": node.lists, "require": node.require} if node.for_each else {}),
                 "digest": digests[node.name],
                 "with": node.stage.model_dump(mode="json"),

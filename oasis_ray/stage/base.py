@@ -56,6 +56,16 @@ class Stage(BaseModel):
                 found.extend(value.prompts)
         return found
 
+    @property
+    def text_from(self) -> tuple[str, ...] | None:
+        """The inputs whose texts become part of the text that a stage writes: of a conversation, part of its questions.
+
+        None: all of them. Of a stage with phrases, those that fill slots.
+        """
+        if not any(isinstance(value, Phrases) for _, value in self):
+            return None
+        return tuple(dict.fromkeys(slot for template in self.templates for slot in template.slots))
+
     def words(self, field: str) -> tuple[str, ...]:
         """Return the texts that a field of the output may have, where these are known; else nothing."""
         return ()

@@ -18,9 +18,9 @@ HERE = "tests.support.talks"
 
 @dataclass(frozen=True, slots=True)
 class In:
-    """Nothing but an optional word."""
+    """An optional word."""
 
-    word: str = ""
+    word: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ RECIPE: dict[str, Any] = {
     "name": "talks",
     "source": {"image": "optional image", "way": "optional text"},
     "nodes": [
-        {"name": "talk", "stage": f"{HERE}:Hold", "inputs": {}},
+        {"name": "talk", "stage": f"{HERE}:Hold", "inputs": {"word": "source.way"}},
         {"name": "look", "stage": f"{HERE}:Look", "route": "beside", "inputs": {}},
     ],
     "records": {
