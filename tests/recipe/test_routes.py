@@ -254,8 +254,8 @@ def test_a_value_that_not_every_row_has_is_null_in_the_record() -> None:
             "[tidy.text, null]",
             "tidy.text",
             (
-                "r.yaml, record 'accepted': column 'tidied' is bound to 'tidy.text', but only some rows on route 'main' "
-                "pass node 'tidy'; name a list of nodes that covers all of them, or end the list with null "
+                "r.yaml, record 'accepted': column 'tidied' is bound to 'tidy.text', but only some rows on route "
+                "'main' pass node 'tidy'; name a list of nodes that covers all of them, or end the list with null "
                 "(possible: source, hook, answer)."
             ),
         ),
