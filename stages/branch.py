@@ -1,4 +1,4 @@
-"""Branch: sends a row to the route of its word, such as one that `pick` drew or `classify` noted."""
+"""Branch: sends a row to the route that `routes` gives for its word, such as a word from `pick` or `classify`."""
 
 import re
 from collections.abc import Collection, Mapping

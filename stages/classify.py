@@ -1,4 +1,4 @@
-"""Classify: a model chooses one of several words, such as Yes or No; rows with another choice than wanted are rejected.
+"""Classify: a model chooses one of several words, such as Yes or No; with `accept`, other choices reject the row.
 
 The checks of MM-INF (`Correct`, `Yes`) and Genixer's judge (arXiv 2312.06731) are such a choice. MM-INF compares the
 whole reply, so that `Correct.` counts as incorrect; here the form of the reply does not matter.

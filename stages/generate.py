@@ -47,7 +47,9 @@ class Generate(ModelStage[In, Out]):
 
     prompt: PromptField | None = Field(None, description="The prompt.")
     prompts: PromptsField | None = Field(
-        None, description="In place of `prompt`: a folder of prompts, of which the input `variant` names one."
+        None,
+        description="In place of `prompt`: a folder of prompts, such as `ask` for `prompts/ask/count.txt`. The input "
+        "`variant` names the prompt.",
     )
     keep_truncated: bool = Field(False, description="Keep replies that were cut off at max_tokens.")
     keep_reasoning: bool = Field(

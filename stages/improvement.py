@@ -1,4 +1,4 @@
-"""Improvement: notes how much a score has risen, such as that of a prompt in MM-INF's recipe prompt_evolve.
+"""Improvement: computes the increase from one score to another, as in MM-INF's recipe prompt_evolve.
 
 MM-INF computes both scores and keeps every row; `at_least` keeps those that got better.
 """

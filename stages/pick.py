@@ -32,7 +32,7 @@ class Pick(RowStage[In, Out]):
 
     shares: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(
         min_length=1,
-        description="The share of each word. The sum is free: `{a: 3, b: 1}` gives a to three of four rows.",
+        description="The share of each word. They need not add up to 1: with `{a: 3, b: 1}` three of four rows get a.",
     )
 
     def words(self, field: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Turns_to_qa: takes the questions and answers out of a conversation, such as one of the input.
+"""Turns_to_qa: takes the questions and answers out of a conversation; `question` and `answer` are the first ones.
 
 Their texts are without `<image>`, which stands for the image in LLaVA's format.
 """
@@ -17,7 +17,7 @@ class In:
 
 @dataclass(frozen=True, slots=True)
 class Out:
-    """Questions with their answers, and the first of each."""
+    """All questions and answers; `question` and `answer` are the first ones."""
 
     questions: list[str]
     answers: list[str]

@@ -37,7 +37,7 @@ ATTRIBUTES = {
     *("lang", "charset", "name", "content", "http-equiv", "id", "class", "href", "aria-label", "aria-live", "role"),
     *("data-figure", "style", "open", "scope", "type", "placeholder", "hidden", "method"),
 }
-SCRIPTS = 4  # two that hold data, two that run
+SCRIPTS = 5  # three that hold data, two that run
 
 
 def actors() -> list[Any]:

@@ -135,7 +135,7 @@ def graph(recipe: Recipe) -> Table:
         table.add_column(column, no_wrap=True)
     table.add_column("inputs", overflow="fold")
     for node in recipe.nodes:
-        stage = type(node.stage).__name__
+        stage = node.kind.rpartition(":")[2]  # of an external stage the class
         table.add_row(node.name, stage, node.pool or "-", _routes(node), ", ".join(_references(node)))
     return table
 
