@@ -13,8 +13,10 @@ from oasis_ray.errors import RowError
 from oasis_ray.input.image_admission import admit
 from oasis_ray.job.limits import Limits
 from oasis_ray.output.audit import audit
+from oasis_ray.output.ledger import counts_of
 from oasis_ray.output.manifest import read_manifest
 from oasis_ray.types import Call, Image, Request, Sampling
+from tests.support.checkout import ROOT
 from tests.support.cluster import ENGINES
 from tests.support.engines import DRAWN, ROWS, SHORT, THREADS, Kept, cores_here, run_recipe
 from tests.support.jobs import rows_of
@@ -63,6 +65,34 @@ def test_the_recipe_of_captions_writes_true_captions(engines: tuple[Kept, Path],
     said = [sentence.true for row in rows for sentence in read_caption(scene_of(row), row["response"])]
     assert len(said) > 60
     assert sum(said) / len(said) > 0.9  # as the pair's documentation says of descriptions
+
+
+def test_several_turns_of_an_image_are_judged_and_answered_one_by_one(
+    engines: tuple[Kept, Path], tmp_path: Path
+) -> None:
+    write_shards(tmp_path / "shards", "several", 24, {})
+    sampling = {"max_tokens": 60, "min_tokens": 1, "top_k": 200, "top_p": 0.98}
+    run = run_recipe(engines[0], tmp_path, {
+        "recipe": "oasis_n", "prompts": str(ROOT / "prompts/short"), "max_failed": 1.0,
+        "input": {"path": str(tmp_path / "shards"), "id": "id"}, "output": {"path": str(tmp_path / "run")},
+        "nodes": {
+            "hooks": {"with": {"n": 4, "sampling": sampling}}, "kind": {"with": {"sampling": {"max_tokens": 100}}},
+        },
+    })  # fmt: skip
+    assert audit(str(run)).faults == []
+    counts = counts_of(str(run))
+    assert counts.costs["hooks"].requests == 24  # one for the four turns of an image
+    assert sum(many for (node, *_), many in counts.elements.items() if node == "kind") == 4 * 24
+    rows = rows_of(run, "accepted")
+    assert len(rows) > 3
+    for row in rows:
+        left = [out for out in row["nodes"]["respond"] if out]
+        asked, answers = row["conversations"][::2], row["conversations"][1::2]
+        assert [turn["value"] for turn in answers] == [out["text"] for out in left]
+        questions = [turn["value"].removeprefix("<image>\n") for turn in asked]
+        assert len(set(questions)) == len(questions) == len(row["columns"]["clarity"])
+        assert all(score >= 3 for score in row["columns"]["clarity"])
+    assert max(len(row["conversations"]) for row in rows) > 2  # some have several exchanges
 
 
 @pytest.mark.skipif(ENGINES == "gpu", reason="engines on GPUs have the threads that vLLM gives them")
