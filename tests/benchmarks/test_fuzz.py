@@ -96,8 +96,8 @@ def test_a_special_token_that_comes_from_words_is_seen(chat: type[Chat], live: i
     ("page", "live"),
     [
         ('<p>&lt;script&gt;</p><a href="#cost">Cost</a>', []),
-        ("<script>1</script>" * 4, []),
-        ("<script>1</script>" * 5, ["<script>"]),
+        ("<script>1</script>" * 5, []),
+        ("<script>1</script>" * 6, ["<script>"]),
         ('<p onclick="x">', ["<p onclick>"]),
         ('<script src="x"></script>', ["<script src>"]),
         ('<img src="http://host/a.png">', ["<img>", "<img src>"]),
