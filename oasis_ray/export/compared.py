@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from oasis_ray.output.outcomes import records_of
+from oasis_ray.output.outcomes import conversations_of, records_of
 from oasis_ray.types import ACCEPTED
 
 
@@ -29,11 +29,12 @@ class Compared:
 def compared_of(manifest: Mapping[str, Any]) -> dict[str, Compared]:
     """Return what is compared of each record of a run, by the name of the record."""
     authored, records = _authored(manifest["nodes"]), manifest.get("records", {})
+    conversations = conversations_of(manifest)
     found = {}
     for name in records_of(manifest):
         if turns := records.get(name, {}).get("turns"):
             kinds = _of_refs(turns[0], authored)
-            found[name] = Compared(True in kinds, False in kinds, several=len(turns) == 1)
+            found[name] = Compared(True in kinds, False in kinds, several=name in conversations)
         else:  # of an earlier version, or of an earlier configuration of the run, of which the manifest keeps no more
             found[name] = Compared(name == ACCEPTED, name != ACCEPTED)
     return found

@@ -13,6 +13,7 @@ import ijson
 
 # ijson's faster backend (yajl2_c, 3.6) turns a lone surrogate into "?", and crashes on an integer of 5000 digits.
 IJSON = ijson.get_backend("python")
+JSONError = ijson.JSONError
 BUFFER = 1 << 18  # bytes that are parsed at once
 SCANNED = 10_000  # tokens that are read of a file that is not a list, to find out what it is
 SHOWN = 5  # keys per message

@@ -19,6 +19,12 @@ def records_of(manifest: Mapping[str, Any]) -> dict[str, str]:
     return records
 
 
+def conversations_of(manifest: Mapping[str, Any]) -> frozenset[str]:
+    """Return the records of a run that are conversations, which may have several exchanges; others have one."""
+    turns = {name: record.get("turns", ()) for name, record in manifest.get("records", {}).items()}
+    return frozenset(name for name, refs in turns.items() if len(refs) == 1)
+
+
 def outcomes_of(manifest: Mapping[str, Any]) -> tuple[str, ...]:
     """Return all outcomes of a run: the names of its records, then `rejected` and `failed`."""
     return (*records_of(manifest), *DROPPED)

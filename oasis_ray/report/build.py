@@ -8,7 +8,7 @@ from typing import Any
 from oasis_ray.engine.model_files import local_folder
 from oasis_ray.errors import JobError
 from oasis_ray.report.collect import ROWS_HERE, SAMPLE, gather
-from oasis_ray.report.dataset import NO_PAIR, Dataset, open_dataset
+from oasis_ray.report.dataset import NO_PAIR, NO_TEXT, Dataset, open_dataset
 from oasis_ray.report.gallery import Shown, gallery
 from oasis_ray.report.page import page
 from oasis_ray.report.statistics import Statistics
@@ -18,6 +18,11 @@ from oasis_ray.report.totals import Totals
 from oasis_ray.stats.contamination import read_benchmarks
 from oasis_ray.storage import check_target, locate, make_folder
 from oasis_ray.types import FAILED
+
+NOTES = {
+    NO_PAIR: "records without a question and an answer (`conversations` or `messages`)",
+    NO_TEXT: "records with a lone surrogate in a text, which `oasis-ray ingest` passes over too",
+}
 
 
 def make(
@@ -44,7 +49,7 @@ def make(
         totals, spoken, images = gather(
             dataset, sample=sample, tokenizer=model, benchmarks=benchmark_texts, rows_here=rows_here
         )
-        notes = [*([note] if note else []), *_without_pairs(totals)]
+        notes = [*([note] if note else []), *_without_text(totals)]
         summaries.append(summarise(dataset, totals, spoken, images, notes))
         rows = rows or gallery(dataset, totals)
     statistics = Statistics(subjects=summaries)
@@ -56,10 +61,11 @@ def make(
     return folder, statistics
 
 
-def _without_pairs(totals: Totals) -> Iterator[str]:
-    """Yield a note on the records of a data set that contain no question with an answer."""
-    if count := totals.reasons[FAILED, "report", NO_PAIR]:
-        yield f"records without a question and an answer (`conversations` or `messages`): {count}"
+def _without_text(totals: Totals) -> Iterator[str]:
+    """Yield a note on the records of a data set that have no text, for each reason."""
+    for reason, what in NOTES.items():
+        if count := totals.reasons[FAILED, "report", reason]:
+            yield f"{what}: {count}"
 
 
 def _folder(dataset: Dataset) -> str:

@@ -1,7 +1,8 @@
 """Data set of a report: a run, or any other data set. Lists its files and reads their rows in one form.
 
-Of a run only the small columns of its parts are read; of other data sets (Parquet, LLaVA's JSON) each pair of turns is
-a row. A file group is a number of files of one kind that one task reads.
+Of a run only the small columns of its parts are read, and the turns of records that are conversations; of other data
+sets (Parquet, LLaVA's JSON) each item is a row, with the questions and answers among its turns. A file group is a
+number of files of one kind that one task reads.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -9,14 +10,14 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Literal, TypeVar
 
-import ijson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from oasis_ray.errors import JobError
+from oasis_ray.input.json_items import IJSON, JSONError
 from oasis_ray.input.listing import list_files
 from oasis_ray.output.manifest import read_manifest
-from oasis_ray.output.outcomes import outcomes_of
+from oasis_ray.output.outcomes import conversations_of, outcomes_of
 from oasis_ray.output.parts import parts
 from oasis_ray.storage import locate
 from oasis_ray.text_files import open_text
@@ -26,10 +27,13 @@ PIECES = 256  # maximum number of file groups per outcome: the totals to merge d
 BATCH = 1024  # rows in memory at a time
 
 T = TypeVar("T")
+Exchange = tuple[str, str]
 ENDED = ("id", "origin", "node", "reason", "instruction", "response", "image_sha256")
 STEPS = ("lineage.list.element.node", "lineage.list.element.finish")
 MOVES = tuple(f"moves.list.element.{name}" for name in ("node", "route", "reason"))
+TURNS = "conversations.list.element."
 NO_PAIR = "no_pair_of_turns"  # reason of a record without texts
+NO_TEXT = "lone_surrogate"  # reason of a record with a text that is not valid Unicode; `ingest` takes none either
 HUMAN, ASSISTANT = ("human", "user"), ("gpt", "assistant")
 
 
@@ -53,16 +57,26 @@ class ReportRow:
     cut: tuple[str, ...] = ()  # nodes whose reply was truncated
     moves: tuple[tuple[str, str, str], ...] | None = ()
     measures: Mapping[str, float] = field(default_factory=dict)  # scores with decimals
+    further: tuple[Exchange, ...] = ()  # after the first
+
+    @property
+    def exchanges(self) -> list[Exchange]:
+        """The instructions of a record, each with its response."""
+        return [(self.instruction or "", self.response or ""), *self.further]
 
 
 @dataclass(frozen=True)
 class FileGroup:
-    """Files that one task reads: all of one kind and, in a run, of one outcome."""
+    """Files that one task reads: all of one kind and, in a run, of one outcome.
+
+    `several`: they are parts of records that are conversations, which may have several exchanges.
+    """
 
     root: str
     kind: Literal["part", "parquet", "json"]
     files: tuple[str, ...]
     outcome: str = ACCEPTED
+    several: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,7 +100,7 @@ def open_dataset(path: str) -> Dataset:
     name = base.rstrip("/").rpartition("/")[2] or path
     if fs.exists(f"{base.rstrip('/')}/run.json"):
         manifest = read_manifest(path)
-        return Dataset(name, path, manifest, tuple(_run_groups(path, outcomes_of(manifest))))
+        return Dataset(name, path, manifest, tuple(_run_groups(path, manifest)))
     if base.endswith((".yaml", ".yml")):
         read_manifest(path)  # raises JobError: the path is a job file, and the message names its run
     if base.endswith((".json", ".jsonl")) and fs.exists(base):
@@ -99,10 +113,11 @@ def open_dataset(path: str) -> Dataset:
     return Dataset(name, path, None, tuple(FileGroup(path, "parquet", group) for group in _groups(files)))
 
 
-def _run_groups(path: str, outcomes: Sequence[str]) -> Iterator[FileGroup]:
-    for outcome in outcomes:
+def _run_groups(path: str, manifest: Mapping[str, Any]) -> Iterator[FileGroup]:
+    conversations = conversations_of(manifest)
+    for outcome in outcomes_of(manifest):
         for group in _groups(parts(path, outcome)[1]):
-            yield FileGroup(path, "part", group, outcome)
+            yield FileGroup(path, "part", group, outcome, outcome in conversations)
 
 
 def _groups(files: Sequence[str]) -> Iterator[tuple[str, ...]]:
@@ -153,7 +168,8 @@ def _parquet_rows(stream: Any, file: str, group: FileGroup) -> Iterator[ReportRo
     whole = [node for node, kind in kinds.items() if pa.types.is_integer(kind)]
     numbers = [node for node, kind in kinds.items() if pa.types.is_floating(kind)]
     scores = [f"nodes.{node}.score" for node in (*whole, *numbers)]
-    columns = [path for path in paths if path in (*ENDED, *STEPS, *MOVES, *scores)]
+    turns = (f"{TURNS}from", f"{TURNS}value") if group.several else ()
+    columns = [path for path in paths if path in (*ENDED, *STEPS, *MOVES, *scores, *turns)]
     at = 0
     for batch in shard.iter_batches(batch_size=BATCH, columns=columns):
         for row in batch.to_pylist():
@@ -165,6 +181,7 @@ def _parquet_rows(stream: Any, file: str, group: FileGroup) -> Iterator[ReportRo
                 tuple(step["node"] for step in row.get("lineage") or () if step["finish"] == "length"),
                 _moves(row["moves"]) if "moves" in row else None,
                 {node: given[node] for node in numbers if given.get(node) is not None},
+                tuple(exchanges_of(row.get("conversations"))[1:]),
             )  # fmt: skip
             at += 1
 
@@ -193,13 +210,19 @@ def _foreign_rows(shard: pq.ParquetFile, file: str) -> Iterator[ReportRow]:
     at = 0
     for batch in shard.iter_batches(batch_size=BATCH, columns=columns):
         for row in batch.to_pylist():
-            yield from _pairs(row, (file, at))
+            yield _record(row, (file, at))
             at += 1
 
 
 def _json_rows(stream: Any, file: str) -> Iterator[ReportRow]:
     for at, item in enumerate(_json_items(stream, file)):
-        yield from _pairs(item if isinstance(item, Mapping) else {}, (file, at))
+        row = _record(item if isinstance(item, Mapping) else {}, (file, at))
+        try:
+            "".join([row.id, row.origin or "", *(text for pair in row.exchanges for text in pair)]).encode()
+        except UnicodeEncodeError:
+            name = row.id.encode("utf-8", "backslashreplace").decode()
+            row = ReportRow(name, FAILED, row.place, node="report", reason=NO_TEXT)
+        yield row
 
 
 def _json_items(stream: Any, file: str) -> Iterator[Any]:
@@ -210,8 +233,8 @@ def _json_items(stream: Any, file: str) -> Iterator[Any]:
         if begins == b"{" and file.endswith(".json"):
             yield from _lines_of_records(stream, file)
             return
-        yield from ijson.items(stream, "item") if begins == b"[" else ijson.items(stream, "", multiple_values=True)
-    except ijson.JSONError as error:
+        yield from IJSON.items(stream, "item") if begins == b"[" else IJSON.items(stream, "", multiple_values=True)
+    except JSONError as error:
         raise JobError([f"{file} can't be read as JSON: {error}"]) from None
 
 
@@ -220,30 +243,37 @@ def _lines_of_records(stream: Any, file: str) -> Iterator[Any]:
 
     Raises JobError if the first object is not a record.
     """
-    for at, item in enumerate(ijson.items(stream, "", multiple_values=True)):
+    for at, item in enumerate(IJSON.items(stream, "", multiple_values=True)):
         if not at and isinstance(item, Mapping) and not {"conversations", "messages"} & item.keys():
             keys = ", ".join(map(repr, list(item)[:5]))
             raise JobError([f"{file} is one object with the keys {keys}; a data set is a list of records"])
         yield item
 
 
-def _pairs(item: Mapping[str, Any], place: tuple[str, int]) -> Iterator[ReportRow]:
-    """Yield a row for each question and its answer; a failed row without texts if there are none."""
+def _record(item: Mapping[str, Any], place: tuple[str, int]) -> ReportRow:
+    """Return an item of another data set as a row: a failed one if it has no question with an answer."""
     name = str(item.get("id") if item.get("id") is not None else f"{place[0].rpartition('/')[2]}:{place[1]}")
-    turns = item.get("conversations") or item.get("messages")
     origin, digest = item.get("data_source"), item.get("image_sha256")
-    question, pairs = None, 0
+    exchanges = exchanges_of(item.get("conversations") or item.get("messages"))
+    if not exchanges:
+        return ReportRow(name, FAILED, place, origin, "report", NO_PAIR)
+    (asked, answered), *further = exchanges
+    return ReportRow(
+        name, ACCEPTED, place, origin, instruction=asked, response=answered, image=digest, further=tuple(further)
+    )
+
+
+def exchanges_of(turns: Any) -> list[Exchange]:
+    """Return each question among turns with its answer, in the form of LLaVA or of chat completions."""
+    question, found = None, list[Exchange]()
     for turn in turns if isinstance(turns, list) else ():
         role, text = _turn(turn)
         if role in HUMAN:
             question = text
         elif role in ASSISTANT and question is not None:
-            pairs += 1
-            pair_id = name if pairs == 1 else f"{name}#{pairs}"
-            yield ReportRow(pair_id, ACCEPTED, place, origin, instruction=question, response=text, image=digest)
+            found.append((question, text))
             question = None
-    if not pairs:
-        yield ReportRow(name, FAILED, place, origin, "report", NO_PAIR)
+    return found
 
 
 def _turn(turn: Any) -> tuple[str, str]:

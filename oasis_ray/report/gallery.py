@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from oasis_ray.errors import RowError
 from oasis_ray.explore.row_image import RowImages
-from oasis_ray.report.dataset import Dataset, read
+from oasis_ray.report.dataset import Dataset, Exchange, exchanges_of, read
 from oasis_ray.report.totals import Totals
 from oasis_ray.storage import locate
 from oasis_ray.types import DROPPED
@@ -38,6 +38,7 @@ class Shown:
     said: list[dict[str, Any]] = field(default_factory=list)
     lineage: list[dict[str, Any]] = field(default_factory=list)
     source: str | None = None
+    further: list[Exchange] = field(default_factory=list)  # instructions and responses after the first
 
 
 def gallery(dataset: Dataset, totals: Totals) -> list[Shown]:
@@ -68,7 +69,7 @@ def _rows(dataset: Dataset, file: str, outcomes: Mapping[int, str], images: RowI
                 image = full.get(row.place[1], {}).get("image")
                 yield Shown(
                     row.id, row.outcome, row.node, row.reason, None, row.origin, _cut(row.instruction),
-                    _cut(row.response), image_uri(images, {"image": image}),
+                    _cut(row.response), image_uri(images, {"image": image}), further=_all_cut(row.further),
                 )  # fmt: skip
 
 
@@ -94,6 +95,7 @@ def _shown(row: Mapping[str, Any], outcome: str, images: RowImages) -> Shown:
         [{"node": name, "text": _cut(out.get("reply") or out.get("text") or "")}
          for name, out in nodes.items() if out.get("reply") or out.get("text")],
         row.get("lineage") or [], "{file} · row group {row_group} · row {row}".format(**row["source"]),
+        _all_cut(exchanges_of(row.get("conversations"))[1:]),
     )  # fmt: skip
 
 
@@ -125,6 +127,10 @@ def image_uri(images: RowImages, row: Mapping[str, Any]) -> str | None:
     except RowError:
         return None
     return f"data:image/webp;base64,{base64.b64encode(data).decode()}" if data else None
+
+
+def _all_cut(exchanges: Iterable[Exchange]) -> list[Exchange]:
+    return [(_cut(asked) or "", _cut(answered) or "") for asked, answered in exchanges]
 
 
 def _cut(text: str | None) -> str | None:

@@ -10,6 +10,7 @@ from oasis_ray.types import ACCEPTED
 
 INSTRUCTION, RESPONSE = "instruction", "response"
 IMAGE = "image"  # no text, but counted for duplicates beside them
+EXCHANGES = "exchanges"  # the unit of the lengths of conversations
 TAKEN = (INSTRUCTION, RESPONSE, IMAGE)
 
 
@@ -22,5 +23,10 @@ def response_of(outcome: str) -> str:
 
 def kinds_of(outcomes: Iterable[str]) -> tuple[str, ...]:
     """Return all kinds of text of rows with these outcomes, in their order: instruction and response first."""
-    others = (response_of(outcome) for outcome in kept(outcomes) if outcome != ACCEPTED)
-    return (INSTRUCTION, RESPONSE, *others)
+    return tuple(records_by_kind(outcomes))
+
+
+def records_by_kind(outcomes: Iterable[str]) -> dict[str, str]:
+    """Return the record that each kind of text is of."""
+    others = {response_of(outcome): outcome for outcome in kept(outcomes) if outcome != ACCEPTED}
+    return {INSTRUCTION: ACCEPTED, RESPONSE: ACCEPTED, **others}

@@ -57,7 +57,7 @@ function show(row) {
   const steps = row.lineage.map((step) => [step.element === null || step.element === undefined ? step.node : `${step.node}[${step.element}]`, step.digest, step.seed, step.finish, step.prompt_tokens, step.cached_tokens, step.reply_tokens, Math.round(step.seconds * 100) / 100]);
   document.getElementById("row").replaceChildren(
     make("p", { className: "kicker" }, [outcomeOf(row), row.origin, row.source].filter(Boolean).join(" · ")), make("h2", {}, row.id), image(row),
-    ...text("Instruction", row.instruction), ...text("Response", row.response), ...text("Scores", scores), ...text("Reason", row.detail),
+    ...text("Instruction", row.instruction), ...text("Response", row.response), ...row.further.flatMap(([asked, answered], at) => [...text(`Instruction ${at + 2}`, asked), ...text(`Response ${at + 2}`, answered)]), ...text("Scores", scores), ...text("Reason", row.detail),
     ...row.said.flatMap(({ node, text: words }) => text(`Output of ${node}`, words)),
     ...(steps.length ? [make("h3", {}, "Lineage"), table(["node", "digest", "seed", "finish reason", "prompt tokens", "cached", "output tokens", "seconds"], steps)] : []));
   document.getElementById("detail").showModal();

@@ -44,9 +44,10 @@ class Bin(_Part):
 
 
 class TextLengths(_Part):
-    """Lengths of a kind of text in one unit: tokens, words or characters.
+    """Lengths of a kind of text in one unit: tokens, words or characters; `rows` are texts, those of all exchanges.
 
     The kinds are `instruction` and `response`, of accepted rows, and the responses of each other record under its name.
+    Of records with several exchanges also the lengths of conversations, under the name of the record, in `exchanges`.
     """
 
     text: str
@@ -129,7 +130,7 @@ class Correlation(_Part):
 
 
 class Duplicates(_Part):
-    """Duplicates of texts or images: of `sampled` rows, `exact` are copies of another one, `near` are near-copies."""
+    """Duplicates of texts (of all exchanges) or images: of `sampled` rows, `exact` are copies, `near` near-copies."""
 
     what: str
     rows: int
@@ -289,6 +290,6 @@ class DatasetStatistics(_Part):
 class Statistics(_Part):
     """The whole file: one or more runs and data sets."""
 
-    version: Literal[2] = 2
+    version: Literal[3] = 3
     made: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     subjects: list[DatasetStatistics]

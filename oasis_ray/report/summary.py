@@ -9,7 +9,7 @@ from oasis_ray.output.outcomes import kept
 from oasis_ray.output.scales import USUAL, Scale, scales_of
 from oasis_ray.report import statistics as schema
 from oasis_ray.report.dataset import Dataset
-from oasis_ray.report.kinds import IMAGE, kinds_of
+from oasis_ray.report.kinds import EXCHANGES, IMAGE, kinds_of, records_by_kind
 from oasis_ray.report.run_summary import of_run
 from oasis_ray.report.totals import UNITS, Matches, Spoken, Totals
 from oasis_ray.stats.defects import KINDS
@@ -33,6 +33,7 @@ def summarise(
     for (_, outcome), rows in totals.outcomes.items():
         outcomes[outcome] += rows
     texts = kinds_of(dataset.outcomes)
+    of = {text: outcomes[record] for text, record in records_by_kind(dataset.outcomes).items()}
     return schema.DatasetStatistics(
         name=dataset.name,
         kind="run" if dataset.manifest else "data set",
@@ -44,6 +45,11 @@ def summarise(
             for text in texts
             for unit in UNITS
             if totals.lengths[text, unit].rows
+        ]
+        + [
+            _lengths(record, EXCHANGES, totals.exchanges[record])
+            for record in kept(dataset.outcomes)
+            if totals.exchanges[record].most > 1
         ],
         languages=_languages(spoken),
         verbs=_verbs(spoken),
@@ -56,16 +62,16 @@ def summarise(
                 text=text,
                 kind=kind,
                 rows=totals.defects[text, kind].rows,
-                of=_of(totals, text),
+                of=of[text],
                 examples=_names(totals.defects[text, kind]),
             )
             for text in texts
-            if _of(totals, text)
+            if of[text]
             for kind in KINDS
         ],
         cut_off=dict(_most(totals.cut)),
         overlaps=[
-            schema.Overlap(benchmark=name, text=text, rows=matches.rows, of=_of(totals, text), examples=_names(matches))
+            schema.Overlap(benchmark=name, text=text, rows=matches.rows, of=of[text], examples=_names(matches))
             for (name, text), matches in sorted(totals.overlaps.items())
         ],
         pictures=_images(images, sum(outcomes[name] for name in kept(dataset.outcomes))) if images else None,
@@ -251,10 +257,6 @@ def kappa(table: Mapping[tuple[bool, bool], int]) -> float | None:
 def _most(counts: Counter[K]) -> list[tuple[K, int]]:
     """Return counts in descending order, ties by name, so that the result does not depend on the order of the rows."""
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-
-
-def _of(totals: Totals, text: str) -> int:
-    return totals.lengths[text, "words"].rows
 
 
 def _names(matches: Matches) -> list[str]:

@@ -1,14 +1,15 @@
 """Report sections on texts and images: lengths, languages, root verbs, duplicates, defects, benchmark overlap."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import plotly.graph_objects as go
 
+from oasis_ray.output.outcomes import kept
 from oasis_ray.recipe.spec import Published
-from oasis_ray.report.kinds import INSTRUCTION, RESPONSE, kinds_of
-from oasis_ray.report.section import COLOURS, Section, Table, all_outcomes, count, histogram, plot, share, stacked
-from oasis_ray.report.statistics import DatasetStatistics
+from oasis_ray.report.kinds import EXCHANGES, INSTRUCTION, RESPONSE, kinds_of
+from oasis_ray.report.section import COLOURS, Plot, Section, Table, all_outcomes, count, histogram, plot, share, stacked
+from oasis_ray.report.statistics import DatasetStatistics, TextLengths
 from oasis_ray.stats.contamination import GRAM
 from oasis_ray.stats.defects import KINDS
 from oasis_ray.stats.near_duplicates import SIMILARITY
@@ -25,13 +26,12 @@ def lengths(subjects: list[DatasetStatistics]) -> Section | None:
     every = [(subject, one) for subject in subjects for one in subject.lengths]
     if not every:
         return None
-    plots = []
+    plots: list[Plot] = []
     for text in kinds_of(all_outcomes(subjects)):
-        of_kind = [(subject, one) for subject, one in every if one.text == text and one.unit == "words"]
-        if of_kind:
-            named = [(f"{subject.name} (mean {one.mean:.1f})", one.histogram) for subject, one in of_kind]
-            each = text if text in (INSTRUCTION, RESPONSE) else f"text of {text}"
-            plots.append(histogram(f"Words in each {each}", named, "words", "texts"))
+        each = text if text in (INSTRUCTION, RESPONSE) else f"text of {text}"
+        plots += _lengths(every, text, "words", f"Words in each {each}", "texts")
+    for record in kept(all_outcomes(subjects)):
+        plots += _lengths(every, record, EXCHANGES, f"Exchanges in each record of {record}", "records")
     rows = [
         (subject.name, one.text, one.unit, count(one.rows), f"{one.mean:,.1f}", f"{one.deviation:,.1f}",
          *(count(one.percentiles[point]) for point in sorted(one.percentiles)))
@@ -39,8 +39,29 @@ def lengths(subjects: list[DatasetStatistics]) -> Section | None:
     ]  # fmt: skip
     points = [f"{point}%" for point in sorted(every[0][1].percentiles)]
     head = ("data set", "text", "unit", "texts", "mean", "standard deviation", *points)
-    lead = " ".join(["In tokens, words and characters.", *(one.lengths for one in published(subjects) if one.lengths)])
+    of_several = ["Of conversations, the texts of all exchanges are measured."] if _several(subjects) else []
+    lead = " ".join(
+        ["In tokens, words and characters.", *of_several, *(one.lengths for one in published(subjects) if one.lengths)]
+    )
     return Section("lengths", "Lengths", lead, plots, [Table("Lengths and their percentiles", head, rows)])
+
+
+def _lengths(
+    every: Iterable[tuple[DatasetStatistics, TextLengths]], text: str, unit: str, label: str, what: str
+) -> Iterator[Plot]:
+    """Yield the histogram of the lengths of one text in one unit, if a data set has them."""
+    named = [
+        (f"{subject.name} (mean {one.mean:.1f})", one.histogram)
+        for subject, one in every
+        if (one.text, one.unit) == (text, unit)
+    ]
+    if named:
+        yield histogram(label, named, unit, what)
+
+
+def _several(subjects: Iterable[DatasetStatistics]) -> bool:
+    """Return whether a data set has records of several exchanges."""
+    return any(one.unit == EXCHANGES for subject in subjects for one in subject.lengths)
 
 
 def languages(subjects: list[DatasetStatistics]) -> Section | None:
@@ -146,6 +167,8 @@ def duplicates(subjects: list[DatasetStatistics]) -> Section | None:
         "above it. Samples are drawn by content, so a sampled text comes with all its copies, and the shares hold for "
         "all rows."
     )
+    if _several(subjects):
+        lead = f"{lead} Of conversations, the texts of all exchanges are compared and counted."
     head = ("data set", "text or image", "rows", "sampled", "copies", "near-copies", "most frequent (ids)")
     parts = [("copies", 4, COLOURS[1]), ("near-copies", 5, COLOURS[4])]
     names = [f"{row[1]} · {row[0]}" for row in rows]

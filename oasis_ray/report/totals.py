@@ -71,6 +71,9 @@ class Totals:
     marked: Counter[tuple[str, str]] = field(default_factory=Counter)  # outcome, mark by a person
     cut: Counter[str] = field(default_factory=Counter)  # node whose reply was truncated
     texts: dict[str, HashSample] = field(default_factory=dict)  # a sample of each kind of text
+    exchanges: dict[str, Histogram] = field(
+        default_factory=lambda: defaultdict(Histogram)
+    )  # of each record, by outcome
     gallery: dict[tuple[str, str], HashSample] = field(
         default_factory=lambda: defaultdict(partial(HashSample, GALLERY))
     )
@@ -83,7 +86,7 @@ class Totals:
         marks: Mapping[str, Sequence[str]] = MappingProxyType({}),
     ) -> None:
         """Count rows. `marks` are people's marks by row id."""
-        texts: dict[str, list[tuple[ReportRow, str]]] = defaultdict(list)
+        texts: dict[str, list[tuple[ReportRow, Sequence[str]]]] = defaultdict(list)
         for row in rows:
             self.outcomes[row.origin, row.outcome] += 1
             if row.reason is not None and row.outcome in DROPPED:
@@ -98,19 +101,21 @@ class Totals:
             self.gallery[row.outcome, row.reason or ""].add(number(row.id, seed=2), (row.place, row.id))
             if row.outcome in DROPPED:
                 continue
+            asked, answered = zip(*row.exchanges, strict=True)
+            self.exchanges[row.outcome].add(len(asked))
             if row.outcome == ACCEPTED:
-                texts[INSTRUCTION].append((row, row.instruction or ""))
-            texts[response_of(row.outcome)].append((row, row.response or ""))
+                texts[INSTRUCTION].append((row, asked))
+            texts[response_of(row.outcome)].append((row, answered))
             if row.image:
                 self.twins[IMAGE].add(number(row.image), number(row.image), None, row.id)
-        for kind, pairs in texts.items():
-            self._add_texts(kind, pairs, tokenize, benchmarks)
+        for kind, of_rows in texts.items():
+            self._add_texts(kind, of_rows, tokenize, benchmarks)
 
     def merge(self, other: "Totals") -> None:
         """Add the counts of `other`."""
         for name in ("outcomes", "reasons", "moves", "ends", "scores", "both", "cut", "marked"):
             getattr(self, name).update(getattr(other, name))
-        for name in ("lengths", "origins", "twins", "defects", "overlaps", "gallery", "measures"):
+        for name in ("lengths", "origins", "twins", "defects", "overlaps", "exchanges", "gallery", "measures"):
             mine = getattr(self, name)
             for key, value in getattr(other, name).items():
                 mine[key].merge(value)
@@ -125,25 +130,30 @@ class Totals:
             self.both[one, other, score, its] += 1
 
     def _add_texts(
-        self, text: str, pairs: list[tuple[ReportRow, str]], tokenize: Tokenize | None, benchmarks: Sequence[Benchmark]
+        self,
+        text: str,
+        of_rows: list[tuple[ReportRow, Sequence[str]]],
+        tokenize: Tokenize | None,
+        benchmarks: Sequence[Benchmark],
     ) -> None:
+        """Count all texts of one kind. A defect and an overlap count once for each row, all else for each text."""
         sample = self.texts.setdefault(text, HashSample(self.sample))
-        for row, words in pairs:
-            count = len(SPOKEN.findall(words))
-            self.lengths[text, "words"].add(count)
-            self.lengths[text, "characters"].add(len(words))
-            self.origins[row.origin, text].add(count)
-            self.twins[text].add_text(words, row.id)
-            sample.add(number(row.id, seed=1), words[:SAMPLED])
-            for kind in defects(words):
+        for row, texts in of_rows:
+            for at, words in enumerate(texts):
+                count = len(SPOKEN.findall(words))
+                self.lengths[text, "words"].add(count)
+                self.lengths[text, "characters"].add(len(words))
+                self.origins[row.origin, text].add(count)
+                self.twins[text].add_text(words, row.id)
+                sample.add(number(f"{row.id}\0{at}" if at else row.id, seed=1), words[:SAMPLED])
+            for kind in {kind for words in texts for kind in defects(words)}:
                 self.defects[text, kind].add(row.id)
-            if benchmarks:
-                grams = grams_of(words)
-                for benchmark in benchmarks:
-                    if benchmark.shares(grams):
-                        self.overlaps[benchmark.name, text].add(row.id)
+            grams = [grams_of(words) for words in texts] if benchmarks else []
+            for benchmark in benchmarks:
+                if any(map(benchmark.shares, grams)):
+                    self.overlaps[benchmark.name, text].add(row.id)
         if tokenize is not None:
-            for count in tokenize([words for _, words in pairs]):
+            for count in tokenize([words for _, texts in of_rows for words in texts]):
                 self.lengths[text, "tokens"].add(count)
 
 

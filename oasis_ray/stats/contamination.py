@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from oasis_ray.errors import JobError
+from oasis_ray.input.json_items import IJSON, JSONError
 from oasis_ray.stats.near_duplicates import WORDS
 from oasis_ray.stats.sample import number
 from oasis_ray.text_files import open_text
@@ -56,7 +57,6 @@ def read_benchmarks(paths: list[Path]) -> list[Benchmark]:
 
 
 def _texts(path: Path) -> Iterator[str]:
-    import ijson
     import pyarrow.dataset as ds
 
     if path.suffix == ".parquet":
@@ -69,10 +69,10 @@ def _texts(path: Path) -> Iterator[str]:
     else:
         with path.open("rb") as stream:
             try:
-                for _, event, value in ijson.parse(open_text(stream, f"--benchmark: {path}"), multiple_values=True):
+                for _, event, value in IJSON.parse(open_text(stream, f"--benchmark: {path}"), multiple_values=True):
                     if event == "string":
                         yield value
-            except ijson.JSONError as error:
+            except JSONError as error:
                 raise JobError([f"--benchmark: {path} can't be read as JSON: {error}"]) from None
 
 

@@ -44,6 +44,11 @@ class Histogram:
         return self.total / self.rows if self.rows else 0.0
 
     @property
+    def most(self) -> int:
+        """The greatest length, to its leading bits; 0 without lengths."""
+        return max(self.bins, default=0)
+
+    @property
     def deviation(self) -> float:
         """The population standard deviation; 0 without lengths."""
         return sqrt(max(0.0, self.squares / self.rows - self.mean**2)) if self.rows else 0.0

@@ -3,12 +3,14 @@
 One page, on a desktop and in light mode; the others are in `tests/slow/test_report_page_variants.py`.
 """
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from oasis_ray.report.build import make
 from tests.support.report_page import DESKTOP, OpenedPage, hostile_page
 
 
@@ -51,6 +53,31 @@ def test_rows_are_filtered_searched_and_opened(opened: OpenedPage, artifacts: Pa
     page.locator("#detail").screenshot(path=artifacts / "report-row.png")
     page.keyboard.press("Escape")
     assert not page.is_visible("#detail")
+    assert opened.wrong == []
+
+
+def test_a_row_shows_all_exchanges_of_its_conversation(browser: Any, tmp_path: Path) -> None:
+    said = [
+        ("human", "Who?"),
+        ("gpt", "<b>Ada</b>"),
+        ("human", "When?"),
+        ("gpt", "1843"),
+        ("human", "Why?"),
+        ("gpt", "So"),
+    ]
+    item = {"id": "a", "conversations": [{"from": who, "value": text} for who, text in said]}
+    (tmp_path / "talk.json").write_text(json.dumps([item, {"id": "b", "conversations": item["conversations"][:2]}]))
+    folder, _ = make([str(tmp_path / "talk.json")], str(tmp_path / "out"))
+    opened = OpenedPage(browser, Path(folder) / "index.html", viewport=DESKTOP)
+    shown = []
+    for at in range(2):
+        opened.page.locator(".card").nth(at).click()
+        texts = opened.page.locator("#row")
+        shown.append([texts.locator(tag).all_inner_texts() for tag in ("h3", "pre")])
+        opened.page.keyboard.press("Escape")
+    opened.page.context.close()
+    heads = [f"{head}{number}" for number in ("", " 2", " 3") for head in ("Instruction", "Response")]
+    assert shown == [[heads, [text for _, text in said]], [heads[:2], ["Who?", "<b>Ada</b>"]]]
     assert opened.wrong == []
 
 

@@ -10,8 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from oasis_ray.errors import JobError
-from oasis_ray.report.dataset import ReportRow, open_dataset, read
+from oasis_ray.report.build import make
+from oasis_ray.report.dataset import ReportRow, exchanges_of, open_dataset, read
 from tests.support.run_folders import RunFolder, accepted, caption, failed, rejected
+from tests.support.talks import talk, turns, view, write_talks
 
 LLAVA = {
     "id": "a",
@@ -23,7 +25,7 @@ LLAVA = {
         {"from": "gpt", "value": "Red."},
     ],
 }
-OPENAI = {"messages": [
+OPENAI: dict[str, Any] = {"messages": [
     {"role": "system", "content": "Be short."},
     {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}, {"type": "text", "text": "What?"}]},
     {"role": "assistant", "content": "A square."},
@@ -60,7 +62,7 @@ def test_a_reply_that_was_cut_off_is_known(tmp_path: Path, job_file: Callable[..
 
 
 @pytest.mark.parametrize("name", ["a.json", "a.jsonl", "a.parquet"])
-def test_each_question_and_its_answer_is_a_row(name: str, tmp_path: Path) -> None:
+def test_an_item_is_a_row_with_each_question_and_its_answer(name: str, tmp_path: Path) -> None:
     path = tmp_path / name
     if name.endswith("json"):
         path.write_text(json.dumps([LLAVA]))
@@ -68,9 +70,56 @@ def test_each_question_and_its_answer_is_a_row(name: str, tmp_path: Path) -> Non
         path.write_text(json.dumps(LLAVA) + "\n")
     else:
         pq.write_table(pa.Table.from_pylist([LLAVA]), path)
-    assert [(row.id, row.outcome, row.instruction, row.response, row.place) for row in rows(path)] == [
-        ("a", "accepted", "What is it?", "A square.", (str(path), 0)),
-        ("a#2", "accepted", "Which colour?", "Red.", (str(path), 0)),
+    exchanges = [("What is it?", "A square."), ("Which colour?", "Red.")]
+    assert [(row.id, row.outcome, row.exchanges, row.place) for row in rows(path)] == [
+        ("a", "accepted", exchanges, (str(path), 0))
+    ]
+
+
+ODD = [
+    {"from": "gpt", "value": "Nobody asked."}, {"from": "human", "value": "Well?"}, {"from": "human", "value": "One?"},
+    {"from": "system", "value": "Be short."}, {"from": "gpt", "value": "1"}, {"from": "gpt", "value": "2"},
+    {"from": "human", "value": "Two?"}, {"from": "gpt", "value": "3"}, {"from": "human", "value": "Three?"},
+]  # fmt: skip
+
+
+def test_a_question_belongs_to_the_next_answer_and_other_turns_are_passed_over() -> None:
+    assert exchanges_of(ODD) == [("One?", "1"), ("Two?", "3")]
+
+
+def test_the_turns_of_a_run_are_read_where_a_record_is_a_conversation(tmp_path: Path) -> None:
+    said = turns("Q0 <image>", "A0", "Q1", "A1", system="Be short.")
+    run = write_talks(tmp_path / "runs", [talk("t", said, b"x"), talk("u", turns("Q", "A")), view("v", "Look?", "So.")])
+    groups = open_dataset(str(run)).pieces
+    assert [(group.outcome, group.several) for group in groups] == [("accepted", True), ("views", False)]
+    found = {row.id: (row.instruction, row.response, row.further) for row in rows(run)}
+    assert found == {
+        "t": ("Q0 <image>", "A0", (("Q1", "A1"),)), "u": ("Q", "A", ()), "v": ("Look?", "So.", ())
+    }  # fmt: skip
+
+
+LONE = [
+    {"id": "text", "conversations": [{"from": "human", "value": "x\ud800A"}, {"from": "gpt", "value": "A"}]},
+    {"id": "second", "messages": [*OPENAI["messages"], {"role": "user", "content": "A"},
+                                  {"role": "assistant", "content": "\udfff"}]},
+    {"id": "i\ud800d", **{key: LLAVA[key] for key in ("conversations",)}},
+    {"id": "origin", "data_source": "\ud800", "conversations": LLAVA["conversations"]},
+    {"id": "pair", "conversations": [{"from": "human", "value": "\U0001f600"}, {"from": "gpt", "value": "A"}]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl", "lines.json"])
+def test_a_record_with_a_lone_surrogate_has_no_text_as_for_ingest(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_text(json.dumps(LONE) if name == "a.json" else "".join(json.dumps(item) + "\n" for item in LONE))
+    assert [(row.id, row.outcome, row.reason, row.origin, row.exchanges) for row in rows(path)] == [
+        *((id_, "failed", "lone_surrogate", None, [("", "")]) for id_ in ("text", "second", "i\\ud800d", "origin")),
+        ("pair", "accepted", None, None, [("\U0001f600", "A")]),
+    ]
+    statistics = make([str(path)], str(tmp_path / "out"))[1].subjects[0]
+    assert statistics.outcomes == {"accepted": 1, "failed": 4}
+    assert statistics.notes[1:] == [
+        "records with a lone surrogate in a text, which `oasis-ray ingest` passes over too: 4"
     ]
 
 

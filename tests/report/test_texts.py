@@ -104,6 +104,12 @@ def test_a_benchmark_is_read_from_every_format(tmp_path: Path) -> None:
     assert all(np.array_equal(one.grams, expected) for one in found)
 
 
+def test_a_lone_surrogate_in_a_benchmark_changes_no_other_letter(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(f'["\\ud800\\u0057{LINE[1:]}"]')
+    (benchmark,) = read_benchmarks([tmp_path / "a.json"])
+    assert np.array_equal(benchmark.grams, np.unique(grams_of(LINE)))
+
+
 @pytest.mark.parametrize(
     ("text", "shares"),
     [
