@@ -47,20 +47,24 @@ class Categorize(ModelStage[In, Out]):
         return [Request(self.prompt.fill({"text": row.text}), sampling=self.sampling)]
 
     def parse(self, row: In, replies: list[Reply]) -> Out | Divert:
-        """Parse the lines `Kind:` and `Instruction:`. The first kind counts; an instruction may have several lines."""
-        reply = replies[0].text
-        kind = KIND.search(reply)
-        if kind is None:
-            return Divert(FAILED, "no_kind", reply)
-        if kind[1].lower() == "caption":
-            return Divert("caption", "caption", reply)
-        match = INSTRUCTION.search(reply, kind.end())
-        instruction = _unquoted(match[1].strip()) if match else ""
-        if not instruction:
-            return Divert(FAILED, "no_instruction", reply)
-        if replies[0].samples[0].finish == "length":
-            return Divert(FAILED, "instruction_truncated", reply)
-        return Out(instruction, reply)
+        """Parse the lines `Kind:` and `Instruction:`."""
+        return read_kind(replies[0])
+
+
+def read_kind(reply: Reply) -> Out | Divert:
+    """Parse the lines `Kind:` and `Instruction:`. The first kind counts; an instruction may have several lines."""
+    kind = KIND.search(reply.text)
+    if kind is None:
+        return Divert(FAILED, "no_kind", reply.text)
+    if kind[1].lower() == "caption":
+        return Divert("caption", "caption", reply.text)
+    match = INSTRUCTION.search(reply.text, kind.end())
+    instruction = _unquoted(match[1].strip()) if match else ""
+    if not instruction:
+        return Divert(FAILED, "no_instruction", reply.text)
+    if reply.samples[0].finish == "length":
+        return Divert(FAILED, "instruction_truncated", reply.text)
+    return Out(instruction, reply.text)
 
 
 def _unquoted(text: str) -> str:

@@ -26,23 +26,28 @@ class Out:
     truncated: bool
 
 
-def opened(opening: str) -> str:
-    """Return the beginning of a turn, which continues with a new paragraph; empty without one."""
-    return f"{opening.rstrip()}\n\n" if opening.strip() else ""
+# That of the paper's authors for Qwen2-VL.
+SAMPLING = Sampling(temperature=1.0, top_k=20, top_p=1.0, max_tokens=512, min_tokens=50)
+
+
+def open_turn(row: In, sampling: Sampling, n: int = 1) -> Request:
+    """Return the request for `n` samples of a user's turn, open after the image and the opening, or at its beginning.
+
+    After an opening the turn continues with a new paragraph.
+    """
+    images = () if row.image is None else (row.image,)
+    opening = f"{row.opening.rstrip()}\n\n" if row.opening.strip() else ""
+    return Request(opening, images, speaker="user", sampling=sampling, n=n)
 
 
 class Hook(ModelStage[In, Out]):
     """Asks for the user's turn. The sampling is that of the paper's authors for Qwen2-VL."""
 
-    sampling: Sampling = Field(
-        Sampling(temperature=1.0, top_k=20, top_p=1.0, max_tokens=512, min_tokens=50),
-        description="Sampling of the texts: [its keys](job.md#sampling).",
-    )
+    sampling: Sampling = Field(SAMPLING, description="Sampling of the texts: [its keys](job.md#sampling).")
 
     def requests(self, row: In) -> list[Request]:
         """Return one request, with the user's turn open after the image and the opening, or at its beginning."""
-        images = () if row.image is None else (row.image,)
-        return [Request(opened(row.opening), images, speaker="user", sampling=self.sampling)]
+        return [open_turn(row, self.sampling)]
 
     def parse(self, row: In, replies: list[Reply]) -> Out | Divert:
         """Return the text, without surrounding white space."""

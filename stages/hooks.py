@@ -7,17 +7,9 @@ from dataclasses import dataclass
 
 from pydantic import Field, model_validator
 
-from oasis_ray.stage import REJECTED, Divert, Image, ModelStage, Reply, Request, Sampling
+from oasis_ray.stage import REJECTED, Divert, ModelStage, Reply, Request, Sampling
 
-from .hook import opened
-
-
-@dataclass(frozen=True, slots=True)
-class In:
-    """The image if there is one, and a text with which the turn begins, such as a caption of the image."""
-
-    image: Image | None = None
-    opening: str = ""
+from .hook import SAMPLING, In, open_turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +24,7 @@ class Hooks(ModelStage[In, Out]):
     """Asks for several user turns. Empty ones are left out."""
 
     n: int = Field(ge=1, le=64, description="Number of turns to sample.")
-    sampling: Sampling = Field(
-        Sampling(temperature=1.0, top_k=20, top_p=1.0, max_tokens=512, min_tokens=50),
-        description="Sampling of the texts: [its keys](job.md#sampling).",
-    )
+    sampling: Sampling = Field(SAMPLING, description="Sampling of the texts: [its keys](job.md#sampling).")
 
     @model_validator(mode="after")
     def _samples_can_differ(self) -> "Hooks":
@@ -45,8 +34,7 @@ class Hooks(ModelStage[In, Out]):
 
     def requests(self, row: In) -> list[Request]:
         """Return one request for `n` samples, with the user's turn open after the image and the opening."""
-        images = () if row.image is None else (row.image,)
-        return [Request(opened(row.opening), images, speaker="user", sampling=self.sampling, n=self.n)]
+        return [open_turn(row, self.sampling, self.n)]
 
     def parse(self, row: In, replies: list[Reply]) -> Out | Divert:
         """Return the texts without surrounding white space, or reject a row that has none."""

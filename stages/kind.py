@@ -10,17 +10,9 @@ from pydantic import Field
 
 from oasis_ray.stage import Divert, ModelStage, PromptField, Reply, Request
 
-from .categorize import Categorize
-from .categorize import In as CategorizeIn
+from .categorize import In, read_kind
 
 INSTRUCTION, CAPTION = "instruction", "caption"
-
-
-@dataclass(frozen=True, slots=True)
-class In:
-    """A text that a model wrote as the user."""
-
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +35,11 @@ class Kind(ModelStage[In, Out]):
 
     def requests(self, row: In) -> list[Request]:
         """Return one request: the few-shot prompt, ending with the text."""
-        return self._categorize.requests(CategorizeIn(row.text))
+        return [Request(self.prompt.fill({"text": row.text}), sampling=self.sampling)]
 
     def parse(self, row: In, replies: list[Reply]) -> Out | Divert:
         """Parse the lines `Kind:` and `Instruction:`."""
-        result = self._categorize.parse(CategorizeIn(row.text), replies)
+        result = read_kind(replies[0])
         if not isinstance(result, Divert):
             return Out(INSTRUCTION, result.instruction, result.reply)
         return Out(CAPTION, "", result.detail) if result.route == CAPTION else result
-
-    @property
-    def _categorize(self) -> Categorize:
-        return Categorize(prompt=self.prompt, sampling=self.sampling)

@@ -206,9 +206,7 @@ def _selection(schema: pa.Schema) -> tuple[str, list[Any]]:
     texts = {(node, field): place for node, field, place, kind in written if _is_text(kind)}
     opening = ["instruction"] * ("instruction" in schema.names)
     opening += [place for name in ("instruction", "text") for (_, field), place in texts.items() if field == name]
-    lists = [
-        (field, place) for _, field, place, kind in written if pa.types.is_list(kind) and _is_text(kind.value_type)
-    ]
+    lists = [(field, place) for _, field, place, kind in written if _is_texts(kind)]
     opening += [
         f"nullif(({place})[1], '')"
         for name in ("instruction", "text", "texts")

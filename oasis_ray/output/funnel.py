@@ -49,6 +49,9 @@ def passages(manifest: Mapping[str, Any], counts: Counts) -> list[Passage]:
         left[node][Exit(outcome, reason)] = rows
     for (node, route, _), rows in sorted(counts.moves.items()):
         left[node][Exit(route)] += rows
+    elements: dict[str, Counter[Exit]] = defaultdict(Counter)
+    for (node, outcome, reason), many in sorted(counts.elements.items()):
+        elements[node][Exit(outcome, reason)] = many
     nodes = [Passage(ADMIT, counts.rows, left[ADMIT])]
     on_route = Counter({MAIN: nodes[0].through})
     for node in manifest["nodes"]:
@@ -56,9 +59,9 @@ def passages(manifest: Mapping[str, Any], counts: Counts) -> list[Passage]:
         for route in node["diverts"]:
             exits[Exit(route)] += 0  # a route that no row has taken is shown with 0 rows
             on_route[route] += exits[Exit(route)]
-        made = {Exit(*key[1:]): many for key, many in sorted(counts.elements.items()) if key[0] == node["name"]}
-        dropped = {leaving: elements for leaving, elements in made.items() if leaving.to}
-        passage = Passage(node["name"], on_route[node["route"]], exits, sum(made.values()), dropped)
+        made = elements[node["name"]]
+        dropped = {leaving: many for leaving, many in made.items() if leaving.to}
+        passage = Passage(node["name"], on_route[node["route"]], exits, made.total(), dropped)
         on_route[node["route"]] = 0
         on_route[node.get("to") or node["route"]] += passage.through
         nodes.append(passage)

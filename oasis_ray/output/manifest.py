@@ -148,7 +148,7 @@ def _prompts(node: Node) -> list[Prompt]:
 
 def summary(counts: Counts, outcomes: Iterable[str]) -> dict[str, Any]:
     """Return the results of a run with these outcomes, for the manifest."""
-    return {
+    results: dict[str, Any] = {
         "rows": {outcome: counts.outcomes[outcome] for outcome in outcomes},
         "reasons": [
             {"fate": outcome, "node": node, "reason": reason, "rows": rows}
@@ -159,16 +159,13 @@ def summary(counts: Counts, outcomes: Iterable[str]) -> dict[str, Any]:
             for (node, route, reason), rows in sorted(counts.moves.items())
         ],
         "cost": {node: asdict(usage) for node, usage in counts.costs.items()},
-    } | (
-        {
-            "elements": [
-                {"node": node, "outcome": outcome, "reason": reason, "elements": elements}
-                for (node, outcome, reason), elements in sorted(counts.elements.items())
-            ]
-        }
-        if counts.elements
-        else {}
-    )
+    }
+    if counts.elements:  # of a recipe with `for_each`
+        results["elements"] = [
+            {"node": node, "outcome": outcome, "reason": reason, "elements": elements}
+            for (node, outcome, reason), elements in sorted(counts.elements.items())
+        ]
+    return results
 
 
 def read_manifest(folder: str) -> dict[str, Any]:

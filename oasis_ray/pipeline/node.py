@@ -59,7 +59,7 @@ class NodeRunner:
 
     def inputs(self, row: Row) -> Any:
         """Return the stage's `In` for a row, of a node without `for_each`."""
-        return self._inputs(self._values(row), seed(self.seed, row.id, self.node.name, 0) / 2**31, 0)
+        return self._inputs(self._values(row), row, self.node.name, 0)
 
     def _values(self, row: Row) -> dict[str, Any]:
         wanted = inputs_of(self.node.in_type)
@@ -107,12 +107,12 @@ class NodeRunner:
     async def _one(self, row: Row, values: Mapping[str, Any], element: int | None, place: int = 0) -> Any:
         """Call the stage for a row, or for one element of it."""
         name = self.node.name if element is None else f"{self.node.name}[{element}]"
-        inputs = self._inputs(values, seed(self.seed, row.id, name, 0) / 2**31, place)
+        inputs = self._inputs(values, row, name, place)
         if isinstance(self.node.stage, ModelStage) and self.pool is not None:
             return await self._ask(self.node.stage, self.pool, inputs, row, name, element)
         return self.node.stage.apply(inputs)  # type: ignore[attr-defined]
 
-    def _inputs(self, values: Mapping[str, Any], chance: float, place: int) -> Any:
+    def _inputs(self, values: Mapping[str, Any], row: Row, name: str, place: int) -> Any:
         """Return the stage's `In`: its inputs, the slots of its prompt, and chance and position if it takes them."""
         in_type = self.node.in_type
         wanted = inputs_of(in_type)
@@ -121,7 +121,7 @@ class NodeRunner:
         if (name_of_slots := slots_of(in_type)) is not None:
             given[name_of_slots] = slots
         if (name_of_chance := chance_of(in_type)) is not None:
-            given[name_of_chance] = chance
+            given[name_of_chance] = seed(self.seed, row.id, name, 0) / 2**31
         if (name_of_position := position_of(in_type)) is not None:
             given[name_of_position] = place
         return in_type(**given)

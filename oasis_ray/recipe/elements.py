@@ -29,7 +29,9 @@ class Elements:
     @property
     def left(self) -> tuple[int, ...]:
         """The positions of the elements that passed the node."""
-        return tuple(n for n, result in enumerate(self.results) if result is not None and not _dropped(result))
+        return tuple(
+            n for n, result in enumerate(self.results) if result is not None and not isinstance(result, Divert)
+        )
 
     def column(self, field: str, left: Sequence[int]) -> list[Any]:
         """Return one field of the outputs at the positions `left`."""
@@ -37,22 +39,22 @@ class Elements:
 
     def ending(self, require: str) -> Divert | None:
         """Return how the row leaves, or None if it continues: with `any` element left, or only if `all` passed."""
-        worked_on = [result for result in self.results if result is not None]
-        dropped = [result for result in worked_on if _dropped(result)]
-        if not worked_on or (dropped and require == ALL):
-            return dropped[0] if dropped else None
-        return dropped[-1] if len(dropped) == len(worked_on) else None
+        dropped = [result for result in self.results if isinstance(result, Divert)]
+        if dropped and require == ALL:
+            return dropped[0]
+        return dropped[-1] if dropped and not self.left else None
 
     def outputs(self) -> list[dict[str, Any] | None]:
         """Return the outputs as Arrow takes them; null where there is none."""
-        return [None if (out := _output(result)) is None else asdict(out) for result in self.results]
+        outs = [result.out if isinstance(result, Divert) else result for result in self.results]
+        return [None if out is None else asdict(out) for out in outs]
 
     def summary(self, node: str) -> dict[str, Any]:
         """Return the entry of the column `elements`: how many elements node `node` worked on, and which it dropped."""
         dropped = [
             {"element": n, "outcome": result.route, "reason": result.reason, "detail": result.detail}
             for n, result in enumerate(self.results)
-            if _dropped(result)
+            if isinstance(result, Divert)
         ]
         return {"node": node, "count": sum(result is not None for result in self.results), "dropped": dropped}
 
@@ -66,11 +68,3 @@ def restored(group: str, out_type: type, outputs: Sequence[Any], summary: Mappin
         entry = dropped.get(position)
         results.append(Divert(entry["outcome"], entry["reason"], entry["detail"], out) if entry else out)
     return Elements(group, tuple(results))
-
-
-def _dropped(result: Any) -> bool:
-    return isinstance(result, Divert)
-
-
-def _output(result: Any) -> Any:
-    return result.out if isinstance(result, Divert) else result

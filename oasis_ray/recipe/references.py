@@ -33,7 +33,6 @@ class References:
     source: Mapping[str, SourceType]
     problems: list[str]
     nodes: list[Node] = field(default_factory=list)
-    _nullable: bool = False  # whether the value that is being resolved may be null
 
     def live(self, wires: Mapping[str, Reference]) -> dict[str, Reference]:
         """Return a mapping of references without those to disabled nodes, and without names that have none left."""
@@ -50,25 +49,25 @@ class References:
         nullable: the value may be null. Otherwise it may be where `want` allows it.
         """
         wires = self._enabled(wire) or listed(wire)
-        self._nullable = nullable or accepts(want, NoneType)
-        if not isinstance(wire, str) and None in wire:
-            return (*self._first_of(wires, want, at, route, maybe=True), *self._null(wire, want, at))
-        return self._first_of(wires, want, at, route, maybe=False)
-
-    def _null(self, wire: tuple[str | None, ...], want: Any, at: str) -> Refs:
-        """Check the null of a list of references."""
+        nullable = nullable or accepts(want, NoneType)
+        if isinstance(wire, str) or None not in wire:
+            return self._first_of(wires, want, at, route, nullable=nullable, maybe=False)
+        refs = self._first_of(wires, want, at, route, nullable=nullable, maybe=True)
         if wire[-1] is not None or wire.count(None) > 1 or len(wire) == 1:
-            self.problems.append(f"{at}: null comes once, at the end of a list: what is taken if the row has none")
-        elif not self._nullable:
+            self.problems.append(
+                f"{at}: null may stand only at the end of the list, once: it is used if the row has none of the "
+                "values before"
+            )
+        elif not nullable:
             self.problems.append(f"{at} must be {name_of(want)}, and can't be null; remove null from the list")
-        return (NULL,)
+        return (*refs, NULL)
 
-    def _first_of(self, wires: tuple[str, ...], want: Any, at: str, route: str, *, maybe: bool) -> Refs:
+    def _first_of(self, wires: tuple[str, ...], want: Any, at: str, route: str, *, nullable: bool, maybe: bool) -> Refs:
         """Return references of which a row has at least one, or with `maybe` perhaps none."""
         if route not in certain(self.nodes, ()):  # no row takes this route, which is already reported
             return tuple(Ref(*name.partition(".")[::2]) for name in wires)
         alone = len(wires) == 1 and not maybe
-        refs = tuple(self._one(name, want, at, route, alone=alone) for name in wires)
+        refs = tuple(self._one(name, want, at, route, alone=alone, nullable=nullable) for name in wires)
         names = {ref.node for ref in refs}
         given = any(ref.node == SOURCE and not self._may_lack(ref.field) for ref in refs)
         sure = given or "" in names or any(map(self._unsure, names)) or certain(self.nodes, names).get(route, True)
@@ -88,7 +87,7 @@ class References:
             )
         return refs
 
-    def _one(self, wire: str, want: Any, at: str, route: str, *, alone: bool) -> Ref:
+    def _one(self, wire: str, want: Any, at: str, route: str, *, alone: bool, nullable: bool) -> Ref:
         name, _, column = wire.partition(".")
         seen = {node.name: node for node in possible(self.nodes, route)}
         if alone:
@@ -98,7 +97,7 @@ class References:
             return Ref(name, column)
         if name not in known:
             meant = "" if any(node.name == name for node in self.specs) else nearest(name, known)
-            why = f"{self._absence(name, route)} (possible: {', '.join(known)})"
+            why = f"{self._absence(name, route, nullable=nullable)} (possible: {', '.join(known)})"
             self.problems.append(f"{at} is bound to '{wire}', but {why}.{meant}")
             return Ref("", "")
         if name != SOURCE and isinstance(seen[name].stage, Broken):
@@ -134,14 +133,14 @@ class References:
         broken = any(isinstance(node.stage, Broken) for node in self.nodes)
         return broken and any(node.name == name for node in self.nodes)
 
-    def _absence(self, name: str, route: str) -> str:
+    def _absence(self, name: str, route: str, *, nullable: bool) -> str:
         """Return why a row has no output of node `name`."""
         for node in self.specs:
             if node.name == name and not node.enabled:
                 return f"node '{name}' is disabled"
         if any(node.name == name for node in possible(self.nodes, route)):
             why = f"only some rows on route '{route}' pass node '{name}'; name a list of nodes that covers all of them"
-            return f"{why}, or end the list with null" if self._nullable else why
+            return f"{why}, or end the list with null" if nullable else why
         if any(node.name == name for node in self.nodes):
             return f"rows on route '{route}' do not pass node '{name}'"
         return f"there is no earlier node '{name}'"

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, overload
+from typing import Any
 
 from oasis_ray.errors import RunError
 from oasis_ray.recipe.elements import Elements
@@ -85,18 +85,15 @@ class Row:
             if ref.node in self.values:
                 output = self.values[ref.node]
                 if isinstance(output, Elements):
-                    return output.column(ref.field, self.elements(output.group, output).left)
+                    last = self.elements(output.group) or output
+                    return output.column(ref.field, last.left)
                 return self._left(ref, getattr(output, ref.field))
         raise KeyError(*map(str, refs))
 
-    @overload
-    def elements(self, group: str) -> Elements | None: ...
-    @overload
-    def elements(self, group: str, default: Elements) -> Elements: ...
-    def elements(self, group: str, default: Elements | None = None) -> Elements | None:
-        """Return the elements of a group after the last node that worked on it, or `default` if none has."""
+    def elements(self, group: str) -> Elements | None:
+        """Return the elements of a group after the last node that worked on it, or None if none has."""
         made = [output for output in self.values.values() if isinstance(output, Elements) and output.group == group]
-        return made[-1] if made else default
+        return made[-1] if made else None
 
     def _left(self, ref: Ref, value: Any) -> Any:
         """Return a list without the elements that nodes have dropped; another value as it is."""

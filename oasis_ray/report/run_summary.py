@@ -19,10 +19,13 @@ def of_run(path: str, manifest: Mapping[str, Any], totals: Totals, outcomes: Cou
     """Return the statistics that only a run has: records, funnel, rates, cost, forecast."""
     if "cost" in manifest and manifest["state"] == "done":
         costs = {node: Usage(**cost) for node, cost in manifest["cost"].items()}
+        stated = manifest.get("elements", ())
+        elements = Counter({(one["node"], one["outcome"], one["reason"]): one["elements"] for one in stated})
     else:
-        costs = counts_of(path).costs
+        counts = counts_of(path)
+        costs, elements = counts.costs, counts.elements
     moves = totals.moves + implied_moves(totals.ends, manifest)
-    tally = Counts(outcomes, Counter(totals.reasons), moves, elements=_elements(path, manifest))
+    tally = Counts(outcomes, Counter(totals.reasons), moves, elements=elements)
     spent = Bill.model_validate(manifest["bill"]) if "bill" in manifest else Bill()
     return {
         "recipe": manifest["recipe"],
@@ -58,16 +61,6 @@ def of_run(path: str, manifest: Mapping[str, Any], totals: Totals, outcomes: Cou
         ),
         "forecast": _forecast(manifest),
     }
-
-
-def _elements(path: str, manifest: Mapping[str, Any]) -> Counter[tuple[str, str, str]]:
-    """Return the elements of lists by node, outcome and reason."""
-    if not any("for_each" in node for node in manifest["nodes"]):
-        return Counter()
-    if manifest["state"] != "done":
-        return counts_of(path).elements
-    counted = manifest.get("elements", ())
-    return Counter({(one["node"], one["outcome"], one["reason"]): one["elements"] for one in counted})
 
 
 def _spent(amount: Amount | None) -> dict[str, Any]:

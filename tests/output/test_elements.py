@@ -79,7 +79,7 @@ def recipe() -> Recipe:
     return bind(spec, where="r.yaml", stages={"step": Step}, prompts=[], pools=POOLS, source=source)
 
 
-def fate(text: str, chance: int) -> str:
+def reply_to(text: str, chance: int) -> str:
     """The reply to a text: it ends in ! or ? where it is dropped, by the text and a number alone."""
     return text + random.Random(f"{text} {chance}").choices(["", "!", "?"], [8, 1, 1])[0]
 
@@ -91,7 +91,7 @@ def expected(texts: list[str], chance: int) -> tuple[dict[str, list[str]], dict[
     said: dict[int, str] = dict(left)
     for name, letter in (("one", "u"), ("two", "v"), ("three", "w"), ("four", "x")):
         given = left if name == "four" else said
-        said = {place: fate(given[place] + letter, chance) for place in left}
+        said = {place: reply_to(given[place] + letter, chance) for place in left}
         dropped[name] = [
             (place, {"!": "exclaimed", "?": "asked"}[text[-1]]) for place, text in said.items() if text[-1] in "!?"
         ]
@@ -117,7 +117,7 @@ def test_every_element_ends_once_in_its_place(number: int, tmp_path: Path) -> No
     texts = [f"{place}" for place in range(chance.choice([0, 1, 2, 5, 12, 40]))]
     row = Row("r", PLACE, None, None, source={"texts": texts, "text": "t"})
     engine = ScriptedEngine(
-        lambda call: Reply.of(fate(call.request.text, number) if call.request.text[0] != "t" else "t")
+        lambda call: Reply.of(reply_to(call.request.text, number) if call.request.text[0] != "t" else "t")
     )
     phases = 0
     while True:  # each phase has some pools up; a row that waits is written, and read again
@@ -158,7 +158,7 @@ def _still(after: dict[str, list[str]], name: str) -> list[str]:
 
 def test_a_stage_gives_the_same_results_in_one_phase_and_in_many(tmp_path: Path) -> None:
     bound = recipe()
-    engine = ScriptedEngine(lambda call: Reply.of(fate(call.request.text, 3)))
+    engine = ScriptedEngine(lambda call: Reply.of(reply_to(call.request.text, 3)))
     source: dict[str, Any] = {"texts": [f"{place}" for place in range(30)], "text": "t"}
     ends = []
     for sets in ([POOLS], [["a"], ["b"], ["a"], ["c"], ["a"]]):

@@ -263,8 +263,8 @@ def test_a_value_that_not_every_row_has_is_null_in_the_record() -> None:
             "[tidy.text, null]",
             "[null, tidy.text]",
             (
-                "r.yaml, record 'accepted': column 'tidied': null comes once, at the end of a list: what is taken if "
-                "the row has none"
+                "r.yaml, record 'accepted': column 'tidied': null may stand only at the end of the list, once: it is "
+                "used if the row has none of the values before"
             ),
         ),
         (
