@@ -12,7 +12,6 @@ import argparse
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from rich.table import Table
 
 from benchmarks.demo_images import picture_of, write_shards
 from benchmarks.result import write_result
+from benchmarks.share import Share, share
 from benchmarks.world.oracle import flaw, is_right, read_caption, wellformed
 from benchmarks.world.reading import malformed, read_turn
 from benchmarks.world.scene import Scene
@@ -46,33 +46,6 @@ RUNS: dict[str, dict[str, Any]] = {
     },
     "free": {"nodes": {name: {"enabled": False} for name in (*JUDGES, "gate")}},
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """How many of how many."""
-
-    part: int
-    whole: int
-
-    @property
-    def value(self) -> float | None:
-        """0 to 1, or None of nothing."""
-        return self.part / self.whole if self.whole else None
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """The 95% interval (Wilson 1927)."""
-        if not self.whole:
-            return 0.0, 1.0
-        z, n, p = 1.959964, self.whole, self.part / self.whole
-        middle, spread = p + z * z / (2 * n), z * (p * (1 - p) / n + z * z / (4 * n * n)) ** 0.5
-        return max(0.0, (middle - spread) / (1 + z * z / n)), min(1.0, (middle + spread) / (1 + z * z / n))
-
-
-def share(marks: list[bool]) -> Share:
-    """The share of what is true."""
-    return Share(sum(marks), len(marks))
 
 
 def job(folder: Path, name: str, changes: dict[str, Any]) -> Path:

@@ -38,17 +38,18 @@ class Desk:
         """The ids of a lesson behind its prefix, and a weight for each."""
         reply = [*self.words.encode(lesson.reply), self.end]
         if lesson.speaker == "user":
-            return reply, [0.7] * len(reply)
+            begun = self.words.encode(lesson.asked) if lesson.asked else []
+            return begun + reply, [0.0] * len(begun) + [0.7] * len(reply)
         asked = [*self.words.encode(lesson.asked), *self.turn]
         weights = [1.0] * len(reply)
         if lesson.reply.endswith("]]"):
             weights[-3] = 3.0  # the score
         return asked + reply, [0.0] * len(asked) + weights
 
-    def groups(self, rows: list[list[Lesson]]) -> list[Group]:
-        """The lessons of each row in GROUPS groups of about the same length, so that little is padded."""
+    def groups(self, rows: list[list[Lesson]], count: int = GROUPS) -> list[Group]:
+        """The lessons of each row in `count` groups of about the same length, so that little is padded."""
         said = [sorted(((lesson, *self.tokens(lesson)) for lesson in row), key=lambda one: len(one[1])) for row in rows]
-        each = len(rows[0]) // GROUPS
+        each = len(rows[0]) // count
         return [self._group([row[at : at + each] for row in said]) for at in range(0, len(rows[0]), each)]
 
     def _group(self, said: list[list[tuple[Lesson, list[int], list[float]]]]) -> Group:

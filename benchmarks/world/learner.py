@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 CHECKPOINT_SECONDS = 120
 
@@ -42,6 +42,8 @@ class Learner:
         for name, weight in self.weights.items():
             self.exact[name].grad = None if weight.grad is None else weight.grad.float()
             weight.grad = None
+        if distributed.is_initialized():
+            self._average()
         nn.utils.clip_grad_norm_(self.exact.values(), 1.0)
         rate = min(1.0, (self.step + 1) / self.plan.warm_up)
         left = 1 - self.step / self.plan.steps
@@ -54,6 +56,15 @@ class Learner:
             for name, weight in self.weights.items():
                 weight.copy_(self.exact[name])
         self.step += 1
+
+    def _average(self) -> None:
+        """Set gradients to their mean over the processes."""
+        grads = [weight.grad for weight in self.exact.values() if weight.grad is not None]
+        flat = torch.cat([grad.view(-1) for grad in grads])
+        distributed.all_reduce(flat)
+        flat /= distributed.get_world_size()
+        for grad, mean in zip(grads, flat.split([grad.numel() for grad in grads]), strict=True):
+            grad.copy_(mean.view_as(grad))
 
     def state(self) -> dict[str, object]:
         """What a checkpoint keeps."""

@@ -34,6 +34,11 @@ from benchmarks.world.turns import (
 )  # fmt: skip
 from oasis_ray.stage.prompt import Prompt, load_prompt
 
+# The prompts of the pair; those of recipe_lessons are others.
+NAMES = (
+    "caption_coherence", "caption_information", "caption_language", "caption_truth", "categorize", "clarity",
+    "hallucination", "nonsense", "solvability",
+)  # fmt: skip
 PROMPTS = Path(__file__).parents[2] / "prompts" / "short"
 # Everything that judges say in words of their own.
 NO_SENSE = "It makes no sense."
@@ -62,7 +67,9 @@ JUDGEMENTS = (
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """A user's turn and the reply to it. Where `speaker` is the user, the turn itself is what is learnt."""
+    """A user's turn and the reply to it. Where `speaker` is the user, the turn itself is learnt: `reply`, after
+    `asked`, with which the turn begins.
+    """
 
     kind: str
     asked: str

@@ -1,5 +1,6 @@
 """The pair of small models in the real formats: a Qwen2-VL of 4.5 and a Qwen2 of 2.7 million parameters, untrained."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -31,15 +32,17 @@ def known_words() -> list[str]:
     for text in texts:
         for phrase in (text,) if isinstance(text, str) else text:
             words.update(phrase.split(" "))
-    spoken = [path.read_text(encoding="utf-8") for path in sorted(lessons.PROMPTS.glob("*.txt"))]
+    spoken = [(lessons.PROMPTS / f"{name}.txt").read_text(encoding="utf-8") for name in lessons.NAMES]
     spoken += ["user assistant Kind: instruction caption Instruction: " + lesson for lesson in lessons.JUDGEMENTS]
     words.update(word for text in spoken for word in text.split())
     return sorted(words)
 
 
-def world_tokenizer() -> PreTrainedTokenizerFast:
-    """A byte-level BPE in which each word of the world is one token, with a space before it and without."""
-    known = known_words()
+def world_tokenizer(spoken: Iterable[str] = ()) -> PreTrainedTokenizerFast:
+    """A byte-level BPE in which each word of the world, and of the texts `spoken`, is one token, with a space before it
+    and without.
+    """
+    known = sorted({*known_words(), *(word for text in spoken for word in text.split())})
     return bpe_tokenizer([*known, *(f" {word}" for word in known if word[0] < "\u2e80")], CONVERSATION)
 
 
@@ -69,6 +72,24 @@ def new_vlm(words: PreTrainedTokenizerFast) -> Qwen2VLForConditionalGeneration:
         **special_ids(words),
     )
     return Qwen2VLForConditionalGeneration(config)
+
+
+def widened(
+    model: torch.nn.Module, old: PreTrainedTokenizerFast, new: PreTrainedTokenizerFast
+) -> dict[str, torch.Tensor]:
+    """The weights of a model that read the tokens of `old`, for one that reads those of `new`.
+
+    A new token begins as the mean of the tokens that its text had.
+    """
+    weights = dict(model.state_dict())
+    (name,) = (name for name in weights if name.endswith("embed_tokens.weight"))
+    rows, ids = weights[name], old.get_vocab()
+    parts = (
+        [ids[token]] if token in ids else old.encode(new.decode([at]))
+        for token, at in sorted(new.get_vocab().items(), key=lambda one: one[1])
+    )
+    weights[name] = torch.stack([rows[part].float().mean(0) for part in parts]).to(rows.dtype)
+    return {key: weights[name] if key == "lm_head.weight" else weight for key, weight in weights.items()}
 
 
 def save(folder: Path, model: torch.nn.Module, words: PreTrainedTokenizerFast) -> None:

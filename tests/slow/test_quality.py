@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.demo_images import write_shards
-from benchmarks.quality import RUNS, Share, job, measure, rows_of
+from benchmarks.quality import RUNS, job, measure, rows_of
+from benchmarks.share import Share
 from tests.support.cluster import ENGINES
 from tests.support.jobs import execute
 
