@@ -9,7 +9,7 @@ CPU_TORCH = $(1)/pip install -qq '$(TORCH)+cpu' 2>/dev/null || \
 LOCK := $(BIN)/uv pip compile -q --generate-hashes --custom-compile-command 'make lock' \
   --python-version 3.11 --python-platform x86_64-manylinux_2_28
 
-.PHONY: setup browser check test test-fast test-real test-slow test-trainers demo bench bench-short bench-scale bench-quality bench-report bench-resume chaos fuzz pair report docs lock audit-deps
+.PHONY: setup browser check test test-fast test-real test-slow test-trainers demo demo-recipes bench bench-short bench-scale bench-quality bench-recipes bench-report bench-resume chaos fuzz pair recipes-model report docs lock audit-deps
 
 setup: .venv/ready
 
@@ -18,6 +18,10 @@ demo: setup data/demo/shard-00001.parquet
 	$(BIN)/oasis-ray run cluster/jobs/demo.yaml
 	$(BIN)/oasis-ray audit runs/demo
 	$(BIN)/oasis-ray report runs/demo
+
+# All of MM-INF's recipes on small models, 36 images each, and how much of what they make is right. Three engines, started once.
+demo-recipes: setup
+	$(BIN)/python -m benchmarks.recipes
 
 # Units and local runs first, on all cores; then what needs Ray, vLLM or a browser, one after another.
 test: test-fast browser
@@ -78,6 +82,10 @@ bench-resume: setup
 bench-quality: setup
 	$(BIN)/python -m benchmarks.quality
 
+# The same as demo-recipes on 400 images each, with the result recorded.
+bench-recipes: setup
+	$(BIN)/python -m benchmarks.recipes --rows 400 --record
+
 # Ten thousand hostile rows and replies through the whole job: what must not happen is counted, and has to be 0.
 fuzz: setup
 	$(BIN)/python -m benchmarks.fuzz
@@ -87,6 +95,11 @@ pair: setup
 	rm -rf benchmarks/models/vlm* benchmarks/models/llm*
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.world.train llm benchmarks/models/llm & llm=$$!; \
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.world.train vlm benchmarks/models/vlm; vlm=$$?; wait $$llm && exit $$vlm
+
+# Train the model of demo-recipes anew, from the pair's VLM (two processes of one core each, an hour): called again, it
+# continues. `rm -r benchmarks/models/recipes*` to begin anew.
+recipes-model: setup
+	OMP_NUM_THREADS=1 $(BIN)/torchrun --standalone --nproc-per-node 2 -m benchmarks.world.train recipes benchmarks/models/recipes
 
 # The statistics report of the demo's run: runs/demo/report/index.html
 report: setup

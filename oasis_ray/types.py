@@ -1,5 +1,6 @@
 """Shared types: requests, replies, routes and images, as they pass between stages, engines and workers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NewType
 
@@ -76,7 +77,7 @@ class Request:
 
     `speaker`: "assistant" closes the user's turn and asks for the answer; "user" leaves the turn open after `text`, so
     that the model continues it (a hook). `likelihood`: return the mean log-likelihood per token of each
-    sample. `choices`: constrain the reply to one of these texts.
+    sample. `choices`: constrain the reply to one of these texts. `weigh`: return the probability of each choice.
     """
 
     text: str = ""
@@ -86,6 +87,7 @@ class Request:
     n: int = 1
     likelihood: bool = False
     choices: tuple[str, ...] = ()
+    weigh: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,8 @@ class Call:
 class Sample:
     """One sampled text. `finish` is "length" if it was cut off at `max_tokens` or at the context limit.
 
-    `reasoning` is the reasoning of a model before its answer; no stage parses a verdict out of it.
+    `reasoning` is the reasoning of a model before its answer; no stage parses a verdict out of it. `probabilities`: of
+    each choice of a request with `weigh`, 1 in all.
     """
 
     text: str
@@ -110,6 +113,7 @@ class Sample:
     tokens: int = 0
     likelihood: float | None = None
     reasoning: str = ""
+    probabilities: Mapping[str, float] | None = None
 
     def __post_init__(self) -> None:
         # A server's JSON may hold a lone surrogate, which can't be encoded as UTF-8 and would fail when written.

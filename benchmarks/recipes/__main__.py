@@ -65,23 +65,20 @@ def shown(one: Share | None) -> str:
     return "" if one is None else "-" if one.value is None else f"{one.value:.0%} of {one.whole}"
 
 
-def table(results: dict[str, dict[str, Any]], rows: int) -> Table:
-    """One line per recipe."""
-    lines = Table(title=f"MM-INF's recipes, {rows} images each")
-    lines.add_column("recipe", no_wrap=True)
-    for name in ("accepted", "other", "rejected", "failed"):
-        lines.add_column(name, justify="right")
-    for name in ("what is right", "before", "after", "answers", "tokens per\naccepted row"):
-        lines.add_column(name, no_wrap=True)
+def tables(results: dict[str, dict[str, Any]], rows: int) -> tuple[Table, Table]:
+    """Where the rows of each recipe ended, and what is right of its texts."""
+    ended = Table("recipe", title=f"Rows by outcome, {rows} images per recipe")
+    for name in ("accepted", "other", "rejected", "failed", "tokens per\naccepted row"):
+        ended.add_column(name, justify="right")
+    right = Table("recipe", "what", "before", "after", "answers", title="Right before the filters, and after them")
     for recipe, result in results.items():
-        ended, shares, tokens = result["rows"], result["shares"], result["tokens_per_accepted"]
-        other = sum(count for name, count in ended.items() if name not in ("accepted", "rejected", "failed"))
-        lines.add_row(
-            recipe, *map(str, (ended["accepted"], other, ended["rejected"], ended["failed"])), TRUTHS[recipe].counted,
-            shown(shares["right_before"]), shown(shares["right_after"]), shown(shares.get("right_answers")),
-            "-" if tokens is None else f"{tokens:,.0f}",
-        )  # fmt: skip
-    return lines
+        counts, shares, tokens = result["rows"], result["shares"], result["tokens_per_accepted"]
+        other = sum(counts.values()) - counts["accepted"] - counts["rejected"] - counts["failed"]
+        numbers = (counts["accepted"], other, counts["rejected"], counts["failed"])
+        ended.add_row(recipe, *map(str, numbers), "-" if tokens is None else f"{tokens:,.0f}")
+        named = (shares.get(name) for name in ("right_before", "right_after", "right_answers"))
+        right.add_row(recipe, TRUTHS[recipe].counted, *map(shown, named))
+    return ended, right
 
 
 def main() -> None:
@@ -101,10 +98,10 @@ def main() -> None:
             results[recipe] = run_recipe(asked.out / recipe, recipe, asked.rows, engines)
     finally:
         engines.end()
-    console.print(table(results, asked.rows))
+    console.print(*tables(results, asked.rows), sep="\n")
     if "oasis_repair" in results:
         one = results["oasis_repair"]["shares"]["right_of_repaired"]
-        console.print(f"oasis_repair: {shown(one)} accepted rows that were reworded are right", highlight=False)
+        console.print(f"oasis_repair: right of the accepted rows that were reworded: {shown(one)}", highlight=False)
     console.print(f"{time.monotonic() - began:.0f} s; runs in {asked.out}", highlight=False)
     if asked.record:
         figures = {recipe: result | {"shares": {

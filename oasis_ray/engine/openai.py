@@ -16,6 +16,7 @@ from typing import Any
 import openai
 
 from oasis_ray.engine.chat_template import Chat
+from oasis_ray.engine.choice_probabilities import TOP
 from oasis_ray.engine.openai_reply import reply_of
 from oasis_ray.engine.openai_server import LOOK_S, Server, may_not_list
 from oasis_ray.errors import RowError, RunError, ServerFailedError
@@ -56,7 +57,7 @@ class OpenAIEngine:
         try:
             if call.request.images and call.request.speaker == "user":
                 await self._verify_continuation()
-            return await self._ask_with_retries(partial(create, call))
+            return await self._ask_with_retries(partial(create, call), call.request)
         except ServerFailedError as error:
             error.healthy = await self._healthy()
             raise
@@ -69,12 +70,12 @@ class OpenAIEngine:
     def close(self) -> None:
         """Do nothing: there is no process to end."""
 
-    async def _ask_with_retries(self, create: Callable[[], Awaitable[Any]]) -> Reply:
+    async def _ask_with_retries(self, create: Callable[[], Awaitable[Any]], request: Request) -> Reply:
         """Return the reply. Retries with exponential backoff if the server answers 200 without one."""
         for attempt in range(self._retries + 1):
             with self._server.errors():
                 try:
-                    return reply_of(await create())
+                    return reply_of(await create(), request.choices if request.weigh else ())
                 except ServerFailedError:
                     if attempt == self._retries:
                         raise
@@ -97,7 +98,7 @@ class OpenAIEngine:
         return await self._client.completions.create(
             model=self._pool.model,
             prompt=self._chat.ids(call.request),
-            logprobs=0 if call.request.likelihood else None,
+            logprobs=TOP if call.request.weigh else 0 if call.request.likelihood else None,
             **self._parameters(call),
         )
 
@@ -110,7 +111,8 @@ class OpenAIEngine:
         return await self._client.chat.completions.create(
             model=self._pool.model,
             messages=self._messages(request),
-            logprobs=request.likelihood,
+            logprobs=request.likelihood or request.weigh,
+            top_logprobs=TOP if request.weigh else openai.omit,
             **parameters,
         )
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from uuid import uuid4
 
 from oasis_ray.engine.chat_template import Chat
+from oasis_ray.engine.choice_probabilities import TOP, choice_probabilities
 from oasis_ray.engine.model_files import download
 from oasis_ray.engine.reasoning import answer_of
 from oasis_ray.engine.vllm_args import encoder_tokens, engine_args
@@ -15,7 +16,7 @@ from oasis_ray.engine.vllm_metrics import loggers
 from oasis_ray.errors import EngineLostError, ImageGoneError, RowError, RunError
 from oasis_ray.input.image_renditions import decode
 from oasis_ray.job.pool import Pool
-from oasis_ray.types import Call, Image, Reply, Sample
+from oasis_ray.types import Call, Image, Reply, Request, Sample
 
 IMAGES = 10_000  # maximum remembered digests; then all are dropped, and images are sent again
 
@@ -96,9 +97,7 @@ class VllmEngine:
             self._asked -= 1
         if last is None:
             raise RunError("vLLM ended a request without an answer")
-        samples = tuple(
-            _sample(out, likelihood=call.request.likelihood) for out in sorted(last.outputs, key=lambda out: out.index)
-        )
+        samples = tuple(_sample(out, call.request) for out in sorted(last.outputs, key=lambda out: out.index))
         read, cached = len(last.prompt_token_ids or ()), last.num_cached_tokens or 0
         holds = self._kv_tokens // (read + sum(sample.tokens for sample in samples))
         return Reply(samples, read, cached, keeps=self._keeps_images, holds=holds)
@@ -142,7 +141,7 @@ class VllmEngine:
             frequency_penalty=sampling.frequency_penalty,
             presence_penalty=sampling.presence_penalty,
             logit_bias=dict.fromkeys(banned, -100.0) if banned else None,
-            logprobs=0 if call.request.likelihood else None,
+            logprobs=TOP if call.request.weigh else 0 if call.request.likelihood else None,
             seed=call.seed if sampling.temperature > 0 else None,
             stop_token_ids=self._chat.stop_ids,
             structured_outputs=StructuredOutputsParams(choice=choices) if choices else None,
@@ -167,12 +166,16 @@ class VllmEngine:
         self._moved = time.monotonic()
 
 
-def _sample(out: Any, *, likelihood: bool) -> Sample:
+def _sample(out: Any, request: Request) -> Sample:
     """Convert an output of vLLM. Raises RowError `reply_only_reasoning` if there is no answer."""
     text, reasoning = answer_of(out.text)
-    mean = out.cumulative_logprob / max(1, len(out.token_ids)) if likelihood else None
+    mean = out.cumulative_logprob / max(1, len(out.token_ids)) if request.likelihood else None
     ended: Literal["stop", "length"] = "stop" if out.finish_reason == "stop" else "length"
-    return Sample(text, ended, len(out.token_ids), mean, reasoning)
+    weights = None
+    if request.weigh:  # vLLM applies the constraint before it takes these, so that they are those of the choices
+        first = [(one.decoded_token or "", one.logprob) for one in out.logprobs[0].values()]
+        weights = choice_probabilities(request.choices, first)
+    return Sample(text, ended, len(out.token_ids), mean, reasoning, weights)
 
 
 async def _decoded(images: tuple[Image, ...]) -> list[Any]:

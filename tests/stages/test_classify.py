@@ -1,6 +1,7 @@
 """Classify parses one of several choices in any form of a reply, and takes no other word for one."""
 
 import pickle
+import re
 
 import pytest
 from oasis_ray.content.stages.classify import Classify, In, Out
@@ -202,3 +203,61 @@ def test_classify_keeps_the_rest_of_its_sampling_is_frozen_and_survives_pickling
     with pytest.raises(ValidationError, match="Instance is frozen"):
         stage.accept = ("Yes",)
     assert pickle.loads(pickle.dumps(YES)) == YES
+
+
+def weighed(text: str, **probabilities: float) -> list[Reply]:
+    return [Reply((Sample(text, probabilities=probabilities),))]
+
+
+@pytest.mark.parametrize(
+    ("keys", "said", "yes", "end"),
+    [
+        ({"at_least": 0.7}, "Yes", 0.7, Out("Yes", "Yes", 0.7)),
+        ({"at_least": 0.7}, "Yes", 0.699, Divert(REJECTED, "probability_low", "0.699", Out("Yes", "Yes", 0.699))),
+        ({"at_least": 0.3}, "No", 0.4, Out("No", "No", 0.4)),  # the probability decides, not the choice
+        ({"at_least": 0.0}, "No", 0.0, Out("No", "No", 0.0)),  # only noted
+        ({"at_least": 0.5, "below": 0.7}, "Yes", 0.5, Out("Yes", "Yes", 0.5)),
+        (
+            {"at_least": 0.5, "below": 0.7},
+            "Yes",
+            0.7,
+            Divert(REJECTED, "probability_high", "0.700", Out("Yes", "Yes", 0.7)),
+        ),
+        ({"below": 0.7}, "Yes", 1.0, Divert(REJECTED, "probability_high", "1.000", Out("Yes", "Yes", 1.0))),
+        ({"below": 1.0}, "No", 0.0, Out("No", "No", 0.0)),
+    ],
+)
+def test_a_probability_accepts_from_at_least_to_below(keys: dict, said: str, yes: float, end: Out | Divert):
+    stage = Classify(prompt=PROMPT, choices=("Yes", "No"), accept=("Yes",), **keys)
+    (asked,) = stage.requests(ROW)
+    assert (asked.choices, asked.weigh) == (("Yes", "No"), True)
+    assert stage.parse(ROW, weighed(said, Yes=yes, No=1 - yes)) == end
+
+
+def test_the_probabilities_of_several_accepted_choices_add_up():
+    stage = Classify(prompt=PROMPT, choices=("A", "B", "C"), accept=("A", "B"), at_least=0.5)
+    assert stage.parse(ROW, weighed("C", A=0.25, B=0.25, C=0.5)) == Out("C", "C", 0.5)
+    assert stage.words("choice") == ("A", "B", "C")  # C may be accepted
+
+
+def test_a_reply_without_probabilities_fails_the_row():
+    stage = Classify(prompt=PROMPT, choices=("Yes", "No"), accept=("Yes",), at_least=0.5)
+    assert stage.parse(ROW, [Reply.of("Yes")]) == Divert(FAILED, "no_probability", "Yes")
+
+
+@pytest.mark.parametrize(
+    ("keys", "problem"),
+    [
+        ({"at_least": 0.5}, "at_least and below need `accept`"),
+        ({"accept": ["Yes"], "at_least": 0.7, "below": 0.7}, "below 0.7 is not more than at_least 0.7"),
+        ({"accept": ["Yes"], "at_least": 1.1}, "less than or equal to 1"),
+        ({"accept": ["Yes"], "below": -0.1}, "greater than or equal to 0"),
+        (
+            {"accept": ["Yes"], "at_least": 0.5, "choices": ["Yes", "No", "yellow"]},
+            "choices 'Yes' and 'yellow' begin with the same letter",
+        ),
+    ],
+)
+def test_thresholds_that_can_not_be_meant_are_refused(keys: dict, problem: str):
+    with pytest.raises(ValidationError, match=re.escape(problem)):
+        Classify(**{"prompt": PROMPT, "choices": ["Yes", "No"], **keys})
