@@ -17,14 +17,18 @@ from oasis_ray.errors import counted
 def audit(run_folder: RunFolder) -> None:
     """Verify that no row is lost or duplicated.
 
-    Verifies, from the run's files alone, that every input row has exactly one outcome. Exits with 1 if not.
+    Verifies, from the run's files alone, that every input row has exactly one outcome, and that the counts of elements
+    of lists agree. Exits with 1 if not.
     """
     from oasis_ray.output.audit import audit as check
+    from oasis_ray.output.element_sums import sentence
 
     result = check(run_folder)
     counts = " + ".join(f"{count} {outcome}" for outcome, count in result.outcomes.items())
     sign = "=" if sum(result.outcomes.values()) == result.rows else "≠"
     out.print(f"{result.rows} input rows {sign} {counts}   ({counted(result.parts, 'part')} read)", soft_wrap=True)
+    for node, sums in result.elements.items():
+        out.print(f"{node}: {sentence(sums)}", soft_wrap=True)
     for note in result.notes:
         out.print(f"note: {note}", soft_wrap=True)
     for fault in result.faults:

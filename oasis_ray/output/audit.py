@@ -1,7 +1,7 @@
 """Audit: proves from the files alone that every input row ended exactly once.
 
 What must hold: the rows of all outcomes add up to the input rows; each input id occurs once and no other id occurs;
-every part is readable; every step has a digest that the manifest lists.
+every part is readable; every step has a digest that the manifest lists; the elements of lists are all accounted for.
 """
 
 from collections import Counter
@@ -16,24 +16,32 @@ from oasis_ray.errors import JobError, counted
 from oasis_ray.input.ids import repeated, some
 from oasis_ray.input.shards import open_shards
 from oasis_ray.job.input import Input
+from oasis_ray.output.counts import Counts
+from oasis_ray.output.element_audit import Lists, PartElements, lists_of
+from oasis_ray.output.element_sums import Sums, differences, sums_of
 from oasis_ray.output.manifest import naming_of, read_manifest
 from oasis_ray.output.outcomes import outcomes_of
 from oasis_ray.output.parts import parts
 from oasis_ray.output.removed_rows import REMOVED, removed_ids
-from oasis_ray.output.schema import ELEMENT_STEP, STEP
+from oasis_ray.output.schema import ELEMENT_STEP, ELEMENTS, STEP
 
-TYPES = {"id": [pa.string()], "lineage": [pa.list_(STEP), pa.list_(ELEMENT_STEP)]}
+TYPES = {"id": [pa.string()], "lineage": [pa.list_(STEP), pa.list_(ELEMENT_STEP)], "elements": [ELEMENTS]}
+OPTIONAL = ("elements",)  # columns that only some runs have
 
 
 @dataclass
 class Audit:
-    """Result of an audit. The run is sound if `faults` is empty; `notes` list what could not be checked."""
+    """Result of an audit. The run is sound if `faults` is empty; `notes` list what could not be checked.
+
+    elements: by node with `for_each`, the elements that it kept, and those that it dropped by exit.
+    """
 
     rows: int
     outcomes: dict[str, int] = field(default_factory=dict)
     parts: int = 0
     faults: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    elements: Sums = field(default_factory=dict)
 
 
 def audit(folder: str) -> Audit:
@@ -44,6 +52,7 @@ def audit(folder: str) -> Audit:
         result.faults.append(f"the run is {manifest['state']}, not done")
     configs = [manifest, *manifest["earlier"]]
     digests = {(node["name"], node["digest"]) for config in configs for node in config["nodes"]}
+    lists, elements = lists_of(manifest), Counts().elements
     chunks: list[pa.Array] = []
     for outcome in outcomes_of(manifest):
         fs, paths = parts(folder, outcome)
@@ -51,22 +60,14 @@ def audit(folder: str) -> Audit:
         for path in paths:
             result.parts += 1
             try:
-                with fs.open(path, "rb") as stream:
-                    table = pq.read_table(stream, columns=["id", "lineage"])
-                with fs.open(path, "rb") as stream:
-                    for batch in pq.ParquetFile(stream).iter_batches(batch_size=64):  # every page, images too
-                        batch.validate()
-                for column, kinds in TYPES.items():
-                    if table.schema.field(column).type not in kinds:
-                        raise pa.ArrowTypeError(
-                            f"column '{column}' is {table.schema.field(column).type}, not {kinds[0]}"
-                        )
-            except (pa.ArrowException, OSError) as error:
+                table, held = _read(fs, path, outcome, lists)
+            except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
                 result.faults.append(f"{path} can't be read: {error}")
                 continue
             chunks.extend(table.column("id").chunks)
             result.outcomes[outcome] += table.num_rows
-            result.faults.extend(f"{path}: {text}" for text in _unknown_steps(table, digests))
+            elements.update(held.counts.elements)
+            result.faults.extend(f"{path}: {text}" for text in [*_unknown_steps(table, digests), *held.faults()])
     ended = pa.chunked_array(chunks, pa.string())
     _compare(ended, manifest, result)
     removed = removed_ids(folder)
@@ -77,7 +78,33 @@ def audit(folder: str) -> Audit:
     stated = manifest.get("rows")
     if stated is not None and stated != result.outcomes:
         result.faults.append(f"the parts hold {result.outcomes}, the manifest says {stated}")
+    nodes = [node["name"] for node in manifest["nodes"] if node.get("for_each")]
+    result.elements = sums_of(elements, nodes)
+    if stated == result.outcomes:  # else the elements of the rows that differ are not comparable
+        result.faults.extend(differences(elements, manifest, nodes))
     return result
+
+
+def _read(fs: Any, path: str, outcome: str, lists: Lists) -> tuple[pa.Table, PartElements]:
+    """Read every page of a part, images too. Return its ids and lineages, and what it holds of the elements of lists.
+
+    Raises ArrowException, OSError or UnicodeDecodeError if it can't be read, or a column has another type.
+    """
+    with fs.open(path, "rb") as stream:
+        table = pq.read_table(stream, columns=["id", "lineage"])
+    held = PartElements(outcome, lists)
+    with fs.open(path, "rb") as stream:
+        part = pq.ParquetFile(stream)
+        for column, kinds in TYPES.items():
+            if column in OPTIONAL and column not in part.schema_arrow.names:
+                continue
+            if (kind := part.schema_arrow.field(column).type) not in kinds:
+                raise pa.ArrowTypeError(f"column '{column}' is {kind}, not {kinds[0]}")
+        for batch in part.iter_batches(batch_size=64):
+            batch.validate()
+            if "elements" in batch.schema.names:
+                held.add(batch)
+    return table, held
 
 
 def _unknown_steps(table: pa.Table, digests: set[tuple[str, str]]) -> list[str]:

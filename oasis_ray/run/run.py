@@ -180,6 +180,7 @@ class Run:
                 clear(self.folder)
             spent, currency = spent_by(manifest["sessions"], self.prices), self.prices.currency if self.prices else None
             total = bill(counts, self.recipe.pool_of, spent, currency)
+            manifest.pop("elements", None)  # of an earlier session: without elements, the summary has no such key
             manifest |= {"state": state, **summary(counts, outcomes), "bill": total.model_dump(mode="json")}
             if state == "done" and (forecast := graded(self.folder, manifest)) is not None:
                 manifest["forecast"] = forecast.model_dump(mode="json")

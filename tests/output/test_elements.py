@@ -13,13 +13,14 @@ import pytest
 from oasis_ray.engine.scripted import ScriptedEngine
 from oasis_ray.input.reader import states
 from oasis_ray.output.counts import Counts, EndedRow
+from oasis_ray.output.element_audit import PartElements, lists_of
 from oasis_ray.output.part_writer import PartWriter, write_part
 from oasis_ray.output.record import batch
 from oasis_ray.output.row_state import elements, resume, state, waiting_columns
 from oasis_ray.pipeline.node import NodeRunner
 from oasis_ray.pipeline.walk import walk
 from oasis_ray.recipe.binding import bind
-from oasis_ray.recipe.recipe import Recipe
+from oasis_ray.recipe.recipe import Recipe, written
 from oasis_ray.recipe.row import Row
 from oasis_ray.recipe.source import source_type
 from oasis_ray.recipe.spec import RecipeSpec
@@ -77,6 +78,13 @@ def recipe() -> Recipe:
     spec = RecipeSpec.model_validate(read_yaml_text(RECIPE, "r.yaml"))
     source = {name: source_type(kind) for name, kind in (spec.source or {}).items()}
     return bind(spec, where="r.yaml", stages={"step": Step}, prompts=[], pools=POOLS, source=source)
+
+
+def described(bound: Recipe) -> dict[str, Any]:
+    """What a manifest says of the lists of a recipe."""
+    nodes = [{"name": node.name, "for_each": node.lists, "digest": "d"} for node in bound.nodes]
+    columns = {name: written(refs) for name, refs in bound.records["accepted"].columns.items()}
+    return {"nodes": nodes, "records": {"accepted": {"columns": columns}}, "earlier": []}
 
 
 def reply_to(text: str, chance: int) -> str:
@@ -140,10 +148,15 @@ def test_every_element_ends_once_in_its_place(number: int, tmp_path: Path) -> No
     (part,) = tmp_path.glob("run/*/part-*.parquet")
     (stored,) = pq.read_table(part).to_pylist()
     assert stored["elements"] == elements(row)
+    audited = PartElements(part.parent.name, lists_of(described(bound)))
+    for made in pq.read_table(part).to_batches():
+        audited.add(made)
+    assert audited.faults() == []
     if ended:
         assert stored["columns"] == {"all": after["all"], "three": _still(after, "three"), "four": after["four"]}
     counts = Counts()
     counts.add([EndedRow("accepted", None, None, row.lineage, row.moves, elements(row))])
+    assert audited.counts.elements == counts.elements
     for name, places in dropped.items():
         reached = len(texts) if name == "one" else len(after[{"two": "one", "three": "two", "four": "three"}[name]])
         if texts:

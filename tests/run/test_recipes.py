@@ -12,6 +12,7 @@ import yaml
 
 from oasis_ray.cli import SHIPPED
 from oasis_ray.job.load import load_job
+from oasis_ray.output.audit import audit
 from oasis_ray.output.outcomes import outcomes_in
 from oasis_ray.recipe.recipe import Recipe
 from tests.support.checkout import ROOT
@@ -82,6 +83,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 @pytest.mark.parametrize("recipe", sorted(ROWS))
 def test_each_row_ends_as_the_recipe_says(recipe: str, finished: Callable[[str], Path]) -> None:
     assert ends(finished(recipe)) == ENDS[recipe]
+    assert audit(str(finished(recipe))).faults == []
 
 
 @pytest.mark.parametrize("recipe", sorted(RECORDS))
