@@ -126,6 +126,20 @@ def test_choices_and_banned_tokens_are_sent(server: str) -> None:
     assert bias != {}
 
 
+def test_probabilities_of_choices_are_asked_for(server: str) -> None:
+    image = admit(picture(), Limits())
+    weighed = {"sampling": SHORT, "choices": ("one", "two"), "weigh": True}
+    with pytest.raises(RunError, match="returns no log-probabilities"):  # the Recorder has none to give
+        ask(server, Request("Good?", **weighed))
+    with pytest.raises(RunError, match="returns no log-probabilities"):
+        ask(server, Request("Good?", (image,), **weighed))
+    guided = {"structured_outputs": {"choice": ["one", "two"]}}
+    assert Recorder.asked == [
+        (COMPLETIONS, body(prompt=chat().ids(Request("Good?", **weighed)), logprobs=20, **guided)),
+        (CHATS, body(messages=turn(image, "Good?"), logprobs=True, top_logprobs=20, **guided)),
+    ]
+
+
 def test_switches_of_the_chat_template_are_sent(server: str, tmp_path: Path) -> None:
     shutil.copytree(VLM, tmp_path / "model", ignore=shutil.ignore_patterns("*.safetensors"))
     template = tmp_path / "model/chat_template.jinja"

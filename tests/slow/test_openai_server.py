@@ -19,6 +19,7 @@ from oasis_ray.input.image_admission import admit
 from oasis_ray.job.limits import Limits
 from oasis_ray.job.pool import Pool
 from oasis_ray.types import Call, Reply, Request, Sampling
+from tests.support.choice_softmax import softmax_of_choices
 from tests.support.models import VLM
 from tests.support.shards import picture
 
@@ -85,6 +86,17 @@ def test_a_text_hook_and_several_samples_go_as_exact_tokens(pool: Pool) -> None:
     assert reply.prompt_tokens == len(Chat.load(str(VLM)).ids(request))
     assert len({sample.text for sample in reply.samples}) == 3
     assert all(sample.likelihood is not None and sample.likelihood < 0 for sample in reply.samples)
+
+
+def test_probabilities_of_choices_are_those_of_the_models_logits(pool: Pool) -> None:
+    weighed = {"sampling": SHORT, "choices": ("Yes", "No"), "weigh": True}
+    request = Request("Is there a red circle?", **weighed)
+    (sample,) = ask(pool, request).samples
+    assert sample.probabilities == pytest.approx(softmax_of_choices(VLM, request), abs=0.03)
+    (shown,) = ask(pool, Request("Is it red?", (admit(picture("red"), Limits()),), **weighed)).samples
+    assert shown.probabilities is not None
+    assert sum(shown.probabilities.values()) == pytest.approx(1)
+    assert shown.text == max(shown.probabilities, key=lambda choice: shown.probabilities[choice])
 
 
 def test_an_image_of_an_odd_mode_is_sent_as_a_plain_one(pool: Pool) -> None:
