@@ -139,10 +139,9 @@ class Classify(ModelStage[In, Out]):
             return Divert(FAILED, "no_probability", reply.text)
         probability = sum(weights[word] for word in self.accept or ())
         out, detail = Out(choice, reply.text, probability), f"{probability:.3f}"
-        if self.accepts(out):
-            return out
-        low = self.at_least is not None and probability < self.at_least
-        return Divert(REJECTED, "probability_low" if low else "probability_high", detail, out)
+        if self.at_least is not None and probability < self.at_least:
+            return Divert(REJECTED, "probability_low", detail, out)
+        return out if self.accepts(out) else Divert(REJECTED, "probability_high", detail, out)
 
     def accepts(self, out: Out) -> bool:
         """Whether the choice, or its probability, is accepted."""
