@@ -255,6 +255,8 @@ class _Binder:
             elif (mapping := get_origin(want) is dict) != isinstance(wiring, dict):
                 form = "a mapping of names to `node.field`" if mapping else "a single `node.field`"
                 self.problems.append(f"{key} takes {form}, not {wiring!r}")
+            elif each and want == list[Turn]:
+                self.problems.append(f"{key}: a conversation is one value; stage 'turns_to_qa' lists its texts")
             else:
                 bound[name] = self.wire(wiring, want, key, node.route, each=each)
         if position_of(in_type) and not node.for_each:

@@ -19,7 +19,7 @@ from oasis_ray.recipe.recipe import Recipe
 from oasis_ray.recipe.row import Row
 from oasis_ray.recipe.source import source_type
 from oasis_ray.recipe.spec import RecipeSpec
-from oasis_ray.stage import REJECTED, Chance, Divert, ModelStage, Reply, Request, RowStage
+from oasis_ray.stage import REJECTED, Chance, Divert, ModelStage, Reply, Request, RowStage, Turn
 from oasis_ray.text_files import read_yaml_text
 from oasis_ray.types import Call
 from tests.support.records import PLACE
@@ -49,6 +49,16 @@ class Cut(RowStage[Text, Lists]):
     def apply(self, row: Text) -> Lists | Divert:
         parts = row.text.split()
         return Lists(parts, [f"<{part}>" for part in parts[self.marks :]])
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    turn: Turn
+
+
+class Say(RowStage[Spoken, Text]):
+    def apply(self, row: Spoken) -> Text:
+        return Text(row.turn.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +110,7 @@ class Join(RowStage[Words, Text]):
         return Text(", ".join(row.parts))
 
 
-STAGES = {**SHIPPED.stages, "cut": Cut, "drop": Drop, "ask": Ask, "join": Join}
+STAGES = {**SHIPPED.stages, "cut": Cut, "drop": Drop, "ask": Ask, "join": Join, "say": Say}
 HEAD = """
 name: r
 source: {text: text, names: list of texts, talk: conversation, spare: optional list of texts}
@@ -153,6 +163,10 @@ NEXT = "  - {name: next, stage: drop, for_each: {part: check.said, mark: words.m
         (
             "  - {name: check, stage: drop, for_each: {part: source.talk}}",
             "r.yaml, node 'check': input 'part' must be list of texts, but 'source.talk' is conversation",
+        ),
+        (
+            "  - {name: check, stage: say, for_each: {turn: source.talk}}",
+            "r.yaml, node 'check': input 'turn': a conversation is one value; stage 'turns_to_qa' lists its texts",
         ),
         (
             "  - {name: check, stage: drop, for_each: {part: words.parts, whole: words.marks}}",
