@@ -15,7 +15,7 @@ from tests.support.shards import picture
 YES_OR_NO = ("Yes", "No")
 
 
-@pytest.mark.parametrize("choices", [YES_OR_NO, ("The", "A", "There"), ("Kind", "Instruction", "[[5]]")])
+@pytest.mark.parametrize("choices", [YES_OR_NO, ("The", "A", "Several"), ("Kind", "Instruction", "[[5]]")])
 def test_the_probability_of_a_choice_is_the_softmax_of_its_first_tokens(
     engines: tuple[Kept, Path], choices: tuple[str, ...]
 ) -> None:
