@@ -160,10 +160,10 @@ def test_no_key_is_left_behind(filled: Store, done: SimpleNamespace) -> None:
 
 
 def test_a_store_that_takes_nothing_is_told_before_an_engine_starts(filled: Store, tmp_path: Path) -> None:
-    path = job(tmp_path, output={"path": f"s3://{READABLE}/run"}, pools=scripted("no_such_script"))
+    path = job(tmp_path, output={"path": f"s3://{READABLE}/run"}, pools=scripted("oasis"))
     said = call("run", path, **filled.environment)
     told = f"JobError: 1 problem:\n  - output.path: s3://{READABLE}/run: Forbidden; {CREDENTIALS}\n"
-    assert (said.returncode, said.stderr) == (2, told)
+    assert (said.returncode, said.stdout, said.stderr) == (2, "reading the input …\n", told)
 
 
 def refused(path: Path) -> OasisError:

@@ -2,9 +2,9 @@
 
 import inspect
 from collections.abc import Awaitable, Callable
-from importlib import import_module
 
 from oasis_ray.errors import RunError
+from oasis_ray.job.script import find_script
 from oasis_ray.types import Call, Reply
 
 
@@ -16,12 +16,11 @@ class ScriptedEngine:
 
     @classmethod
     def named(cls, name: str) -> "ScriptedEngine":
-        """Load the script `package.module:function`. Raises RunError if it can't be imported."""
-        module, _, function = name.partition(":")
+        """Load the script `package.module:function`. Raises RunError if it can't be imported on this machine."""
         try:
-            return cls(getattr(import_module(module), function))
-        except (ImportError, AttributeError, ValueError) as error:
-            raise RunError(f"script {name!r} can't be imported: {error}") from None
+            return cls(find_script(name))
+        except ValueError as error:
+            raise RunError(str(error)) from None
 
     async def ask(self, call: Call) -> Reply:
         """Return the reply of the script."""

@@ -13,6 +13,7 @@ from oasis_ray.job.job import Job
 from oasis_ray.job.model_folder import folder_problems
 from oasis_ray.job.prices import Prices
 from oasis_ray.job.recipe_file import find_recipe, read_recipe
+from oasis_ray.job.script import script_problems
 from oasis_ray.recipe.binding import bind
 from oasis_ray.recipe.recipe import Recipe
 from oasis_ray.recipe.source import IMAGE_ONLY, SourceType, image_of, source_type
@@ -45,7 +46,8 @@ def load_job(path: Path, shipped: Shipped, sets: Sequence[str] = ()) -> tuple[Jo
         except JobError as error:
             problems.extend(error.problems)
     job = validated(Job, document, str(path), problems)
-    problems.extend(f"{path}: {problem}" for problem in folder_problems(job.pools if job is not None else {}))
+    pools = job.pools if job is not None else {}
+    problems.extend(f"{path}: {problem}" for problem in (*folder_problems(pools), *script_problems(pools)))
     recipe = None
     if job is not None and job.prices is not None:
         try:

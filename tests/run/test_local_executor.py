@@ -30,6 +30,13 @@ def pool(script: str, **keys: Any) -> dict[str, Any]:
     return {"backend": "scripted", "model": "script", "script": script, "device": "cpu"} | keys
 
 
+def with_pool(path: Path, name: str, **keys: Any) -> Run:
+    """A run of a job file, a pool of which is changed after the job was loaded, and so checked."""
+    job, recipe = load_job(path, SHIPPED)
+    changed = {name: job.pools[name].model_copy(update=keys)}
+    return Run(job.model_copy(update={"pools": job.pools | changed}), recipe)
+
+
 def events(run: Path, *names: str) -> list[dict[str, Any]]:
     """The events of these names in a run's logs."""
     lines = [json.loads(line) for file in (run / "log").iterdir() for line in file.read_text().splitlines()]
@@ -62,19 +69,18 @@ def test_an_engine_that_does_not_start_ends_the_run_and_names_the_pool(
     given: dict[str, Any], told: str, tmp_path: Path, job_file: JobFile
 ) -> None:
     rows(tmp_path, "good")
-    made = pool("tests.support.scripts:oasis")
     with pytest.raises(RunError) as error:
-        execute(job_file(pools={"vlm": made | given, "llm": made}))
+        with_pool(job_file(), "vlm", **given).execute()
     assert str(error.value).startswith(f"the pools did not come up: {told}")
     assert read_manifest(str(tmp_path / "run"))["state"] == "stopped"
 
 
 def test_an_engine_that_takes_too_long_to_start_ends_the_run(tmp_path: Path, job_file: JobFile) -> None:
     rows(tmp_path, "good")
-    made = pool("tests.support.slow_start:oasis", start_timeout_s=0.5)
+    run = with_pool(job_file(), "llm", script="tests.support.slow_start:oasis", start_timeout_s=0.5)
     began = time.monotonic()
     with pytest.raises(RunError) as error:
-        execute(job_file(pools={"vlm": made, "llm": made}))
+        run.execute()
     assert str(error.value) == "the pools did not come up within start_timeout_s: pool 'llm': 1 starting"
     assert time.monotonic() - began < 4  # the script sleeps for five seconds when it is imported
 
