@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from oasis_ray.errors import JobError
+from oasis_ray.explore.part_texts import is_text, is_texts, words, written
 from oasis_ray.output.outcomes import records_of
 from oasis_ray.recipe.spec import NAME
 from oasis_ray.storage import expand
@@ -169,7 +170,7 @@ class Index:
         try:
             self._db.execute(
                 f"INSERT INTO {table} SELECT ?, parse_filename(filename), file_row_number FROM {SCAN} "  # noqa: S608
-                f"WHERE contains(lower(concat_ws(chr(10), {', '.join(_words(schema))})), lower(?))",
+                f"WHERE contains(lower(concat_ws(chr(10), {', '.join(words(schema))})), lower(?))",
                 [outcome, self._paths(outcome, names), text],
             )
         except duckdb.Error as error:
@@ -202,11 +203,11 @@ SCAN = "read_parquet(?, filename = true, file_row_number = true)"
 
 def _selection(schema: pa.Schema) -> tuple[str, list[Any]]:
     """Return SQL for node, reason, language, scores and said, from the columns of the schema, and its bound values."""
-    written = _written(schema)
-    texts = {(node, field): place for node, field, place, kind in written if _is_text(kind)}
+    outputs = written(schema)
+    texts = {(node, field): place for node, field, place, kind in outputs if is_text(kind)}
     opening = ["instruction"] * ("instruction" in schema.names)
     opening += [place for name in ("instruction", "text") for (_, field), place in texts.items() if field == name]
-    lists = [(field, place) for _, field, place, kind in written if _is_texts(kind)]
+    lists = [(field, place) for _, field, place, kind in outputs if is_texts(kind)]
     opening += [
         f"nullif(({place})[1], '')"
         for name in ("instruction", "text", "texts")
@@ -215,7 +216,7 @@ def _selection(schema: pa.Schema) -> tuple[str, list[Any]]:
     ]
     spoken = [place for (_, field), place in texts.items() if field == "language"]
     judges = {
-        node: _number(place, kind) for node, field, place, kind in written if field == "score" and _is_number(kind)
+        node: _number(place, kind) for node, field, place, kind in outputs if field == "score" and _is_number(kind)
     }
     columns = [
         *(name if name in schema.names else "NULL" for name in ("node", "reason")),
@@ -226,49 +227,6 @@ def _selection(schema: pa.Schema) -> tuple[str, list[Any]]:
     return ", ".join(columns), [list(judges)]
 
 
-DROPPED_TEXTS = "array_to_string(flatten([[drop.detail for drop in entry.dropped] for entry in elements]), chr(10))"
-
-
-def _words(schema: pa.Schema) -> list[str]:
-    """Return SQL expressions for all texts of a row: its own, and those in the outputs of nodes."""
-    written = _written(schema)
-    return [
-        *(name for name in ("id", "instruction", "response", "detail", "error") if name in schema.names),
-        *(place for *_, place, kind in written if _is_text(kind)),
-        *(f"array_to_string({place}, chr(10))" for *_, place, kind in written
-          if _is_texts(kind)),
-        *(["array_to_string([move.detail for move in moves], chr(10))"] if _has_moves(schema) else []),
-        *([DROPPED_TEXTS] if "elements" in schema.names else []),
-    ]  # fmt: skip
-
-
-def _has_moves(schema: pa.Schema) -> bool:
-    """Whether parts with this schema have the column `moves`, which those of earlier versions lack."""
-    kind = schema.field("moves").type if "moves" in schema.names else pa.null()
-    steps = kind.value_type if pa.types.is_list(kind) else pa.null()
-    return pa.types.is_struct(steps) and any(step.name == "detail" and _is_text(step.type) for step in steps)
-
-
-def _written(schema: pa.Schema) -> list[tuple[str, str, str, pa.DataType]]:
-    """Return the output fields of the nodes: node, field, SQL for the field, and its type.
-
-    The fields of a node with `for_each` are lists.
-    """
-    nodes = schema.field("nodes").type if "nodes" in schema.names else pa.null()
-    found = []
-    for node in nodes if pa.types.is_struct(nodes) else ():
-        place, many = f"nodes.{_quoted(node.name)}", pa.types.is_list(node.type)
-        struct = node.type.value_type if many else node.type
-        for field in struct if pa.types.is_struct(struct) else ():
-            name = _quoted(field.name)
-            found.append(
-                (node.name, field.name, f"list_transform({place}, lambda e: e.{name})", pa.list_(field.type))
-                if many
-                else (node.name, field.name, f"{place}.{name}", field.type)
-            )
-    return found
-
-
 def _is_number(kind: pa.DataType) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
 
@@ -276,15 +234,3 @@ def _is_number(kind: pa.DataType) -> bool:
 def _number(place: str, kind: pa.DataType) -> str:
     """Return SQL for a number; null for NaN and infinity, which have no place on an axis."""
     return f"CASE WHEN isfinite({place}) THEN {place} END" if pa.types.is_floating(kind) else place
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _is_texts(kind: pa.DataType) -> bool:
-    return pa.types.is_list(kind) and _is_text(kind.value_type)
