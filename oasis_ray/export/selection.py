@@ -113,6 +113,17 @@ def _unite_values(selection: Selection, folders: Sequence[str], options: Options
         ]
     )
     names = run_names(folders)
+    inner: dict[Kind, dict[values.Field, None]] = defaultdict(dict)  # a set that keeps its order
+    for part in parts:
+        inner[part.run, part.outcome] |= dict.fromkeys(field for field, _ in values.fields(part.schema))
+    note = values.division_note(
+        values.Division(
+            outcome if len(folders) == 1 else f"{outcome} in run {names[run]}",
+            [*of_kind], selection.per_exchange.get((run, outcome), frozenset()), several[run, outcome] > 0,
+        )
+        for (run, outcome), of_kind in inner.items()
+    )  # fmt: skip
+    selection.notes += [note] if note else []
     selection.notes += [
         f"{name} of {outcome} in run {names[run]} is repeated in each exchange: in {found.differing} of "
         f"{found.lists} records the list has another length than there are exchanges"

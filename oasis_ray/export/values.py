@@ -4,6 +4,7 @@ A field has the type that the recipes give it: integers beside numbers become nu
 a list goes with the exchanges if it has one element for each of them in every record of its run; else it is repeated.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -54,6 +55,15 @@ class Source(NamedTuple):
     per_exchange: frozenset[Field] = frozenset()
 
 
+class Division(NamedTuple):
+    """The fields of a record of a run, those that go with exchanges, and whether some record has several of these."""
+
+    record: str
+    fields: Sequence[Field]
+    per_exchange: frozenset[Field]
+    several: bool
+
+
 class Wanted(NamedTuple):
     """A struct as an export has it, and the lists of some rows that go with exchanges."""
 
@@ -84,6 +94,29 @@ def lengths(rows: pa.Table, wanted: Iterable[Field], exchanges: np.ndarray) -> d
         differing = there & (list_lengths(column) != exchanges)
         found[field] = Lengths(int(there.sum()), int(differing.sum()))
     return found
+
+
+def division_note(divisions: Iterable[Division]) -> str | None:
+    """Return which fields were split by exchange and which were repeated whole. None if no record was divided."""
+    split, whole = defaultdict[Field, list[str]](list), defaultdict[Field, list[str]](list)
+    for division in divisions:
+        for field in division.fields:
+            if field in division.per_exchange:
+                split[field].append(division.record)
+            elif division.several:
+                whole[field].append(division.record)
+    if not split and not whole:
+        return None
+
+    def shown(found: Mapping[Field, list[str]]) -> str:
+        both = split.keys() & whole.keys()  # one record has a list, another one a value of the same name
+        names = [f"{field} of {name}" for field, names in found.items() if field in both for name in names]
+        return ", ".join([*(str(field) for field in found if field not in both), *names]) or "none"
+
+    return (
+        f"--pairs: split by exchange, so that each has its own element of the list: {shown(split)}; repeated whole in "
+        f"each exchange: {shown(whole)}"
+    )
 
 
 def unite(sources: Sequence[Source]) -> dict[str, pa.StructType]:

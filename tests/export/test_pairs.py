@@ -15,9 +15,10 @@ from oasis_ray.export.export import export
 from oasis_ray.export.options import FormatName, read_options
 from oasis_ray.export.provenance import Exported
 from oasis_ray.recipe.row import Row
+from tests.support.command import call_here
 from tests.support.ended_rows import row, write_run
 from tests.support.shards import picture
-from tests.support.talks import talk, turns, view, write_talks
+from tests.support.talks import RECIPE, talk, turns, view, write_talks
 from tests.support.trainers import drawn, encoded
 
 RED, BLUE, TEAL = (picture(colour) for colour in ("red", "blue", "teal"))
@@ -95,7 +96,12 @@ def test_each_exchange_is_a_record_with_its_own_values(run: Path) -> None:
         }.items()
     }  # fmt: skip
     assert (summary.splits, summary.left_out) == ({"train": {"accepted": 6, "views": 1}}, {})
-    repeated, texts = summary.notes
+    divided, repeated, texts = summary.notes
+    assert divided == (
+        "--pairs: split by exchange, so that each has its own element of the list: columns.depths, columns.kinds; "
+        "repeated whole in each exchange: scores.gain, scores.grade, columns.note, columns.rate, columns.speech, "
+        "columns.sure, columns.tags"
+    )
     assert repeated == (
         "columns.tags of accepted in run talks is repeated in each exchange: in 2 of 3 records the list has another "
         "length than there are exchanges"
@@ -244,6 +250,71 @@ def test_images_are_counted_for_each_record_that_has_them(images: str, tmp_path:
     written = json.loads((of(run, "llava", images=images).folder / "export.json").read_text())
     assert written["images"]["rows_that_differ"] == (0 if images == "none" else 3)
     assert any("3 rows have the image's SHA-256" in note for note in written["notes"]) == (images == "none")
+
+
+SPLIT = "--pairs: split by exchange, so that each has its own element of the list"
+TALK, WHOLE = turns("a?", "b", "c?", "d"), "repeated whole in each exchange"
+SCORES = "scores.gain, scores.grade"
+
+
+def recipe(**columns: str) -> dict[str, Any]:
+    """Keys of the recipe, with these columns of the record of conversations, and `kind` of the other one."""
+    accepted, views = RECIPE["records"]["accepted"], RECIPE["records"]["views"]
+    return {
+        "records": {"accepted": accepted | {"columns": columns}, "views": views | {"columns": {"kind": "look.place"}}}
+    }
+
+
+DIVISIONS: dict[str, tuple[list[Row], dict[str, Any], str | None]] = {
+    "a list that agrees by chance": (
+        [talk("t", TALK, tags=["p", "q"])],
+        recipe(tags="talk.tags"),
+        f"{SPLIT}: columns.tags; {WHOLE}: {SCORES}",
+    ),
+    "no list": (
+        [talk("t", TALK, note="n")],
+        recipe(note="talk.note"),
+        f"{SPLIT}: none; {WHOLE}: {SCORES}, columns.note",
+    ),
+    "no record with several exchanges": (
+        [talk("t", TALK[:2], tags=["p"], note="n")],
+        recipe(tags="talk.tags", note="talk.note"),
+        f"{SPLIT}: columns.tags; {WHOLE}: none",
+    ),
+    "nothing that differs from the run": ([talk("t", TALK[:2], note="n")], recipe(note="talk.note"), None),
+    "a list in one record, and a value of that name in a record of one exchange": (
+        [talk("t", TALK, kinds=["p", "q"]), view("v", "a?", "b", place="p")],
+        recipe(kind="talk.kinds"),
+        f"{SPLIT}: columns.kind; {WHOLE}: {SCORES}",
+    ),
+}
+
+
+@pytest.mark.parametrize(("rows", "keys", "expected"), DIVISIONS.values(), ids=DIVISIONS)
+def test_a_note_says_which_columns_were_split_by_exchange_and_which_were_repeated(
+    rows: list[Row], keys: dict[str, Any], expected: str | None, tmp_path: Path
+) -> None:
+    run = write_talks(tmp_path / "runs", rows, **keys)
+    notes = [] if expected is None else [expected]
+    summary = of(run)
+    assert (summary.notes, json.loads((summary.folder / "export.json").read_text())["notes"]) == (notes, notes)
+    assert of(run, "llava").notes == []  # the format has no values
+
+
+def test_the_note_on_columns_names_record_and_run_where_these_differ(tmp_path: Path) -> None:
+    lists = write_talks(tmp_path / "a", [talk("t", TALK, kinds=["p", "q"])], "lists", **recipe(kind="talk.kinds"))
+    texts = write_talks(tmp_path / "b", [talk("u", TALK, note="n")], "texts", **recipe(kind="talk.note"))
+    (note,) = of([lists, texts]).notes
+    assert note == (
+        f"{SPLIT}: columns.kind of accepted in run lists; {WHOLE}: {SCORES}, columns.kind of accepted in run texts"
+    )
+
+
+def test_the_command_says_in_one_line_how_columns_were_divided(run: Path) -> None:
+    done = call_here("export", run, "--format", "hf", "--out", run.parent / "out", "--pairs")
+    (line,) = [line for line in done.stdout.splitlines() if "--pairs" in line]
+    whole = f"{SCORES}, columns.note, columns.rate, columns.speech, columns.sure, columns.tags"
+    assert line == f"note: {SPLIT}: columns.depths, columns.kinds; {WHOLE}: {whole}"
 
 
 def test_the_command_takes_the_option(run: Path) -> None:
