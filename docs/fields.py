@@ -67,7 +67,8 @@ COLUMNS = {
     "scored_in_full": "True if the row was drawn to be judged on every axis (`score_in_full`).",
     "image_sha256": "The SHA-256 of the image's bytes.",
     "source": "The row's address in the input: shard, row group, row.",
-    "moves": "The row's changes of route: the node that diverted it, the new route, the reason and the detail.",
+    "moves": "The row's changes of route: the node, the new route, the reason and the detail; these two are empty "
+    "where the row passed a node with `to`.",
 }
 # The types of inputs and outputs, as recipes write them, and those that no source has.
 WORDS = {kind: word for word, kind in KINDS.items()} | {

@@ -47,8 +47,10 @@ def passages(manifest: Mapping[str, Any], counts: Counts) -> list[Passage]:
     left: dict[str, Counter[Exit]] = defaultdict(Counter)
     for (outcome, node, reason), rows in sorted(counts.reasons.items()):
         left[node][Exit(outcome, reason)] = rows
-    for (node, route, _), rows in sorted(counts.moves.items()):
-        left[node][Exit(route)] += rows
+    onward = {node["name"]: node.get("to") for node in manifest["nodes"]}
+    for (node, route, reason), rows in sorted(counts.moves.items()):
+        if reason or route != onward.get(node):  # rows that continue on the route of `to` have passed the node
+            left[node][Exit(route)] += rows
     elements: dict[str, Counter[Exit]] = defaultdict(Counter)
     for (node, outcome, reason), many in sorted(counts.elements.items()):
         elements[node][Exit(outcome, reason)] = many

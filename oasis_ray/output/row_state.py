@@ -67,7 +67,7 @@ def resume(row: Row, state: Mapping[str, Any], recipe: Recipe) -> None:
     row.at, row.route, row.lineage, row.digest = (
         state["at"], state["route"], state["lineage"], state["image_sha256"]
     )  # fmt: skip
-    moves = state.get("moves")  # None: from an earlier version. It may be empty on any route, because of a node's `to`.
+    moves = state.get("moves")  # None: from an earlier version
     row.moves = _implied(row.route, recipe) if moves is None else moves
     row.node, row.reason, row.detail = state["node"], state["reason"], state["detail"]
     if (first := state["first"]) is not None:

@@ -43,8 +43,8 @@ async def walk(row: Row, runners: list[NodeRunner], *, in_full: bool) -> None:
         result = await runner.run(row)
         if not isinstance(result, Divert):
             row.values[node.name] = result
-            if row.first is None:
-                row.route = node.to or row.route
+            if row.first is None and node.to and node.to != row.route:
+                move(row, Move(node.name, node.to, "", ""))
             continue
         moves, has_output = result.route not in DROPPED, result.route in node.stage.exits_with_output
         if moves and has_output != (result.out is not None):
@@ -66,9 +66,15 @@ async def walk(row: Row, runners: list[NodeRunner], *, in_full: bool) -> None:
 
 def settle(row: Row, node: str, divert: Divert) -> Row:
     """Send a row to the route of `divert`, and record the node and the reason."""
-    row.route = divert.route
     if divert.route in DROPPED:
+        row.route = divert.route
         row.node, row.reason, row.detail = node, divert.reason, divert.detail
     else:
-        row.moves.append(asdict(Move(node, divert.route, divert.reason, divert.detail)))
+        move(row, Move(node, divert.route, divert.reason, divert.detail))
     return row
+
+
+def move(row: Row, made: Move) -> None:
+    """Send a row to another route, and record the move."""
+    row.route = made.route
+    row.moves.append(asdict(made))

@@ -34,7 +34,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A row's change to another route, by a stage that diverted it: the node, the new route, and why."""
+    """A row's change to another route: the node, the new route, and why its stage diverted it.
+
+    Reason and detail are empty if it passed the node, and continues on the route of the node's `to`.
+    """
 
     node: str
     route: str

@@ -135,7 +135,13 @@ def test_a_row_has_its_moves(run: Make) -> None:
             [{"node": "sort", "route": "verse", "reason": "lines_2", "detail": "I read: two\nlines"}],
         ),
         "plain": ("accepted", []),
-        "torn": ("accepted", [{"node": "sort", "route": "damaged", "reason": "no_end", "detail": ""}]),
+        "torn": (
+            "accepted",
+            [
+                {"node": "sort", "route": "damaged", "reason": "no_end", "detail": ""},
+                {"node": "mend", "route": "main", "reason": "", "detail": ""},  # the node's `to`
+            ],
+        ),
         "triplet": (
             "verses",
             [{"node": "sort", "route": "verse", "reason": "lines_3", "detail": "I read: of\nthree\nlines"}],

@@ -87,16 +87,18 @@ def test_rows_that_come_back_to_a_route_pass_its_later_nodes() -> None:
         {"name": "ask", "route": "aside", "to": "main", "diverts": []},
         {"name": "answer", "route": "main", "to": None, "diverts": []},
     ]
-    counts = Counts()
     aside = [{"node": "sort", "route": "aside", "reason": "no_question", "detail": ""}]
-    counts.add([EndedRow("accepted", None, None, [])] * 5 + [EndedRow("accepted", None, None, [], aside)] * 3)
-    counts.add([EndedRow("rejected", "ask", "empty", [], aside)] * 2)
-    assert passages({"nodes": nodes}, counts) == [
-        Passage("admit", 10, {}),
-        Passage("sort", 10, {Exit("aside"): 5}),
-        Passage("ask", 5, {Exit(REJECTED, "empty"): 2}),
-        Passage("answer", 8, {}),
-    ]
+    back = [{"node": "ask", "route": "main", "reason": "", "detail": ""}]
+    for moves in ([*aside, *back], aside):  # runs of earlier versions recorded no move of `to`
+        counts = Counts()
+        counts.add([EndedRow("accepted", None, None, [])] * 5 + [EndedRow("accepted", None, None, [], moves)] * 3)
+        counts.add([EndedRow("rejected", "ask", "empty", [], aside)] * 2)
+        assert passages({"nodes": nodes}, counts) == [
+            Passage("admit", 10, {}),
+            Passage("sort", 10, {Exit("aside"): 5}),
+            Passage("ask", 5, {Exit(REJECTED, "empty"): 2}),
+            Passage("answer", 8, {}),
+        ]
 
 
 def test_a_share_excludes_the_rows_that_failed(manifest: Make) -> None:

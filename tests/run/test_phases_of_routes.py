@@ -118,11 +118,11 @@ def test_the_rows_take_all_ways(at_once: Table) -> None:
         outcome: {" ".join(f"{move['node']}>{move['route']}" for move in row["moves"]) for row in rows}
         for outcome, rows in at_once.rows().items()
     }
-    back = {"", "sort>aside back>asked", "grade>aside back>asked"}
-    assert ways["accepted"] == back
-    assert ways["doubtful"] == {f"{way} check>doubtful".strip() for way in back}
-    assert ways["notes"] == {"sort>aside", "grade>aside"}
-    assert {"", "sort>aside", "grade>aside"} <= ways["rejected"] | ways["failed"]
+    back = {"sort>asked", "sort>aside back>asked", "sort>asked grade>aside back>asked"}
+    assert ways["accepted"] == {f"{way} reply>main" for way in back}  # `to` of `sort` and of `reply`
+    assert ways["doubtful"] == {f"{way} reply>main check>doubtful" for way in back}
+    assert ways["notes"] == {"sort>aside", "sort>asked grade>aside"}
+    assert {"", "sort>asked", "sort>aside", "sort>asked grade>aside"} <= ways["rejected"] | ways["failed"]
     assert {row["scored_in_full"] for row in at_once.rows()["accepted"]} == {True, False}
 
 

@@ -211,7 +211,9 @@ def test_a_near_miss_is_reworded_once_and_judged_again(
     row = accepted(tmp_path, "oasis_repair", name)
     assert row["instruction"] == ("What shape is it?" if judges else first)
     assert row["columns"] == {"first_wording": first}
-    assert [(move["node"], move["route"]) for move in row["moves"]] == [(judge, "reworded") for judge in judges]
+    moves = [(move["node"], move["route"], bool(move["reason"])) for move in row["moves"]]
+    back = ("clarity_again", "main", False)
+    assert moves == [move for judge in judges for move in ((judge, "reworded", True), back)]
     assert row["scores"] == {"solvability": 5, "clarity": 5, "hallucination": 5, "nonsense": 5}
     again = [step["node"] for step in row["lineage"] if step["node"].endswith("_again")]
     axes = ["nonsense", "hallucination", "solvability", "clarity"]
