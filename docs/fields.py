@@ -14,7 +14,7 @@ from dataclasses import fields as dataclass_fields
 from functools import reduce
 from operator import or_
 from pathlib import Path
-from types import UnionType
+from types import ModuleType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 import pyarrow as pa
@@ -192,14 +192,27 @@ def _about(stage: type[Stage]) -> str:
 
 
 def _reasons(stage: type[Stage]) -> str:
-    """Return the reasons with which a stage diverts rows, by the outcome or the exit, from its source."""
-    found: dict[str, list[str]] = {}
-    for node in ast.walk(ast.parse(inspect.getsource(sys.modules[stage.__module__]))):
+    """Return the reasons with which a stage diverts rows, by the outcome or the exit, from its source.
+
+    Functions that its module takes from that of another stage count too; a stage without exits keeps the rows that
+    such a function would divert to one.
+    """
+    module, found = sys.modules[stage.__module__], dict[str, list[str]]()
+    taken = [one for one in vars(module).values() if inspect.isfunction(one) and _of_other_stage(one, module)]
+    for node in (node for source in (module, *taken) for node in ast.walk(ast.parse(inspect.getsource(source)))):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Divert":
             route, reason = (_literal(argument) for argument in node.args[:2])
-            route = f"exit `{route}`" if isinstance(node.args[0], ast.Constant) else route
+            if isinstance(node.args[0], ast.Constant):
+                if stage.exits is Stage.exits:
+                    continue
+                route = f"exit `{route}`"
             found.setdefault(route, []).append(f"`{reason}`")
     return "; ".join(f"{route}: {', '.join(dict.fromkeys(reasons))}" for route, reasons in sorted(found.items()))
+
+
+def _of_other_stage(function: Any, module: ModuleType) -> bool:
+    name: str = function.__module__
+    return name != module.__name__ and name in {stage.__module__ for stage in SHIPPED.stages.values()}
 
 
 def _literal(node: ast.expr) -> str:

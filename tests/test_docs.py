@@ -32,6 +32,18 @@ def test_the_tables_are_those_of_the_code(page: Path) -> None:
     assert written(text) == text, "run `make docs`"
 
 
+def test_the_table_of_stages_has_the_reasons_of_functions_that_a_stage_takes_from_another() -> None:
+    lines = runpy.run_path(str(ROOT / "docs/fields.py"))["stages"]().splitlines()
+    reasons = {line.split("`")[1]: line.rpartition(" | ")[2].removesuffix(" |") for line in lines[2:]}
+    failed = "failed: `no_kind`, `no_instruction`, `instruction_truncated`"
+    assert {name: reasons[name] for name in ("categorize", "kind", "hook", "hooks")} == {
+        "categorize": f"exit `caption`: `caption`; {failed}",
+        "kind": failed,  # it has no exits: captions stay on its route
+        "hook": "rejected: `empty_hook`",
+        "hooks": "rejected: `empty_hook`",
+    }
+
+
 def test_the_schema_of_the_statistics_is_that_of_the_code() -> None:
     schema = runpy.run_path(str(ROOT / "docs/fields.py"))["schema"]
     assert (ROOT / "docs/statistics.schema.json").read_text(encoding="utf-8") == schema(), "run `make docs`"
