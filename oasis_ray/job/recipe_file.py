@@ -8,6 +8,8 @@ from oasis_ray.errors import JobError, nearest
 from oasis_ray.storage import expand
 from oasis_ray.validation import patch, read_yaml
 
+PLACES = {"after": 1, "before": 0}  # keys of a new node, and its distance from the node that it names there
+
 
 def find_recipe(name: str, shipped: Path, where: str, beside: Path | None = None) -> Path:
     """Return the file of a recipe: a shipped one by name, else a path, below the folder `beside` if it is relative.
@@ -28,8 +30,8 @@ def read_recipe(path: Path, shipped: Path, extended_by: tuple[Path, ...] = ()) -
     """Read a recipe file, with the recipe that it `extends` merged in.
 
     Keys of the file replace those of the extended recipe, mappings are merged. A node of the same name is merged with
-    the extended recipe's; a new one comes after the node that it names in `after`, or at the end. Raises JobError where
-    a file is missing, where recipes extend each other in a circle, and for an `after` that can't be followed.
+    the extended recipe's; a new one comes `after` or `before` the node that it names there, or at the end. Raises
+    JobError where a file is missing, where recipes extend each other in a circle, and for a place that can't be found.
     """
     document = read_yaml(path)
     base_name = document.pop("extends", None)
@@ -57,24 +59,28 @@ def _merged(base: Any, changes: Any, where: str) -> Any:
         if not isinstance(change, Mapping):
             nodes.append(change)
             continue
-        node = {key: value for key, value in change.items() if key != "after"}
-        name, after = change.get("name"), change.get("after")
+        node = {key: value for key, value in change.items() if key not in PLACES}
+        name, places = change.get("name"), {key: change[key] for key in PLACES if change.get(key) is not None}
+        where_node = f"{where}, node '{name}'"
         if name in names:
-            place = names.index(name)
-            nodes[place] = patch(nodes[place], node)
-            if after is not None:
-                problems.append(
-                    f"{where}, node '{name}': `after` places new nodes, but '{name}' is in the extended recipe"
-                )
-        elif after is None:
+            at = names.index(name)
+            nodes[at] = patch(nodes[at], node)
+            problems.extend(
+                f"{where_node}: `{key}` places new nodes, but '{name}' is in the extended recipe" for key in places
+            )
+        elif len(places) > 1:
+            problems.append(f"{where_node}: it names its place as `after` and as `before`; remove one of them")
+        elif not places:
             nodes.append(node)
-        elif after in names:
-            nodes.insert(names.index(after) + 1, node)
         else:
+            ((key, other),) = places.items()
+            if other in names:
+                nodes.insert(names.index(other) + PLACES[key], node)
+                continue
             shown = ", ".join(map(str, names))
             problems.append(
-                f"{where}, node '{name}': after: there is no node '{after}' (possible: {shown})."
-                f"{nearest(str(after), map(str, names))}"
+                f"{where_node}: {key}: there is no node '{other}' (possible: {shown})."
+                f"{nearest(str(other), map(str, names))}"
             )
     if problems:
         raise JobError(problems)

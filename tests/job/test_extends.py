@@ -71,6 +71,28 @@ def test_nodes_are_merged_by_name_and_new_ones_come_after_the_node_that_they_nam
     assert found[3] == BASE["nodes"][1] | {"enabled": False}
 
 
+def test_a_new_node_comes_before_the_node_that_it_names_also_the_first_one(shipped: Path) -> None:
+    nodes = [
+        {"name": "draw", "stage": "phrase", "before": "ask"},
+        {"name": "caption", "stage": "respond", "before": "ask"},
+        {"name": "opening", "stage": "phrase", "before": "draw"},
+        {"name": "check", "stage": "score", "before": "answer"},
+        {"name": "mend", "stage": "generate", "after": "draw"},
+        {"name": "ask", "with": {"sampling": {"max_tokens": 5}}},
+    ]
+    found = extended(shipped, nodes=nodes)["nodes"]
+    assert found == [
+        {"name": "opening", "stage": "phrase"},
+        {"name": "draw", "stage": "phrase"},
+        {"name": "mend", "stage": "generate"},
+        {"name": "caption", "stage": "respond"},
+        BASE["nodes"][0] | {"with": {"sampling": {"top_k": 20, "max_tokens": 5}}},
+        BASE["nodes"][1],
+        {"name": "check", "stage": "score"},
+        BASE["nodes"][2],
+    ]
+
+
 def test_a_recipe_by_path_is_found_beside_the_file_that_extends_it(shipped: Path) -> None:
     first = write(shipped.parent / "a/first.yaml", {"name": "first", "extends": "base"})
     second = write(shipped.parent / "a/second.yaml", {"name": "second", "extends": "first.yaml"})
@@ -97,6 +119,15 @@ def test_a_circle_is_reported(shipped: Path) -> None:
         ({"extends": "mime.yaml"}, "there is no file mime.yaml (in that folder: mine.yaml). Did you mean 'mine.yaml'?"),
         ({"nodes": [{"name": "mend", "after": "aks"}]},
          "mine.yaml, node 'mend': after: there is no node 'aks' (possible: ask, judge, answer). Did you mean 'ask'?"),
+        ({"nodes": [{"name": "mend", "before": "answr"}]},
+         ("mine.yaml, node 'mend': before: there is no node 'answr' (possible: ask, judge, answer). "
+          "Did you mean 'answer'?")),
+        ({"nodes": [{"name": "mend", "before": "mend"}]},
+         "mine.yaml, node 'mend': before: there is no node 'mend' (possible: ask, judge, answer)."),
+        ({"nodes": [{"name": "mend", "before": "answer", "after": "ask"}]},
+         "mine.yaml, node 'mend': it names its place as `after` and as `before`; remove one of them"),
+        ({"nodes": [{"name": "ask", "before": "answer"}]},
+         "mine.yaml, node 'ask': `before` places new nodes, but 'ask' is in the extended recipe"),
         ({"nodes": [{"name": "ask", "after": "answer"}]},
          "mine.yaml, node 'ask': `after` places new nodes, but 'ask' is in the extended recipe"),
     ],
