@@ -1,4 +1,4 @@
-"""All recipes of `make demo-recipes` in small, on real vLLM: what they make is mostly right, the more so after filters."""
+"""The recipes of `make demo-recipes` on real vLLM, in small: most of what they make is right, and filters help."""
 
 from collections.abc import Iterator
 from pathlib import Path
