@@ -20,6 +20,7 @@ from .language import Language
 from .pair import Pair
 from .phrase import Phrase
 from .pick import Pick
+from .qa_pairs import QaPairs
 from .reasoning import Reasoning
 from .respond import Respond
 from .score import Score
@@ -39,6 +40,7 @@ STAGES: dict[str, type[Stage]] = {
     "phrase": Phrase,
     "branch": Branch,
     "split": Split,
+    "qa_pairs": QaPairs,
     "element": Element,
     "select": Select,
     "distinct": Distinct,

@@ -103,7 +103,7 @@ def test_the_package_has_few_files_outside_its_rooms() -> None:
 @pytest.mark.parametrize("file", CONTENT, ids=lambda path: path.stem)
 def test_a_stage_imports_only_the_one_interface(file: Path) -> None:
     ours = {name for name in imported(file) if name.startswith(("oasis_ray", "stages", "ray", "vllm"))}
-    assert {name for name in ours if not name.startswith("oasis_ray.stage.")} == {"oasis_ray.stage"}
+    assert {name for name in ours if not name.startswith("oasis_ray.stage.")} <= {"oasis_ray.stage"}
 
 
 def test_only_the_command_line_knows_the_content() -> None:
