@@ -91,7 +91,7 @@ def test_a_row_passes_through_all_of_them(tmp_path: Path) -> None:
         },
         "reply": {"text": REPLIES["Think"]},
         "thought": {"text": REPLIES["Think"], "thought": "I see.", "answer": "A red robin."},
-        "check": {"choice": "Yes", "reply": "[[Yes]]"},
+        "check": {"choice": "Yes", "reply": "[[Yes]]", "probability": None},
         "sort": {"choice": "Yes"},
         "before": {"score": 6, "reply": "【6分】"},
         "after": {"score": 9, "reply": "[[9/10]]"},
