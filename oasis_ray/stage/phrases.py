@@ -45,8 +45,10 @@ def load_phrases(name: str, folders: Sequence[Path]) -> Phrases:
         if files:
             texts = {path.stem: text_of(path).splitlines() for path in files}
             return Phrases(name, {lang: tuple(line for line in lines if line) for lang, lines in texts.items()})
-    files = [path for folder in folders for path in folder.glob("*/*.txt") if LANGUAGE.fullmatch(path.stem)]
-    known = sorted({path.parent.name for path in files})
+    languages: dict[str, bool] = {}  # a folder with a file of another name holds prompts
+    for path in (path for folder in folders for path in folder.glob("*/*.txt")):
+        languages[path.parent.name] = languages.get(path.parent.name, True) and bool(LANGUAGE.fullmatch(path.stem))
+    known = sorted(name for name, only in languages.items() if only)
     raise ValueError(f"there are no phrases {name!r} (known: {', '.join(known)}).{nearest(name, known)}")
 
 

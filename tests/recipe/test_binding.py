@@ -123,7 +123,8 @@ BROKEN = [
     ("nonsense", "nonsens",
      f"node 'judge', with: prompt: there is no prompt 'nonsens' (known: {PROMPTS}). Did you mean 'nonsense'?"),
     ("describe", "describes",
-     "node 'pair', with: phrases: there are no phrases 'describes' (known: describe). Did you mean 'describe'?"),
+     ("node 'pair', with: phrases: there are no phrases 'describes' (known: describe, genixer_general). "
+      "Did you mean 'describe'?")),
     ("accept: [5]}}\n  - {name: idle", "accept: [5], acept: 5}}\n  - {name: idle",
      ("node 'judge', with: acept: unknown key (known: sampling, prompt, accept, scale, near_miss, terse). "
       "Did you mean 'accept'?")),

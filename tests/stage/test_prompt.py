@@ -38,11 +38,13 @@ SLOTS = JUDGES | {
     "reason_from_caption": ("caption", "question"),
     "speak_of_the_image": ("text",),
     "same_answer": ("question", "known", "answer"),
+    "is_right": ("question", "answer"),
+    **{f"genixer/{task}": ("general",) for task in ("any", "common", "adversarial", "choice", "dialogue")},
     "zh/match": ("instruction", "response"),
     "zh/advise": ("instruction", "response"),
     "zh/improve": ("instruction", "advice"),
 }
-OTHERS = ("describe", "short")  # phrases, and prompts of the demo that have tests of their own
+OTHERS = ("describe", "genixer_general", "short")  # phrases, and prompts of the demo that have tests of their own
 LANGUAGES = sorted(path.stem for path in (SHIPPED / "describe").iterdir())
 
 
@@ -86,7 +88,10 @@ def test_a_prompt_that_isnt_there_is_refused_with_the_nearest_name():
     assert str(error.value) == f"there is no prompt 'claritty' (known: {known}). Did you mean 'clarity'?"
     with pytest.raises(ValueError) as error:
         load_phrases("descibe", [SHIPPED])
-    assert str(error.value) == "there are no phrases 'descibe' (known: describe). Did you mean 'describe'?"
+    assert (
+        str(error.value)
+        == "there are no phrases 'descibe' (known: describe, genixer_general). Did you mean 'describe'?"
+    )
 
 
 @pytest.mark.parametrize("name", ["../secret", "../{folder}/../secret", "{root}/secret", "", ".", "a\0b", "x" * 5_000])
@@ -124,7 +129,8 @@ def test_a_stage_writes_its_prompt_as_name_and_digest():
 
 
 def test_every_shipped_prompt_has_the_slots_that_its_stage_fills():
-    names = [name_in(SHIPPED, path) for path in SHIPPED.rglob("*.txt") if path.parent.name not in OTHERS]
+    shipped = [path for path in SHIPPED.rglob("*.txt") if path.relative_to(SHIPPED).parts[0] not in OTHERS]
+    names = [name_in(SHIPPED, path) for path in shipped]
     assert {name: load_prompt(name, [SHIPPED]).slots for name in names} == SLOTS
 
 
@@ -149,3 +155,17 @@ def test_every_language_has_four_phrases_or_more_and_none_twice(language):
     assert len(phrases) >= 4
     assert len({phrase.casefold() for phrase in phrases}) == len(phrases)
     assert [phrase.strip() for phrase in phrases] == list(phrases)
+
+
+def test_a_folder_of_prompts_is_no_folder_of_phrases_though_one_is_named_like_a_language(tmp_path):
+    for place in ("tasks/any.txt", "tasks/common.txt", "ask/en.txt", "ask/de.txt"):
+        (tmp_path / place).parent.mkdir(exist_ok=True)
+        (tmp_path / place).write_text("Ask.")
+    with pytest.raises(ValueError) as error:
+        load_phrases("asks", [tmp_path])
+    assert str(error.value) == "there are no phrases 'asks' (known: ask). Did you mean 'ask'?"
+
+
+def test_general_requests_are_many_and_differ():
+    texts = load_phrases("genixer_general", [SHIPPED]).languages["en"]
+    assert len(set(texts)) == len(texts) >= 12

@@ -57,7 +57,10 @@ def test_any_caption_gets_a_phrase(caption):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"phrases": "descibe"}, "there are no phrases 'descibe' (known: describe). Did you mean 'describe'?"),
+        (
+            {"phrases": "descibe"},
+            "there are no phrases 'descibe' (known: describe, genixer_general). Did you mean 'describe'?",
+        ),
         ({}, "phrases\n  Field required"),
         ({"phrases": "describe", "languages": ["en"]}, "languages\n  Extra inputs are not permitted"),
         ({"phrases": "describe", "fallback": "xx"}, "xx"),  # else an uncertain language would stop the run

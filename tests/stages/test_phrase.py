@@ -67,7 +67,10 @@ def test_the_slots_of_a_phrase_are_filled_in_one_pass(label):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"phrases": "descibe"}, "there are no phrases 'descibe' (known: describe). Did you mean 'describe'?"),
+        (
+            {"phrases": "descibe"},
+            "there are no phrases 'descibe' (known: describe, genixer_general). Did you mean 'describe'?",
+        ),
         ({}, "phrases\n  Field required"),
         ({"phrases": "describe", "languages": ["en"]}, "languages\n  Extra inputs are not permitted"),
         ({"phrases": STAGE.phrases, "fallback": "fr"}, "fallback language 'fr' (there are: en, zh, pt-br)"),
