@@ -29,6 +29,9 @@ LAST = 1 - 2**-31  # the highest chance that the framework draws
         ({"a": 0.1, "b": 0.2, "c": 0.7}, LAST, "c"),
         ({"a": 1e-9, "b": 1e9}, 0.0, "a"),
         ({"a": 1e9, "b": 1e-9}, LAST, "a"),
+        ({"a": 0, "b": 1, "c": 0, "d": 1, "e": 0}, 0.0, "b"),
+        ({"a": 0, "b": 1, "c": 0, "d": 1, "e": 0}, 0.5, "d"),
+        ({"a": 0, "b": 1, "c": 0, "d": 1, "e": 0}, LAST, "d"),
         ({"a": 5e-324}, 1 - 2**-53, "a"),  # the product is rounded up to the whole
     ],
 )
@@ -40,6 +43,10 @@ def test_words_are_drawn_as_often_as_their_shares_say():
     stage = Pick(shares={"choice": 171, "answer": 199, "reasoning": 100})
     drawn = [stage.apply(In(Chance(i / 4_700))).choice for i in range(4_700)]
     assert {word: drawn.count(word) for word in stage.shares} == {"choice": 1710, "answer": 1990, "reasoning": 1000}
+
+
+def test_a_word_whose_share_is_0_is_none_that_a_row_may_have():
+    assert Pick(shares={"a": 0, "b": 1}).words("choice") == ("b",)
 
 
 def test_the_order_of_the_shares_counts_in_the_digest():
@@ -55,8 +62,8 @@ def test_the_order_of_the_shares_counts_in_the_digest():
     [
         ({}, "shares\n  Field required"),
         ({"shares": {}}, "shares\n  Dictionary should have at least 1 item"),
-        ({"shares": {"a": 0}}, "shares.a\n  Input should be greater than 0"),
-        ({"shares": {"a": 1, "b": -1}}, "shares.b\n  Input should be greater than 0"),
+        ({"shares": {"a": 0, "b": 0}}, "shares\n  Value error, every share is 0"),
+        ({"shares": {"a": 1, "b": -1}}, "shares.b\n  Input should be greater than or equal to 0"),
         ({"shares": {"a": float("inf")}}, "shares.a\n  Input should be a finite number"),
         ({"shares": {"a": float("nan")}}, "shares.a\n  Input should be"),
         ({"shares": {"a": "many"}}, "shares.a\n  Input should be a valid number"),
