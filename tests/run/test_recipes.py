@@ -227,6 +227,32 @@ def test_a_caption_keeps_its_statements(tmp_path: Path) -> None:
     assert [out["choice"] for out in row["nodes"]["check"]] == ["Correct"] * 3
 
 
+def test_pairs_are_judged_one_by_one_without_options_and_recorded_with_them(tmp_path: Path) -> None:
+    choice = accepted(tmp_path / "choice", "genixer", "choice")
+    assert choice["instruction"] == "How many dots are there?\nA. one\nB. two\nC. three\nD. four"
+    assert (choice["response"], choice["columns"]) == ("C", {"task": "common", "probability": [0.95]})
+    assert (choice["nodes"]["pairs"]["stems"], choice["nodes"]["pairs"]["spoken"]) == (
+        ["How many dots are there?"],
+        ["three"],
+    )
+    talk = accepted(tmp_path / "talk", "genixer", "dialogue")
+    assert [turn["value"] for turn in talk["conversations"]] == [
+        "<image>\nWhich colour has the square?",
+        "It is teal.",
+        "How do the dots lie?",
+        "They lie\nin a row.",
+    ]
+    assert talk["columns"]["probability"] == [0.95, 0.95]  # the pair about a dog is gone
+
+
+def test_a_job_draws_other_kinds_of_question_than_the_recipe(tmp_path: Path) -> None:
+    shares = {"common": 0, "any": 1, "adversarial": 1, "choice": 1, "dialogue": 1}
+    path = write_recipe_job(tmp_path, "genixer", copies=10, nodes={"task": {"with": {"shares": shares}}})
+    execute(path)
+    drawn = {row["columns"]["task"] for row in rows_of(tmp_path / "run", "accepted")}
+    assert drawn == {"any", "adversarial", "choice", "dialogue"}
+
+
 def test_magpie_answers_a_request_without_what_came_after_it(tmp_path: Path) -> None:
     row = accepted(tmp_path, "magpie", "row-00000001")
     assert row["instruction"] == "Write a haiku about rain."

@@ -11,7 +11,11 @@ from tests.support.recipe_rows import ROWS, recipe_shard
 JOBS = ROOT / "cluster/jobs/recipes"
 RECIPES = sorted(path.stem for path in JOBS.glob("*.yaml"))
 # Recipes with the same requests have the same script.
-SCRIPT_OF = {"match_score_as_coded": "match_score", "vl_thinking_captioned": "vl_thinking"}
+SCRIPT_OF = {
+    "genixer_medium": "genixer",
+    "match_score_as_coded": "match_score",
+    "vl_thinking_captioned": "vl_thinking",
+}
 
 
 def write_recipe_job(

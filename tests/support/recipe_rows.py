@@ -42,12 +42,17 @@ ROWS: dict[str, dict[str, dict[str, Any]]] = {
     "oasis_n": {"good": {}, "captions": {}, "mute": {}, "poor": {}},
     "caption_conversation_as_coded": {"good": {}, "many": {}, "none": {}, "endless": {}},
     "caption_hallucination": {"good": {}, "wrong": {}, "unsure": {}, "mute": {}},
+    "genixer": {
+        name: {}
+        for name in ("good", "doubtful", "wrong", "choice", "dialogue", "unlabelled", "half", "mute", "many", "silent")
+    },
     "oasis_repair": {
         name: {}
         for name in ("good", "unclear", "invented", "nonsense", "still-unclear", "still-invented", "bad", "caption")
     },
 }
 ROWS["caption_conversation"] = ROWS["oasis_n"]
+ROWS["genixer_medium"] = ROWS["genixer"]
 ROWS["match_score_as_coded"] = ROWS["match_score"]
 CAPTION = "A teal square, and on it three white dots in a row."
 ROWS["vl_thinking_captioned"] = {name: {**row, "caption": CAPTION} for name, row in ROWS["vl_thinking"].items()}
@@ -57,6 +62,13 @@ UNSCORED = {
     "unreadable": ("failed", "match", "no_verdict"),
     "off-scale": ("failed", "match", "verdict_out_of_range"),
     "half": ("failed", "match", "verdict_out_of_range"),
+}
+UNPAIRED = {
+    "unlabelled": ("failed", "pairs", "no_label"),
+    "half": ("failed", "pairs", "question_without_answer"),
+    "mute": ("rejected", "pairs", "empty_answer"),
+    "many": ("rejected", "pairs", "too_many_pairs"),
+    "silent": ("failed", "right", "no_probability"),
 }
 # The outcome of each row, and for a row without a record the node and the reason.
 ENDS: dict[str, dict[str, tuple[str, str | None, str | None]]] = {
@@ -124,6 +136,22 @@ ENDS: dict[str, dict[str, tuple[str, str | None, str | None]]] = {
         "wrong": ("rejected", "check", "choice_incorrect"),
         "unsure": ("failed", "check", "no_choice"),
         "mute": ("rejected", "statements", "too_few_parts"),
+    },
+    "genixer": {
+        "good": ACCEPTED,
+        "doubtful": ("rejected", "right", "probability_low"),
+        "wrong": ("rejected", "right", "probability_low"),
+        "choice": ACCEPTED,
+        "dialogue": ACCEPTED,
+        **UNPAIRED,
+    },
+    "genixer_medium": {
+        "good": ("rejected", "right", "probability_high"),
+        "doubtful": ACCEPTED,
+        "wrong": ("rejected", "right", "probability_low"),
+        "choice": ("rejected", "right", "probability_high"),
+        "dialogue": ("rejected", "right", "probability_high"),
+        **UNPAIRED,
     },
     "oasis_repair": {
         **dict.fromkeys(("good", "unclear", "invented", "nonsense"), ACCEPTED),

@@ -258,6 +258,37 @@ def caption_hallucination(call: Call) -> Reply:
     return Reply.of(SEEN)
 
 
+# What `genixer` replies when it is asked for pairs, by the word in the id; the default is one short pair.
+PAIRS = {
+    "choice": "Question: How many dots are there?\nA. one\nB. two\nC. three\nD. four\nAnswer: C",
+    "dialogue": "**Question:** Which colour has the square?\n**Answer:** It is teal.\n\n"
+    "**Question:** What does the dog do?\n**Answer:** It sleeps.\n\n"
+    "**Question:** How do the dots lie?\n**Answer:** They lie\nin a row.",
+    "unlabelled": "How many white dots are there? There are three.",
+    "half": "Question: How many white dots are there?\nAnswer: Three.\nQuestion: Which colour",
+    "mute": "Question: How many white dots are there?\nAnswer:",
+    "many": "\n".join(f"Question: What is at place {place}? Answer: a dot" for place in range(9)),
+}
+
+
+def genixer(call: Call) -> Reply:
+    """Asks and answers by the word in the id (`PAIRS`). The judge is sure of all but dogs; `doubtful` gets 0.6."""
+    text = call.request.text
+    assert call.request.images
+    if not call.request.weigh:
+        assert text.partition("\n")[0] in GENERAL
+        return Reply.of(PAIRS.get(call.row.split(".")[0], "Question: How many white dots are there?\nAnswer: Three"))
+    assert text.startswith("Somebody asked a question about the picture above and got an answer.")
+    assert "A. one" not in text
+    if "silent" in call.row:
+        return Reply.of("Yes")  # of an engine that gives no probabilities
+    yes = 0.6 if "doubtful" in call.row else 0.05 if "dog" in text or "wrong" in call.row else 0.95
+    return Reply((Sample("Yes" if yes > 0.5 else "No", tokens=1, probabilities={"Yes": yes, "No": 1 - yes}),))
+
+
+GENERAL = (ROOT / "prompts/genixer_general/en.txt").read_text(encoding="utf-8").splitlines()
+
+
 def oasis_repair(call: Call) -> Reply:
     """The id says which judge finds a fault: `unclear`, `invented`, `nonsense`.
 
