@@ -32,9 +32,11 @@ def ingest(
 ) -> None:
     """Write your images and records to Parquet shards.
 
-    A folder or a tar archive gives one row per image, with the columns id and image. A list gives one row per record:
-    id, image (the file whose path is under image, images, image_path, img_path or file_path), and a column for every
-    other key, among them the turns under conversations or messages. Records need no image. docs/input.md has examples.
+    A folder or a tar archive gives one row per image, with the columns id and image.
+
+    A list gives one row per record, with the columns id and image and a column for every other key. The column image
+    contains the file whose path is in the key image, images, image_path, img_path or file_path; it is null for a record
+    without an image. Conversations are read from the keys conversations and messages. docs/input.md has examples.
     """
     from oasis_ray.input.ingest import PASSED_OVER
     from oasis_ray.input.ingest import ingest as write_shards
@@ -58,7 +60,7 @@ def ingest(
 
 @app.command()
 def export(
-    run_folders: Annotated[list[str], typer.Argument(help="One or more run folders.", metavar="RUN…")],
+    run_folders: Annotated[list[str], typer.Argument(help="One or more run folders.", metavar="RUN")],
     form: Annotated[
         str,
         typer.Option(
@@ -69,8 +71,8 @@ def export(
     mix: Annotated[
         list[str] | None,
         typer.Option(
-            help="Maximum number of rows of the record NAME per accepted row, e.g. 0.5; 0 leaves them out. "
-            "Repeatable. Default: all rows of all records.",
+            help="Maximum number of records of the kind NAME (a folder of the run) per accepted row, e.g. NAME=0.5; 0 "
+            "leaves them out. Repeatable. Default: all records of every kind.",
             metavar="NAME=RATIO",
         ),
     ] = None,
@@ -80,8 +82,8 @@ def export(
     cap: Annotated[
         list[str] | None,
         typer.Option(
-            help="Maximum number of rows for each value of KEY: origin (the column that the job names in "
-            "input.origin) or language, e.g. language=5000. Repeatable.",
+            help="Maximum number of rows for each value of KEY, e.g. language=5000. KEY is language or origin (the "
+            "column named by input.origin in the job). Repeatable.",
             metavar="KEY=N",
         ),
     ] = None,
@@ -89,8 +91,8 @@ def export(
         str,
         typer.Option(
             help="What to deduplicate by: none, text or image. One row of each group of duplicates is kept. text "
-            "compares instructions that a model wrote or that come from the input, and the responses to instructions "
-            "drawn from phrases; of a conversation, those of all exchanges.",
+            "compares the instructions, or the responses where the instruction is a phrase drawn at random, such as "
+            "'Describe this image.'; of a conversation, all questions or all answers.",
             metavar="WHAT",
         ),
     ] = "none",
@@ -110,11 +112,16 @@ def export(
     pairs: Annotated[
         bool,
         typer.Option(
-            "--pairs", help="Divide conversations: one record for each question and its answer, each with the image."
+            "--pairs",
+            help="Split each conversation into one record per question and answer, each with the row's image.",
         ),
     ] = False,
     removed: Annotated[
-        bool, typer.Option("--removed", help="Include rows whose images are no longer in the input.")
+        bool,
+        typer.Option(
+            "--removed",
+            help="Also export rows that have been removed from the input since the run. Default: leave them out.",
+        ),
     ] = False,
     license: Annotated[  # noqa: A002
         str, typer.Option(help="License named in the data set card (hf).", metavar="LICENSE")

@@ -17,8 +17,8 @@ from oasis_ray.errors import counted
 def audit(run_folder: RunFolder) -> None:
     """Verify that no row is lost or duplicated.
 
-    Verifies, from the run's files alone, that every input row has exactly one outcome, and that the counts of elements
-    of lists agree. Exits with 1 if not.
+    Checks, using only the run's files, that every input row has exactly one outcome. For nodes with for_each, also
+    checks that no element of a list is lost. Exits with 1 if a check fails.
     """
     from oasis_ray.output.audit import audit as check
     from oasis_ray.output.element_sums import sentence
@@ -54,17 +54,17 @@ def status(
     trace: Annotated[
         str | None,
         typer.Option(
-            help="File to write a request trace to (.json or .json.gz); open it at ui.perfetto.dev.", metavar="FILE"
+            help="Write a trace of the requests to this file (.json or .json.gz), for ui.perfetto.dev.", metavar="FILE"
         ),
     ] = None,
     rows: Annotated[
-        int, typer.Option(min=1, help="Number of rows in the trace, from the middle of the run.", metavar="N")
+        int, typer.Option(min=1, help="Number of rows in the trace (--trace), from the middle of the run.", metavar="N")
     ] = 2000,
 ) -> None:
-    """Show the progress of a run, read from its folder.
+    """Show the progress of a run, read from its folder, or the state of a submitted job.
 
-    Exits with 1 if the driver seems to be dead. For a submitted job (raysubmit_…), show its state and the last lines of
-    its output.
+    Of a run: exits with 1 if the driver seems to be dead. Of a submitted job (raysubmit_…): also shows the last lines
+    of its output.
     """
     if run_folder.startswith("raysubmit_"):
         _submitted(run_folder, address, watch=watch)
@@ -147,7 +147,10 @@ def _watch(run_folder: str) -> None:
 def report(
     subjects: Annotated[
         list[str],
-        typer.Argument(help="Run folder, or data set (Parquet or LLaVA-format JSON).", metavar="RUN|DATA…"),
+        typer.Argument(
+            help="Run folder or data set (Parquet or LLaVA-format JSON). Several are compared, as with --compare.",
+            metavar="RUN|DATA",
+        ),
     ],
     compare: Annotated[
         list[str] | None,
@@ -172,7 +175,7 @@ def report(
         typer.Option(help="Model whose tokenizer counts the tokens. Default: the model of the run.", metavar="MODEL"),
     ] = None,
 ) -> None:
-    """Write a statistics report of a run.
+    """Write a statistics report of one or more runs or data sets.
 
     It consists of index.html, which opens offline, and statistics.json.
     """

@@ -24,8 +24,8 @@ def plan(
         int | None,
         typer.Option(
             min=1,
-            help="Process N rows of the input in a run folder of their own (output.path plus `-probe`), and predict "
-            "time, tokens and cost of the whole job.",
+            help="Process N rows of the input in a separate run folder (output.path with the suffix `-probe`), and "
+            "predict time, tokens and cost of the whole job.",
             metavar="N",
         ),
     ] = None,

@@ -22,7 +22,8 @@ def recipes(
 ) -> None:
     """List the recipes, or explain one.
 
-    For one recipe: what it makes, the input that it needs, its nodes, pools, records and published rates.
+    For one recipe: what it makes, the input that it needs, its nodes, pools and records, and the pass rates published
+    for its method.
     """
     if name is not None:
         _explain(load_recipe(name, SHIPPED, prompts))

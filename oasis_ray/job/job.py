@@ -55,7 +55,8 @@ class Job(BaseModel):
     no_progress_s: float = Field(
         1800,
         gt=0,
-        description="Stop the run if no request is answered for this long, and report where rows were waiting.",
+        description="Stop the run if for this long no request is answered and no row ends. The message says where rows "
+        "were waiting.",
     )
     drain_s: float = Field(
         120, gt=0, description="Maximum time to drain: to let the rows in flight end when the run is asked to stop."

@@ -48,8 +48,8 @@ class NodeSpec(BaseModel):
     )
     inputs: dict[str, Wiring] = Field(
         default_factory=dict,
-        description="The value of each input of the stage: `node.field` or `source.column`, or a list of these, "
-        "of which the first that the row has is used.",
+        description="The value of each input of the stage: `node.field` or `source.column`, or a list of these: the "
+        "first for which the row has a value is used.",
     )
     for_each: dict[str, Wiring] = Field(
         default_factory=dict,

@@ -292,4 +292,4 @@ def test_the_card_measures_all_exchanges_of_conversations(tmp_path: Path) -> Non
 
 def test_the_help_says_what_is_compared() -> None:
     shown = " ".join(CliRunner().invoke(app, ["export", "--help"], terminal_width=400).output.split())
-    assert "text compares instructions that a model wrote" in shown
+    assert "text compares the instructions, or the responses where the instruction is a phrase drawn at random" in shown

@@ -65,4 +65,4 @@ def test_the_example_gives_the_output_and_the_rows_that_the_page_shows(tmp_path:
 def test_the_help_names_what_is_read() -> None:
     words = " ".join(call("ingest", "--help").stdout.replace("│", " ").split())
     assert "list of records: .jsonl (one JSON object per line) or .json (one JSON list of objects)" in words
-    assert "the file whose path is under image, images, image_path, img_path or file_path" in words
+    assert "the file whose path is in the key image, images, image_path, img_path or file_path" in words
