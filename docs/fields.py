@@ -1,7 +1,7 @@
 """Generates the tables of docs/*.md from the code: `make docs`. A test checks that they are up to date.
 
-A table in a page stands between a mark, `<!-- fields: Pool -->`, `<!-- columns: accepted -->`, `<!-- rooms: all -->`,
-`<!-- stages: all -->` or `<!-- parameters: all -->`, and `<!-- end -->`.
+A table in a page stands between a mark, `<!-- fields: Pool -->`, `<!-- columns: accepted -->`,
+`<!-- subpackages: all -->`, `<!-- stages: all -->` or `<!-- parameters: all -->`, and `<!-- end -->`.
 """
 
 import ast
@@ -76,9 +76,11 @@ WORDS = {kind: word for word, kind in KINDS.items()} | {
     list[bool]: "list of yes or no",
     dict[str, int]: "integers by name",
 }
-# Each room may import only the rooms to its left (tests/test_layering.py), and `cli` the shipped content.
-ROOMS = "cluster stage recipe job input engine stats output pool cost export explore pipeline report run cli content"
-MARK = re.compile(r"(<!-- (fields|columns|rooms|stages|parameters): (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+# Each may import only those to its left (tests/test_layering.py), and `cli` the shipped content.
+SUBPACKAGES = (
+    "cluster stage recipe job input engine stats output pool cost export explore pipeline report run cli content"
+)
+MARK = re.compile(r"(<!-- (fields|columns|subpackages|stages|parameters): (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def fields(model: type[BaseModel]) -> str:
@@ -143,13 +145,13 @@ def _type(kind: pa.DataType) -> str:
     return f"`{text}`" if len(text) < 60 else f"`{text.split('<')[0]}<…>`"
 
 
-def rooms() -> str:
-    """Return the table of rooms: each room's rule, from the docstring of its `__init__.py`."""
-    lines = ["| room | rule |", "|---|---|"]
-    for room in ROOMS.split():
-        text = (Path(__file__).parents[1] / f"oasis_ray/{room}/__init__.py").read_text(encoding="utf-8")
-        rule = " ".join((ast.get_docstring(ast.parse(text)) or "").split()).removeprefix(f"{room.capitalize()}: ")
-        lines.append(f"| `{room}` | {rule[:1].upper()}{rule[1:]} |")
+def subpackages() -> str:
+    """Return the table of subpackages: the rule of each, from the docstring of its `__init__.py`."""
+    lines = ["| subpackage | rule |", "|---|---|"]
+    for name in SUBPACKAGES.split():
+        text = (Path(__file__).parents[1] / f"oasis_ray/{name}/__init__.py").read_text(encoding="utf-8")
+        rule = " ".join((ast.get_docstring(ast.parse(text)) or "").split()).removeprefix(f"{name.capitalize()}: ")
+        lines.append(f"| `{name}` | {rule[:1].upper()}{rule[1:]} |")
     return "\n".join(lines) + "\n"
 
 
@@ -228,7 +230,11 @@ def written(page: str) -> str:
     """Return a page with its tables as the code has them now."""
 
     def table(mark: re.Match[str]) -> str:
-        tables = {"fields": lambda: fields(MODELS[mark[3]]), "columns": lambda: parts(mark[3]), "rooms": rooms}
+        tables = {
+            "fields": lambda: fields(MODELS[mark[3]]),
+            "columns": lambda: parts(mark[3]),
+            "subpackages": subpackages,
+        }
         tables |= {"stages": stages, "parameters": parameters}
         return mark[1] + tables[mark[2]]() + mark[4]
 

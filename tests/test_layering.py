@@ -1,4 +1,4 @@
-"""The rooms: each imports only from those to its left, and says which of its modules import Ray."""
+"""The subpackages, here called rooms: what each may import, and which modules import Ray."""
 
 import ast
 from graphlib import CycleError, TopologicalSorter

@@ -1,4 +1,4 @@
-"""Command line interface: the only room that imports the shipped stages, recipes and prompts."""
+"""Command line interface: the only subpackage that imports the shipped stages, recipes and prompts."""
 
 import io
 import os

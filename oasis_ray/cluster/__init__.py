@@ -1,4 +1,4 @@
-"""Cluster: machines, capacity, job submission and metrics. Knows nothing of jobs' contents or recipes.
+"""Cluster: machines, capacity, job submission and metrics. Does not know recipes or the contents of jobs.
 
 Only `connection`, `autoscaler`, `metrics`, `cluster_memory` and `job_submission` import Ray.
 """

@@ -1,4 +1,4 @@
 """Input: finds the input files, assigns ids to rows, and checks and decodes images.
 
-It judges nothing, and only `ingest` writes files.
+It scores nothing, and only `ingest` writes files.
 """

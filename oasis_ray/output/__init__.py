@@ -1,4 +1,4 @@
-"""Output: the run folder. The format of its files, the rule for when a row has ended, and the audit that proves it.
+"""Output: the run folder: the format of its files, the rule that decides whether a row has ended, and the audit.
 
 Only `sink` imports Ray.
 """

@@ -1,9 +1,9 @@
 """Part writer: writes Parquet parts to a run folder, one folder per outcome, each part atomically.
 
-A part is named after the session and the task that wrote it. A task that runs again replaces its own parts. Parts of
-outcomes that no longer occur are removed first, because a row that is processed again may end differently. On a local
-disk a part is written next to its final path and renamed; an object store shows an object only when its upload is
-complete.
+A part is named after the session and the task that wrote it. A task that runs again replaces its own parts. Parts
+that it wrote earlier for other outcomes are removed first, because a row that is processed again may end differently.
+On a local disk a part is written next to its final path and renamed; an object store shows an object only when its
+upload is complete.
 """
 
 import io

@@ -178,7 +178,7 @@ async def together(coroutines: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
 
 
 def seed(run: int, row: str, node: str, number: int) -> int:
-    """Return a seed of 31 bits that depends on these values alone: a row gets the same sample on any cluster."""
+    """Return a seed of 31 bits that depends on these values alone, and so is the same on any cluster."""
     return int.from_bytes(sha256(f"{run}\0{row}\0{node}\0{number}".encode()).digest()[:4], "big") >> 1
 
 

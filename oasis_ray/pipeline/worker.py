@@ -59,7 +59,7 @@ class RowWorker:
     def __post_init__(self) -> None:
         self._limit = InFlightLimit(self.job.rows_in_flight, self.job.workers)
         engines = most_engines(self.job.pools)
-        # A request passes retry -> capacity gauge -> handle of the pool -> router -> replica -> engine.
+        # A request passes retry -> in-flight limit -> handle of the pool -> router -> replica -> engine.
         pools: Mapping[str, Asked] = {name: self._limit.gauge(pool, engines[name]) for name, pool in self.pools.items()}
         if self.coordinator is not None:
             pools = {name: RetryingPool(name, pool, self.coordinator) for name, pool in pools.items()}

@@ -1,4 +1,4 @@
-"""Recipe: the recipe file, the recipe bound to stages, and the row that passes through its nodes.
+"""Recipe: models of the recipe file, binding of nodes to stages, and the state of a row.
 
-Pure: no network, no clock, and no files except prompts.
+No network, and no files except prompts.
 """

@@ -1,4 +1,7 @@
-"""Stage: everything that a stage may import. Values and pure methods; no I/O, no clock, no randomness, no Ray."""
+"""Stage: the types and base classes that a stage may import.
+
+No files except prompts, no network, no clock, no randomness, no Ray.
+"""
 
 from oasis_ray.errors import nearest
 from oasis_ray.stage.base import ModelStage, RowStage, Stage
