@@ -31,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_the_page_has_all_files() -> None:
     assert [name for name, _ in FILES] == [
-        "harder.yaml", "prompts/level.txt", "prompts/harder.txt", "job.yaml", "replies.py", "questions.jsonl",
+        "harder.yaml", "prompts/level.txt", "prompts/rewrite.txt", "job.yaml", "replies.py", "questions.jsonl",
     ]  # fmt: skip
 
 
