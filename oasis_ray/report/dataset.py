@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Literal, TypeVar
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from oasis_ray.errors import JobError
 from oasis_ray.input.json_items import IJSON, JSONError
 from oasis_ray.input.listing import list_files
 from oasis_ray.output.manifest import read_manifest
+from oasis_ray.output.node_scores import score_columns
 from oasis_ray.output.outcomes import conversations_of, outcomes_of
 from oasis_ray.output.parts import parts
 from oasis_ray.storage import locate
@@ -56,7 +56,7 @@ class ReportRow:
     scores: Mapping[str, int] = field(default_factory=dict)
     cut: tuple[str, ...] = ()  # nodes whose reply was truncated
     moves: tuple[tuple[str, str, str], ...] | None = ()
-    measures: Mapping[str, float] = field(default_factory=dict)  # scores with decimals
+    measures: Mapping[str, float] = field(default_factory=dict)  # scores with decimals, and probabilities
     further: tuple[Exchange, ...] = ()  # after the first
 
     @property
@@ -164,37 +164,24 @@ def _parquet_rows(stream: Any, file: str, group: FileGroup) -> Iterator[ReportRo
         yield from _foreign_rows(shard, file)
         return
     paths = [shard.schema.column(i).path for i in range(len(shard.schema.names))]
-    kinds = _scores(shard.schema_arrow)
-    whole = [node for node, kind in kinds.items() if pa.types.is_integer(kind)]
-    numbers = [node for node, kind in kinds.items() if pa.types.is_floating(kind)]
-    scores = [f"nodes.{node}.score" for node in (*whole, *numbers)]
+    scores = score_columns(shard.schema_arrow)
+    of_nodes = [column.path for column in scores]
     turns = (f"{TURNS}from", f"{TURNS}value") if group.several else ()
-    columns = [path for path in paths if path in (*ENDED, *STEPS, *MOVES, *scores, *turns)]
+    columns = [path for path in paths if path in (*ENDED, *STEPS, *MOVES, *of_nodes, *turns)]
     at = 0
     for batch in shard.iter_batches(batch_size=BATCH, columns=columns):
         for row in batch.to_pylist():
-            given = {node: out["score"] for node, out in (row.get("nodes") or {}).items() if out}
+            found = [(one, number) for one in scores if (number := one.number(row.get("nodes"))) is not None]
             yield ReportRow(
                 row["id"], group.outcome, (file, at), row.get("origin"), row.get("node"), row.get("reason"),
                 row.get("instruction"), row.get("response"), row.get("image_sha256"),
-                {node: given[node] for node in whole if given.get(node) is not None},
+                {one.node: number for one, number in found if one.whole},
                 tuple(step["node"] for step in row.get("lineage") or () if step["finish"] == "length"),
                 _moves(row["moves"]) if "moves" in row else None,
-                {node: given[node] for node in numbers if given.get(node) is not None},
+                {one.node: number for one, number in found if not one.whole},
                 tuple(exchanges_of(row.get("conversations"))[1:]),
             )  # fmt: skip
             at += 1
-
-
-def _scores(schema: pa.Schema) -> dict[str, pa.DataType]:
-    """Return the nodes of a part whose output has a field `score`, with its type."""
-    nodes = schema.field("nodes").type if "nodes" in schema.names else pa.null()
-    return {
-        node.name: field.type
-        for node in (nodes if pa.types.is_struct(nodes) else ())
-        for field in (node.type if pa.types.is_struct(node.type) else ())
-        if field.name == "score"
-    }
 
 
 def _moves(moves: Sequence[Mapping[str, str]] | None) -> tuple[tuple[str, str, str], ...]:

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from oasis_ray.errors import RowError
 from oasis_ray.explore.row_image import RowImages
+from oasis_ray.output.node_scores import number_of
 from oasis_ray.report.dataset import Dataset, Exchange, exchanges_of, read
 from oasis_ray.report.totals import Totals
 from oasis_ray.storage import locate
@@ -91,7 +92,7 @@ def _shown(row: Mapping[str, Any], outcome: str, images: RowImages) -> Shown:
         row["id"], outcome, row.get("node"), row.get("reason"), _cut(row.get("detail") or row.get("error")),
         row.get("origin"), _cut(row.get("instruction") or _written(nodes, "instruction")),
         _cut(row.get("response")), image_uri(images, row),
-        {name: score for name, out in nodes.items() if _is_number(score := out.get("score"))},
+        {name: score for name, out in nodes.items() if _is_number(score := number_of(out))},
         [{"node": name, "text": _cut(out.get("reply") or out.get("text") or "")}
          for name, out in nodes.items() if out.get("reply") or out.get("text")],
         row.get("lineage") or [], "{file} · row group {row_group} · row {row}".format(**row["source"]),

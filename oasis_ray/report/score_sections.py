@@ -87,14 +87,14 @@ def _table(judged: Sequence[DatasetStatistics], scale: Scale) -> Table:
 
 
 def _measures(judged: Sequence[DatasetStatistics]) -> Table | None:
-    """Table of the scores that are numbers, which have no scale."""
+    """Table of the scores with decimals and the probabilities, which have no scale."""
     rows = [
         (run.name, one.axis, count(one.rows), _figure(one.mean), _figure(one.least),
          *(_figure(one.percentiles[point]) for point in SHOWN), _figure(one.most))
         for run in judged for one in run.measures
     ]  # fmt: skip
     head = ("run", "axis", "rows", "mean", "minimum", *(f"{point}%" for point in SHOWN), "maximum")
-    return Table("Scores that are numbers, and their percentiles", head, rows) if rows else None
+    return Table("Scores with decimals and probabilities, and their percentiles", head, rows) if rows else None
 
 
 def _correlations(judged: Sequence[DatasetStatistics]) -> Table | None:

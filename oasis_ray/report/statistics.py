@@ -110,7 +110,7 @@ class Axis(_Part):
 
 
 class Measure(_Part):
-    """Scores of a judge that are numbers with decimals."""
+    """Numbers with decimals of a node: scores, or probabilities."""
 
     axis: str
     rows: int

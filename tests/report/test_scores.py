@@ -14,6 +14,7 @@ from oasis_ray.output.schema import MOVE, STEP
 from oasis_ray.recipe.row import Row
 from oasis_ray.report.build import make
 from oasis_ray.report.dataset import open_dataset, read
+from oasis_ray.report.gallery import gallery
 from oasis_ray.report.score_sections import bands, scores
 from oasis_ray.report.section import Table
 from oasis_ray.report.statistics import Axis, Correlation, DatasetStatistics, Languages, Measure
@@ -26,6 +27,8 @@ NUMBER, WHOLE = pa.struct({"score": pa.float64(), "reply": pa.string()}), pa.str
 NODES = pa.struct({
     "gain": NUMBER, "clarity": WHOLE, "share": WHOLE, "lost": NUMBER, "word": pa.struct({"score": pa.string()}),
     "many": pa.struct({"score": pa.list_(pa.int64())}), "wordless": pa.struct({"reply": pa.string()}),
+    "sure": pa.struct({"choice": pa.string(), "probability": pa.float64()}),
+    "certain": pa.struct({"choice": pa.string(), "probability": pa.int64()}),
 })  # fmt: skip
 SOURCE = {"file": "a", "row_group": 0, "row": 0}
 
@@ -88,12 +91,38 @@ def test_integers_are_counted_on_their_scales_and_numbers_apart(run: Path) -> No
     ]  # fmt: skip
 
 
+def test_a_probability_is_a_number_of_its_node(tmp_path: Path, job_file: Callable[..., Path]) -> None:
+    made = RunFolder(tmp_path / "run", job_file())
+    write(made.path / "accepted/part-y.parquet", {"sure": {"choice": "Yes", "probability": 0.75}},
+          {"sure": {"choice": "Yes", "probability": None}}, {"sure": {"choice": "Yes", "probability": 1.0}},
+    )  # fmt: skip
+    write(made.path / "rejected/part-y.parquet", {"sure": {"choice": "No", "probability": 0.25}},
+          {"certain": {"choice": "No", "probability": 1}}, {"gain": {"score": 0.5}})  # fmt: skip
+    statistics = counted(made.path)
+    assert [(one.axis, one.rows, one.mean, one.least, one.most) for one in statistics.measures] == [
+        ("gain", 1, 0.5, 0.5, 0.5), ("sure", 3, 2 / 3, 0.25, 1.0),
+    ]  # fmt: skip
+    assert statistics.scores == []
+
+
+def test_the_gallery_shows_probabilities_beside_scores(tmp_path: Path, job_file: Callable[..., Path]) -> None:
+    made = RunFolder(tmp_path / "run", job_file())
+    write(made.path / "accepted/part-y.parquet",
+          {"sure": {"choice": "Yes", "probability": 0.75}, "share": {"score": 0}})  # fmt: skip
+    dataset, totals = open_dataset(str(made.path)), Totals(10)
+    totals.add([row for piece in dataset.pieces for some in read(piece) for row in some])
+    assert [row.scores for row in gallery(dataset, totals)] == [{"share": 0, "sure": 0.75}]
+
+
 def test_the_page_shows_numbers_that_json_lacks_nowhere(run: Path) -> None:
     folder, _ = make([str(run)])
     page = (Path(folder) / "index.html").read_text(encoding="utf-8")
     assert "NaN" not in page.split('id="rows"')[1].split("</script>")[0]
     assert '"scores": {"gain": 0.5, "clarity": 4}' in page
-    assert "Scores from 0 to 100 by axis" in page and "Scores that are numbers, and their percentiles" in page
+    assert (
+        "Scores from 0 to 100 by axis" in page
+        and "Scores with decimals and probabilities, and their percentiles" in page
+    )
 
 
 def test_a_judge_of_another_scale_is_shown_on_it(tmp_path: Path, job_file: Callable[..., Path]) -> None:
@@ -192,7 +221,7 @@ def test_runs_are_shown_side_by_side_by_scale() -> None:
               [("one", "a", "4", "4.00", "1", "0", "0", "0", "3"), ("two", "a", "2", "2.00", "0", "2", "0", "0", "0")]),
         Table("Scores from 0 to 20 by axis", ("run", "axis", "rows", "mean", *ranges, "20"),
               [("one", "b", "5", "0.00", "5", *["0"] * 10)]),
-        Table("Scores that are numbers, and their percentiles",
+        Table("Scores with decimals and probabilities, and their percentiles",
               ("run", "axis", "rows", "mean", "minimum", "5%", "25%", "50%", "75%", "95%", "maximum"),
               [("two", "g", "1,200", "-1,234", "-2,000,000,000", *["0.25"] * 5, "0.0001235")]),
         Table("Correlation of two axes (Pearson; – if one of them is constant)",
