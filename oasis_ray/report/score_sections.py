@@ -1,10 +1,11 @@
 """Report section on the scores of the judges: integers by their scale, and numbers by their quantiles."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import count as numbers_from
 
-from oasis_ray.report.section import Section, Table, count, stacked
-from oasis_ray.report.statistics import Axis, DatasetStatistics
+from oasis_ray.report.score_statistics import Axis
+from oasis_ray.report.section import Plot, Section, Table, count, histogram, stacked
+from oasis_ray.report.statistics import DatasetStatistics
 from oasis_ray.stats.histogram import PERCENTILES
 
 MOST_BANDS = 11  # scores or ranges of scores that are told apart: 0 to 10
@@ -28,8 +29,8 @@ def scores(subjects: list[DatasetStatistics]) -> Section | None:
                 names = [axis.axis for axis in axes]
                 plots.append(stacked(label, names, _shares(axes, scale), "% of the rows that reached the judge"))
         tables.append(_table(judged, scale))
-    if measured := _measures(judged):
-        tables.append(measured)
+    plots += _histograms(judged)
+    tables += [table for table in (_measures(judged), _thresholds(judged)) if table is not None]
     if together := _correlations(judged):
         tables.append(together)
     return Section(
@@ -95,6 +96,29 @@ def _measures(judged: Sequence[DatasetStatistics]) -> Table | None:
     ]  # fmt: skip
     head = ("run", "axis", "rows", "mean", "minimum", *(f"{point}%" for point in SHOWN), "maximum")
     return Table("Scores with decimals and probabilities, and their percentiles", head, rows) if rows else None
+
+
+def _histograms(judged: Sequence[DatasetStatistics]) -> Iterator[Plot]:
+    """Yield a histogram of the numbers on each axis."""
+    for axis in dict.fromkeys(one.axis for run in judged for one in run.measures):
+        named = [
+            (f"{run.name} (mean {_figure(one.mean)})", one.histogram)
+            for run in judged
+            for one in run.measures
+            if one.axis == axis and one.histogram
+        ]
+        if named:
+            yield histogram(f"Numbers of {axis}", named, axis, "the rows that reached the judge")
+
+
+def _thresholds(judged: Sequence[DatasetStatistics]) -> Table | None:
+    """Table of the shares of rows that thresholds would keep."""
+    rows = [
+        (run.name, one.axis, *map("{:.1%}".format, one.at_least.values()))
+        for run in judged for one in run.measures if one.at_least
+    ]  # fmt: skip
+    title = "Share of rows that a threshold would keep (`at_least`)"
+    return Table(title, ("run", "axis", *(f"{n / 10}" for n in range(1, 10))), rows) if rows else None
 
 
 def _correlations(judged: Sequence[DatasetStatistics]) -> Table | None:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import plotly.graph_objects as go
 
 from oasis_ray.output.outcomes import kept
+from oasis_ray.report.score_statistics import NumberBin
 from oasis_ray.report.statistics import Bin, DatasetStatistics
 from oasis_ray.types import ACCEPTED, DROPPED, FAILED, REJECTED
 
@@ -111,11 +112,11 @@ def stacked(label: str, names: Sequence[str], parts: Sequence[tuple[str, Sequenc
     )
 
 
-def histogram(label: str, datasets: Sequence[tuple[str, Sequence[Bin]]], axis: str, what: str) -> Plot:
-    """Return a histogram in percent of each data set, given as name and bins. The last bin is open-ended."""
-    traces = []
+def histogram(label: str, datasets: Sequence[tuple[str, Sequence[Bin | NumberBin]]], axis: str, what: str) -> Plot:
+    """Return a histogram in percent of each data set, given as name and bins. The last bin of lengths is open-ended."""
+    traces, is_open = [], any(isinstance(one, Bin) for _, bins in datasets for one in bins)
     for (name, bins), colour in zip(datasets, COLOURS, strict=False):
-        width = (bins[0].high or 1) if bins else 1
+        width = (bins[0].high or 1) - bins[0].low if bins else 1
         whole = sum(one.rows for one in bins)
         traces.append(
             go.Bar(
@@ -127,7 +128,7 @@ def histogram(label: str, datasets: Sequence[tuple[str, Sequence[Bin]]], axis: s
             )
         )
     titles = {
-        "xaxis": {"title": {"text": f"{axis} (last bar: this or more)"}},
+        "xaxis": {"title": {"text": f"{axis} (last bar: this or more)" if is_open else axis}},
         "yaxis": {"title": {"text": f"% of {what}"}},
     }
     return plot(label, traces, barmode="overlay", bargap=0, height=280, showlegend=True, **titles)

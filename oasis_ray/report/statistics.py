@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from oasis_ray.recipe.spec import Published
+from oasis_ray.report.score_statistics import Axis, Correlation, Measure
 
 
 class _Part(BaseModel):
@@ -97,36 +98,6 @@ class Verbs(_Part):
     parsed: int
     verbless: int
     verbs: list[Verb]
-
-
-class Axis(_Part):
-    """Scores of a judge that are integers: rows by score."""
-
-    axis: str
-    counts: dict[int, int]
-    mean: float
-    low: int = Field(1, description="The lowest score of the judge's scale.")
-    high: int = Field(5, description="The highest score of the judge's scale.")
-
-
-class Measure(_Part):
-    """Numbers with decimals of a node: scores, or probabilities."""
-
-    axis: str
-    rows: int
-    mean: float
-    least: float
-    most: float
-    percentiles: dict[int, float]
-
-
-class Correlation(_Part):
-    """Pearson correlation of two axes, over the rows scored on both. Null if one of them is constant."""
-
-    one: str
-    other: str
-    rows: int
-    pearson: float | None
 
 
 class Duplicates(_Part):

@@ -11,6 +11,7 @@ from oasis_ray.report import statistics as schema
 from oasis_ray.report.dataset import Dataset
 from oasis_ray.report.kinds import EXCHANGES, IMAGE, kinds_of, records_by_kind
 from oasis_ray.report.run_summary import of_run
+from oasis_ray.report.score_statistics import Axis, Correlation, Measure, NumberBin
 from oasis_ray.report.totals import UNITS, Matches, Spoken, Totals
 from oasis_ray.stats.defects import KINDS
 from oasis_ray.stats.histogram import Histogram
@@ -129,13 +130,13 @@ def _verbs(spoken: Spoken) -> schema.Verbs | None:
     )  # fmt: skip
 
 
-def _scores(totals: Totals, manifest: Mapping[str, Any] | None) -> list[schema.Axis]:
+def _scores(totals: Totals, manifest: Mapping[str, Any] | None) -> list[Axis]:
     by_axis: dict[str, dict[int, int]] = {name: {} for name in _nodes(manifest)}
     scales = scales_of(manifest) if manifest else {}
     for (axis, score), rows in sorted(totals.scores.items()):
         by_axis.setdefault(axis, {})[score] = rows
     return [
-        schema.Axis(
+        Axis(
             axis=axis,
             counts=counts,
             mean=sum(score * rows for score, rows in counts.items()) / sum(counts.values()),
@@ -163,26 +164,27 @@ def _scale(given: Scale | None, counts: Mapping[int, int]) -> Scale:
     return min(given[0], least), max(given[1], most)
 
 
-def _measures(totals: Totals, manifest: Mapping[str, Any] | None) -> list[schema.Measure]:
+def _measures(totals: Totals, manifest: Mapping[str, Any] | None) -> list[Measure]:
     order = {name: place for place, name in enumerate(_nodes(manifest))}
     return [
-        schema.Measure(
+        Measure(
             axis=axis, rows=numbers.rows, mean=numbers.mean, least=numbers.least, most=numbers.most,
-            percentiles=numbers.percentiles(),
+            percentiles=numbers.percentiles(), at_least=numbers.grid.at_least(),
+            histogram=[NumberBin(low=low, high=high, rows=rows) for low, high, rows in numbers.grid.histogram()],
         )
         for axis, numbers in sorted(totals.measures.items(), key=lambda item: (order.get(item[0], len(order)), item[0]))
         if numbers.rows
     ]  # fmt: skip
 
 
-def _correlations(totals: Totals) -> Iterator[schema.Correlation]:
+def _correlations(totals: Totals) -> Iterator[Correlation]:
     pairs: dict[tuple[str, str], Counter[tuple[int, int]]] = defaultdict(Counter)
     for (one, other, score, its), rows in sorted(
         totals.both.items()
     ):  # a fixed order, so that sums of floats are reproducible
         pairs[one, other][score, its] += rows
     for (one, other), counts in sorted(pairs.items()):
-        yield schema.Correlation(one=one, other=other, rows=counts.total(), pearson=pearson(counts))
+        yield Correlation(one=one, other=other, rows=counts.total(), pearson=pearson(counts))
 
 
 def pearson(counts: Mapping[tuple[int, int], int]) -> float | None:

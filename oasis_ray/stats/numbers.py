@@ -1,13 +1,14 @@
 """Mergeable statistics of numbers, in bounded memory: like `histogram`, for values with a sign and decimals.
 
-Count, mean, minimum and maximum are exact, and the same in whichever order numbers are added. Percentiles keep ten
-leading bits, so that they are up to 0.2% nearer to 0.
+Count, mean, minimum, maximum and the histogram of the grid are exact, and the same in whichever order numbers are
+added. Percentiles keep ten leading bits, so that they are up to 0.2% nearer to 0.
 """
 
 from collections import Counter
 from dataclasses import dataclass, field
-from math import frexp, inf, isfinite, ldexp
+from math import frexp, isfinite, ldexp
 
+from oasis_ray.stats.decimal_grid import DecimalGrid
 from oasis_ray.stats.histogram import LEADING_BITS, PERCENTILES
 
 SMALLEST_BIT = 1074  # a double is a multiple of 2**-1074
@@ -19,9 +20,8 @@ class Numbers:
 
     rows: int = 0
     total: int = 0  # the sum in units of 2**-1074: sums of floats would depend on their order
-    least: float = inf
-    most: float = -inf
     bins: Counter[float] = field(default_factory=Counter)
+    grid: DecimalGrid = field(default_factory=DecimalGrid)
 
     def add(self, number: float) -> None:
         """Count one number."""
@@ -30,7 +30,7 @@ class Numbers:
         self.rows += 1
         numerator, denominator = number.as_integer_ratio()
         self.total += numerator << (SMALLEST_BIT - denominator.bit_length() + 1)
-        self.least, self.most = min(self.least, number), max(self.most, number)
+        self.grid.add(number)
         fraction, exponent = frexp(number)
         self.bins[ldexp(int(fraction * 2**LEADING_BITS), exponent - LEADING_BITS)] += 1
 
@@ -38,8 +38,18 @@ class Numbers:
         """Add the counts of `other`."""
         self.rows += other.rows
         self.total += other.total
-        self.least, self.most = min(self.least, other.least), max(self.most, other.most)
+        self.grid.merge(other.grid)
         self.bins.update(other.bins)
+
+    @property
+    def least(self) -> float:
+        """The least number; infinity without numbers."""
+        return self.grid.least
+
+    @property
+    def most(self) -> float:
+        """The greatest number; minus infinity without numbers."""
+        return self.grid.most
 
     @property
     def mean(self) -> float:

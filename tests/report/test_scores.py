@@ -16,8 +16,9 @@ from oasis_ray.report.build import make
 from oasis_ray.report.dataset import open_dataset, read
 from oasis_ray.report.gallery import gallery
 from oasis_ray.report.score_sections import bands, scores
+from oasis_ray.report.score_statistics import Axis, Correlation, Measure, NumberBin
 from oasis_ray.report.section import Table
-from oasis_ray.report.statistics import Axis, Correlation, DatasetStatistics, Languages, Measure
+from oasis_ray.report.statistics import DatasetStatistics, Languages
 from oasis_ray.report.summary import summarise
 from oasis_ray.report.totals import Spoken, Totals
 from tests.support.run_folders import RunFolder, accepted
@@ -30,7 +31,13 @@ NODES = pa.struct({
     "sure": pa.struct({"choice": pa.string(), "probability": pa.float64()}),
     "certain": pa.struct({"choice": pa.string(), "probability": pa.int64()}),
 })  # fmt: skip
+POINTS = (1, 5, 25, 50, 75, 95, 99)
 SOURCE = {"file": "a", "row_group": 0, "row": 0}
+
+
+def twentieths(**rows: int) -> list[NumberBin]:
+    """The bins of numbers within 0 to 1, of which bin n has the rows `in_n`."""
+    return [NumberBin(low=n / 20, high=(n + 1) / 20, rows=rows.get(f"in_{n}", 0)) for n in range(20)]
 
 
 def given(node: str, value: Any) -> dict[str, Any]:
@@ -87,7 +94,8 @@ def test_integers_are_counted_on_their_scales_and_numbers_apart(run: Path) -> No
     ]  # fmt: skip
     assert statistics.measures == [
         Measure(axis="gain", rows=2, mean=0.125, least=-0.25, most=0.5,
-                percentiles={1: -0.25, 5: -0.25, 25: -0.25, 50: -0.25, 75: 0.5, 95: 0.5, 99: 0.5})
+                percentiles={1: -0.25, 5: -0.25, 25: -0.25, 50: -0.25, 75: 0.5, 95: 0.5, 99: 0.5},
+                histogram=[NumberBin(low=n / 20, high=(n + 1) / 20, rows=n in (-5, 9)) for n in range(-5, 10)])
     ]  # fmt: skip
 
 
@@ -99,8 +107,13 @@ def test_a_probability_is_a_number_of_its_node(tmp_path: Path, job_file: Callabl
     write(made.path / "rejected/part-y.parquet", {"sure": {"choice": "No", "probability": 0.25}},
           {"certain": {"choice": "No", "probability": 1}}, {"gain": {"score": 0.5}})  # fmt: skip
     statistics = counted(made.path)
-    assert [(one.axis, one.rows, one.mean, one.least, one.most) for one in statistics.measures] == [
-        ("gain", 1, 0.5, 0.5, 0.5), ("sure", 3, 2 / 3, 0.25, 1.0),
+    assert statistics.measures == [
+        Measure(axis="gain", rows=1, mean=0.5, least=0.5, most=0.5, percentiles=dict.fromkeys(POINTS, 0.5),
+                histogram=twentieths(in_10=1), at_least={n / 10: float(n <= 5) for n in range(1, 10)}),
+        Measure(axis="sure", rows=3, mean=2 / 3, least=0.25, most=1.0,
+                percentiles={1: 0.25, 5: 0.25, 25: 0.25, 50: 0.75, 75: 1.0, 95: 1.0, 99: 1.0},
+                histogram=twentieths(in_5=1, in_15=1, in_19=1),
+                at_least={n / 10: (1 + (n <= 2) + (n <= 7)) / 3 for n in range(1, 10)}),
     ]  # fmt: skip
     assert statistics.scores == []
 
@@ -231,3 +244,30 @@ def test_runs_are_shown_side_by_side_by_scale() -> None:
     only = scores([subject("one", measures=two.measures)])
     assert only is not None
     assert (only.plots, len(only.tables)) == ([], 1)
+
+
+def test_numbers_have_a_histogram_each_and_those_within_0_and_1_a_row_of_thresholds() -> None:
+    percentiles = dict.fromkeys(POINTS, 0.5)
+    sure = Measure(
+        axis="sure", rows=4, mean=0.5, least=0.05, most=0.95, percentiles=percentiles,
+        histogram=twentieths(in_1=3, in_18=1), at_least={n / 10: 0.25 for n in range(1, 10)},
+    )  # fmt: skip
+    gain = Measure(axis="gain", rows=1, mean=-2.5, least=-2.5, most=-2.5, percentiles=percentiles,
+                   histogram=[NumberBin(low=-3.0, high=-2.0, rows=1)])  # fmt: skip
+    section = scores([subject("one", measures=[sure, gain]), subject("two", measures=[sure])])
+    assert section is not None
+    bars = [[(bar["name"], bar["width"], list(bar["x"]), list(bar["y"])) for bar in plot.figure["data"]]
+            for plot in section.plots]  # fmt: skip
+    middles, shares = [n / 20 + 0.025 for n in range(20)], [75.0 if n == 1 else 25.0 * (n == 18) for n in range(20)]
+    assert bars == [
+        [(f"{name} (mean 0.5)", 0.05, middles, shares) for name in ("one", "two")],
+        [("one (mean -2.5)", 1.0, [-2.5], [100.0])],
+    ]
+    assert [(plot.label, plot.figure["layout"]["xaxis"]["title"]["text"]) for plot in section.plots] == [
+        ("Numbers of sure", "sure"), ("Numbers of gain", "gain"),
+    ]  # fmt: skip
+    head = ("run", "axis", "0.1", "0.2", "0.3", "0.4", "0.5", "0.6", "0.7", "0.8", "0.9")
+    assert section.tables[1:] == [
+        Table("Share of rows that a threshold would keep (`at_least`)", head,
+              [("one", "sure", *["25.0%"] * 9), ("two", "sure", *["25.0%"] * 9)]),
+    ]  # fmt: skip
