@@ -15,8 +15,9 @@ import pyarrow.parquet as pq
 from oasis_ray.errors import JobError
 from oasis_ray.input.json_items import IJSON, JSONError
 from oasis_ray.input.listing import list_files
+from oasis_ray.output.element_audit import lists_of
 from oasis_ray.output.manifest import read_manifest
-from oasis_ray.output.node_scores import score_columns
+from oasis_ray.output.node_scores import Scores, score_columns, scores_of
 from oasis_ray.output.outcomes import conversations_of, outcomes_of
 from oasis_ray.output.parts import parts
 from oasis_ray.storage import locate
@@ -53,10 +54,9 @@ class ReportRow:
     instruction: str | None = None
     response: str | None = None
     image: str | None = None  # its SHA-256
-    scores: Mapping[str, int] = field(default_factory=dict)
+    scores: tuple[Scores, ...] = ()  # of the row, and of each element of its lists
     cut: tuple[str, ...] = ()  # nodes whose reply was truncated
     moves: tuple[tuple[str, str, str], ...] | None = ()
-    measures: Mapping[str, float] = field(default_factory=dict)  # scores with decimals, and probabilities
     further: tuple[Exchange, ...] = ()  # after the first
 
     @property
@@ -69,7 +69,8 @@ class ReportRow:
 class FileGroup:
     """Files that one task reads: all of one kind and, in a run, of one outcome.
 
-    `several`: they are parts of records that are conversations, which may have several exchanges.
+    `several`: they are parts of records that are conversations, which may have several exchanges. `lists`: the group of
+    each node with `for_each`.
     """
 
     root: str
@@ -77,6 +78,7 @@ class FileGroup:
     files: tuple[str, ...]
     outcome: str = ACCEPTED
     several: bool = False
+    lists: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -114,10 +116,10 @@ def open_dataset(path: str) -> Dataset:
 
 
 def _run_groups(path: str, manifest: Mapping[str, Any]) -> Iterator[FileGroup]:
-    conversations = conversations_of(manifest)
+    conversations, lists = conversations_of(manifest), lists_of(manifest).groups
     for outcome in outcomes_of(manifest):
         for group in _groups(parts(path, outcome)[1]):
-            yield FileGroup(path, "part", group, outcome, outcome in conversations)
+            yield FileGroup(path, "part", group, outcome, outcome in conversations, lists)
 
 
 def _groups(files: Sequence[str]) -> Iterator[tuple[str, ...]]:
@@ -171,14 +173,12 @@ def _parquet_rows(stream: Any, file: str, group: FileGroup) -> Iterator[ReportRo
     at = 0
     for batch in shard.iter_batches(batch_size=BATCH, columns=columns):
         for row in batch.to_pylist():
-            found = [(one, number) for one in scores if (number := one.number(row.get("nodes"))) is not None]
             yield ReportRow(
                 row["id"], group.outcome, (file, at), row.get("origin"), row.get("node"), row.get("reason"),
                 row.get("instruction"), row.get("response"), row.get("image_sha256"),
-                {one.node: number for one, number in found if one.whole},
+                scores_of(row.get("nodes"), scores, group.lists),
                 tuple(step["node"] for step in row.get("lineage") or () if step["finish"] == "length"),
                 _moves(row["moves"]) if "moves" in row else None,
-                {one.node: number for one, number in found if not one.whole},
                 tuple(exchanges_of(row.get("conversations"))[1:]),
             )  # fmt: skip
             at += 1

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from itertools import count as numbers_from
 
-from oasis_ray.report.score_statistics import Axis
+from oasis_ray.report.score_statistics import Axis, Correlation, Measure
 from oasis_ray.report.section import Plot, Section, Table, count, histogram, stacked
 from oasis_ray.report.statistics import DatasetStatistics
 from oasis_ray.stats.histogram import PERCENTILES
@@ -26,21 +26,25 @@ def scores(subjects: list[DatasetStatistics]) -> Section | None:
             axes = [axis for axis in run.scores if (axis.low, axis.high) == scale]
             if axes:
                 label = f"Shares of the scores {low} to {high} on each axis of {run.name}"
-                names = [axis.axis for axis in axes]
-                plots.append(stacked(label, names, _shares(axes, scale), "% of the rows that reached the judge"))
+                names = [_label(axis) for axis in axes]
+                of = f"% of the {_unit(axes)} that reached the judge"
+                plots.append(stacked(label, names, _shares(axes, scale), of))
         tables.append(_table(judged, scale))
     plots += _histograms(judged)
     tables += [table for table in (_measures(judged), _thresholds(judged)) if table is not None]
     if together := _correlations(judged):
         tables.append(together)
-    return Section(
-        "scores",
-        "Scores of the judges",
+    lead = (
         "Scores of all rows that reached a judge, whatever their outcome, on the scale of the judge. A row leaves at "
-        "the first judge that rejects it, so correlations are computed over the rows that both judges scored.",
-        plots,
-        tables,
+        "the first judge that rejects it, so correlations are computed over the rows that both judges scored."
     )
+    axes = [axis for run in judged for axis in run.scores]
+    if any(axis.elements for axis in axes) or any(one.elements for one in _all_measures(judged)):
+        lead += (
+            " On axes with the mark “elements” a judge scores each element of a list. The scores of elements are "
+            "counted one by one, and correlations are computed over pairs of scores of the same element."
+        )
+    return Section("scores", "Scores of the judges", lead, plots, tables)
 
 
 def bands(scale: Scale) -> list[Scale]:
@@ -79,55 +83,87 @@ def _shares(axes: Sequence[Axis], scale: Scale) -> list[tuple[str, list[float], 
 def _table(judged: Sequence[DatasetStatistics], scale: Scale) -> Table:
     every = bands(scale)
     rows = [
-        (run.name, axis.axis, count(sum(axis.counts.values())), f"{axis.mean:.2f}",
+        (run.name, _label(axis), count(sum(axis.counts.values())), f"{axis.mean:.2f}",
          *(count(_in(axis, band)) for band in every))
         for run in judged for axis in run.scores if (axis.low, axis.high) == scale
     ]  # fmt: skip
-    head = ("run", "axis", "rows", "mean", *map(_name, every))
+    shown = [axis for run in judged for axis in run.scores if (axis.low, axis.high) == scale]
+    head = ("run", "axis", _unit(shown), "mean", *map(_name, every))
     return Table(f"Scores from {scale[0]} to {scale[1]} by axis", head, rows)
 
 
 def _measures(judged: Sequence[DatasetStatistics]) -> Table | None:
     """Table of the scores with decimals and the probabilities, which have no scale."""
     rows = [
-        (run.name, one.axis, count(one.rows), _figure(one.mean), _figure(one.least),
+        (run.name, _label(one), count(one.rows), _figure(one.mean), _figure(one.least),
          *(_figure(one.percentiles[point]) for point in SHOWN), _figure(one.most))
         for run in judged for one in run.measures
     ]  # fmt: skip
-    head = ("run", "axis", "rows", "mean", "minimum", *(f"{point}%" for point in SHOWN), "maximum")
+    head = (
+        "run",
+        "axis",
+        _unit(_all_measures(judged)),
+        "mean",
+        "minimum",
+        *(f"{point}%" for point in SHOWN),
+        "maximum",
+    )
     return Table("Scores with decimals and probabilities, and their percentiles", head, rows) if rows else None
 
 
 def _histograms(judged: Sequence[DatasetStatistics]) -> Iterator[Plot]:
     """Yield a histogram of the numbers on each axis."""
-    for axis in dict.fromkeys(one.axis for run in judged for one in run.measures):
+    for axis in dict.fromkeys(_label(one) for one in _all_measures(judged)):
         named = [
             (f"{run.name} (mean {_figure(one.mean)})", one.histogram)
             for run in judged
             for one in run.measures
-            if one.axis == axis and one.histogram
+            if _label(one) == axis and one.histogram
         ]
         if named:
-            yield histogram(f"Numbers of {axis}", named, axis, "the rows that reached the judge")
+            unit = _unit([one for one in _all_measures(judged) if _label(one) == axis])
+            yield histogram(f"Numbers of {axis}", named, axis, f"the {unit} that reached the judge")
+
+
+def _all_measures(judged: Sequence[DatasetStatistics]) -> list[Measure]:
+    return [one for run in judged for one in run.measures]
 
 
 def _thresholds(judged: Sequence[DatasetStatistics]) -> Table | None:
     """Table of the shares of rows that thresholds would keep."""
     rows = [
-        (run.name, one.axis, *map("{:.1%}".format, one.at_least.values()))
+        (run.name, _label(one), *map("{:.1%}".format, one.at_least.values()))
         for run in judged for one in run.measures if one.at_least
     ]  # fmt: skip
-    title = "Share of rows that a threshold would keep (`at_least`)"
+    title = f"Share of {_unit(_all_measures(judged))} that a threshold would keep (`at_least`)"
     return Table(title, ("run", "axis", *(f"{n / 10}" for n in range(1, 10))), rows) if rows else None
 
 
 def _correlations(judged: Sequence[DatasetStatistics]) -> Table | None:
     rows = [
-        (run.name, pair.one, pair.other, count(pair.rows), "–" if pair.pearson is None else f"{pair.pearson:.2f}")
+        (run.name, _mark(pair.one, pair), _mark(pair.other, pair), count(pair.rows),
+         "–" if pair.pearson is None else f"{pair.pearson:.2f}")
         for run in judged for pair in run.correlations
     ]  # fmt: skip
-    head = ("run", "axis", "other axis", "rows scored on both", "r")
+    unit = _unit([pair for run in judged for pair in run.correlations])
+    head = ("run", "axis", "other axis", f"{unit} scored on both", "r")
     return Table("Correlation of two axes (Pearson; – if one of them is constant)", head, rows) if rows else None
+
+
+def _label(one: Axis | Measure) -> str:
+    """Return the name of an axis, with a mark if its scores are those of elements."""
+    return _mark(one.axis, one)
+
+
+def _mark(axis: str, one: Axis | Measure | Correlation) -> str:
+    return f"{axis} (elements)" if one.elements else axis
+
+
+def _unit(shown: Sequence[Axis | Measure | Correlation]) -> str:
+    """Return what has the scores that are shown together."""
+    if all(one.elements for one in shown):
+        return "elements"
+    return "rows or elements" if any(one.elements for one in shown) else "rows"
 
 
 def _figure(number: float) -> str:

@@ -142,6 +142,7 @@ def _scores(totals: Totals, manifest: Mapping[str, Any] | None) -> list[Axis]:
             mean=sum(score * rows for score, rows in counts.items()) / sum(counts.values()),
             low=low,
             high=high,
+            elements=axis in totals.of_elements,
         )
         for axis, counts in by_axis.items()
         if counts
@@ -170,6 +171,7 @@ def _measures(totals: Totals, manifest: Mapping[str, Any] | None) -> list[Measur
         Measure(
             axis=axis, rows=numbers.rows, mean=numbers.mean, least=numbers.least, most=numbers.most,
             percentiles=numbers.percentiles(), at_least=numbers.grid.at_least(),
+            elements=axis in totals.of_elements,
             histogram=[NumberBin(low=low, high=high, rows=rows) for low, high, rows in numbers.grid.histogram()],
         )
         for axis, numbers in sorted(totals.measures.items(), key=lambda item: (order.get(item[0], len(order)), item[0]))
@@ -184,7 +186,8 @@ def _correlations(totals: Totals) -> Iterator[Correlation]:
     ):  # a fixed order, so that sums of floats are reproducible
         pairs[one, other][score, its] += rows
     for (one, other), counts in sorted(pairs.items()):
-        yield Correlation(one=one, other=other, rows=counts.total(), pearson=pearson(counts))
+        elements = one in totals.of_elements
+        yield Correlation(one=one, other=other, rows=counts.total(), pearson=pearson(counts), elements=elements)
 
 
 def pearson(counts: Mapping[tuple[int, int], int]) -> float | None:

@@ -64,7 +64,8 @@ class Totals:
     measures: dict[str, Numbers] = field(default_factory=lambda: defaultdict(Numbers))  # axis, of scores with decimals
     both: Counter[tuple[str, str, int, int]] = field(
         default_factory=Counter
-    )  # two axes, and their scores of the same row
+    )  # two axes, and their scores of the same row, or of the same element
+    of_elements: set[str] = field(default_factory=set)  # axes with scores of elements of lists
     twins: dict[str, NearDuplicates] = field(default_factory=lambda: defaultdict(NearDuplicates))
     defects: dict[tuple[str, str], Matches] = field(default_factory=lambda: defaultdict(Matches))  # text, kind
     overlaps: dict[tuple[str, str], Matches] = field(default_factory=lambda: defaultdict(Matches))  # benchmark, text
@@ -119,15 +120,19 @@ class Totals:
             mine = getattr(self, name)
             for key, value in getattr(other, name).items():
                 mine[key].merge(value)
+        self.of_elements |= other.of_elements
         for text, sample in other.texts.items():
             self.texts.setdefault(text, HashSample(self.sample)).merge(sample)
 
     def _add_scores(self, row: ReportRow) -> None:
-        self.scores.update(row.scores.items())
-        for axis, measured in row.measures.items():
-            self.measures[axis].add(measured)
-        for (one, score), (other, its) in combinations(sorted(row.scores.items()), 2):
-            self.both[one, other, score, its] += 1
+        for scores in row.scores:
+            self.scores.update(scores.whole.items())
+            for axis, value in scores.decimal.items():
+                self.measures[axis].add(value)
+            for (one, score), (other, its) in combinations(sorted(scores.whole.items()), 2):
+                self.both[one, other, score, its] += 1
+            if scores.element:
+                self.of_elements.update(scores.whole, scores.decimal)
 
     def _add_texts(
         self,

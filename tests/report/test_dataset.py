@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from oasis_ray.errors import JobError
+from oasis_ray.output.node_scores import Scores
 from oasis_ray.report.build import make
 from oasis_ray.report.dataset import ReportRow, exchanges_of, open_dataset, read
 from tests.support.run_folders import RunFolder, accepted, caption, failed, rejected
@@ -47,9 +48,9 @@ def test_a_run_is_read_outcome_by_outcome(tmp_path: Path, job_file: Callable[...
     ]  # fmt: skip
     assert [row.id for row in found] == ids
     assert (found[0].instruction, found[0].response) == ("What is it?", "A square.")
-    assert found[0].scores == {"nonsense": 5, "hallucination": 5, "solvability": 5, "clarity": 5}
-    assert found[2].scores == {"caption_language": 5, "caption_information": 5, "caption_coherence": 5}
-    assert (found[3].node, found[3].reason, found[3].scores) == ("clarity", "score_1", {"clarity": 1})
+    assert found[0].scores == (Scores({"nonsense": 5, "hallucination": 5, "solvability": 5, "clarity": 5}, {}),)
+    assert found[2].scores == (Scores({"caption_language": 5, "caption_information": 5, "caption_coherence": 5}, {}),)
+    assert (found[3].node, found[3].reason, found[3].scores) == ("clarity", "score_1", (Scores({"clarity": 1}, {}),))
     assert (found[4].node, found[4].reason) == ("admit", "image_broken")
 
 
