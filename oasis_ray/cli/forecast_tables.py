@@ -7,6 +7,7 @@ from rich.table import Table
 from oasis_ray.cli.tables import clock, money
 from oasis_ray.cost.forecast import MEMORY, Forecast, scaled
 from oasis_ray.cost.interval_estimate import Estimate
+from oasis_ray.errors import counted
 
 NODE_COLUMNS = ("rows in", "rejected", "failed", "tokens read", "tokens written")
 HEADERS = {"tokens read": "prompt tokens", "tokens written": "output tokens"}
@@ -72,6 +73,16 @@ def remarks(forecast: Forecast) -> Iterator[str]:
                 f"the job would take {order.saving:.1%} less engine time with the judges in the order "
                 f"{' → '.join(order.best)} (now: {' → '.join(order.judges)})"
             )
+
+
+def numbers(forecast: Forecast) -> Iterator[str]:
+    """Yield lines on the scores with decimals and the probabilities of nodes: quantiles, and shares by threshold."""
+    for one in forecast.numbers:
+        quantiles = ", ".join(f"{point}% {number:.4g}" for point, number in one.quantiles.items())
+        yield f"numbers of {one.node} ({counted(one.rows, 'element' if one.elements else 'row')}): {quantiles}"
+        if one.at_least:
+            shares = ", ".join(f"{threshold:g} {share:.1%}" for threshold, share in one.at_least.items())
+            yield f"  of which at_least would keep: {shares}"
 
 
 def grades(forecast: Forecast) -> Table:

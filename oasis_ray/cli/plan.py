@@ -111,6 +111,6 @@ def _probe(job: "Job", recipe: "Recipe", rows: int, total: int, again: str) -> N
     out.print(forecast_tables.nodes(forecast))
     if forecast.sizes:
         out.print(forecast_tables.sizes(forecast))
-    for text in forecast_tables.remarks(forecast):
+    for text in (*forecast_tables.numbers(forecast), *forecast_tables.remarks(forecast)):
         out.print(text, soft_wrap=True)
     end(running, manifest)

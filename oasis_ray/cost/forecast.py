@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from oasis_ray.cost.interval_estimate import CONFIDENCE, Array, Estimate, draw, of_share, of_sum
 from oasis_ray.cost.judge_order import JudgeOrder, best_order, work_of
+from oasis_ray.cost.node_numbers import NodeNumbers
 from oasis_ray.cost.throughput import Size, Throughput
 from oasis_ray.job.prices import Prices
 from oasis_ray.output.counts import Counts, EndedRow, Usage
@@ -55,6 +56,7 @@ class Forecast(BaseModel):
     currency: str | None = None
     gpu_hour: float | None = None
     gpu_hours_at: dict[str, float] = {}  # prices of a GPU-hour by type
+    numbers: tuple[NodeNumbers, ...] = ()  # of the probe
 
     @property
     def graded(self) -> list[Estimate]:
@@ -99,11 +101,12 @@ def predict(
     groups: Sequence[tuple[str, ...]] = (),
     prices: Prices | None = None,
     gpu_hour: float | None = None,
+    numbers: tuple[NodeNumbers, ...] = (),
 ) -> Forecast:
     """Return the forecast for `total` rows, from a fully scored sample of them in a run with this manifest.
 
     Without `throughput` there are no figures for time. `groups` are judges whose order may change, `gpu_hour` is what
-    the probe paid for an hour of one GPU.
+    the probe paid for an hour of one GPU, `numbers` are those of its nodes.
     """
     sample, draws = Sample(rows, manifest["nodes"], score_in_full), draw(len(rows))
     figures = [*_funnel(rows, manifest, total), *_tokens(sample, draws, total), *_memory(manifest)]
@@ -129,6 +132,7 @@ def predict(
         currency=prices.currency if prices else None,
         gpu_hour=gpu_hour,
         gpu_hours_at=dict(prices.gpus) if prices else {},
+        numbers=numbers,
     )
 
 

@@ -10,6 +10,7 @@ from oasis_ray.cost.bill import HOUR_S, spent_by
 from oasis_ray.cost.evaluation import grade, same_job
 from oasis_ray.cost.forecast import Forecast, ProbeRow, predict
 from oasis_ray.cost.judge_order import groups
+from oasis_ray.cost.node_numbers import node_numbers
 from oasis_ray.cost.throughput import Throughput
 from oasis_ray.errors import JobError
 from oasis_ray.job.input import Sample
@@ -54,6 +55,7 @@ def forecast(job: Job, recipe: Recipe, total: int, prices: Prices | None) -> For
         groups=groups(recipe.nodes),
         prices=prices,
         gpu_hour=_gpu_hour(manifest["sessions"][-1], prices) if prices else None,
+        numbers=node_numbers(folder, manifest),
     )
     write_manifest(folder, manifest | {"forecast": prediction.model_dump(mode="json")})
     return prediction

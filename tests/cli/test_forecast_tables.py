@@ -11,6 +11,7 @@ from rich.console import Console
 from oasis_ray.cli import forecast_tables as show_forecast
 from oasis_ray.cost.evaluation import grade
 from oasis_ray.cost.forecast import Forecast
+from oasis_ray.cost.node_numbers import QUANTILES, NodeNumbers
 from oasis_ray.cost.probe import forecast
 from tests.support.probes import PRICES, close
 from tests.support.run_folders import RunFolder
@@ -56,6 +57,20 @@ def test_other_prices_and_the_order_of_judges_are_reported(made: Forecast) -> No
         "cost at the prices of other GPUs, assuming equal speed (EUR)",
     ]
     assert "no order of the judges costs much less than the present one: caption_language" in remarks[-1]
+
+
+def test_numbers_are_shown_with_their_quantiles_and_the_shares_that_thresholds_keep(made: Forecast) -> None:
+    assert (made.numbers, list(show_forecast.numbers(made))) == ((), [])
+    gain = NodeNumbers(node="gain", rows=1, quantiles={5: -1.5, 25: 0, 50: 0.123456, 75: 2, 95: 1e6})
+    each = NodeNumbers(node="each", elements=True, rows=90, quantiles=dict.fromkeys(QUANTILES, 0.5),
+                       at_least={n / 10: 1 - n / 8 if n < 8 else 0.0 for n in range(1, 10)})  # fmt: skip
+    shares = ["0.1 87.5%", "0.2 75.0%", "0.3 62.5%", "0.4 50.0%", "0.5 37.5%", "0.6 25.0%", "0.7 12.5%", "0.8 0.0%",
+              "0.9 0.0%"]  # fmt: skip
+    assert list(show_forecast.numbers(made.model_copy(update={"numbers": (gain, each)}))) == [
+        "numbers of gain (1 row): 5% -1.5, 25% 0, 50% 0.1235, 75% 2, 95% 1e+06",
+        "numbers of each (90 elements): 5% 0.5, 25% 0.5, 50% 0.5, 75% 0.5, 95% 0.5",
+        f"  of which at_least would keep: {', '.join(shares)}",
+    ]
 
 
 def test_grades_show_the_totals_and_missed_intervals(made: Forecast, tmp_path: Path, job_file: Any) -> None:
