@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -30,6 +31,11 @@ from oasis_ray.job.load import load_job
 from oasis_ray.output.audit import audit
 from oasis_ray.run.run import Run
 
+LEGEND = """\
+other: records of another kind, here captions. before: of all texts that a recipe
+made; after: of those in accepted rows; answers: right answers to the latter.
+prompt_evolve, before: of the pairs in its input.
+"""
 ANSWERING = ("oasis", "oasis_n", "oasis_repair", "caption_conversation", "caption_conversation_as_coded")
 
 
@@ -60,24 +66,29 @@ def run_recipe(folder: Path, recipe: str, rows: int, engines: SharedEngines) -> 
     }
 
 
-def shown(one: Share | None) -> str:
+def shown(one: Share) -> str:
     """A share in per cent, and of how many."""
-    return "" if one is None else "-" if one.value is None else f"{one.value:.0%} of {one.whole}"
+    return "-" if one.value is None else f"{one.value:.0%} of {one.whole}"
 
 
 def tables(results: dict[str, dict[str, Any]], rows: int) -> tuple[Table, Table]:
     """Where the rows of each recipe ended, and what is right of its texts."""
-    ended = Table("recipe", title=f"Rows by outcome, {rows} images per recipe")
+    narrow = {"box": box.SIMPLE_HEAD, "pad_edge": False, "collapse_padding": True}  # 80 columns hold all names
+    ended = Table("recipe", title=f"Rows by outcome, {rows} images per recipe", **narrow)
     for name in ("accepted", "other", "rejected", "failed", "tokens per\naccepted row"):
         ended.add_column(name, justify="right")
-    right = Table("recipe", "what", "before", "after", "answers", title="Right before the filters, and after them")
+    title = "Right before the filters, and after them"
+    right = Table("recipe", "what", "before", "after", "answers", title=title, **narrow)
     for recipe, result in results.items():
         counts, shares, tokens = result["rows"], result["shares"], result["tokens_per_accepted"]
         other = sum(counts.values()) - counts["accepted"] - counts["rejected"] - counts["failed"]
         numbers = (counts["accepted"], other, counts["rejected"], counts["failed"])
         ended.add_row(recipe, *map(str, numbers), "-" if tokens is None else f"{tokens:,.0f}")
-        named = (shares.get(name) for name in ("right_before", "right_after", "right_answers"))
-        right.add_row(recipe, TRUTHS[recipe].counted, *map(shown, named))
+        answers = shares.get("right_answers")
+        right.add_row(
+            recipe, TRUTHS[recipe].counted, shown(shares["right_before"]), shown(shares["right_after"]),
+            "" if answers is None or answers.value is None else f"{answers.value:.0%}",
+        )  # fmt: skip
     return ended, right
 
 
@@ -98,7 +109,7 @@ def main() -> None:
             results[recipe] = run_recipe(asked.out / recipe, recipe, asked.rows, engines)
     finally:
         engines.end()
-    console.print(*tables(results, asked.rows), sep="\n")
+    console.print(*tables(results, asked.rows), LEGEND, sep="\n", highlight=False)
     if "oasis_repair" in results:
         one = results["oasis_repair"]["shares"]["right_of_repaired"]
         console.print(f"oasis_repair: right of the accepted rows that were reworded: {shown(one)}", highlight=False)

@@ -90,8 +90,8 @@ def text_lesson(rng: random.Random, scene: Scene) -> Lesson:
     """One lesson without an image."""
     language = draw_language(rng) if rng.random() < 0.6 else rng.choice(LANGUAGES)
     kinds: dict[Callable[[random.Random, Scene, str], Lesson], float] = {
-        _divide: 0.15, _ask: 0.2, _inquire: 0.1, _match: 0.15,
-        _improve: 0.1, _reason: 0.15, _rewrite: 0.07, _same: 0.08,
+        _divide: 0.12, _ask: 0.15, _inquire: 0.05, _match: 0.15,
+        _improve: 0.06, _reason: 0.15, _rewrite: 0.16, _same: 0.16,
     }  # fmt: skip
     return rng.choices(list(kinds), list(kinds.values()))[0](rng, scene, language)
 

@@ -74,12 +74,17 @@ def reasoned(scene: Scene, asked: str) -> str:
         MISSING["exist"]["en"], "en", color=request.color, shape=request.shape
     )):  # fmt: skip
         missing = right or hallucination(scene, asked).rpartition(" [[")[0]
-        return f"<think> {SAYS_NOTHING} </think> {missing}"
+        return thought(SAYS_NOTHING, missing)
     sources = caption(scene, "en")
     if request.kind not in ("describe", "count", "count_bars"):
         thing = next(thing for thing in scene.things if _named(request, thing))
         sources = [describe(thing, "en")]
-    return f"<think> {SAYS} {' '.join(sources)} </think> {right}"
+    return thought(f"{SAYS} {' '.join(sources)}", right)
+
+
+def thought(said: str, reply: str) -> str:
+    """A reply with reasoning, in the form that `generate` gives it (`keep_reasoning`)."""
+    return f"<think>\n{said}\n</think>\n\n{reply}"
 
 
 def _named(request: Request, thing: Thing) -> bool:

@@ -32,7 +32,7 @@ CHART = Scene((Thing("bar", "red", 0, 0, value=3), Thing("bar", "black", 0, 2, v
 RED = "A small red circle is at the top left."
 SIGN = "A blue sign at the bottom right says STOP."
 HEART = "A large green heart is at the bottom left."
-THINK = "<think> The description says:"
+SAYS, SILENT = "<think>\nThe description says:", "<think>\nThe description says nothing of it.\n</think>\n\n"
 
 
 @pytest.mark.parametrize(
@@ -101,12 +101,12 @@ def test_a_match_is_scored_with_the_image_or_by_the_texts(
     [
         (
             "Where is the red circle?",
-            f"{THINK} {RED} </think> The red circle is at the top left.",
+            f"{SAYS} {RED}\n</think>\n\nThe red circle is at the top left.",
         ),
-        ("Read the sign.", f"{THINK} {SIGN} </think> The sign says STOP."),
-        ("Is there a red heart?", "<think> The description says nothing of it. </think> No, there is no red heart."),
-        ("What color is the ring?", "<think> The description says nothing of it. </think> There is no ring."),
-        ("Count the shapes.", f"{THINK} {RED} {SIGN} {HEART} </think> There are two shapes."),
+        ("Read the sign.", f"{SAYS} {SIGN}\n</think>\n\nThe sign says STOP."),
+        ("Is there a red heart?", f"{SILENT}No, there is no red heart."),
+        ("What color is the ring?", f"{SILENT}There is no ring."),
+        ("Count the shapes.", f"{SAYS} {RED} {SIGN} {HEART}\n</think>\n\nThere are two shapes."),
     ],
 )
 def test_a_thought_names_what_the_answer_follows_from(asked: str, reply: str) -> None:
