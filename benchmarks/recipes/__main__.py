@@ -32,8 +32,8 @@ from oasis_ray.output.audit import audit
 from oasis_ray.run.run import Run
 
 LEGEND = """\
-other: records of another kind, here captions. before: of all texts that a recipe
-made; after: of those in accepted rows; answers: right answers to the latter.
+other: other records, here captions. before: of all texts that a recipe made;
+after: of those in accepted rows; answers: of the answers to the latter.
 prompt_evolve, before: of the pairs in its input.
 """
 ANSWERING = ("oasis", "oasis_n", "oasis_repair", "caption_conversation", "caption_conversation_as_coded")

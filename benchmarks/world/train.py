@@ -33,7 +33,7 @@ TRAINED_VLM = Path(__file__).parents[1] / "models" / "vlm"
 TOWER = Plan(steps=400, batch=64, matrices=0.01, rest=2e-3)
 VLM = Plan(steps=2800, batch=8, matrices=0.01, rest=2e-3)
 LLM = Plan(steps=4800, batch=48, matrices=0.01, rest=2e-3)
-RECIPES = Plan(steps=2200, batch=8, matrices=0.008, rest=1.5e-3)  # of each process
+RECIPES = Plan(steps=2000, batch=8, matrices=0.008, rest=1.5e-3)  # of each process
 TEXTS = 48  # lessons without an image in a step
 
 
