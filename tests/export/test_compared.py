@@ -171,7 +171,9 @@ def test_what_is_compared_of_the_shipped_recipes(tmp_path: Path, job_file: Make)
     for recipe in RECIPES:
         (tmp_path / recipe).mkdir()
         found[recipe] = compared_of(manifest(write_recipe_job(tmp_path / recipe, recipe)))
-    conversations = ("oasis_n", "caption_conversation", "caption_conversation_as_coded")
+    conversations = (
+        "oasis_n", "caption_conversation", "caption_conversation_as_coded", "genixer", "genixer_medium",
+    )  # fmt: skip
     assert found == {
         **{recipe: {"accepted": INSTRUCTION} for recipe in RECIPES},
         **{recipe: {"accepted": INSTRUCTION, "captions": RESPONSE} for recipe in ("oasis", "oasis_repair")},
