@@ -168,7 +168,7 @@ def stages() -> str:
         inputs += ["slots"] if slots_of(in_type) else []
         outputs = [_value(key, kind) for key, kind in types_of(out_type).items()]
         asks = "a model" if issubclass(stage, ModelStage) else ""
-        parameters = [f"`{key}`" for key in stage.model_fields]
+        parameters = [f"`{field.alias or key}`" for key, field in stage.model_fields.items()]
         named = f"[`{name}`](#{name})" if parameters else f"`{name}`"
         cells = [named, _about(stage), asks, *map(", ".join, (inputs, outputs, parameters)), _reasons(stage)]
         lines.append(f"| {' | '.join(cells)} |")

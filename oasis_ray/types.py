@@ -78,6 +78,7 @@ class Request:
     `speaker`: "assistant" closes the user's turn and asks for the answer; "user" leaves the turn open after `text`, so
     that the model continues it (a hook). `likelihood`: return the mean log-likelihood per token of each
     sample. `choices`: constrain the reply to one of these texts. `weigh`: return the probability of each choice.
+    `schema`: constrain the reply to JSON of this JSON schema, given as text.
     """
 
     text: str = ""
@@ -88,6 +89,11 @@ class Request:
     likelihood: bool = False
     choices: tuple[str, ...] = ()
     weigh: bool = False
+    schema: str = ""
+
+    def __post_init__(self) -> None:
+        if self.choices and self.schema:
+            raise ValueError("a request has either `choices` or a `schema`: a reply can't be constrained by both")
 
 
 @dataclass(frozen=True, slots=True)

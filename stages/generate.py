@@ -21,6 +21,7 @@ from oasis_ray.stage import (
     PromptsField,
     Reply,
     Request,
+    SchemaField,
     Slots,
     nearest,
 )
@@ -55,11 +56,25 @@ class Generate(ModelStage[In, Out]):
     keep_reasoning: bool = Field(
         False, description="Keep the reasoning of a reasoning model, before its answer: `<think>…</think>`."
     )
+    schema_: SchemaField | None = Field(
+        None,
+        alias="schema",
+        description="A JSON schema, as a mapping: the model writes only JSON of this schema, without reasoning first.",
+    )
 
     @model_validator(mode="after")
     def _one_of_both(self) -> "Generate":
         if (self.prompt is None) == (self.prompts is None):
             raise ValueError("give either `prompt`, or `prompts`: a folder of which the input `variant` names a prompt")
+        return self
+
+    @model_validator(mode="after")
+    def _json_alone(self) -> "Generate":
+        for key in ("keep_truncated", "keep_reasoning"):
+            if self.schema_ is not None and getattr(self, key):
+                raise ValueError(
+                    f"with a `schema` the text is JSON, and with `{key}` it may not be; remove one of them"
+                )
         return self
 
     def problems(self, inputs: Mapping[str, Any]) -> list[str]:
@@ -87,7 +102,8 @@ class Generate(ModelStage[In, Out]):
         prompt = self._prompt(row)
         images = () if row.image is None else (row.image,)
         texts = {**row.texts, "variant": row.variant}  # a prompt may read it too
-        return [] if prompt is None else [Request(prompt.fill(texts), images, sampling=self.sampling)]
+        schema = "" if self.schema_ is None else self.schema_.text
+        return [] if prompt is None else [Request(prompt.fill(texts), images, sampling=self.sampling, schema=schema)]
 
     def parse(self, row: In, replies: list[Reply]) -> Out | Divert:
         """Return the reply, or reject the row."""
@@ -100,6 +116,8 @@ class Generate(ModelStage[In, Out]):
             return Divert(REJECTED, "empty_text", sample.text)
         if sample.finish == "length" and not self.keep_truncated:
             return Divert(REJECTED, "text_truncated", sample.text)
+        if self.schema_ is not None and (problem := self.schema_.problem(text)) is not None:
+            return Divert(FAILED, "not_of_schema", f"{problem}\n{sample.text}")
         if self.keep_reasoning and sample.reasoning:  # engines separate it from the answer
             text = f"<think>\n{sample.reasoning}\n</think>\n\n{text}"
         return Out(text)

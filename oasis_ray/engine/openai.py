@@ -8,6 +8,7 @@ the text are broken before it is sent. Fields beyond the OpenAI API are sent as 
 
 import asyncio
 import base64
+import json
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
@@ -22,6 +23,7 @@ from oasis_ray.engine.openai_server import LOOK_S, Server, may_not_list
 from oasis_ray.errors import RowError, RunError, ServerFailedError
 from oasis_ray.input.image_renditions import portable
 from oasis_ray.job.pool import Pool
+from oasis_ray.stage.reply_schema import ADVICE
 from oasis_ray.types import Call, Image, Reply, Request
 
 WAIT_S = 0.5  # before the first retry; doubled for each further one
@@ -60,6 +62,10 @@ class OpenAIEngine:
             return await self._ask_with_retries(partial(create, call), call.request)
         except ServerFailedError as error:
             error.healthy = await self._healthy()
+            raise
+        except RowError as error:
+            if call.request.schema and error.reason == "request_refused":
+                raise RowError(error.reason, f"{error.detail} (if it is about the schema: {ADVICE})") from None
             raise
 
     async def check(self) -> None:
@@ -165,7 +171,7 @@ class OpenAIEngine:
         return [{"role": "user", "content": [*images, text]}]
 
     def _parameters(self, call: Call) -> dict[str, Any]:
-        sampling, choices = call.request.sampling, list(call.request.choices)
+        sampling, choices, schema = call.request.sampling, list(call.request.choices), call.request.schema
         return {
             "n": call.request.n,
             "max_tokens": sampling.max_tokens,
@@ -180,6 +186,7 @@ class OpenAIEngine:
                 "min_tokens": sampling.min_tokens,
                 "stop_token_ids": self._chat.stop_ids,
                 **({"structured_outputs": {"choice": choices}} if choices else {}),
+                **({"structured_outputs": {"json": json.loads(schema)}} if schema else {}),
             },
         }
 

@@ -16,8 +16,11 @@ from oasis_ray.engine.vllm_metrics import loggers
 from oasis_ray.errors import EngineLostError, ImageGoneError, RowError, RunError
 from oasis_ray.input.image_renditions import decode
 from oasis_ray.job.pool import Pool
+from oasis_ray.stage.reply_schema import ADVICE
 from oasis_ray.types import Call, Image, Reply, Request, Sample
 
+# How vLLM's errors about the length of a prompt begin.
+OF_PROMPT = ("This model's maximum context length", "The decoder prompt", "The encoder prompt")
 IMAGES = 10_000  # maximum remembered digests; then all are dropped, and images are sent again
 
 
@@ -71,8 +74,9 @@ class VllmEngine:
     async def ask(self, call: Call) -> Reply:
         """Answer one call with vLLM.
 
-        Raises RowError `prompt_over_context` if the prompt does not fit, ImageGoneError if an image without bytes is
-        not in vLLM's cache, EngineLostError if the core process has died.
+        Raises RowError `prompt_over_context` if the prompt does not fit, `schema_refused` if vLLM can't guide a reply
+        by the schema, ImageGoneError if an image without bytes is not in vLLM's cache, EngineLostError if the core
+        process has died.
         """
         from vllm.exceptions import VLLMValidationError
         from vllm.v1.engine.exceptions import EngineDeadError
@@ -90,6 +94,8 @@ class VllmEngine:
         try:
             last = await self._generate(prompt, call)
         except VLLMValidationError as error:
+            if call.request.schema and not str(error).startswith(OF_PROMPT):
+                raise RowError("schema_refused", f"{str(error).strip().rstrip('.')}; {ADVICE}") from None
             raise RowError("prompt_over_context", f"{error} (max_context_tokens is {self._limit})") from None
         except EngineDeadError as error:
             raise EngineLostError(f"vLLM's core process has died: {error}") from None
@@ -97,6 +103,8 @@ class VllmEngine:
             self._asked -= 1
         if last is None:
             raise RunError("vLLM ended a request without an answer")
+        if call.request.schema and any(out.finish_reason == "error" for out in last.outputs):
+            raise RowError("schema_refused", f"vLLM could not compile the schema; its log says why; {ADVICE}")
         samples = tuple(_sample(out, call.request) for out in sorted(last.outputs, key=lambda out: out.index))
         read, cached = len(last.prompt_token_ids or ()), last.num_cached_tokens or 0
         holds = self._kv_tokens // (read + sum(sample.tokens for sample in samples))
@@ -130,7 +138,9 @@ class VllmEngine:
         from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
         sampling, choices = call.request.sampling, list(call.request.choices)
-        banned = self._chat.banned_ids(sampling)
+        banned, guided = self._chat.banned_ids(sampling), None
+        if choices or call.request.schema:
+            guided = StructuredOutputsParams(choice=choices or None, json=call.request.schema or None)
         return SamplingParams(
             n=call.request.n,
             temperature=sampling.temperature,
@@ -144,7 +154,7 @@ class VllmEngine:
             logprobs=TOP if call.request.weigh else 0 if call.request.likelihood else None,
             seed=call.seed if sampling.temperature > 0 else None,
             stop_token_ids=self._chat.stop_ids,
-            structured_outputs=StructuredOutputsParams(choice=choices) if choices else None,
+            structured_outputs=guided,
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
 

@@ -24,6 +24,8 @@ def engine_args(pool: Pool, folder: str, *, gpus: bool, images: bool, placed: bo
         "enable_prefix_caching": True,
         "scheduling_policy": "priority",  # rows finish rather than pile up: see pipeline.node.NodeRunner
         "generation_config": "vllm",  # sampling parameters come from the recipe only
+        # JSON of a schema is written without white space between its parts: a small model would write it without end.
+        "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},
     }
     if images:
         args["limit_mm_per_prompt"] = {"image": 1, "video": 0}

@@ -104,7 +104,7 @@ def describe(
                 "text_from": node.stage.text_from,
                 **({"for_each": node.lists, "require": node.require} if node.for_each else {}),
                 "digest": digests[node.name],
-                "with": node.stage.model_dump(mode="json"),
+                "with": node.stage.model_dump(mode="json", by_alias=True),
                 "given": node.given,
             }
             for node in recipe.nodes

@@ -129,7 +129,7 @@ class Node:
     @property
     def given(self) -> dict[str, Any]:
         """The parameters of the stage that differ from their defaults. Prompts are given by name and digest."""
-        return self.stage.model_dump(mode="json", exclude_defaults=True)
+        return self.stage.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
     @property
     def source(self) -> str | None:

@@ -8,6 +8,7 @@ from oasis_ray.stage.base import ModelStage, RowStage, Stage
 from oasis_ray.stage.language import MIN_CHARS, MIN_PROBABILITY, detect
 from oasis_ray.stage.phrases import Phrases, PhrasesField
 from oasis_ray.stage.prompt import Prompt, PromptField, Prompts, PromptsField
+from oasis_ray.stage.reply_schema import ReplySchema, SchemaField
 from oasis_ray.types import (
     FAILED,
     GREEDY,
@@ -42,10 +43,12 @@ __all__ = [
     "Prompts",
     "PromptsField",
     "Reply",
+    "ReplySchema",
     "Request",
     "RowStage",
     "Sample",
     "Sampling",
+    "SchemaField",
     "Slots",
     "Stage",
     "Turn",

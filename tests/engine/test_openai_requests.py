@@ -126,6 +126,37 @@ def test_choices_and_banned_tokens_are_sent(server: str) -> None:
     assert bias != {}
 
 
+def test_a_schema_is_sent_with_and_without_an_image(server: str) -> None:
+    image = admit(picture(), Limits())
+    schema = {"type": "object", "properties": {"b": {"type": "string"}, "a": {"type": "string"}}}
+    guided = {"sampling": SHORT, "schema": json.dumps(schema)}
+    ask(server, Request("What?", **guided))
+    ask(server, Request("What?", (image,), **guided))
+    more = {"structured_outputs": {"json": schema}}
+    assert Recorder.asked == [
+        (COMPLETIONS, body(prompt=chat().ids(Request("What?", **guided)), logprobs=None, **more)),
+        (CHATS, body(messages=turn(image, "What?"), logprobs=False, **more)),
+    ]
+    assert list(Recorder.asked[0][1]["structured_outputs"]["json"]["properties"]) == ["b", "a"]
+
+
+ADVICE = "simplify `schema` under the node's `with`, for example by a keyword less, or remove it"
+
+
+@pytest.mark.parametrize(("schema", "end"), [("", ""), ("{}", f" (if it is about the schema: {ADVICE})")])
+def test_a_request_that_is_refused_names_the_schema_as_a_possible_cause(schema: str, end: str) -> None:
+    with serving(Echo) as url, pytest.raises(RowError) as error:
+        ask(f"{url}/400/v1", Request("Hi", sampling=SHORT, schema=schema))
+    assert error.value.reason == "request_refused"
+    assert error.value.detail.endswith(end)
+    assert ("schema" in error.value.detail) is bool(end)
+
+
+def test_a_reply_is_constrained_by_choices_or_by_a_schema() -> None:
+    with pytest.raises(ValueError, match="a request has either `choices` or a `schema`"):
+        Request("Good?", choices=("Yes", "No"), schema="{}")
+
+
 def test_probabilities_of_choices_are_asked_for(server: str) -> None:
     image = admit(picture(), Limits())
     weighed = {"sampling": SHORT, "choices": ("one", "two"), "weigh": True}

@@ -1,5 +1,6 @@
 """Generate asks once with the filled prompt, and takes the reply as a text."""
 
+import json
 import pickle
 
 import pytest
@@ -182,3 +183,36 @@ def test_generate_keeps_the_rest_of_its_sampling_is_frozen_and_survives_pickling
     with pytest.raises(ValidationError, match="Instance is frozen"):
         stage.keep_truncated = True
     assert pickle.loads(pickle.dumps(MANY)) == MANY
+
+
+COUNT = {"type": "object", "properties": {"count": {"type": "integer"}}, "required": ["count"]}
+
+
+@pytest.mark.parametrize(
+    ("sample", "expected"),
+    [
+        (Sample(' {"count": 2}\n'), Out('{"count": 2}')),
+        (Sample('{"count": 2}', reasoning="One and one."), Out('{"count": 2}')),
+        (Sample('{"count"', "length"), Divert(REJECTED, "text_truncated", '{"count"')),
+        (Sample('{"count": 2}', "length"), Divert(REJECTED, "text_truncated", '{"count": 2}')),
+        (Sample(" "), Divert(REJECTED, "empty_text", " ")),
+        (
+            Sample('{"count": "two"}'),
+            Divert(FAILED, "not_of_schema", "$.count: 'two' is not of type 'integer'\n{\"count\": \"two\"}"),
+        ),
+        (
+            Sample("Two."),
+            Divert(FAILED, "not_of_schema", "it is not JSON: Expecting value: line 1 column 1 (char 0)\nTwo."),
+        ),
+    ],
+)
+def test_with_a_schema_the_text_is_json_of_it_or_the_row_fails(sample, expected):
+    stage = Generate(prompt=ONE.prompt, schema=COUNT)
+    assert [json.loads(asked.schema) for asked in stage.requests(ROW)] == [COUNT]
+    assert stage.parse(ROW, [Reply((sample,))]) == expected
+
+
+@pytest.mark.parametrize("key", ["keep_truncated", "keep_reasoning"])
+def test_with_a_schema_nothing_else_than_json_is_kept(key):
+    with pytest.raises(ValidationError, match=f"with a `schema` the text is JSON, and with `{key}` it may not be"):
+        Generate(**{"prompt": ONE.prompt, "schema": COUNT, key: True})
