@@ -3,8 +3,8 @@
 It holds the fields to filter by (id, outcome, node, reason, scores, language), the opening of the text, and the part
 and position of the row. Images and full texts stay in the parts. `refresh` picks up parts that were added, removed or
 replaced while a run is active. Outcomes are those that the run's manifest declares, and sort in that order. Scores are
-numbers, of which those without decimals are given as integers. Values are always bound parameters; only the checked
-names of outcomes, and column names, quoted, are inserted into SQL.
+numbers, probabilities of nodes without a score among them; those without decimals are given as integers. Values are
+always bound parameters; only the checked names of outcomes, and column names, quoted, are inserted into SQL.
 """
 
 import glob
@@ -18,7 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from oasis_ray.errors import JobError
-from oasis_ray.explore.part_texts import is_text, is_texts, words, written
+from oasis_ray.explore.part_texts import is_text, is_texts, quoted, words, written
+from oasis_ray.output.node_scores import PROBABILITY, score_columns
 from oasis_ray.output.outcomes import records_of
 from oasis_ray.recipe.spec import NAME
 from oasis_ray.storage import expand
@@ -215,22 +216,31 @@ def _selection(schema: pa.Schema) -> tuple[str, list[Any]]:
         if field == name
     ]
     spoken = [place for (_, field), place in texts.items() if field == "language"]
-    judges = {
-        node: _number(place, kind) for node, field, place, kind in outputs if field == "score" and _is_number(kind)
-    }
+    scores, judges = _scores(schema)
     columns = [
         *(name if name in schema.names else "NULL" for name in ("node", "reason")),
         f"coalesce({', '.join([*spoken, 'NULL'])})",
-        f"map(?::VARCHAR[], [{', '.join(judges.values())}]::DOUBLE[])",
+        scores,
         f"left(coalesce({', '.join([*opening, 'NULL'])}), {SAID_CHARS})",
     ]
-    return ", ".join(columns), [list(judges)]
+    return ", ".join(columns), judges
 
 
-def _is_number(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+def _scores(schema: pa.Schema) -> tuple[str, list[Any]]:
+    """Return SQL for the scores of a row, by node, and its bound values: the names of the nodes.
 
-
-def _number(place: str, kind: pa.DataType) -> str:
-    """Return SQL for a number; null for NaN and infinity, which have no place on an axis."""
-    return f"CASE WHEN isfinite({place}) THEN {place} END" if pa.types.is_floating(kind) else place
+    A probability is left out where it is null: nodes that do not weigh their choices have the field too.
+    """
+    judges = [column for column in score_columns(schema) if not column.listed]
+    entries = []
+    for judge in judges:
+        place = f"nodes.{quoted(judge.node)}.{quoted(judge.field)}"
+        # NaN and infinity have no place on an axis.
+        number = place if judge.whole else f"CASE WHEN isfinite({place}) THEN {place} END"
+        kept = str(judge.field != PROBABILITY).lower()
+        entries.append(f"{{k: ?::VARCHAR, v: ({number})::DOUBLE, kept: {kept}}}")
+    if not entries:
+        return "map([]::VARCHAR[], []::DOUBLE[])", []
+    found = f"list_filter([{', '.join(entries)}], lambda e: e.kept OR e.v IS NOT NULL)"
+    names, numbers = (f"list_transform({found}, lambda e: e.{part})" for part in ("k", "v"))
+    return f"map({names}, {numbers})", 2 * [judge.node for judge in judges]

@@ -59,7 +59,7 @@ function story(row) {
   const instruction = row.instruction ?? first(nodes, "instruction");
   const opening = instruction ?? first(nodes, "text");
   const cause = row.detail ?? row.error;
-  const scored = nodes.filter(([, written]) => typeof written.score === "number");
+  const scored = nodes.filter(([, { score, probability }]) => typeof score === "number" || typeof probability === "number");
   const moves = (row.moves ?? []).map(({ node, route, reason, detail }) =>
     [`moved to route ${route} at ${node}${reason ? `: ${reason}` : ""}`, detail].filter(Boolean).join("\n"));
   const dropped = (row.elements ?? []).flatMap(({ node, dropped }) => dropped.map(({ element, outcome, reason, detail }) =>
@@ -109,8 +109,9 @@ function facts(pairs) {
 }
 
 function judges(scored, leftAt) {
-  return make("table", { className: "verdicts" }, make("tbody", {}, ...scored.map(([node, { score, reply }]) => make("tr",
-    { className: node === leftAt ? "left" : "" }, make("th", { scope: "row" }, node), make("td", {}, scale(node, score), rounded(score)),
+  return make("table", { className: "verdicts" }, make("tbody", {}, ...scored.map(([node, { score, probability, reply }]) => make("tr",
+    { className: node === leftAt ? "left" : "" }, make("th", { scope: "row" }, node),
+    make("td", {}, ...typeof score === "number" ? [scale(node, score), rounded(score)] : [probability.toFixed(3)]),
     make("td", {}, typeof reply === "string" ? words(reply) : "")))));
 }
 

@@ -191,6 +191,12 @@ def test_scores_are_shown_on_the_scale_of_their_judge_and_found_between_decimals
     assert dots == ["###--", "#####", "", "#######---", "", "#----------", "", ""]
     figures = page.evaluate("[5, -3, 0.1 + 0.2, 1 / 3, 1e-9, 12345.678, 4444444].map(rounded)")
     assert figures == ["5", "-3", "0.3", "0.3333", "1e-9", "12346", "4444444"]
+    judged = page.evaluate(
+        """[...judges([["a", {probability: 0.8376, reply: "Yes"}], ["b[1]", {score: null, probability: 1}],
+        ["c", {score: 4, probability: 0.5}]]).rows]
+        .map((row) => [row.cells[1].textContent, row.querySelectorAll("i").length])"""
+    )
+    assert judged == [["0.838", 0], ["1.000", 0], ["4", 5]]  # a probability has no dots, also where it is 1
     assert opened.wrong == []
 
 
