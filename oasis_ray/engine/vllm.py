@@ -104,7 +104,9 @@ class VllmEngine:
         if last is None:
             raise RunError("vLLM ended a request without an answer")
         if call.request.schema and any(out.finish_reason == "error" for out in last.outputs):
-            raise RowError("schema_refused", f"vLLM could not compile the schema; its log says why; {ADVICE}")
+            raise RowError(
+                "schema_refused", f"vLLM could not guide a reply by the schema, and its log says why; {ADVICE}"
+            )
         samples = tuple(_sample(out, call.request) for out in sorted(last.outputs, key=lambda out: out.index))
         read, cached = len(last.prompt_token_ids or ()), last.num_cached_tokens or 0
         holds = self._kv_tokens // (read + sum(sample.tokens for sample in samples))

@@ -85,11 +85,8 @@ def _problems(schema: Any, root: Any, path: tuple[str | int, ...]) -> Iterator[s
     if form and length:
         yield f"{_at((*path, length))}engines guide no reply by it beside `{form}`; put the length into a `pattern`"
     reference = schema.get("$ref")
-    if isinstance(reference, str) and not _found(reference, root):
-        yield (
-            f"{_at((*path, '$ref'))}{reference!r} is nowhere in the schema; refer to the whole schema as `#`, or to a "
-            "part of it, such as `#/$defs/NAME`"
-        )
+    if isinstance(reference, str) and (problem := _reference_problem(reference, root)):
+        yield f"{_at((*path, '$ref'))}{problem}"
     for place, inner in _within(schema):
         yield from _problems(inner, root, (*path, *place))
 
@@ -105,13 +102,30 @@ def _within(schema: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], 
             yield from (((key, name), one) for name, one in value.items())
 
 
-def _found(reference: str, root: Any) -> bool:
-    """Whether a reference leads to a part of the schema. None is ever fetched."""
+def _reference_problem(reference: Any, root: Any) -> str | None:
+    """Return what is wrong with a reference, which may lead to another one; None if nothing is."""
+    followed: list[str] = []
+    while isinstance(reference, str):
+        if reference in followed:
+            return f"{reference!r} refers to itself, so that no reply can satisfy it; refer to a schema with a `type`"
+        followed.append(reference)
+        schema = _target(reference, root)
+        if not isinstance(schema, dict | bool):
+            return (
+                f"{reference!r} is nowhere in the schema; refer to the whole schema as `#`, or to a part of it, such "
+                "as `#/$defs/NAME`"
+            )
+        reference = schema.get("$ref") if isinstance(schema, dict) else None
+    return None
+
+
+def _target(reference: str, root: Any) -> Any:
+    """Return the part of the schema that a reference leads to, or None. No address is ever fetched."""
     if not reference.startswith("#/"):
-        return reference == "#"
+        return root if reference == "#" else None
     for name in reference[2:].split("/"):
         root = root.get(name.replace("~1", "/").replace("~0", "~")) if isinstance(root, dict) else None
-    return isinstance(root, dict | bool)
+    return root
 
 
 def _invalid(schema: Any) -> str | None:
