@@ -46,7 +46,8 @@ def direct(job: Path) -> Iterator[Callable[..., Round]]:
         else:
             moments, ended = loop.run_until_complete(ways[way](path, engines))
         took, after = time.monotonic() - start, cpu_seconds()
-        rows = rows_of(folder) if folder else {row.id: (str(row.outcome), row.lineage) for row in ended}
+        outcome_of = load_job(path, SHIPPED)[1].outcome_of
+        rows = rows_of(folder) if folder else {row.id: (outcome_of(row.route), row.lineage) for row in ended}
         found = {name: row for name, row in rows.items() if row[1]}
         return Round(took, moments, found, spent(before, after), memory=memory_mib())
 
@@ -57,7 +58,7 @@ async def forget(engines: dict[str, Engine]) -> None:
     """Empty the caches of vLLM's engines: each round begins with none."""
     for engine in engines.values():
         if core := getattr(engine, "_llm", None):
-            engine._pictures.clear()  # type: ignore[attr-defined]  # what it was given it is given again
+            engine._images.clear()  # type: ignore[attr-defined]  # what it was given it is given again
             await core.reset_prefix_cache()
             await core.reset_mm_cache()
             await core.reset_encoder_cache()

@@ -1,5 +1,6 @@
 """The speed benchmark's own rules: a deeper model says the same, and figures are what they are called."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,9 @@ import torch
 
 from benchmarks.speed.__main__ import not_met
 from benchmarks.speed.deeper import deepen
+from benchmarks.speed.direct import direct
 from benchmarks.speed.rounds import Round, Steady, gaps, spread
+from benchmarks.speed.workload import SIMULATED
 from tests.support.checkout import ROOT
 
 
@@ -91,3 +94,17 @@ def test_a_result_names_the_targets_that_it_misses() -> None:
         "service_over_floor": "0.646; the target is at least 0.85",
         "orchestration_cpu_ms_per_request": "14; the target is at most 5",
     }
+
+
+def test_the_ways_of_one_process_end_the_same_rows_in_the_same_way(tmp_path: Path) -> None:
+    work = replace(SIMULATED, rows=8, in_flight=8)
+    work.write_models(tmp_path)
+    # Without the engines' latency, which is what the benchmark measures.
+    pools = {name: {"backend": "scripted"} for name in ("vlm", "llm")}
+    found = {}
+    for way in ("floor", "steps", "local"):
+        with direct(work.write_job(tmp_path, 0, pools=pools, executor="local")) as answer:
+            found[way] = answer(way, work.write_job(tmp_path, 0, pools=pools, executor="local"))
+    ended = {way: {name: outcome for name, (outcome, _) in found[way].rows.items()} for way in found}
+    assert ended["floor"] == ended["steps"] == ended["local"]
+    assert len(ended["floor"]) == 8 and set(ended["floor"].values()) >= {"accepted", "captions"}
