@@ -7,15 +7,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.demo_images import encoded, picture_of
-from benchmarks.world.matching import exchange, kinds_about, mismatched, request_about, right_answer
-from benchmarks.world.oracle import answer
+from benchmarks.world.matching import exchange, kinds_about, mismatched, request_about
+from benchmarks.world.oracle import answer, right_answer
+from benchmarks.world.recipe_lessons import FALSE_CAPTIONS
 from benchmarks.world.scene import Scene
 from benchmarks.world.speech import caption, gap
 from benchmarks.world.turns import draw_language, draw_request, falsified
 from oasis_ray.input.columns import IMAGE
 
 SEED = "recipes"  # training and the other benchmarks draw from other seeds
-FALSE_CAPTIONS = 0.3  # of the captions that rows have already
 
 
 def scene_of(number: int) -> Scene:
@@ -42,9 +42,9 @@ def texts_of(recipe: str, number: int) -> dict[str, str]:
             return {"instruction": asked, "response": response}
         case "vl_thinking" | "vl_thinking_captioned":
             asked = draw_request(scene, "good", "en", rng)
-            told = falsified(scene, rng) if rng.random() < FALSE_CAPTIONS else scene
+            drawn = falsified(scene, rng) if rng.random() < FALSE_CAPTIONS else scene
             texts = {"question": asked, "answer": right_answer(scene, asked)}
-            return texts | ({"caption": " ".join(caption(told, "en"))} if recipe == "vl_thinking_captioned" else {})
+            return texts | ({"caption": " ".join(caption(drawn, "en"))} if recipe == "vl_thinking_captioned" else {})
     return {}
 
 

@@ -1,6 +1,6 @@
 """What of a recipe's work is right: its texts, before the recipe's filters and after them, held against the scenes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,20 +113,23 @@ TRUTHS = {
 
 def before(recipe: str, rows: dict[str, list[Row]]) -> list[bool]:
     """Whether each text was right before the filters, of the rows of all outcomes."""
-    every = [row for outcome in rows.values() for row in outcome]
-    return [mark for row in every for mark in TRUTHS[recipe].before(row, scene_of(int(row["id"])))]
+    return _of((row for outcome in rows.values() for row in outcome), TRUTHS[recipe].before)
 
 
 def after(recipe: str, rows: dict[str, list[Row]]) -> list[bool]:
     """Whether each text of the accepted records is right."""
-    return [mark for row in rows["accepted"] for mark in TRUTHS[recipe].after(row, scene_of(int(row["id"])))]
+    return _of(rows["accepted"], TRUTHS[recipe].after)
 
 
 def answered(rows: dict[str, list[Row]]) -> list[bool]:
     """Whether each answer of the accepted records is right."""
-    return [mark for row in rows["accepted"] for mark in _answered(row, scene_of(int(row["id"])))]
+    return _of(rows["accepted"], _answered)
 
 
 def repaired(rows: dict[str, list[Row]]) -> list[bool]:
     """Whether the instruction of each accepted record that was reworded is right."""
-    return [mark for row in rows["accepted"] if row["moves"] for mark in _asked(row, scene_of(int(row["id"])))]
+    return _of((row for row in rows["accepted"] if row["moves"]), _asked)
+
+
+def _of(rows: Iterable[Row], marks: Callable[[Row, Scene], Marks]) -> list[bool]:
+    return [mark for row in rows for mark in marks(row, scene_of(int(row["id"])))]

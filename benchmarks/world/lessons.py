@@ -17,6 +17,7 @@ from benchmarks.world.oracle import (
     flaw,
     given,
     read_caption,
+    right_answer,
     statement,
 )
 from benchmarks.world.phrases import LANGUAGES, MISSING
@@ -182,7 +183,7 @@ def picture_lessons(scene: Scene, rng: random.Random) -> list[Lesson]:
     lessons = [Lesson("hook", "", draw_turn(scene, rng).text, "user") for _ in range(2)]
     good = [draw_request(scene, "good", language, rng) for _ in range(3)]
     for text in good:
-        lessons.append(Lesson("answer", text, _right(scene, text)))
+        lessons.append(Lesson("answer", text, right_answer(scene, text)))
     asked = _existence(scene, language, rng)
     lessons.append(Lesson("exist", asked.say(), answer(scene, asked) or ""))
     near = draw_request(scene, "invented", language, rng)
@@ -220,11 +221,3 @@ def text_lesson(rng: random.Random, scene: Scene) -> Lesson:
 
 def _judged(axis: str, text: str, reply: str) -> Lesson:
     return Lesson(axis, prompt(axis).fill({"instruction": text}), reply)
-
-
-def _right(scene: Scene, text: str) -> str:
-    request = read_request(text)
-    said = answer(scene, request) if request else None
-    if said is None:
-        raise ValueError(f"there is no right answer to {text!r}")
-    return said

@@ -3,7 +3,7 @@
 import random
 from dataclasses import replace
 
-from benchmarks.world.oracle import FLAWS, about, answer, flaw, wellformed
+from benchmarks.world.oracle import FLAWS, about, answer, flaw, right_answer, wellformed
 from benchmarks.world.phrases import ANSWERS, MISSING, SINGLE, UNCLEAR
 from benchmarks.world.scene import Scene, Thing, draw_scene
 from benchmarks.world.speech import SLOT, Request, match, read_request
@@ -120,27 +120,18 @@ def advice(asked: str, wanted: str) -> str:
     return f"应当问{ASPECTS[request.kind]}。"
 
 
-def improved(asked: str, told: str) -> str | None:
+def improved(asked: str, hint: str) -> str | None:
     """The request after this advice, or None where the advice can't be followed without the image."""
     request = read_request(asked)
-    if told == KEPT:
+    if hint == KEPT:
         return asked
     for kind, aspect in ASPECTS.items():
-        if request is None or told != f"应当问{aspect}。":
+        if request is None or hint != f"应当问{aspect}。":
             continue
         slots = SLOT.findall(Request(kind, 0, request.language).phrase)
         if all(getattr(request, slot) for slot in slots):
             return Request(kind, 0, request.language, **{slot: getattr(request, slot) for slot in slots}).say()
     return None
-
-
-def right_answer(scene: Scene, text: str) -> str:
-    """The right answer to a good request."""
-    request = read_request(text)
-    said = answer(scene, request) if request else None
-    if said is None:
-        raise ValueError(f"there is no right answer to {text!r}")
-    return said
 
 
 def other_answer(scene: Scene, asked: str, rng: random.Random) -> str:
@@ -162,6 +153,6 @@ def exchange(scene: Scene, language: str, rng: random.Random) -> tuple[str, str]
     if draw < 0.5:
         return asked, other_answer(scene, asked, rng)
     if draw < 0.6:
-        told, response, _ = mismatched(scene, language, rng)
-        return told, response
+        asked, response, _ = mismatched(scene, language, rng)
+        return asked, response
     return asked, right_answer(scene, draw_request(scene, "good", language, rng))

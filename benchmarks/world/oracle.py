@@ -80,6 +80,15 @@ def statement(kind: str, thing: Thing, language: str) -> str:
     return tell(ANSWERS[kind][language], thing, language)
 
 
+def right_answer(scene: Scene, text: str) -> str:
+    """The right answer to the request that a text is. Raises ValueError if there is none: to a flawed request."""
+    request = read_request(text)
+    said = answer(scene, request) if request else None
+    if said is None:
+        raise ValueError(f"there is no right answer to {text!r}")
+    return said
+
+
 def is_right(scene: Scene, instruction: str, response: str) -> bool:
     """Whether the response is the right answer; never to a flawed request, where nothing is right."""
     request = read_request(instruction)

@@ -20,9 +20,8 @@ from benchmarks.world.matching import (
     questions,
     repaired,
     request_about,
-    right_answer,
 )
-from benchmarks.world.oracle import FLAWS, answer, flaw, read_caption
+from benchmarks.world.oracle import FLAWS, answer, flaw, read_caption, right_answer
 from benchmarks.world.phrases import LANGUAGES
 from benchmarks.world.recipe_replies import (
     BROKEN,
@@ -66,15 +65,15 @@ def spoken() -> list[str]:
 def image_lessons(scene: Scene, rng: random.Random) -> list[Lesson]:
     """Nine lessons about one image."""
     language = draw_language(rng) if rng.random() < 0.6 else rng.choice(LANGUAGES)
-    told = caption(falsified(scene, rng) if rng.random() < FALSE_CAPTIONS else scene, "en")
+    text = " ".join(caption(falsified(scene, rng) if rng.random() < FALSE_CAPTIONS else scene, "en"))
     asked = rng.choice(DESCRIBE) if rng.random() < 0.7 else prompt("caption_structured").fill({})
-    found = [Lesson("describe", asked, " ".join(told))]
+    found = [Lesson("describe", asked, text)]
     for _ in range(3):
         statement = _statement(scene, rng, language)
         found.append(_lesson("statement_correct", {"statement": statement}, checked(scene, statement)))
     kind = "good" if rng.random() < 0.5 else rng.choice(FLAWS)
-    turn = dress(scene, draw_request(scene, kind, "en", rng), "en", rng).text if rng.random() < 0.85 else " ".join(told)
-    found.append(Lesson("hook", " ".join(told) + "\n\n", turn, "user"))
+    turn = dress(scene, draw_request(scene, kind, "en", rng), "en", rng).text if rng.random() < 0.85 else text
+    found.append(Lesson("hook", text + "\n\n", turn, "user"))
     good = draw_request(scene, "good", language, rng)
     found.append(Lesson("answer", good, right_answer(scene, good)))
     found.append(_reworded(scene, language, rng))
@@ -125,10 +124,10 @@ def _match(rng: random.Random, scene: Scene, language: str) -> Lesson:
 def _improve(rng: random.Random, scene: Scene, language: str) -> Lesson:
     while True:
         asked, _, wanted = mismatched(scene, language, rng)
-        told = advice(asked, wanted)
-        better = improved(asked, told)
+        hint = advice(asked, wanted)
+        better = improved(asked, hint)
         if better is not None:
-            return _lesson("zh/improve", {"instruction": asked, "advice": told}, better)
+            return _lesson("zh/improve", {"instruction": asked, "advice": hint}, better)
 
 
 def _reason(rng: random.Random, scene: Scene, language: str) -> Lesson:

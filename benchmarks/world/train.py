@@ -53,8 +53,6 @@ def train_vlm(out: Path, plan: Plan = VLM) -> None:
     learner = Learner(dict(language.named_parameters()), plan)
     if state and "learner" in state:
         learner.restore(state["learner"])
-    start = [*desk.opening, *desk.image]
-    picture = slice(start.index(desk.image[1]), start.index(desk.image[1]) + TOKENS)
     report = Log(log, "vlm")
     for rng, batch in scenes(f"vlm {SEED} {learner.step}", plan.batch):
         if learner.step >= plan.steps:
@@ -62,10 +60,7 @@ def train_vlm(out: Path, plan: Plan = VLM) -> None:
         pixels = patches(np.stack([np.asarray(draw_picture(scene, rng)) for scene in batch]))
         rows = [picture_lessons(scene, rng) for scene in batch]
         groups = desk.groups(rows)
-        with torch.no_grad():
-            seen = see(model, pixels)
-        prefix = language.embed_tokens(torch.tensor(start)).expand(len(batch), -1, -1).clone()
-        prefix[:, picture] = seen
+        prefix, picture = with_images(model, desk, pixels)
         first, states = read(model, prefix, picture, [group.ids for group in groups])
         loss, right = said_loss(model.lm_head, first, states, groups)
         learner.learn(loss)
@@ -121,19 +116,16 @@ def train_recipes(out: Path, plan: Plan = RECIPES) -> None:
     learner = Learner(dict(language.named_parameters()), plan)
     if checkpoint.exists():
         learner.restore(torch.load(checkpoint, weights_only=True))
-    start, opening = [*desk.opening, *desk.image], torch.tensor(desk.opening)
-    picture = slice(start.index(desk.image[1]), start.index(desk.image[1]) + TOKENS)
+    opening = torch.tensor(desk.opening)
     report = Log(log, "recipes") if rank == 0 else None
     for rng, batch in scenes(f"recipes {SEED} {rank} {learner.step}", plan.batch + TEXTS):
         if learner.step >= plan.steps:
             break
-        shown, told = batch[: plan.batch], batch[plan.batch :]
-        with torch.no_grad():
-            seen = see(model, patches(np.stack([np.asarray(draw_picture(scene, rng)) for scene in shown])))
-        prefix = language.embed_tokens(torch.tensor(start)).expand(len(shown), -1, -1).clone()
-        prefix[:, picture] = seen
+        shown, unshown = batch[: plan.batch], batch[plan.batch :]
+        pixels = patches(np.stack([np.asarray(draw_picture(scene, rng)) for scene in shown]))
+        prefix, picture = with_images(model, desk, pixels)
         about_images = desk.groups([image_lessons(scene, rng) for scene in shown], 9)
-        about_texts = desk.groups([[recipe_lessons.text_lesson(rng, scene) for scene in told]], 6)
+        about_texts = desk.groups([[recipe_lessons.text_lesson(rng, scene) for scene in unshown]], 6)
         loss, right = said_loss(
             model.lm_head, *read(model, prefix, picture, [group.ids for group in about_images]), about_images
         )
@@ -152,6 +144,18 @@ def train_recipes(out: Path, plan: Plan = RECIPES) -> None:
         save(out, model, words)
         plans = {"seed": SEED, "from": "vlm", "words": asdict(plan), "processes": world_size()}
         (out / "training.json").write_text(json.dumps(plans, indent=2))
+
+
+def with_images(model: Qwen2VLForConditionalGeneration, desk: Desk, pixels: torch.Tensor) -> tuple[torch.Tensor, slice]:
+    """The embeddings of a user's turn that begins with each image (n, p, width), and where the image is in it."""
+    start = [*desk.opening, *desk.image]
+    at = start.index(desk.image[1])
+    picture = slice(at, at + TOKENS)
+    with torch.no_grad():
+        seen = see(model, pixels)
+    prefix = model.model.language_model.embed_tokens(torch.tensor(start)).expand(len(pixels), -1, -1).clone()
+    prefix[:, picture] = seen
+    return prefix, picture
 
 
 def world_size() -> int:

@@ -15,20 +15,13 @@ from benchmarks.world.pair import new_vlm, widened, world_tokenizer
 from benchmarks.world.phrases import LANGUAGES
 from benchmarks.world.recipe_lessons import spoken
 from benchmarks.world.recipe_replies import checked, divided, matched, of_the_image, reasoned
-from benchmarks.world.scene import Scene, Thing, draw_scene
+from benchmarks.world.scene import Scene, draw_scene
 from benchmarks.world.speech import caption, gap, read_request
 from benchmarks.world.turns import draw_request
 from oasis_ray.cli import SHIPPED
 from oasis_ray.job.load import load_job
+from tests.support.scenes import CHART, SCENE
 
-SCENE = Scene(
-    (
-        Thing("shape", "red", 0, 1, shape="circle", size="small"),
-        Thing("sign", "blue", 2, 3, word="STOP"),
-        Thing("shape", "green", 3, 0, shape="heart", size="large"),
-    )
-)
-CHART = Scene((Thing("bar", "red", 0, 0, value=3), Thing("bar", "black", 0, 2, value=7)))
 RED = "A small red circle is at the top left."
 SIGN = "A blue sign at the bottom right says STOP."
 HEART = "A large green heart is at the bottom left."

@@ -15,19 +15,12 @@ from benchmarks.world.pair import new_llm, new_vlm, world_tokenizer
 from benchmarks.world.phrases import LANGUAGES
 from benchmarks.world.picture import SIDE, draw_picture
 from benchmarks.world.reading import malformed, read_turn
-from benchmarks.world.scene import Scene, Thing, draw_scene
+from benchmarks.world.scene import Scene, draw_scene
 from benchmarks.world.speech import caption, gap, read_request
 from benchmarks.world.turns import draw_request, draw_turn, falsified
+from tests.support.scenes import CHART, SCENE
 
-SCENE = Scene(
-    (
-        Thing("shape", "red", 0, 1, shape="circle", size="small"),
-        Thing("sign", "blue", 2, 3, word="STOP"),
-        Thing("shape", "green", 3, 0, shape="heart", size="large"),
-    )
-)
 ONE = Scene(SCENE.things[:2])
-CHART = Scene((Thing("bar", "red", 0, 0, value=3), Thing("bar", "black", 0, 2, value=7)))
 
 
 @pytest.mark.parametrize(

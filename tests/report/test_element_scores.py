@@ -11,14 +11,12 @@ import pytest
 from oasis_ray.output.manifest import read_manifest
 from oasis_ray.output.schema import MOVE, STEP
 from oasis_ray.report.build import make
-from oasis_ray.report.dataset import open_dataset, read
 from oasis_ray.report.score_sections import scores
 from oasis_ray.report.score_statistics import Axis, Correlation, Measure, NumberBin
 from oasis_ray.report.statistics import DatasetStatistics, Languages
-from oasis_ray.report.summary import summarise
-from oasis_ray.report.totals import Spoken, Totals
 from tests.support.list_runs import list_run
 from tests.support.run_folders import RunFolder
+from tests.support.run_statistics import counted
 
 WHOLE = pa.struct({"score": pa.int64()})
 NODES = pa.struct({
@@ -42,16 +40,6 @@ def write(path: Path, *rows: dict[str, Any]) -> None:
         "lineage": pa.array([[]] * count, pa.list_(STEP)), "moves": pa.array([[]] * count, pa.list_(MOVE)),
     })  # fmt: skip
     pq.write_table(table, path)
-
-
-def counted(run: Path) -> DatasetStatistics:
-    dataset, totals = open_dataset(str(run)), Totals(10)
-    for piece in dataset.pieces:
-        for some in read(piece):
-            other = Totals(10)  # as on Ray: each file is counted on its own
-            other.add(some)
-            totals.merge(other)
-    return summarise(dataset, totals, Spoken(), None, [])
 
 
 @pytest.fixture

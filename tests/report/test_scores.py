@@ -19,9 +19,9 @@ from oasis_ray.report.score_sections import bands, scores
 from oasis_ray.report.score_statistics import Axis, Correlation, Measure, NumberBin
 from oasis_ray.report.section import Table
 from oasis_ray.report.statistics import DatasetStatistics, Languages
-from oasis_ray.report.summary import summarise
-from oasis_ray.report.totals import Spoken, Totals
+from oasis_ray.report.totals import Totals
 from tests.support.run_folders import RunFolder, accepted
+from tests.support.run_statistics import counted
 
 NAN = float("nan")
 NUMBER, WHOLE = pa.struct({"score": pa.float64(), "reply": pa.string()}), pa.struct({"score": pa.int64()})
@@ -55,16 +55,6 @@ def write(path: Path, *rows: dict[str, Any]) -> None:
         "lineage": pa.array([[]] * count, pa.list_(STEP)), "moves": pa.array([[]] * count, pa.list_(MOVE)),
     })  # fmt: skip
     pq.write_table(table, path)
-
-
-def counted(run: Path) -> DatasetStatistics:
-    dataset, totals = open_dataset(str(run)), Totals(10)
-    for piece in dataset.pieces:
-        for some in read(piece):
-            other = Totals(10)  # as on Ray: each file is counted on its own
-            other.add(some)
-            totals.merge(other)
-    return summarise(dataset, totals, Spoken(), None, [])
 
 
 @pytest.fixture
